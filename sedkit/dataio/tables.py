@@ -251,7 +251,7 @@ def read_events(path: str | os.PathLike[str], labels: Sequence[str] | None = Non
         "empty_row_beside_events",
         lambda i: f"{name[i]} is listed without events, but has events in other rows",
     )
-    findings.extend(_event_findings(events, labels))
+    findings.extend(event_findings(events, labels))
     return events, findings
 
 
@@ -262,7 +262,7 @@ def _label_order(found: Iterable[str], labels: Sequence[str] | None) -> tuple[st
     return (*labels, *sorted(distinct - set(labels)))
 
 
-def _event_findings(events: Events, labels: Sequence[str] | None) -> list[Finding]:
+def event_findings(events: Events, labels: Sequence[str] | None = None) -> list[Finding]:
     """Look at usable events: order of times, labels, duplicates, overlaps within a class."""
     out: list[Finding] = []
 

@@ -107,7 +107,8 @@ def table(events: Events) -> pd.DataFrame:
     )
 
 
-def _judge(reference: Events, durations: Mapping[str, float], dtc: float, gtc: float, cttc: float | None) -> Any:
+def psds_judge(reference: Events, durations: Mapping[str, float], dtc: float, gtc: float, cttc: float | None) -> Any:
+    """Return psds_eval's PSDSEval on a reference; it takes tables as `table` makes them."""
     import pandas as pd
     import psds_eval
 
@@ -132,7 +133,7 @@ def official_intersection(
         durations = dict.fromkeys(reference.filenames, _NO_END_S)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        judge = _judge(reference, durations, parameters.dtc, parameters.gtc, parameters.cttc)
+        judge = psds_judge(reference, durations, parameters.dtc, parameters.gtc, parameters.cttc)
         macro, classes = judge.compute_macro_f_score(table(estimate))
     return {"macro": {"f1": float(macro)}, "classes": {label: {"f1": float(f)} for label, f in classes.items()}}
 
@@ -143,7 +144,7 @@ def official_psds(
     """Run psds_eval's PSDS over operating points."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        judge = _judge(reference, durations, parameters.dtc, parameters.gtc, parameters.cttc)
+        judge = psds_judge(reference, durations, parameters.dtc, parameters.gtc, parameters.cttc)
         for point in points:
             judge.add_operating_point(table(point))
         return float(judge.psds(parameters.alpha_ct, parameters.alpha_st, parameters.max_efpr).value)

@@ -16,7 +16,7 @@ import numpy as np
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
 from sedkit.dataio.rows import Finding, columns_of, read_table
-from sedkit.dataio.tables import ERRORS, Events, read_events
+from sedkit.dataio.tables import ERRORS, Events, event_findings, read_events
 
 _HOW_SCORED = {
     "negative_duration": "counted as events by the event and segment metrics",
@@ -118,12 +118,14 @@ def read_operating_points(folder: str | Path) -> OperatingPoints:
     odd: list[Finding] = []
     for threshold in thresholds:
         events = fast_read(found[threshold])
-        if events is None:
+        if events is not None:
+            odd += event_findings(events)
+        else:
             events, findings = read_events(found[threshold])
             errors = [f for f in findings if f.kind in (*ERRORS, "missing_label")]
             if errors:
                 raise SedkitError(f"{errors[0].message}; correct the operating points")
-            odd += [f for f in findings if f.kind == "empty_row_beside_events"]
+            odd += findings
         tables.append(events)
     warn_of(odd, "operating points")
     return OperatingPoints(str(folder), thresholds, tuple(tables))
@@ -176,48 +178,58 @@ def fast_read(path: str | Path) -> Events | None:
 
 
 def warn_beside_reference(
-    reference: Events, estimate: Events, durations: Mapping[str, float] | None, classes: Sequence[str] | None
+    reference: Events,
+    tables: Sequence[Events],
+    durations: Mapping[str, float] | None,
+    classes: Sequence[str] | None,
 ) -> None:
-    """Warn of rows of an estimate that do not fit the reference: clips, labels, times past the clip's end."""
+    """Warn of rows that do not fit the reference (clips, labels, times past the clip's end), once for all tables."""
     known = set(reference.filenames)
-    outside = np.array([name not in known for name in estimate.filenames], dtype=bool)
-    if outside.any():
-        rows = np.flatnonzero(outside[estimate.clip]) if estimate.n_events else np.zeros(0, np.int64)
-        first = estimate.filenames[int(np.flatnonzero(outside)[0])]
-        line = f":{estimate.line[rows[0]]}" if len(rows) else ""
+    outside = [[i for i, name in enumerate(table.filenames) if name not in known] for table in tables]
+    if any(outside):
+        rows = [np.flatnonzero(np.isin(t.clip, clips)) for t, clips in zip(tables, outside, strict=True)]
+        at = next(i for i, clips in enumerate(outside) if clips)
+        first = tables[at].filenames[outside[at][0]]
         log.warning(
             "%s%s: %s is not a clip of the reference (%d such clips, %d rows: not scored, as the official scripts do)",
-            estimate.source,
-            line,
+            tables[at].source,
+            f":{tables[at].line[rows[at][0]]}" if len(rows[at]) else "",
             first,
-            int(outside.sum()),
-            len(rows),
+            len({tables[i].filenames[j] for i, clips in enumerate(outside) for j in clips}),
+            sum(map(len, rows)),
         )
     allowed = set(classes if classes is not None else reference.labels)
-    unknown = np.array([name not in allowed for name in estimate.labels], dtype=bool)
-    rows = np.flatnonzero(unknown[estimate.label]) if estimate.n_events else np.zeros(0, np.int64)
-    if len(rows):
-        names = sorted({estimate.labels[i] for i in estimate.label[rows]})
+    unknown = [[i for i, name in enumerate(table.labels) if name not in allowed] for table in tables]
+    rows = [np.flatnonzero(np.isin(t.label, labels)) for t, labels in zip(tables, unknown, strict=True)]
+    if first_row := _first_row(tables, rows):
+        names = sorted({tables[i].labels[k] for i, r in enumerate(rows) for k in tables[i].label[r]})
         log.warning(
-            "%s:%d: label %s is not among the classes %s (%d such rows: %s)",
-            estimate.source,
-            estimate.line[rows[0]],
+            "%s: label %s is not among the classes %s (%d such rows: %s)",
+            first_row,
             listed(repr(name) for name in names),
             "of --labels" if classes is not None else "of the reference",
-            len(rows),
+            sum(map(len, rows)),
             "left out" if classes is not None else "false positives in micro figures, no part in PSDS",
         )
     if durations:
-        end = np.array([durations.get(name, np.inf) for name in estimate.filenames])
-        rows = np.flatnonzero(estimate.offset_s > end[estimate.clip]) if estimate.n_events else np.zeros(0, np.int64)
-        if len(rows):
-            i = int(rows[0])
+        end = [np.array([durations.get(name, np.inf) for name in table.filenames]) for table in tables]
+        rows = [np.flatnonzero(t.offset_s > e[t.clip]) for t, e in zip(tables, end, strict=True)]
+        if first_row := _first_row(tables, rows):
+            at = next(i for i, r in enumerate(rows) if len(r))
+            table, row = tables[at], int(rows[at][0])
             log.warning(
-                "%s:%d: offset %g s is past the end of %s at %g s (%d such rows: scored as they stand)",
-                estimate.source,
-                estimate.line[i],
-                estimate.offset_s[i],
-                estimate.filenames[estimate.clip[i]],
-                end[estimate.clip[i]],
-                len(rows),
+                "%s: offset %g s is past the end of %s at %g s (%d such rows: scored as they stand)",
+                first_row,
+                table.offset_s[row],
+                table.filenames[table.clip[row]],
+                end[at][table.clip[row]],
+                sum(map(len, rows)),
             )
+
+
+def _first_row(tables: Sequence[Events], rows: Sequence[np.ndarray]) -> str | None:
+    """Return file and line of the first of the given rows of each table, None where there is none."""
+    for table, found in zip(tables, rows, strict=True):
+        if len(found):
+            return f"{table.source}:{table.line[found[0]]}"
+    return None

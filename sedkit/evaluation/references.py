@@ -23,9 +23,13 @@ class KnownReference:
 
 
 def content_hash(events: Events) -> str:
-    """Hash the sorted distinct rows of a table, clips without events included, and the number of repeated rows."""
+    """Hash the sorted distinct rows of a table, clips without events included, and the number of repeated rows.
+
+    Times count to the microsecond: copies of one release differ in the last digits (5.418 and 5.417999999999999),
+    written by a lossy text conversion; annotations have milliseconds.
+    """
     rows = Counter(
-        (events.filenames[c], repr(float(on)), repr(float(off)), events.labels[k])
+        (events.filenames[c], f"{on:.6f}", f"{off:.6f}", events.labels[k])
         for c, on, off, k in zip(
             events.clip.tolist(), events.onset_s.tolist(), events.offset_s.tolist(), events.label.tolist(), strict=True
         )

@@ -90,9 +90,8 @@ def score_files(request: Request) -> dict[str, Any]:
                 len(without),
             )
     if events is not None:
-        for table in (output.estimate, *(output.points.tables[:1] if output.points else ())):
-            if table is not None:
-                warn_beside_reference(events, table, durations, classes)
+        for tables in ((output.estimate,) if output.estimate else (), output.points.tables if output.points else ()):
+            warn_beside_reference(events, tables, durations, classes)
     estimate = _describe_output(request, output, reference.filenames if keep is None else keep.reference)
     _mark_missing(request, described, estimate, whole=keep is None)
     truth = _cut_truth(reference, durations, classes, keep)

@@ -11,9 +11,11 @@ from sedkit.evaluation.counts import as_json, rates
 from sedkit.evaluation.intersection import (
     IntersectionParameters,
     count_intersections,
+    count_points,
     prepare,
 )
-from sedkit.evaluation.official import differences, official_intersection
+from sedkit.evaluation.official import differences, official_intersection, psds_judge
+from sedkit.evaluation.official import table as official_table
 from sedkit.evaluation.overlaps import merge_overlaps
 
 
@@ -32,6 +34,28 @@ def test_equals_psds_eval_on_random_tables(table, durations, seed: int) -> None:
     counts = count_intersections(reference, estimate, parameters, seconds)
     theirs = official_intersection(reference, estimate, parameters, seconds)
     assert not differences(as_json(counts, rates(counts)), theirs, "intersection")
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_every_count_of_psds_eval_on_thousands_of_random_clips(table, durations, seed: int) -> None:
+    # Clips do not know of each other: one call of the judge counts 200 small tables.
+    rng = np.random.default_rng(seed)
+    reference, estimate = (
+        table(rng, 200, most, labels, float(rng.choice([0.05, 0.1])), overlaps=False)
+        for most, labels in ((6, "abc"), (8, "abcd"))
+    )
+    dtc, gtc, cttc = (float(rng.choice([0.1, 0.25, 0.3, 0.5, 2 / 3, 0.7, 1.0])) for _ in range(3))
+    seconds = durations(reference, float(rng.choice([1.0, 2.5, 10.0])))
+    judge = psds_judge(reference, seconds, dtc, gtc, cttc)
+    judge.add_operating_point(official_table(estimate))
+    theirs = np.asarray(judge.operating_points["counts"][0])
+    ours = count_points(prepare(reference, seconds), [estimate], IntersectionParameters(dtc, gtc, cttc))
+    assert ours.ground.labels == tuple(judge.class_names[:-1])
+    np.testing.assert_array_equal(ours.dense("true")[0], np.diag(theirs)[:-1])
+    np.testing.assert_array_equal(ours.dense("false")[0], theirs[:-1, -1])
+    np.testing.assert_array_equal(ours.dense("cross")[0], theirs[:-1, :-1] * (1 - np.eye(3)))
+    assert theirs[:-1, -1].sum() > 50
 
 
 def test_without_durations_every_detection_in_the_reference_can_be_false() -> None:

@@ -114,11 +114,35 @@ def test_rows_that_do_not_fit_the_reference_are_warned_of(tmp_path: Path, caplog
     text = PLAIN + "z.wav\t0\t1\tDog\nz.wav\t2\t3\tDog\na.wav\t0\t11\tDuck\n"
     estimate = read_events(write(tmp_path, text, "e.tsv"))[0]
     with caplog.at_level(logging.WARNING, logger="sedkit"):
-        warn_beside_reference(reference, estimate, {"a.wav": 10.0, "b.wav": 10.0}, None)
+        warn_beside_reference(reference, [estimate], {"a.wav": 10.0, "b.wav": 10.0}, None)
     outside, label, past = (r.getMessage() for r in caplog.records)
     assert "e.tsv:5: z.wav is not a clip of the reference (1 such clips, 2 rows" in outside
     assert "e.tsv:7: label 'Duck' is not among the classes of the reference (1 such rows" in label
     assert "e.tsv:7: offset 11 s is past the end of a.wav at 10 s" in past
+
+
+def test_all_operating_points_are_warned_of_once_per_kind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    reference = read_events(write(tmp_path, PLAIN))[0]
+    folder = tmp_path / "points"
+    folder.mkdir()
+    write(folder, PLAIN, "th_0.1.tsv")
+    write(folder, PLAIN + "b.wav\t2.000\t3.0\tCat\nz.wav\t0\t1\tDog\nb.wav\t4\t4\tCat\n", "th_0.2.tsv")
+    # CRLF is read with more care, and told of alike.
+    odd = PLAIN + "a.wav\t0\t1\tCat\na.wav\t5\t11\tDuck\nb.wav\t5\t12\tDuck\ny.wav\t\t\t\n"
+    write(folder, odd.replace("\n", "\r\n"), "th_0.3.tsv")
+    with caplog.at_level(logging.WARNING, logger="sedkit"):
+        points = read_operating_points(folder)
+        warn_beside_reference(reference, points.tables, {"a.wav": 10.0, "b.wav": 10.0}, None)
+    assert len(caplog.records) == 5
+    told = " | ".join(record.getMessage() for record in caplog.records)
+    for message in (
+        "th_0.2.tsv:5: same event as line 4 (2 such rows in the operating points",
+        "th_0.2.tsv:7: onset 4 s, offset 4 s, expected onset before offset (1 such rows",
+        "th_0.2.tsv:6: z.wav is not a clip of the reference (2 such clips, 1 rows",
+        "th_0.3.tsv:6: label 'Duck' is not among the classes of the reference (2 such rows",
+        "th_0.3.tsv:6: offset 11 s is past the end of a.wav at 10 s (2 such rows",
+    ):
+        assert message in told
 
 
 def test_confidence_above_one_half_counts(tmp_path: Path) -> None:
