@@ -467,6 +467,7 @@ main() {
         mkdir -p -- "$exp_dir/$recipe"
         record "$command"
         record "budget $budget, expected: ${EXPECTED_TIME[$budget]}"
+        check_overrides
     fi
     trap on_exit EXIT
     run_stages

@@ -104,6 +104,16 @@ data_set() {
     fi
 }
 
+# Keys and values after -- are only read by later stages, which may be hours away.
+check_overrides() {
+    local one
+    ((${#overrides[@]})) || return 0
+    for one in "${systems[@]}"; do
+        sedkit train --config "recipes/$recipe/conf/$one.yaml" --data "$data" --exp "$exp_dir/$recipe/$one" \
+            --budget "$budget" --check-config true "${overrides[@]}"
+    done
+}
+
 # extract_set SYSTEM/SET: the job of stage 3.
 extract_set() {
     open_run "$1"

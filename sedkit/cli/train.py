@@ -30,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume", type=boolean, default=True, metavar="true|false", help="go on with an interrupted run (default)"
     )
     parser.add_argument(
+        "--check-config",
+        type=boolean,
+        default=False,
+        metavar="true|false",
+        help="only check the configuration and the overrides, every section",
+    )
+    parser.add_argument(
         "--energy",
         type=boolean,
         default=False,
@@ -42,8 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train unless the experiment is up to date."""
     from sedkit.core.energy import say_unmeasured, track_energy
-    from sedkit.training.plan import make_plan
+    from sedkit.training.plan import check_config, make_plan
 
+    if args.check_config:
+        check_config(args.config, args.overrides, args.budget)
+        return 0
     plan = make_plan(
         Path(args.config),
         args.overrides,

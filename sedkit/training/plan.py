@@ -57,9 +57,7 @@ class Plan:
     feature_paths: dict[str, Path] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("data", "model", "objective", "frontend"):
-            if not isinstance(self.config.get(name), dict):
-                raise UsageError(f"the configuration has no section {name!r}, which training needs")
+        _check_present(self.config)
         self.data = data_settings(self.config["data"])
         self.training = training_settings(self.config.get("training"))
         self.frontend = frontend_from(self.config["frontend"])
@@ -237,6 +235,32 @@ def make_plan(
     split = _find_split_run(folder, split_run)
     merged = _with_steps_of(merged, split)
     return Plan(merged, data_root, folder, budget, split)
+
+
+def check_config(config: Path, overrides: list[str], budget: str | None = None) -> None:
+    """Check every section that decides what a training gives, before there is anything to train on.
+
+    Raises
+    ------
+    UsageError
+        An unknown section, key or budget, or a value that its section refuses.
+    """
+    from sedkit.models.registry import resolve_model
+    from sedkit.objectives.registry import resolve_objective
+
+    merged = apply_budget(read_config(config), budget, False, overrides)
+    _check_present(merged)
+    data_settings(merged["data"])
+    training_settings(merged.get("training"))
+    frontend_from(merged["frontend"])
+    resolve_model(merged["model"])
+    resolve_objective(merged["objective"])
+
+
+def _check_present(config: dict[str, Any]) -> None:
+    for name in ("data", "model", "objective", "frontend"):
+        if not isinstance(config.get(name), dict):
+            raise UsageError(f"the configuration has no section {name!r}, which training needs")
 
 
 def _without_bf16(raw: dict[str, Any], budget: str | None, overrides: list[str]) -> bool:

@@ -75,6 +75,16 @@ def test_the_run_is_recorded(runme, fake, tree):
     assert "stage 4 train: " in text
 
 
+def test_overrides_are_checked_for_every_system_before_the_first_stage(runme, fake, asked):
+    words = ("--system=cnn9_weak,cnn5_weak", "--stop-stage=1", "--", "training.lerning_rate=1", "frontend.n_mels=32")
+    done = runme(*words, **fake, FAKE_FAILURE="cnn5_weak.yaml")
+    assert done.returncode == 1
+    assert "== stage" not in done.stderr
+    first, second = asked("sedkit")
+    assert "conf/cnn9_weak.yaml" in first and "conf/cnn5_weak.yaml" in second
+    assert all("--check-config true training.lerning_rate=1 frontend.n_mels=32" in line for line in (first, second))
+
+
 def prepared(tree, name: str, fold: str, clips: int) -> None:
     """Write what the shell reads of a data dir."""
     folder = tree / "data" / "dcase2019_task4" / name

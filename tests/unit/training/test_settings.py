@@ -9,7 +9,7 @@ import pytest
 from fake_data import config, write_config
 
 from sedkit.core.errors import SedkitError, UsageError
-from sedkit.training.plan import make_plan
+from sedkit.training.plan import check_config, make_plan
 from sedkit.training.settings import TrainingSettings, apply_budget, data_settings, training_settings
 
 
@@ -55,6 +55,25 @@ def test_budget_then_overrides() -> None:
 def test_training_section_is_checked(text: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         training_settings(text)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.stepz=3", "training: unknown key 'stepz'"),
+        ("data.streams.weak.fold=[train]", "data.streams.weak: unknown key 'fold'"),
+        ("frontend.bins=64", "frontend: unknown key 'bins'"),
+        ("model.channels=8", "model: unknown key 'channels'"),
+        ("model.name=cnn8", "model.name is 'cnn8'"),
+        ("objective.name=bce", "objective.name is 'bce'"),
+        ("objective.weight=2", "objective: unknown key 'weight'"),
+    ],
+)
+def test_every_section_can_be_checked_before_there_is_data(tmp_path: Path, override: str, message: str) -> None:
+    path = write_config(tmp_path / "conf.yaml")
+    check_config(path, ["training.steps=3"], "quick")
+    with pytest.raises(UsageError, match=message):
+        check_config(path, [override], "quick")
 
 
 def test_data_section_is_checked() -> None:
