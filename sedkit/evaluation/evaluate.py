@@ -118,7 +118,7 @@ def evaluate(
     Returns
     -------
     dict
-        Metric blocks of the results file, `undefined` and `versions`.
+        Metric blocks of the results file, `undefined`, `overlaps` and `versions`.
     """
     options = options or Options()
     if not every_threshold:
@@ -168,7 +168,7 @@ def evaluate(
             "seed": interval_of.seed,
             "rule": RULE,
         }
-    results["undefined"] = options.undefined
+    results["undefined"], results["overlaps"] = options.undefined, options.overlaps
     results["versions"] = _versions(official)
     return results
 

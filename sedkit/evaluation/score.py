@@ -120,7 +120,7 @@ def score_files(request: Request) -> dict[str, Any]:
         baselines=request.baselines,
         every_threshold=every,
     )
-    tail = {name: results.pop(name) for name in ("undefined", "versions")}
+    tail = {name: results.pop(name) for name in ("undefined", "overlaps", "versions")}
     return {"reference": described, "estimate": estimate, **results, "run": run, **tail}
 
 

@@ -92,7 +92,7 @@ def test_the_results_file(case: Case) -> None:
     found = case.results(*EST, *POINTS, *DUR, *SCORES)
     assert list(found) == [
         *("reference", "estimate", "event_based", "segment_based", "intersection_based", "psds1", "psds2"),
-        *("tagging", "run", "undefined", "versions"),
+        *("tagging", "run", "undefined", "overlaps", "versions"),
     ]
     assert (found["reference"]["clips"], found["reference"]["events"], found["reference"]["known_as"]) == (4, 4, None)
     assert (found["estimate"]["clips"], found["estimate"]["coverage"], found["estimate"]["partial"]) == (4, 1.0, False)
@@ -237,7 +237,9 @@ def test_overlaps_are_refused_or_merged(case: Case) -> None:
     status, _, err = case.call(*EST, *POINTS, *DUR, "--metrics", "psds1")
     assert (status, "ref.tsv:7: Dog at 1.5 s overlaps" in err, "--overlaps merge" in err) == (1, True, True)
     assert case.call(*EST, "--metrics", "event,segment")[0] == 0
-    assert case.results(*POINTS, *DUR, "--metrics", "psds1", "--overlaps", "merge")["psds1"]["value"] > 0
+    found = case.results(*POINTS, *DUR, "--metrics", "psds1", "--overlaps", "merge")
+    assert found["psds1"]["value"] > 0
+    assert found["overlaps"] == "merge"
 
 
 def test_a_weak_reference_serves_tagging_only(case: Case) -> None:
