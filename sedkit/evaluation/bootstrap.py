@@ -60,6 +60,7 @@ class Resamples:
     ) -> None:
         if n < 1:
             raise SedkitError(f"--bootstrap {n}: expected at least 1 resample")
+        self._groups, self._seed = groups, seed
         codes: dict[tuple[str, str], int] = {}
         group = groups or {}
         unit = [
@@ -82,6 +83,11 @@ class Resamples:
         if list(self._row) == list(filenames):
             return self._weights
         return np.ascontiguousarray(self._weights[[self._row[name] for name in filenames]])
+
+    def of_units(self, unit: Mapping[str, str]) -> Resamples:
+        """Return resamples of what clips were put together to (clip to recording), a unit being in its clips' group."""
+        group = {whole: (self._groups or {}).get(clip, "") for clip, whole in unit.items()}
+        return Resamples(tuple(dict.fromkeys(unit.values())), group, self.n, self._seed)
 
 
 def rates_of_resamples(counts: ClipCounts, resamples: Resamples, undefined: Undefined = "official") -> Rates:

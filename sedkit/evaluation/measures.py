@@ -295,19 +295,29 @@ def _first_column(reference: Events, estimate: Events) -> Measured:
 
 
 def _partial_auc(truth: Truth, scores: Scores, options: Options) -> Measured:
+    from sedkit.evaluation.recordings import are_pieces, join_scores, join_truth, piece_of
     from sedkit.evaluation.segment_auc import SegmentAucParameters, cut_segments, partial_auc
 
     parameters = SegmentAucParameters(segment_s=options.segment.segment_s)
-    segments = cut_segments(_events(truth), scores, truth.durations, parameters)
+    events, durations = _events(truth), truth.durations
+    joined = are_pieces(events.filenames)
+    unit = {name: (piece_of(name) or (name,))[0] for name in events.filenames} if joined else {}
+    if joined:
+        scores = join_scores(scores, events.filenames, events.labels)
+        durations = dict(zip(scores.filenames, scores.duration_s.tolist(), strict=True))
+        events = join_truth(events)
+    segments = cut_segments(events, scores, durations, parameters)
     value, classes = partial_auc(segments, parameters, options.undefined)
     block = {
         "parameters": asdict(parameters),
+        "variant": "recordings" if joined else "clips",
         "value": number(value),
         "classes": {label: number(v) for label, v in zip(segments.labels, classes, strict=True)},
     }
 
     def resampled(resamples: Resamples) -> dict[str, NDArray[np.float64]]:
-        weights = resamples.weights(segments.filenames).T.astype(np.float64)
+        drawn = resamples.of_units(unit) if joined else resamples
+        weights = drawn.weights(segments.filenames).T.astype(np.float64)
         return {"value": partial_auc(segments, parameters, options.undefined, weights)[0]}
 
     return Measured(block, {"value": float(value)}, resampled, primary="value")
