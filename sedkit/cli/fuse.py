@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from sedkit.cli._options import add_force
 from sedkit.core.errors import UsageError
@@ -13,9 +14,15 @@ HELP = "several score files -> the ensemble's scores"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("scores", metavar="SCORES", nargs="+", help="scores.h5 files or folders of per-clip score TSVs")
+    parser.add_argument(
+        "scores",
+        metavar="SCORES",
+        nargs="+",
+        help="scores.h5 files or folders of per-clip score TSVs; the latter hold no clip scores: with one among them "
+        "frame scores alone are fused",
+    )
     parser.add_argument("--weights", metavar="w,…", help="one weight above 0 per file (default: all alike)")
-    parser.add_argument("--out", metavar="SCORES.h5", required=True, help="the ensemble's scores")
+    parser.add_argument("--out", metavar="SCORES.h5", required=True, help="the ensemble's scores, none of SCORES")
     add_force(parser)
 
 
@@ -31,6 +38,12 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--weights: {len(weights)} weights for {len(args.scores)} files, expected one each")
     if len(args.scores) < 2:
         raise UsageError("one scores file, expected at least two to fuse")
+    places = [Path(path).resolve() for path in args.scores]
+    for i, place in enumerate(places):
+        if place in places[:i]:
+            raise UsageError(
+                f"{args.scores[i]} is given twice; give each system once (--weights tells how much each counts)"
+            )
     from sedkit.core.stamp import Step
 
     step = Step("fuse", args.out, {"weights": weights}, args.scores, args.force)
@@ -44,3 +57,4 @@ def run(args: argparse.Namespace) -> int:
         write_scores(args.out, fused)
     log.info("%s: %s", args.out, fused.producer)
     return 0
+

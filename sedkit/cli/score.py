@@ -19,7 +19,6 @@ _VARIANTS = ("operating_points", "exact", "operating_points_0.3.0")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    seconds = number(0, 1e6)
     share = number(0, 1)
     add = parser.add_argument
     add(
@@ -42,7 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--clips", metavar="CLIPS.tsv", help="keep these clips of both sides")
     add("--fold", type=words, metavar="NAME[,NAME]", help="of --clips, only those with this fold")
     add("--groups", metavar="CLIPS.tsv", help="filename group: resample groups instead of clips")
-    add("--collar", type=seconds, default=0.2, metavar="S", help="event-based: tolerance of times in seconds (0.2)")
+    add(
+        "--collar",
+        type=number(1e-6, 1e6),
+        default=0.2,
+        metavar="S",
+        help="event-based: tolerance of times in seconds (0.2)",
+    )
     add(
         "--offset-fraction",
         type=share,
@@ -59,7 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--dtc", type=share, default=0.5, metavar="X", help="intersection-based: detection tolerance (0.5)")
     add("--gtc", type=share, default=0.5, metavar="X", help="intersection-based: reference coverage (0.5)")
-    add("--cttc", type=share, default=0.3, metavar="X", help="intersection-based: cross-trigger tolerance (0.3)")
+    add(
+        "--cttc",
+        type=share,
+        default=0.3,
+        metavar="X",
+        help="intersection-based: cross-trigger tolerance (0.3); no part in F1, given with the parameters",
+    )
     add("--psds-variant", choices=_VARIANTS, help="default: operating points where given, else exact")
     add("--undefined", choices=("official", "zero"), default="official", help="what 0/0 counts as (official)")
     add(
@@ -68,7 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="refuse",
         help="same-class overlaps in PSDS and intersection (refuse)",
     )
-    add("--bootstrap", type=number(1, 100_000, whole=True), metavar="N", help="95 %% intervals from N resamples")
+    add(
+        "--bootstrap",
+        type=number(100, 100_000, whole=True),
+        metavar="N",
+        help="95 %% intervals from N resamples (100 or more)",
+    )
     add("--seed", type=number(0, 2**32 - 1, whole=True), metavar="N", help="of the resamples (0)")
     add("--against", metavar="OTHER", help="another table, folder of operating points or scores: paired difference")
     add(

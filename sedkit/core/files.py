@@ -26,6 +26,8 @@ def _aside(path: Path) -> Path:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it replaces `path` when the block ends without an error."""
     target = Path(path)
+    if target.is_dir():
+        raise SedkitError(f"{target}: is a folder, expected a place for a file")
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = _aside(target)
     try:

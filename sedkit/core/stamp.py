@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import sedkit
-from sedkit.core.errors import SedkitError
+from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import content_hash, lock, sha256_file, write_json
 from sedkit.core.log import log
 
@@ -65,6 +65,13 @@ def same(path: str | os.PathLike[str], known: dict[str, Any]) -> bool:
     return stat.st_mtime_ns == known["mtime_ns"] or sha256_file(target) == known["sha256"]
 
 
+def _would_change(output: Path, given: Path) -> bool:
+    """Tell whether writing `output` would change `given`: the same file by whatever name or link, or one inside it."""
+    if output.exists() and given.exists() and output.samefile(given):
+        return True
+    return given.resolve() in (output.resolve(), *output.resolve().parents)
+
+
 @dataclass
 class Step:
     """One call of the command line: what it makes, from what, under which configuration.
@@ -81,6 +88,11 @@ class Step:
         Files and folders that the result depends on.
     force
         Make the output again whatever the stamp says.
+
+    Raises
+    ------
+    UsageError
+        The output is one of the inputs, or lies inside one.
     """
 
     verb: str
@@ -91,6 +103,9 @@ class Step:
 
     def __post_init__(self) -> None:
         self.output = Path(self.output)
+        for given in self.inputs:
+            if _would_change(self.output, Path(given)):
+                raise UsageError(f"{self.output} would change {given}, from which it is made; choose another place")
 
     @property
     def stamp_path(self) -> Path:

@@ -79,16 +79,24 @@ def read_rows(path: str | os.PathLike[str], columns: Sequence[str], optional: Se
 
 def numbers(cells: list[str]) -> np.ndarray:
     """Convert text to float64; what is no number becomes NaN (found again by the caller)."""
-    try:
-        return np.array([cell if cell else "nan" for cell in cells], dtype=np.str_).astype(np.float64)
-    except ValueError:
-        return np.array([number(cell) for cell in cells], dtype=np.float64)
+    if plain_numbers(cells):
+        try:
+            return np.array([cell if cell else "nan" for cell in cells], dtype=np.str_).astype(np.float64)
+        except ValueError:
+            pass
+    return np.array([number(cell) for cell in cells], dtype=np.float64)
+
+
+def plain_numbers(cells: Iterable[str]) -> bool:
+    """Tell whether cells hold none of what Python alone takes for a number: 1_000, digits of other scripts."""
+    text = "".join(cells)
+    return text.isascii() and "_" not in text and "\0" not in text
 
 
 def number(cell: str) -> float:
     """Convert text to a number; what is none becomes NaN."""
     try:
-        return float(cell)
+        return float(cell) if plain_numbers(cell) else float("nan")
     except ValueError:
         return float("nan")
 

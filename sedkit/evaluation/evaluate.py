@@ -15,7 +15,7 @@ import sedkit
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.log import log
 from sedkit.dataio.tables import Events
-from sedkit.evaluation.bootstrap import LEVEL, RULE, Resamples, interval
+from sedkit.evaluation.bootstrap import LEVEL, RULE, Drawn, Resamples
 from sedkit.evaluation.counts import as_json, number, rates
 from sedkit.evaluation.measures import (
     BLOCKS,
@@ -28,6 +28,7 @@ from sedkit.evaluation.measures import (
     measure,
     variant_of,
 )
+from sedkit.evaluation.overlaps import checked_order
 
 _NEEDS_TABLE = ("event", "segment", "intersection")
 _RUN = re.compile(
@@ -62,6 +63,8 @@ def check_inputs(metrics: Sequence[str], truth: Truth, output: Output, options: 
                 raise UsageError(f"--metrics {metric} needs {both}--scores")
             if not exact and output.points is None:
                 raise UsageError(f"--metrics {metric} of variant {options.psds_variant} needs --operating-points")
+        if metric in ("tagging", "pauc") and not truth.tags.labels:
+            raise SedkitError(f"--metrics {metric}: {truth.tags.source} has no class, expected at least one")
         if metric in ("tagging", "pauc") and output.scores is None:
             raise UsageError(f"--metrics {metric} needs --scores")
         if metric == "tagging" and output.scores is not None and output.scores.clipwise is None:
@@ -80,6 +83,17 @@ def possible_metrics(truth: Truth, output: Output) -> tuple[str, ...]:
     if output.scores is not None and output.scores.clipwise is not None:
         names.append("tagging")
     return tuple(names)
+
+
+def overlapping(truth: Truth, output: Output) -> str | None:
+    """Return what the intersection criterion would refuse in a reference or a table, None where there is nothing."""
+    for table in (truth.events, output.estimate):
+        if table is not None:
+            try:
+                checked_order(table, True)
+            except SedkitError as error:
+                return str(error)
+    return None
 
 
 def evaluate(
@@ -101,7 +115,7 @@ def evaluate(
     truth, output
         Reference and system output, on the classes to be scored.
     metrics
-        Names from `measures.METRICS`.
+        Names from `measures.BLOCKS`.
     options
         How to score.
     interval_of
@@ -121,8 +135,10 @@ def evaluate(
         Metric blocks of the results file, `undefined`, `overlaps` and `versions`.
     """
     options = options or Options()
-    if not every_threshold:
-        check_inputs(metrics, truth, output, options)
+    have = output
+    if every_threshold and output.points is not None:
+        have = replace(output, estimate=output.points.tables[0])
+    check_inputs(metrics, truth, have, options)
     # Two outputs are compared by one variant of PSDS, whatever forms the other one has.
     alike = replace(options, psds_variant=variant_of(output, options))
     if against is not None and not any(_feeds(metric, truth, against[1], alike) for metric in metrics):
@@ -146,11 +162,13 @@ def evaluate(
         if resamples is not None:
             drawn = measured.resampled(resamples)
             for place, value in measured.values.items():
-                _at(block, place)["interval"] = interval(value, drawn[place])
+                _at(block, place)["interval"] = drawn[place].interval()
+                if drawn[place].estimate != value:
+                    _at(block, place)["corrected"] = number(drawn[place].estimate)
             if against is not None:
                 block["against"] = _compare(metric, truth, against, alike, measured, drawn, resamples)
         if official:
-            block["official"], found = _judge(metric, truth, of_metric.output, options, measured)
+            block["official"], found = _judged(metric, truth, of_metric.output, options, measured)
             disagreements += found
         results[BLOCKS[metric]] = block
     if official:
@@ -162,8 +180,7 @@ def evaluate(
     if resamples is not None and interval_of is not None:
         results["bootstrap"] = {
             "resamples": resamples.n,
-            "over": "groups" if resamples.grouped else "clips",
-            "units": resamples.n_units,
+            **resamples.described(),
             "level": LEVEL,
             "seed": interval_of.seed,
             "rule": RULE,
@@ -210,7 +227,7 @@ def _compare(
     against: tuple[str, Output],
     options: Options,
     measured: Measured,
-    drawn: Mapping[str, np.ndarray],
+    drawn: Mapping[str, Drawn],
     resamples: Resamples,
 ) -> dict[str, Any] | None:
     name, other = against
@@ -224,9 +241,20 @@ def _compare(
         out[place] = {
             theirs.primary: number(theirs.values[place]),
             "difference": number(difference),
-            "interval": interval(difference, drawn[place] - theirs_drawn[place], (-1.0, 1.0)),
+            "interval": drawn[place].minus(theirs_drawn[place]).interval((-1.0, 1.0)),
         }
     return out
+
+
+def _judged(
+    metric: str, truth: Truth, output: Output, options: Options, measured: Measured
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Run the judge of record of a metric; what it cannot score is an error in one line."""
+    try:
+        return _judge(metric, truth, output, options, measured)
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+        why = " ".join(str(error).split())
+        raise SedkitError(f"--official: the judge of {metric} cannot score this input: {why}") from error
 
 
 def _judge(

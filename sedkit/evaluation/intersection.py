@@ -286,7 +286,7 @@ def _count_detections(
                             answered[g] = True
                     continue
                 cell = p * n_classes + own
-                if d_on[d] < duration[clip] and d_off[d] > 0:
+                if duration[clip] > 0 and d_on[d] < duration[clip] and d_off[d] > 0:
                     fp_cell[n_fp], fp_clip[n_fp] = cell, clip
                     n_fp += 1
                 for other in range(n_classes):

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.core.errors import SedkitError
+from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.log import log
 from sedkit.dataio.tables import Events, Tags, tags_of
 from sedkit.evaluation.alignment import align
-from sedkit.evaluation.bootstrap import Resamples, psds_of_resamples, rates_of_resamples
+from sedkit.evaluation.bootstrap import Drawn, Resamples, rates_of_resamples
 from sedkit.evaluation.chunk_first_column import PREDICTED_CLASS, REFERENCE_CLASS, first_column_f1
 from sedkit.evaluation.counts import ClipCounts, Undefined, as_json, number, rates
 from sedkit.evaluation.event import EventParameters, count_events
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
     from sedkit.evaluation.reading import OperatingPoints
 
-METRICS = ("event", "segment", "intersection", "psds1", "psds2", "tagging", "pauc", "first_column")
 BLOCKS = {
     "event": "event_based",
     "segment": "segment_based",
@@ -92,7 +91,7 @@ class Measured:
     values
         Headline values by place in the block: `macro`, `micro` (figure `primary` in that block) or `value`.
     resampled
-        Gives each headline value in every resample, (n,).
+        Gives each headline value in resamples.
     primary
         Name of the headline figure in `macro` and `micro`.
     counts
@@ -101,7 +100,7 @@ class Measured:
 
     block: dict[str, Any]
     values: dict[str, float]
-    resampled: Callable[[Resamples], dict[str, NDArray[np.float64]]]
+    resampled: Callable[[Resamples], dict[str, Drawn]]
     primary: str = "f1"
     counts: ClipCounts | None = None
 
@@ -189,9 +188,9 @@ def _f1(counts: ClipCounts, parameters: dict[str, float], options: Options) -> M
         block["left_out_of_macro"] = undefined
     places = ["macro"] if counts.rule == "intersection" else ["macro", "micro"]
 
-    def resampled(resamples: Resamples) -> dict[str, NDArray[np.float64]]:
+    def resampled(resamples: Resamples) -> dict[str, Drawn]:
         drawn = rates_of_resamples(counts, resamples, options.undefined)
-        return {place: getattr(drawn, place)["f1"] for place in places}
+        return {place: Drawn(getattr(drawn, place)["f1"], values[place]) for place in places}
 
     values = {place: float(getattr(figures, place)["f1"]) for place in places}
     return Measured(block, values, resampled, counts=counts)
@@ -224,11 +223,14 @@ def _psds(parameters: PsdsParameters, work: Work) -> Measured:
         value, classes = psds_value(points, parameters)
         counted = partial(_same, points)
 
-    def resampled(resamples: Resamples) -> dict[str, NDArray[np.float64]]:
+    def resampled(resamples: Resamples) -> dict[str, Drawn]:
+        from sedkit.evaluation.psds_bootstrap import corrected_psds
+
         counts = counted()
-        drawn = psds_of_resamples(counts, resamples, parameters)
+        drawn = corrected_psds(counts, resamples, parameters)
         # Exact PSDS is resampled on some of its thresholds; what that leaves out is the same in every resample.
-        return {"value": drawn + (value - psds_value(counts, parameters)[0])}
+        rest = value - psds_value(counts, parameters)[0]
+        return {"value": Drawn(drawn.samples + rest, drawn.estimate + rest)}
 
     shown = asdict(parameters)
     del shown["cross_triggers"]
@@ -271,10 +273,10 @@ def _tagging(truth: Truth, scores: Scores, options: Options) -> Measured:
         },
     }
 
-    def resampled(resamples: Resamples) -> dict[str, NDArray[np.float64]]:
+    def resampled(resamples: Resamples) -> dict[str, Drawn]:
         weights = resamples.weights(truth.tags.filenames).T.astype(np.float64)
         drawn = tagging_rates(truth.tags, clipwise, parameters, options.undefined, weights)
-        return {"macro": drawn.macro["average_precision"], "micro": drawn.micro["average_precision"]}
+        return {place: Drawn(getattr(drawn, place)["average_precision"], values[place]) for place in values}
 
     values = {place: float(getattr(figures, place)["average_precision"]) for place in ("macro", "micro")}
     return Measured(block, values, resampled, primary="average_precision")
@@ -287,22 +289,24 @@ def _first_column(reference: Events, estimate: Events) -> Measured:
     active = tags_of(estimate.keep_clips(reference.filenames).keep_labels(labels)).present
     found = first_column_f1(active, labels, present, labels)
 
-    def resampled(resamples: Resamples) -> dict[str, NDArray[np.float64]]:
+    def resampled(resamples: Resamples) -> dict[str, Drawn]:
         weights = resamples.weights(reference.filenames).T.astype(np.float64)
-        return {"value": first_column_f1(active, labels, present, labels, weights=weights).values}
+        return {"value": Drawn(first_column_f1(active, labels, present, labels, weights=weights).values, found.value)}
 
     return Measured(found.as_dict(), {"value": found.value}, resampled, primary="value")
 
 
 def _partial_auc(truth: Truth, scores: Scores, options: Options) -> Measured:
-    from sedkit.evaluation.recordings import are_pieces, join_scores, join_truth, piece_of
+    from sedkit.evaluation.recordings import SEGMENT_S, are_pieces, join_scores, join_truth, piece_of
     from sedkit.evaluation.segment_auc import SegmentAucParameters, cut_segments, partial_auc
 
     parameters = SegmentAucParameters(segment_s=options.segment.segment_s)
     events, durations = _events(truth), truth.durations
     joined = are_pieces(events.filenames)
-    unit = {name: (piece_of(name) or (name,))[0] for name in events.filenames} if joined else {}
+    recording = {name: (piece_of(name) or (name,))[0] for name in events.filenames} if joined else {}
     if joined:
+        if parameters.segment_s != SEGMENT_S:
+            raise UsageError(f"--segment {parameters.segment_s:g}: recordings are joined by the second, expected 1")
         scores = join_scores(scores, events.filenames, events.labels)
         durations = dict(zip(scores.filenames, scores.duration_s.tolist(), strict=True))
         events = join_truth(events)
@@ -315,9 +319,14 @@ def _partial_auc(truth: Truth, scores: Scores, options: Options) -> Measured:
         "classes": {label: number(v) for label, v in zip(segments.labels, classes, strict=True)},
     }
 
-    def resampled(resamples: Resamples) -> dict[str, NDArray[np.float64]]:
-        drawn = resamples.of_units(unit) if joined else resamples
+    def resampled(resamples: Resamples) -> dict[str, Drawn]:
+        drawn = resamples.of_recordings(recording) if joined else resamples
+        if drawn is None:
+            log.warning("the clips are of one recording (or group): no interval of the partial AUC")
+            return {"value": Drawn(np.full(resamples.n, np.nan), float(value))}
+        if joined:
+            block["resampled"] = drawn.described()
         weights = drawn.weights(segments.filenames).T.astype(np.float64)
-        return {"value": partial_auc(segments, parameters, options.undefined, weights)[0]}
+        return {"value": Drawn(partial_auc(segments, parameters, options.undefined, weights)[0], float(value))}
 
     return Measured(block, {"value": float(value)}, resampled, primary="value")

@@ -110,6 +110,13 @@ def area(tpr: Any, efpr: Any, there: Any, alpha_st: float, max_efpr: float) -> f
     alpha_st : weight of the spread between classes.
     max_efpr : where the area ends, per hour.
     """
+    x, cls, y, n_there = steps_of(tpr, efpr, there, max_efpr)
+    return area_of_steps(x, cls, y, n_there, alpha_st, max_efpr)
+
+
+@njit(cache=True)
+def steps_of(tpr: Any, efpr: Any, there: Any, max_efpr: float) -> Any:
+    """Return operating points as steps (x, class, y) of the classes that count, and the number of these."""
     n_points, n_classes = tpr.shape
     x = np.empty(n_points * n_classes)
     cls = np.empty(n_points * n_classes, np.int64)
@@ -123,12 +130,20 @@ def area(tpr: Any, efpr: Any, there: Any, alpha_st: float, max_efpr: float) -> f
                 x[n], cls[n], y[n] = efpr[p, c], n_there, tpr[p, c]
                 n += 1
         n_there += 1
-    return area_of_steps(x[:n], cls[:n], y[:n], n_there, alpha_st, max_efpr)
+    return x[:n], cls[:n], y[:n], n_there
 
 
 @njit(cache=True)
 def area_of_steps(x: Any, cls: Any, y: Any, n_classes: int, alpha_st: float, max_efpr: float) -> float:
     """Sweep along the x axis: class `cls[i]` reaches rate `y[i]` at `x[i]` (below `max_efpr`) per hour."""
+    return area_less_noise(x, cls, y, n_classes, alpha_st, max_efpr, np.zeros(1), np.zeros(1))
+
+
+@njit(cache=True)
+def area_less_noise(
+    x: Any, cls: Any, y: Any, n_classes: int, alpha_st: float, max_efpr: float, grid: Any, noise: Any
+) -> float:
+    """As `area_of_steps`, with `noise[g]` taken from the variance between classes from `grid[g]` on (rising from 0)."""
     if n_classes == 0:
         return 0.0
     order = np.argsort(x)
@@ -136,7 +151,7 @@ def area_of_steps(x: Any, cls: Any, y: Any, n_classes: int, alpha_st: float, max
     total = 0.0
     previous = 0.0
     height = 0.0
-    i = 0
+    i = g = 0
     while i < len(x):
         here = x[order[i]]
         rose = False
@@ -149,13 +164,22 @@ def area_of_steps(x: Any, cls: Any, y: Any, n_classes: int, alpha_st: float, max
                 rose = True
             i += 1
         if rose:
-            mean = 0.0
-            for c in range(n_classes):
-                mean += curve[c]
-            mean /= n_classes
-            spread = 0.0
-            for c in range(n_classes):
-                spread += (curve[c] - mean) ** 2
-            height = max(0.0, mean - alpha_st * np.sqrt(spread / n_classes))
+            while g + 1 < len(grid) and grid[g + 1] <= here:
+                g += 1
+            mean, variance = mean_and_variance(curve)
+            height = max(0.0, mean - alpha_st * np.sqrt(max(0.0, variance - noise[g])))
     total += (max_efpr - previous) * height
     return total / max_efpr
+
+
+@njit(cache=True)
+def mean_and_variance(values: Any) -> Any:
+    """Return mean and population variance of a (n,) array."""
+    mean = 0.0
+    for value in values:
+        mean += value
+    mean /= len(values)
+    spread = 0.0
+    for value in values:
+        spread += (value - mean) ** 2
+    return mean, spread / len(values)

@@ -15,8 +15,9 @@ import numpy as np
 
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
-from sedkit.dataio.rows import Finding, columns_of, read_table
-from sedkit.dataio.tables import ERRORS, Events, event_findings, read_events
+from sedkit.dataio.rows import Finding, columns_of, plain_numbers, read_table
+from sedkit.dataio.scores import Scores
+from sedkit.dataio.tables import ERRORS, Events, Tags, event_findings, read_events
 
 _HOW_SCORED = {
     "negative_duration": "counted as events by the event and segment metrics",
@@ -27,6 +28,8 @@ _HOW_SCORED = {
     "empty_row_beside_events": "the empty row is passed over",
 }
 _TABLES = (".tsv", ".csv", ".txt")
+#: A number at the end of a name, after a separator (a dash is one after a letter or digit, else a sign).
+_THRESHOLD = re.compile(r"(?:^|[^\d.,+-]|(?<=[A-Za-z\d])-)((?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)$")
 
 
 @dataclass(frozen=True)
@@ -46,18 +49,22 @@ class OperatingPoints:
         raise UsageError(f"--threshold {threshold:g}: no such operating point in {self.path}, the nearest is {near:g}")
 
 
-def read_table_to_score(path: str | Path, what: str) -> Events:
-    """Read a strong table; unreadable rows raise SedkitError, oddities are warned of, once per kind.
+def read_reference(path: str | Path) -> Events:
+    """Read the events of a reference as `read_table_to_score` does.
 
     A column `confidence` (MAESTRO, 2024) is honoured: rows of 0.5 and less are not active and leave the table.
     """
+    events = read_table_to_score(path, "reference")
+    return _confident(path, events) if "confidence" in columns_of(path) else events
+
+
+def read_table_to_score(path: str | Path, what: str) -> Events:
+    """Read a strong table; unreadable rows raise SedkitError, oddities are warned of, once per kind."""
     events, findings = read_events(path)
     errors = [f for f in findings if f.kind in (*ERRORS, "missing_label")]
     if errors:
         more = f" (and {len(errors) - 1} more such rows)" if len(errors) > 1 else ""
         raise SedkitError(f"{errors[0].message}{more}; correct the {what}")
-    if "confidence" in columns_of(path):
-        events = _confident(path, events)
     warn_of(findings, what)
     return events
 
@@ -102,7 +109,7 @@ def read_operating_points(folder: str | Path) -> OperatingPoints:
         raise SedkitError(f"{folder}: no such folder, expected one table per threshold")
     found: dict[float, Path] = {}
     for path in sorted(p for p in folder.iterdir() if p.suffix in _TABLES and p.is_file()):
-        match = re.search(r"(?<![\d.])(\d*\.?\d+)$", path.stem)
+        match = _THRESHOLD.search(path.stem)
         if not match:
             raise SedkitError(f"{path}: file name does not end in a threshold, expected a name like th_0.50.tsv")
         threshold = float(match[1])
@@ -152,10 +159,14 @@ def fast_read(path: str | Path) -> Events | None:
         (len(cells) + 1) % width or set(cells[width - 1 :: width]) - {"\n"} or cells.count("\n") != len(cells) // width
     ):
         return None
-    names, labels = cells[columns.index("filename") :: width], cells[columns.index("event_label") :: width]
+    names, labels, onsets, offsets = (
+        cells[columns.index(name) :: width] for name in ("filename", "event_label", "onset", "offset")
+    )
+    if not (plain_numbers(onsets) and plain_numbers(offsets)):
+        return None
     try:
-        onset = np.array(list(map(float, cells[columns.index("onset") :: width])), dtype=np.float64)
-        offset = np.array(list(map(float, cells[columns.index("offset") :: width])), dtype=np.float64)
+        onset = np.array(list(map(float, onsets)), dtype=np.float64)
+        offset = np.array(list(map(float, offsets)), dtype=np.float64)
     except ValueError:
         return None
     clips = {name: i for i, name in enumerate(dict.fromkeys(names))}
@@ -224,6 +235,40 @@ def warn_beside_reference(
                 table.filenames[table.clip[row]],
                 end[at][table.clip[row]],
                 sum(map(len, rows)),
+            )
+
+
+def warn_of_scores(
+    reference: Events | Tags, scores: Scores, durations: Mapping[str, float] | None, classes: Sequence[str] | None
+) -> None:
+    """Warn of scores that do not fit the reference: clips, classes on either side, clips that go on past their end."""
+    who = scores.producer or "scores"
+    known = set(reference.filenames)
+    outside = [name for name in scores.filenames if name not in known]
+    if outside:
+        log.warning("%s: scores of %s, no clip of the reference (%d such: not scored)", who, outside[0], len(outside))
+    wanted = classes if classes is not None else reference.labels
+    absent = [name for name in wanted if name not in scores.labels and name in reference.labels]
+    if absent:
+        log.warning("%s: no scores of the classes %s, which count as 0", who, listed(repr(name) for name in absent))
+    unknown = [name for name in scores.labels if name not in wanted]
+    if unknown:
+        log.warning("%s: scores of the classes %s, which are not scored", who, listed(repr(name) for name in unknown))
+    if durations:
+        # Models give whole frames: what is past the end by less than a second is nothing to tell of.
+        ends = [edges[-1] if len(edges) else 0.0 for edges in map(scores.edges, range(len(scores.filenames)))]
+        over = [
+            (name, end, durations[name])
+            for name, end in zip(scores.filenames, ends, strict=True)
+            if name in durations and end > durations[name] + 1.0
+        ]
+        if over:
+            log.warning(
+                "%s: scores of %s go on to %g s, past its end at %g s (%d such clips: exact PSDS counts false "
+                "positives there, psds_eval does not)",
+                who,
+                *over[0],
+                len(over),
             )
 
 

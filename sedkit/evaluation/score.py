@@ -12,15 +12,24 @@ import numpy as np
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import sha256_file
 from sedkit.core.log import log
-from sedkit.dataio.rows import columns_of, read_table
+from sedkit.dataio.rows import columns_of, read_rows, read_table, refuse
 from sedkit.dataio.tables import Events, Tags, read_durations, read_weak, tags_of
-from sedkit.evaluation.evaluate import Interval, describe_estimate, evaluate, possible_metrics, run_of_path
+from sedkit.evaluation.evaluate import (
+    Interval,
+    describe_estimate,
+    evaluate,
+    overlapping,
+    possible_metrics,
+    run_of_path,
+)
 from sedkit.evaluation.measures import Options, Output, Truth
 from sedkit.evaluation.reading import (
     OperatingPoints,
     read_operating_points,
+    read_reference,
     read_table_to_score,
     warn_beside_reference,
+    warn_of_scores,
 )
 from sedkit.evaluation.references import content_hash, known_reference
 
@@ -92,6 +101,8 @@ def score_files(request: Request) -> dict[str, Any]:
     if events is not None:
         for tables in ((output.estimate,) if output.estimate else (), output.points.tables if output.points else ()):
             warn_beside_reference(events, tables, durations, classes)
+    if output.scores is not None:
+        warn_of_scores(reference, output.scores, durations, classes)
     estimate = _describe_output(request, output, reference.filenames if keep is None else keep.reference)
     _mark_missing(request, described, estimate, whole=keep is None)
     truth = _cut_truth(reference, durations, classes, keep)
@@ -107,14 +118,18 @@ def score_files(request: Request) -> dict[str, Any]:
     if metrics is None:
         have = replace(output, estimate=output.points.tables[0]) if every and output.points else output
         metrics = possible_metrics(truth, have)
+        if "intersection" in metrics and options.overlaps == "refuse" and (odd := overlapping(truth, have)):
+            log.warning("%s: no intersection-based figures, unless --metrics asks for them", odd)
+            metrics = tuple(name for name in metrics if name != "intersection")
         if not metrics:
-            raise UsageError("nothing to score: give --estimate, --operating-points with --durations, or --scores")
+            needed = "--durations (PSDS) or --metrics pauc" if output.scores is not None else "--durations (PSDS)"
+            raise UsageError(f"nothing to score from what is given: add --estimate, or {needed}")
     results = evaluate(
         truth,
         output,
         metrics,
         options,
-        interval_of=_interval(request),
+        interval_of=_interval(request, truth.tags.filenames),
         against=_other(request, classes, keep),
         official=request.official,
         baselines=request.baselines,
@@ -162,7 +177,7 @@ def _read_reference(path: str) -> Events | Tags:
     columns = columns_of(path)
     if "event_labels" in columns and "event_label" not in columns:
         return read_weak(path)
-    return read_table_to_score(path, "reference")
+    return read_reference(path)
 
 
 def _read_labels(path: str | None, reference: Events | Tags) -> tuple[str, ...] | None:
@@ -343,14 +358,35 @@ def _hash_of(path: Path) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _interval(request: Request) -> Interval | None:
+def _interval(request: Request, filenames: Sequence[str]) -> Interval | None:
     if not request.bootstrap and not request.against:
         return None
     groups = None
     if request.groups:
-        table = read_table(request.groups, ("filename", "group"))
-        groups = dict(zip(table["filename"], table["group"], strict=True))
+        groups = _read_groups(request.groups, filenames)
+    if request.threshold == "all":
+        log.warning("intervals of the best threshold take it as given, though it was chosen on the same clips")
     return Interval(request.bootstrap or 1000, groups, request.seed)
+
+
+def _read_groups(path: str, filenames: Sequence[str]) -> dict[str, str]:
+    """Read the group of each clip; clips without one are warned of, since they are drawn by themselves."""
+    table = read_rows(path, ("filename", "group"))
+    refuse(table.findings, path, lenient=False)
+    groups: dict[str, str] = {}
+    for line, name, group in zip(table.line, table.columns["filename"], table.columns["group"], strict=True):
+        if groups.setdefault(name, group) != group:
+            raise SedkitError(
+                f"{path}:{line}: {name} is in group {group!r} here, in {groups[name]!r} in an earlier row"
+            )
+    alone = [name for name in filenames if not groups.get(name)]
+    if len(alone) == len(filenames):
+        if any(groups.values()):
+            raise SedkitError(f"{path}: holds no clip of the reference, such as {listed(filenames, 1)}")
+        log.warning("%s: no clip has a group: clips are resampled", path)
+    elif alone:
+        log.warning("%s: no group for %s (%d such clips: each is drawn by itself)", path, alone[0], len(alone))
+    return groups
 
 
 def _other(request: Request, classes: Sequence[str] | None, keep: _Cut | None) -> tuple[str, Output] | None:

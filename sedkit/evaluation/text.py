@@ -95,7 +95,8 @@ def _headline(title: str, block: dict[str, Any]) -> list[str]:
     if block.get("official"):
         theirs = block["official"]
         figure = theirs.get("value", theirs.get("macro", {}).get("f1"))
-        lines.append(f"  {theirs['tool']:<24} {_number(figure)}  equal")
+        said = "undefined, as left out here" if figure is None else f"{_number(figure)}  equal"
+        lines.append(f"  {theirs['tool']:<24} {said}")
     if block.get("against"):
         for place in ("macro", "micro", "value"):
             if place in block["against"]:

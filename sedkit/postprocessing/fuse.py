@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from sedkit.core.errors import SedkitError, UsageError, listed
+from sedkit.core.log import log
 from sedkit.dataio.scores import Scores
 
 #: Frame edges that differ by less than this are the same (grids read from text carry their rounding).
@@ -28,14 +30,15 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float] | None = None, names:
     Returns
     -------
     fused
-        Clip scores are there when all parts have them.
+        Clip scores are there when all parts have them; where some lack them (a folder of score tables holds none) they
+        are left out, with a warning.
 
     Raises
     ------
     UsageError
-        Fewer than two parts, or weights that are not one positive number each.
+        Fewer than two parts, the same scores twice, or weights that are not one positive number each.
     SedkitError
-        Other clips, classes, durations or time grids; clip scores in some parts only.
+        Other clips, classes, durations or time grids.
     """
     names = list(names) if names is not None else [f"scores {i + 1}" for i in range(len(parts))]
     if len(parts) < 2:
@@ -43,17 +46,29 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float] | None = None, names:
     share = _shares(weights, len(parts))
     first = parts[0]
     framewise = np.zeros(first.framewise.shape, np.float64)
-    clipwise = None if first.clipwise is None else np.zeros(first.clipwise.shape, np.float64)
-    for part, name, weight in zip(parts, names, share, strict=True):
+    without = [name for part, name in zip(parts, names, strict=True) if part.clipwise is None]
+    if without and len(without) < len(parts):
+        log.warning(
+            "%s: no clip scores, which the other%s: clip scores are left out of the ensemble, frame scores are fused",
+            listed(without, 3),
+            " holds" if len(parts) - len(without) == 1 else "s hold",
+        )
+    clipwise = None if without or first.clipwise is None else np.zeros(first.clipwise.shape, np.float64)
+    seen: dict[str, int] = {}
+    for i, (part, name, weight) in enumerate(zip(parts, names, share, strict=True)):
         rows = _order(first.filenames, part.filenames, "clips", names[0], name)
         columns = _order(first.labels, part.labels, "classes", names[0], name)
         _check_grid(first, part, rows, names[0], name)
-        framewise += weight * part.framewise[rows][:, :, columns]
-        if (part.clipwise is None) != (clipwise is None):
-            with_, without = (names[0], name) if part.clipwise is None else (name, names[0])
-            raise SedkitError(f"{with_} holds clip scores, {without} does not; expected them in all or in none")
-        if clipwise is not None and part.clipwise is not None:
-            clipwise += weight * part.clipwise[np.ix_(rows, columns)]
+        ordered = part.framewise[rows][:, :, columns]
+        tags = None if clipwise is None or part.clipwise is None else part.clipwise[np.ix_(rows, columns)]
+        twin = seen.setdefault(_digest(ordered, tags), i)
+        if twin != i:
+            raise UsageError(
+                f"{name}: the same scores as {names[twin]}; give each system once (weights tell how much each counts)"
+            )
+        framewise += weight * ordered
+        if clipwise is not None and tags is not None:
+            clipwise += weight * tags
     members = " + ".join(f"{w:.4g} x {part.producer or n}" for w, part, n in zip(share, parts, names, strict=True))
     return Scores(
         framewise=framewise.astype(np.float32),
@@ -65,6 +80,13 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float] | None = None, names:
         clipwise=None if clipwise is None else clipwise.astype(np.float32),
         producer=f"ensemble of {len(parts)}: {members}",
     )
+
+
+def _digest(framewise: np.ndarray, clipwise: np.ndarray | None) -> str:
+    found = hashlib.sha256(np.ascontiguousarray(framewise, dtype=np.float32).tobytes())
+    if clipwise is not None:
+        found.update(np.ascontiguousarray(clipwise, dtype=np.float32).tobytes())
+    return found.hexdigest()
 
 
 def _shares(weights: Sequence[float] | None, n: int) -> np.ndarray:

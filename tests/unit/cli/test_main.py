@@ -93,4 +93,4 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path, capsys):
     assert main([*words, "--json", str(tmp_path / "folder")]) == 1
     found = capsys.readouterr().err
     assert found.startswith("sedkit score: error: ") and found.count("\n") == 1
-    assert "folder: Is a directory" in found
+    assert "folder: is a folder, expected a place for a file" in found

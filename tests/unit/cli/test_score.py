@@ -179,12 +179,71 @@ def test_intervals_and_paired_differences(case: Case) -> None:
     assert found["psds1"]["against"] is None
     assert found["bootstrap"]["over"] == "clips"
     case.put("groups.tsv", "filename\tgroup\na.wav\tg\nb.wav\tg\nc.wav\th\nd.wav\ti\n")
-    grouped = case.results(*EST, "--bootstrap", "50", "--groups", "@groups.tsv")
+    grouped = case.results(*EST, "--bootstrap", "100", "--groups", "@groups.tsv")
     assert (grouped["bootstrap"]["over"], grouped["bootstrap"]["units"]) == ("groups", 3)
-    for other in ("@points", "@scores.h5"):
-        assert case.results(*SCORES, *POINTS, *DUR, "--against", other)
+    # Points feed PSDS alone, scores tagging alone.
+    for other, fed in (("@points", ["psds1", "psds2"]), ("@scores.h5", ["tagging"])):
+        found = case.results(*SCORES, *POINTS, *DUR, "--against", other)
+        assert [name for name in ("psds1", "psds2", "tagging") if found[name]["against"] is not None] == fed
     same = case.results(*POINTS, *DUR, "--against", "@points")["psds1"]["against"]["value"]
     assert (same["difference"], same["interval"]) == (0.0, [0.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("groups", "status", "message"),
+    [
+        ("a\tg\nb\tg\n", 1, "groups.tsv: holds no clip of the reference, such as a.wav"),
+        ("a.wav\tg\nb.wav\tg\na.wav\th\n", 1, "groups.tsv:4: a.wav is in group 'h' here, in 'g' in an earlier row"),
+        ("a.wav\tg\nb.wav\tg\nc.wav\th\n", 0, "groups.tsv: no group for d.wav (1 such clips: each is drawn by itself)"),
+        ("a.wav\t\nb.wav\t\n", 0, "groups.tsv: no clip has a group: clips are resampled"),
+    ],
+)
+def test_groups_that_do_not_fit_the_reference(case: Case, groups: str, status: int, message: str) -> None:
+    case.put("groups.tsv", "filename\tgroup\n" + groups)
+    found, _, err = case.call(*EST, "--bootstrap", "100", "--groups", "@groups.tsv")
+    assert (found, message in err.replace(str(case.folder), "")) == (status, True), err
+
+
+def test_figures_never_take_the_place_of_what_they_are_made_from(case: Case) -> None:
+    before = (case.folder / "ref.tsv").read_text()
+    for out in ("@ref.tsv", "@est.tsv", "@points/new.json"):
+        status, _, err = case.call(*EST, *POINTS, "--json", out)
+        assert (status, "from which it is made; choose another place" in err) == (2, True), err
+    assert (case.folder / "ref.tsv").read_text() == before
+    assert not (case.folder / "points/new.json").exists()
+
+
+def test_scores_that_do_not_fit_the_reference_are_warned_of(case: Case) -> None:
+    from sedkit.dataio.store import read_scores, write_scores
+
+    scores = read_scores(case.folder / "scores.h5")
+    scores.labels = tuple("Doggy" if label == "Dog" else label for label in scores.labels)
+    scores.filenames = (*scores.filenames[:-1], "zz.wav")
+    write_scores(case.folder / "odd.h5", scores)
+    rows = (case.folder / "dur.tsv").read_text().splitlines()
+    case.put("short.tsv", "\n".join([rows[0], *(row.split("\t")[0] + "\t2.0" for row in rows[1:])]) + "\n")
+    status, _, err = case.call("--scores", "@odd.h5", "--durations", "@short.tsv")
+    assert status == 0
+    for message in (
+        "scores of zz.wav, no clip of the reference (1 such: not scored)",
+        "no scores of the classes 'Dog', which count as 0",
+        "scores of the classes 'Doggy', which are not scored",
+        "past its end at 2 s",
+    ):
+        assert message in err, (message, err)
+
+
+def test_a_reference_with_overlaps_is_scored_without_intersection(case: Case) -> None:
+    text = (case.folder / "ref.tsv").read_text()
+    row = next(line for line in text.splitlines()[1:] if line.split("\t")[3:])
+    name, onset, offset, label = row.split("\t")
+    case.put("ref.tsv", text + f"{name}\t{float(onset) + 0.1}\t{float(offset) + 0.1}\t{label}\n")
+    found = case.results(*EST)
+    assert "event_based" in found and "intersection_based" not in found
+    _, _, err = case.call(*EST)
+    assert "no intersection-based figures, unless --metrics asks for them" in err
+    assert case.call(*EST, "--metrics", "intersection")[0] == 1
+    assert case.results(*EST, "--overlaps", "merge")["intersection_based"]["macro"]["f1"] is not None
 
 
 def test_only_like_is_compared_with_like(case: Case) -> None:
@@ -200,7 +259,7 @@ def test_only_like_is_compared_with_like(case: Case) -> None:
 
 def test_the_same_seed_gives_the_same_interval(case: Case) -> None:
     runs = [
-        case.results(*EST, "--bootstrap", "50", "--seed", seed)["event_based"]["macro"]["interval"] for seed in "112"
+        case.results(*EST, "--bootstrap", "100", "--seed", seed)["event_based"]["macro"]["interval"] for seed in "112"
     ]
     assert runs[0] == runs[1] != runs[2]
 
@@ -297,8 +356,10 @@ def test_clips_that_the_output_lacks(case: Case) -> None:
         (("--threshold", "0.6", *POINTS), "no such operating point"),
         (("--fold", "x", *EST), "--fold needs --clips"),
         (("--groups", "@ref.tsv", *EST), "give --bootstrap N too"),
-        (("--bootstrap", "0", *EST), "from 1"),
-        (("--collar", "-1", *EST), "from 0"),
+        (("--bootstrap", "99", *EST), "from 100"),
+        (("--collar", "0", *EST), "from 1e-06"),
+        ((*POINTS, "--threshold", "all", "--metrics", "psds1"), "--metrics psds1 needs --durations"),
+        ((*POINTS, "--threshold", "all", "--metrics", "tagging"), "--metrics tagging needs --scores"),
         (("--undefined", "nil", *EST), "invalid choice"),
     ],
 )

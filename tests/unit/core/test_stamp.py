@@ -1,9 +1,11 @@
 """A call is skipped exactly when nothing that its result depends on has changed."""
 
 import os
+from pathlib import Path
 
 import pytest
 
+from sedkit.core.errors import UsageError
 from sedkit.core.stamp import Step
 
 
@@ -68,3 +70,13 @@ def test_folders_are_inputs_too(tmp_path):
     assert call.holds()
     (folder / "b.wav").write_bytes(b"")
     assert not call.holds()
+
+
+def test_an_output_is_never_one_of_its_inputs(tmp_path: Path) -> None:
+    (tmp_path / "in.tsv").write_text("x")
+    (tmp_path / "link.tsv").symlink_to(tmp_path / "in.tsv")
+    (tmp_path / "folder").mkdir()
+    for out in ("in.tsv", "./in.tsv", "link.tsv", "folder", "folder/new.tsv"):
+        with pytest.raises(UsageError, match="from which it is made; choose another place"):
+            Step("verb", tmp_path / out, {}, [tmp_path / "in.tsv", tmp_path / "folder"])
+    assert not Step("verb", tmp_path / "new.tsv", {}, [tmp_path / "in.tsv", tmp_path / "folder"]).holds()

@@ -26,7 +26,7 @@ def make_table(
         name = f"clip{clip}.wav"
         made: Rows = []
         for _ in range(int(rng.integers(0, most_events + 1))):
-            onset = float(rng.integers(0, 30)) * step_s
+            onset = float(rng.integers(-1, 30)) * step_s
             length = 0 if rng.random() < 0.05 else int(rng.integers(1, 20))
             offset = onset + length * step_s
             made.append((name, onset, offset, str(rng.choice(list(labels)))))

@@ -8,11 +8,12 @@ import pytest
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.tables import Events
 from sedkit.evaluation.alignment import align
-from sedkit.evaluation.bootstrap import Resamples, interval, psds_of_resamples, rates_of_resamples
+from sedkit.evaluation.bootstrap import Drawn, Resamples, interval, rates_of_resamples
 from sedkit.evaluation.counts import rates
 from sedkit.evaluation.event import count_events
 from sedkit.evaluation.intersection import count_points, prepare
 from sedkit.evaluation.psds import PSDS2, PsdsParameters, psds_of_points, psds_value
+from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_resamples
 from sedkit.evaluation.segment import count_segments
 
 Table = Callable[..., Events]
@@ -95,8 +96,12 @@ class Population:
     """Random clips of eight classes, two operating points; the figures of very many clips are the truth."""
 
     LABELS = tuple("abcdefgh")
-    FOUND = (0.40 + 0.06 * np.arange(8), 0.58 + 0.05 * np.arange(8))
-    FALSE = (0.01 + 0.002 * np.arange(8), 0.06 + 0.008 * np.arange(8))
+
+    def __init__(self, unequal: float) -> None:
+        """Take how far the classes are apart: 0, all alike, to 1."""
+        step = unequal * (np.arange(8) - 3.5)
+        self.found = (0.61 + 0.06 * step, 0.755 + 0.05 * step)
+        self.false = (0.017 + 0.002 * step, 0.088 + 0.008 * step)
 
     def draw(self, rng: np.random.Generator, n_clips: int) -> tuple[Events, list[Events]]:
         """Return a reference and the detections at a strict and a lenient threshold."""
@@ -111,13 +116,14 @@ class Population:
             onset = np.where(label < 8, 1.0 + 2.0 * label, 20.0)
             return Events(names, self.LABELS, clip, label % 8, onset, onset + 1.0, np.arange(len(clip)) + 2)
 
-        chances = zip(self.FOUND, self.FALSE, strict=True)
+        chances = zip(self.found, self.false, strict=True)
         points = [made(there & (luck < found + quality), false < wrong) for found, wrong in chances]
         return made(there, np.zeros_like(there)), points
 
 
-def test_intervals_cover_the_truth_in_95_percent_of_draws() -> None:
-    population = Population()
+@pytest.mark.parametrize(("unequal", "most_plain"), [(1.0, 0.93), (0.0, 0.60)])
+def test_intervals_cover_the_truth_in_95_percent_of_draws(unequal: float, most_plain: float) -> None:
+    population = Population(unequal)
     rng = np.random.default_rng(20)
     parameters = PsdsParameters(0.5, 0.5, None, 0.0, 1.0, 100.0)
 
@@ -134,19 +140,36 @@ def test_intervals_cover_the_truth_in_95_percent_of_draws() -> None:
     for _ in range(draws):
         events, counts = counted(400)
         resamples = Resamples(events.filenames, n=400, seed=int(rng.integers(2**31)))
-        psds = psds_of_resamples(counts, resamples, parameters)
-        drawn = (rates_of_resamples(events, resamples).macro["f1"], psds)
-        for i, (estimate, samples) in enumerate(zip(estimates(events, counts), drawn, strict=True)):
-            low, high = interval(estimate, samples)
+        f1 = Drawn(rates_of_resamples(events, resamples).macro["f1"], float(rates(events).macro["f1"]))
+        for i, drawn in enumerate((f1, corrected_psds(counts, resamples, parameters))):
+            low, high = drawn.interval()
             inside[i] += low <= truth[i] <= high
-        low, high = np.quantile(psds, [0.025, 0.975])
+        low, high = np.quantile(psds_of_resamples(counts, resamples, parameters), [0.025, 0.975])
         plain_inside += low <= truth[1] <= high
     coverage = inside / draws
     # The standard error of a share of 400 is 1.1 percent.
     assert (coverage >= 0.93).all(), coverage
     assert (coverage <= 0.97).all(), coverage
     # What the correction is for: plain percentiles of PSDS fall short.
-    assert plain_inside / draws < 0.93, plain_inside / draws
+    assert plain_inside / draws < most_plain, plain_inside / draws
+
+
+def test_the_correction_takes_away_what_sampling_adds_to_the_spread() -> None:
+    population, rng = Population(0.0), np.random.default_rng(3)
+    parameters = PsdsParameters(0.5, 0.5, None, 0.0, 1.0, 100.0)
+
+    def figures(n_clips: int) -> tuple[float, float, float]:
+        reference, points = population.draw(rng, n_clips)
+        ground = prepare(reference, dict.fromkeys(reference.filenames, 30.0))
+        counts = count_points(ground, points, parameters.criteria)
+        resamples = Resamples(ground.filenames, n=200, seed=1)
+        drawn = psds_of_resamples(counts, resamples, parameters)
+        return psds_value(counts, parameters)[0], drawn.mean(), corrected_psds(counts, resamples, parameters).estimate
+
+    truth = figures(20000)[0]
+    estimate, resampled, corrected = np.mean([figures(300) for _ in range(20)], axis=0)
+    assert resampled < estimate - 0.005 < truth - 0.015
+    assert abs(corrected - truth) < 0.4 * (truth - estimate)
 
 
 def test_psds2_needs_the_cross_triggers_of_each_resample(table: Table, durations: Callable) -> None:

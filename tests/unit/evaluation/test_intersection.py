@@ -66,6 +66,17 @@ def test_without_durations_every_detection_in_the_reference_can_be_false() -> No
     assert count_intersections(reference, estimate, None, {"f": 10.0, "g": 10.0}).n_false_positives.sum() == 0
 
 
+def test_nothing_is_false_in_a_clip_without_a_duration() -> None:
+    reference = Events.from_rows([("f", 0.0, 1.0, "a"), ("g", 0.0, 1.0, "a")])
+    estimate = Events.from_rows([("f", 0.0, 1.0, "a"), ("g", -1.0, 0.1, "a")])
+    seconds = {"f": 10.0}
+    counts = count_intersections(reference, estimate, None, seconds)
+    assert counts.n_false_positives.sum() == 0
+    assert not differences(
+        as_json(counts, rates(counts)), official_intersection(reference, estimate, None, seconds), "intersection"
+    )
+
+
 def test_overlaps_are_refused_naming_file_and_row_and_merged_on_request() -> None:
     rows = [
         ("f", 0.0, 2.0, "a"),

@@ -8,7 +8,13 @@ import pytest
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.dataio.tables import read_events
-from sedkit.evaluation.reading import fast_read, read_operating_points, read_table_to_score, warn_beside_reference
+from sedkit.evaluation.reading import (
+    fast_read,
+    read_operating_points,
+    read_reference,
+    read_table_to_score,
+    warn_beside_reference,
+)
 
 PLAIN = "filename\tonset\toffset\tevent_label\nb.wav\t0.5\t1.25\tDog\na.wav\t0\t1e0\tCat\nb.wav\t2.000\t3.0\tCat\n"
 
@@ -69,11 +75,19 @@ def test_operating_points_come_in_order_of_their_thresholds(tmp_path: Path) -> N
         points.at(0.6)
 
 
+def test_thresholds_are_read_off_the_end_of_names(tmp_path: Path) -> None:
+    for name in ("th0.5.tsv", "th_1e-05.tsv", "pred-.25.tsv", "1.tsv"):
+        write(tmp_path, PLAIN, name)
+    assert read_operating_points(tmp_path).thresholds == (1e-5, 0.25, 0.5, 1.0)
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
         ([], "holds no table"),
         (["points.tsv"], "does not end in a threshold"),
+        (["th_-0.5.tsv"], "does not end in a threshold"),
+        (["th_0,7.tsv"], "does not end in a threshold"),
         (["a_0.5.tsv", "b_0.50.tsv"], "threshold 0.5 is that of a_0.5.tsv too"),
     ],
 )
@@ -88,6 +102,9 @@ def test_folders_that_are_no_operating_points(tmp_path: Path, names: list[str], 
     ("row", "message"),
     [
         ("c.wav\tx\t1\tDog", r"t.tsv:5: .*expected seconds as numbers"),
+        ("c.wav\t0\t1_0\tDog", r"t.tsv:5: .*expected seconds as numbers"),
+        ("c.wav\t0\t٠.٥\tDog", r"t.tsv:5: .*expected seconds as numbers"),
+        ("c.wav\t0\t1\0\tDog", r"t.tsv:5: .*expected seconds as numbers"),
         ("c.wav\t\t1\tDog", r"t.tsv:5: .*all three fields empty"),
         ("c.wav\t0\t1\t", r"t.tsv:5: an event without event_label"),
         ("c.wav\t0\t1\tDog\tx\ty", r"t.tsv:5: 6 fields, expected 4"),
@@ -148,6 +165,8 @@ def test_all_operating_points_are_warned_of_once_per_kind(tmp_path: Path, caplog
 def test_confidence_above_one_half_counts(tmp_path: Path) -> None:
     head = "filename\tonset\toffset\tevent_label\tconfidence\n"
     text = head + "a\t0\t1\tx\t0.5\nb\t\t\t\t\na\t1\t2\tx\t0.51\na\t2\t3\ty\t1\n"
-    events = read_table_to_score(write(tmp_path, text), "reference")
+    events = read_reference(write(tmp_path, text))
     assert events.filenames == ("a", "b")
     assert events.onset_s.tolist() == [1.0, 2.0]
+    # The column says how sure annotators are: in a system's output it is but another column.
+    assert read_table_to_score(write(tmp_path, text), "estimate").onset_s.tolist() == [0.0, 1.0, 2.0]

@@ -56,12 +56,34 @@ def test_one_grid_and_the_same_grid_per_clip_are_the_same():
         ({"frame_edges_s": np.arange(6) / 10}, r"b: frame edge 5 at 0.5000 s, in a at 0.6250 s"),
         ({"n_frames": np.array([5, 4, 5])}, r"b: 4 frames in 1.wav, a has 5"),
         ({"duration_s": np.array([0.625, 0.625, 0.6])}, r"b: 2.wav lasts 0.600 s, in a 0.625 s"),
-        ({"clipwise": None}, "a holds clip scores, b does not"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message):
     with pytest.raises(SedkitError, match=message):
         fuse([part(0), replace(part(1), **change)], names=["a", "b"])
+
+
+@pytest.mark.parametrize("without", [0, 1, 2])
+def test_clip_scores_that_one_lacks_are_left_out_with_one_warning(without, caplog):
+    parts = [part(0), part(1), part(2)]
+    with_all = fuse(parts)
+    parts[without] = replace(parts[without], clipwise=None)
+    fused = fuse(parts, names=["a", "b", "c"])
+    np.testing.assert_array_equal(fused.framewise, with_all.framewise)
+    assert fused.clipwise is None
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith(f"{'abc'[without]}: no clip scores, which the others hold")
+
+
+def test_without_clip_scores_there_is_nothing_to_warn_of(caplog):
+    assert fuse([replace(part(i), clipwise=None) for i in (0, 1)]).clipwise is None
+    assert not caplog.records
+
+
+def test_the_same_frames_are_the_same_system_where_clip_scores_do_not_count():
+    with pytest.raises(UsageError, match="b: the same scores as a"):
+        fuse([part(0), replace(part(0), clipwise=None)], names=["a", "b"])
 
 
 def test_other_frame_counts_are_refused():
@@ -80,3 +102,17 @@ def test_weights_are_checked(weights):
 def test_one_part_is_no_ensemble():
     with pytest.raises(UsageError, match="at least two"):
         fuse([part(0)])
+
+
+def test_the_same_scores_count_once():
+    a, b = part(0), part(1)
+    rows = [2, 0, 1]
+    again = replace(
+        a, framewise=a.framewise[rows], clipwise=a.clipwise[rows], filenames=tuple(a.filenames[i] for i in rows)
+    )
+    with pytest.raises(UsageError, match=r"c\.h5: the same scores as a\.h5; give each system once"):
+        fuse([a, b, again], names=["a.h5", "b.h5", "c.h5"])
+    with pytest.raises(UsageError, match="give each system once"):
+        fuse([a, a], weights=[1, 3], names=["a.h5", "a.h5"])
+    other_tags = replace(a, clipwise=a.clipwise / 2)
+    np.testing.assert_allclose(fuse([a, other_tags]).clipwise, 0.75 * a.clipwise, rtol=1e-6)

@@ -1,0 +1,217 @@
+"""PSDS of resamples, corrected for what sampling noise adds to its spread between classes.
+
+PSDS subtracts the standard deviation between the classes' curves. Noise of sampling adds to it, so that the official
+figure on few clips lies below that on many, and the figures of resamples lie lower still. How much the variance between
+classes grows from the clips to their resamples, at each false positive rate, is the noise that one sampling adds: it is
+taken once from the variance of the clips, and twice from that of each resample, which has been sampled twice.
+
+The interval of the result is about the figure on very many clips; where classes are about equally good, the official
+figure on few clips may lie below it. Simulations with 3 to 20 classes, equal or unequal, frequent or rare, give 92 to
+97 % coverage (percentiles of the plain figures: 26 to 93 %).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from sedkit.evaluation.bootstrap import Drawn, Resamples
+from sedkit.evaluation.intersection import PointCounts, Sparse
+from sedkit.evaluation.psds import PsdsParameters, area_less_noise, mean_and_variance, steps_of
+
+
+def psds_of_resamples(points: PointCounts, resamples: Resamples, parameters: PsdsParameters) -> NDArray[np.float64]:
+    """Return PSDS of every resample, (n,); NaN where none of the clips drawn holds a reference event."""
+    return _areas(_resampled_counts(points, resamples), points, parameters, np.zeros(1), np.zeros(1))
+
+
+def corrected_psds(points: PointCounts, resamples: Resamples, parameters: PsdsParameters) -> Drawn:
+    """Return PSDS and its resamples without what sampling noise adds to the spread between classes."""
+    itself = _Once(points.ground.filenames)
+    resampled, whole = _resampled_counts(points, resamples), _resampled_counts(points, itself)
+    grid = _grid(whole, points, parameters)
+    variance = _variance(whole, points, parameters, grid)
+    noise = np.maximum(_variance(resampled, points, parameters, grid) - variance, 0.0)
+    estimate = _areas(whole, points, parameters, grid, noise)
+    return Drawn(_areas(resampled, points, parameters, grid, 2 * noise), float(estimate[0]))
+
+
+class _Once:
+    """The clips themselves, in the form of a resample."""
+
+    n = 1
+
+    def __init__(self, filenames: Sequence[str]) -> None:
+        self._weights = np.ones((len(filenames), 1), np.float32)
+
+    def weights(self, filenames: Sequence[str]) -> NDArray[np.float32]:
+        return self._weights
+
+
+#: Counts of resamples: true, false, cross (n, cells), reference events, their seconds (n, classes), seconds (n,).
+_Counts = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+
+
+def _resampled_counts(points: PointCounts, resamples: Resamples | _Once) -> _Counts:
+    ground = points.ground
+    weights = resamples.weights(ground.filenames)
+    k = len(ground.labels)
+    n_cells = points.n_points * k
+    clips = weights.T.astype(np.float64)
+    return (
+        _weighted(points.true, weights, n_cells),
+        _weighted(points.false, weights, n_cells),
+        _weighted(points.cross, weights, n_cells * k),
+        clips @ ground.n_reference(),
+        clips @ ground.reference_s(),
+        clips @ ground.duration_s,
+    )
+
+
+def _areas(
+    counts: _Counts,
+    points: PointCounts,
+    parameters: PsdsParameters,
+    grid: NDArray[np.float64],
+    noise: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    old = parameters.cross_triggers == "0.3.0"
+    rates = points.n_points, float(parameters.alpha_ct), old
+    return np.asarray(_psds(*counts, *rates, float(parameters.alpha_st), float(parameters.max_efpr), grid, noise))
+
+
+def _variance(
+    counts: _Counts, points: PointCounts, parameters: PsdsParameters, grid: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the variance between the classes' curves at each rate of `grid`, (rates,), averaged over resamples."""
+    old = parameters.cross_triggers == "0.3.0"
+    rates = points.n_points, float(parameters.alpha_ct), old
+    return np.asarray(_variances(*counts, *rates, float(parameters.max_efpr), grid))
+
+
+def _grid(counts: _Counts, points: PointCounts, parameters: PsdsParameters) -> NDArray[np.float64]:
+    """Return false positive rates per hour from 0 on, denser where the curves of the whole set rise."""
+    k = len(points.ground.labels)
+    tpr, efpr, there = np.zeros((points.n_points, k)), np.zeros((points.n_points, k)), np.zeros(k, np.bool_)
+    old = parameters.cross_triggers == "0.3.0"
+    _rates(*counts, 0, float(parameters.alpha_ct), old, tpr, efpr, there)
+    rises = efpr[efpr < parameters.max_efpr]
+    even = np.linspace(0, parameters.max_efpr, 50, endpoint=False)
+    return np.unique(np.concatenate([even, np.quantile(rises, np.linspace(0, 1, 100)) if rises.size else even]))
+
+
+def _weighted(part: Sparse, weights: NDArray[np.float32], n_cells: int) -> NDArray[Any]:
+    value = np.ones(len(part.cell), np.float32) if part.value is None else part.value.astype(np.float32)
+    total = np.zeros((n_cells, weights.shape[1]), np.float32)
+    _add_weighted(part.cell, part.clip, value, weights, total)
+    return np.ascontiguousarray(total.T)
+
+
+@njit(cache=True)
+def _add_weighted(cell: Any, clip: Any, value: Any, weights: Any, total: Any) -> None:
+    # Rows of resamples are contiguous: each count is one vector operation over all of them.
+    for i in range(len(cell)):
+        row, w, v = total[cell[i]], weights[clip[i]], value[i]
+        for j in range(len(row)):
+            row[j] += w[j] * v
+
+
+@njit(cache=True)
+def _rates(
+    true: Any,
+    false: Any,
+    cross: Any,
+    n_reference: Any,
+    reference_s: Any,
+    seconds: Any,
+    r: int,
+    alpha_ct: float,
+    over_all: bool,
+    tpr: Any,
+    efpr: Any,
+    there: Any,
+) -> bool:
+    """Fill in rates (points, classes) and the classes that occur in resample `r`; False where there is no event."""
+    n_points, k = tpr.shape
+    n_there = 0
+    for c in range(k):
+        there[c] = n_reference[r, c] > 0
+        n_there += there[c]
+    if n_there == 0 or seconds[r] <= 0:
+        return False
+    others = n_there if over_all else max(n_there - 1, 1)
+    for p in range(n_points):
+        for c in range(k):
+            if not there[c]:
+                continue
+            at = p * k + c
+            tpr[p, c] = true[r, at] / n_reference[r, c]
+            efpr[p, c] = false[r, at] * 3600.0 / seconds[r]
+            if alpha_ct > 0:
+                rate = 0.0
+                for o in range(k):
+                    if there[o] and cross[r, at * k + o] > 0:
+                        rate += cross[r, at * k + o] * 3600.0 / reference_s[r, o]
+                efpr[p, c] += alpha_ct * rate / others
+    return True
+
+
+@njit(cache=True)
+def _psds(
+    true: Any,
+    false: Any,
+    cross: Any,
+    n_reference: Any,
+    reference_s: Any,
+    seconds: Any,
+    n_points: int,
+    alpha_ct: float,
+    over_all: bool,
+    alpha_st: float,
+    max_efpr: float,
+    grid: Any,
+    noise: Any,
+) -> Any:
+    n, k = n_reference.shape
+    out = np.full(n, np.nan)
+    tpr, efpr, there = np.zeros((n_points, k)), np.zeros((n_points, k)), np.zeros(k, np.bool_)
+    for r in range(n):
+        if _rates(true, false, cross, n_reference, reference_s, seconds, r, alpha_ct, over_all, tpr, efpr, there):
+            x, cls, y, n_there = steps_of(tpr, efpr, there, max_efpr)
+            out[r] = area_less_noise(x, cls, y, n_there, alpha_st, max_efpr, grid, noise)
+    return out
+
+
+@njit(cache=True)
+def _variances(
+    true: Any,
+    false: Any,
+    cross: Any,
+    n_reference: Any,
+    reference_s: Any,
+    seconds: Any,
+    n_points: int,
+    alpha_ct: float,
+    over_all: bool,
+    max_efpr: float,
+    grid: Any,
+) -> Any:
+    n, k = n_reference.shape
+    total, counted = np.zeros(len(grid)), 0
+    tpr, efpr, there = np.zeros((n_points, k)), np.zeros((n_points, k)), np.zeros(k, np.bool_)
+    for r in range(n):
+        if _rates(true, false, cross, n_reference, reference_s, seconds, r, alpha_ct, over_all, tpr, efpr, there):
+            x, cls, y, n_there = steps_of(tpr, efpr, there, max_efpr)
+            order, curve, i = np.argsort(x), np.zeros(n_there), 0
+            for g in range(len(grid)):
+                while i < len(x) and x[order[i]] <= grid[g]:
+                    k_i = order[i]
+                    curve[cls[k_i]] = max(curve[cls[k_i]], y[k_i])
+                    i += 1
+                total[g] += mean_and_variance(curve)[1]
+            counted += 1
+    return total / max(counted, 1)
