@@ -104,10 +104,10 @@ data_set() {
     fi
 }
 
-# Keys and values after -- are only read by later stages, which may be hours away.
+# Keys and values after -- are read in stages 3 and 4, which may be hours away.
 check_overrides() {
     local one
-    ((${#overrides[@]})) || return 0
+    ((${#overrides[@]} && stage <= 4)) || return 0
     for one in "${systems[@]}"; do
         sedkit train --config "recipes/$recipe/conf/$one.yaml" --data "$data" --exp "$exp_dir/$recipe/$one" \
             --budget "$budget" --check-config true "${overrides[@]}"
