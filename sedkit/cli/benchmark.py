@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="results files or experiments; seeds of a system are pooled",
     )
     parser.add_argument("--set", metavar="NAME", help="of experiments only this set (default: every set with results)")
-    parser.add_argument("--markdown", metavar="F", help="write the tables as Markdown")
+    parser.add_argument(
+        "--markdown", metavar="F", help="write the tables as Markdown, with the sources of the official figures"
+    )
     parser.add_argument("--csv", metavar="F", help="write every figure as a row of a CSV file")
     parser.add_argument("--json", metavar="F", help="write the comparison as JSON")
     parser.add_argument(

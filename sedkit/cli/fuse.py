@@ -57,4 +57,3 @@ def run(args: argparse.Namespace) -> int:
         write_scores(args.out, fused)
     log.info("%s: %s", args.out, fused.producer)
     return 0
-

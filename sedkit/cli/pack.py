@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import argparse
 
+from sedkit.cli._options import boolean
+
 HELP = "experiment -> challenge submission"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `sedkit pack`."""
     parser.add_argument("--format", required=True, metavar="NAME", help="dcase2018 ... dcase2024 (2023: a, b)")
+    parser.add_argument("--authors", required=True, metavar="FILE", help="see submissions/authors.example.yaml")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for <label>/, the report and the zip")
+    parser.add_argument("--report", metavar="PDF", help="technical report; without it no zip is written")
     parser.add_argument(
+        "--label", metavar="LABEL", help="label of the first system, the others count on (default: from the authors)"
+    )
+    parser.add_argument("--files", metavar="LIST.tsv", help="evaluation list: filename, and duration if known")
+    parser.add_argument(
+        "--add",
+        type=boolean,
+        default=False,
+        metavar="true|false",
+        help="with --label: the zip also holds the systems of earlier calls that lie in DIR (default: false)",
+    )
+    own = parser.add_argument_group("systems of this toolkit")
+    own.add_argument(
         "--experiment",
         nargs="+",
         default=[],
@@ -18,75 +35,101 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="experiments, one a system (score formats: seeds of one system are its runs); with --scores: the "
         "members of the ensemble",
     )
-    parser.add_argument(
+    own.add_argument(
+        "--set",
+        metavar="NAME",
+        help="set to submit (default: evaluation, else public, else validation); with --scores: the set whose "
+        "prediction by the members is stated in kWh (default: the name of the scores' file, if it is one of the three)",
+    )
+    events = parser.add_argument_group("events made elsewhere")
+    events.add_argument(
         "--system",
         nargs="+",
         default=[],
-        metavar="EVENTS:META.yaml[:POINTS]",
-        help="event tables made elsewhere, each with its meta file (authors and label come from here) and, where the "
-        "format takes one, its folder of operating points",
+        metavar="EVENTS[:META.yaml[:POINTS]]",
+        help="event tables, each with its meta file (whose authors and label are not taken over) and, where the format "
+        "takes one, its folder of operating points (EVENTS::POINTS without a meta file); without META.yaml the meta "
+        "file is a template: fill it in and give it back as META.yaml",
     )
-    parser.add_argument(
-        "--scores", nargs="+", default=[], metavar="SCORES", help="scores.h5 or score folders: one system, or its runs"
-    )
-    parser.add_argument(
-        "--unprocessed",
+    scores = parser.add_argument_group("scores: of an ensemble (with --experiment), or made elsewhere (with --meta)")
+    scores.add_argument(
+        "--scores",
         nargs="+",
         default=[],
         metavar="SCORES",
-        help="with --scores: the same runs before post-processing",
+        help="scores.h5 or folders of per-clip score tables: one system, or its runs",
     )
-    parser.add_argument("--meta", metavar="META.yaml", help="with --scores: description of the system")
-    parser.add_argument("--postprocessing", metavar="POST.yaml", help="with --scores: how event formats decode them")
-    parser.add_argument("--results", metavar="RESULTS.json", help="with --scores: results on the development set")
-    parser.add_argument("--authors", required=True, metavar="FILE", help="see submissions/authors.example.yaml")
-    parser.add_argument("--label", metavar="LABEL", help="label of the first system (default: from the authors)")
-    parser.add_argument("--report", metavar="PDF", help="technical report; without it no zip is written")
-    parser.add_argument(
-        "--set", metavar="NAME", help="set to submit (default: evaluation, else public, else validation)"
+    scores.add_argument(
+        "--unprocessed", nargs="+", default=[], metavar="SCORES", help="the same runs before post-processing"
     )
-    parser.add_argument("--files", metavar="LIST.tsv", help="evaluation list: filename, and duration if known")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for <label>/ and the zip")
+    scores.add_argument(
+        "--meta",
+        metavar="META.yaml",
+        help="description of a system made elsewhere; without it the meta file is a template, as for --system",
+    )
+    scores.add_argument(
+        "--postprocessing", metavar="POST.yaml", help="how event formats decode the scores: file, preset or threshold"
+    )
+    scores.add_argument(
+        "--results",
+        nargs="+",
+        default=[],
+        metavar="RESULTS.json",
+        help="results on the development set (2024: on DESED's and on MAESTRO's)",
+    )
+    scores.add_argument(
+        "--codecarbon",
+        nargs="+",
+        default=[],
+        metavar="STAGE:TABLE.csv",
+        help="without --experiment, from 2022 on: CodeCarbon's tables of the stages training, validation and "
+        "evaluation (not in 2024), which go into the package and give the meta file's kWh",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Pack, check what was packed, and say what is missing for a zip."""
-    from sedkit.core.errors import UsageError
+    _check_use(args)
     from sedkit.core.log import log
     from sedkit.submission.authors import read_authors
     from sedkit.submission.check import read_clip_list
-    from sedkit.submission.experiment import Experiment
+    from sedkit.submission.energy_tables import read_energy_tables
     from sedkit.submission.findings import as_text, status
     from sedkit.submission.formats import get_format
-    from sedkit.submission.pack import from_events, from_experiments, from_scores, pack
+    from sedkit.submission.pack import pack
+    from sedkit.submission.pack_inputs import (
+        ScoresInput,
+        from_events,
+        from_experiments,
+        from_scores,
+        open_experiments,
+        split_entry,
+    )
 
     form = get_format(args.format)
-    if sum(map(bool, (args.experiment, args.system, args.scores))) == 0:
-        raise UsageError("nothing to pack: give --experiment, --system or --scores")
-    if args.system and (args.experiment or args.scores):
-        raise UsageError("--system stands alone, got --experiment or --scores beside it")
-    for name in ("meta", "postprocessing", "results", "unprocessed"):
-        if getattr(args, name) and not args.scores:
-            raise UsageError(f"--{name} belongs to --scores")
     authors = read_authors(args.authors)
     clips = read_clip_list(args.files) if args.files else None
-    experiments = [Experiment.open(path) for path in args.experiment]
+    experiments = open_experiments(args.experiment)
     if args.scores:
-        if args.set:
-            raise UsageError("--set chooses a set of --experiment, got --scores")
-        given = (args.meta, args.postprocessing, args.results)
-        systems = [from_scores(form, args.scores, experiments, authors, *given, clips, args.unprocessed)]
+        given = ScoresInput(
+            scores=args.scores,
+            unprocessed=args.unprocessed,
+            members=experiments,
+            submitted=args.set,
+            meta=args.meta,
+            postprocessing=args.postprocessing,
+            results=args.results,
+            energy=read_energy_tables(args.codecarbon, form),
+        )
+        systems = [from_scores(form, given, authors, clips)]
     elif args.system:
         systems = []
         for entry in args.system:
-            parts = entry.split(":")
-            if len(parts) > 3:
-                raise UsageError(f"--system {entry}: expected EVENTS:META.yaml[:POINTS]")
-            table, meta, points = (*parts, "", "")[:3]
-            systems.append(from_events(form, table, meta or None, clips, points or None))
+            table, meta, points = split_entry(entry)
+            systems.append(from_events(form, table, authors, meta, clips, points))
     else:
         systems = from_experiments(form, experiments, authors, args.set, clips)
-    packed = pack(form, systems, authors, args.out, args.label, args.report, clips)
+    packed = pack(form, systems, authors, args.out, args.label, args.report, clips, args.add)
     for folder in packed.folders:
         print(folder)
     if packed.zip:
@@ -96,3 +139,24 @@ def run(args: argparse.Namespace) -> int:
     if packed.incomplete:
         log.info("no zip: %s", "; ".join(packed.incomplete))
     return status(packed.findings)
+
+
+def _check_use(args: argparse.Namespace) -> None:
+    """Refuse options that would be read and ignored."""
+    from sedkit.core.errors import UsageError
+
+    if not (args.experiment or args.system or args.scores):
+        raise UsageError("nothing to pack: give --experiment, --system or --scores")
+    if args.system and (args.experiment or args.scores):
+        raise UsageError("--system stands alone, got --experiment or --scores beside it")
+    for name in ("meta", "postprocessing", "results", "unprocessed", "codecarbon"):
+        if getattr(args, name) and not args.scores:
+            raise UsageError(f"--{name} belongs to --scores")
+    if args.meta and args.experiment:
+        raise UsageError("--meta is for systems without --experiment: experiments describe themselves")
+    if args.codecarbon and args.experiment:
+        raise UsageError("--codecarbon is for systems without --experiment: experiments have their own tables")
+    if args.set and not args.experiment:
+        raise UsageError(f"--set {args.set} chooses a set of --experiment, got none")
+    if args.add and not args.label:
+        raise UsageError("--add true needs --label: which of the team's systems this is")

@@ -7,6 +7,7 @@ with the limits enforced on the bytes that really come out.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import zipfile
 import zlib
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from sedkit.core.errors import SedkitError
+from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import atomic_path
 from sedkit.submission.findings import REFUSED, Finding
 
@@ -50,11 +51,11 @@ class Package:
 
     Raises
     ------
-    SedkitError
+    UsageError
         No such file, neither folder nor zip.
     UnsafePackage
-        A zip with paths that escape, links, encrypted members, or more than the limits allow; a folder with links
-        or pipes.
+        A zip that is broken, or with paths that escape, links, encrypted members, or more than the limits allow; a
+        folder with links or pipes.
     """
 
     def __init__(self, path: str | os.PathLike[str], limits: Limits | None = None) -> None:
@@ -70,7 +71,7 @@ class Package:
         elif self.path.is_file():
             self._scan_zip()
         else:
-            raise SedkitError(f"{path}: no such folder or zip")
+            raise UsageError(f"{path}: no such folder or zip")
         self.names = tuple(sorted(self._members or self._files))
 
     def close(self) -> None:
@@ -83,6 +84,10 @@ class Package:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def size(self, name: str) -> int:
+        """Return the bytes of one file, in a zip as its directory declares them: no more come out."""
+        return self._files[name].stat().st_size if name in self._files else self._members[name].file_size
 
     def read(self, name: str) -> bytes:
         """Return the content of one file."""
@@ -131,6 +136,10 @@ class Package:
 
     def _scan_zip(self) -> None:
         self.is_zip = True
+        with open(self.path, "rb") as file:
+            begins = file.read(4)
+        if self.path.suffix.lower() != ".zip" and not begins.startswith(b"PK"):
+            raise UsageError(f"{self.path}: neither a folder nor a zip; expected a package, or one system's folder")
         try:
             # Kept open: reading the directory again for each of 100,000 members would take hours.
             self._archive = zipfile.ZipFile(self.path)
@@ -157,12 +166,15 @@ def _judge_members(infos: list[zipfile.ZipInfo], limits: Limits) -> list[Finding
             Finding(REFUSED, "zip_too_many_members", "", None, f"{len(infos):,} members", f"at most {limits.members:,}")
         ]
     seen: set[str] = set()
+    backslashes: list[str] = []
     for info in infos:
         name = info.filename
         mode = info.external_attr >> 16
         parts = PurePosixPath(name).parts
-        if not parts or name.startswith("/") or "\\" in name or ":" in parts[0] or ".." in parts or "\0" in name:
+        if not parts or _leaves(name) or "\0" in name:
             out.append(Finding(REFUSED, "zip_unsafe_path", name, None, "leaves the folder", "a path inside the zip"))
+        elif "\\" in name:
+            backslashes.append(name)
         elif stat.S_ISLNK(mode):
             out.append(Finding(REFUSED, "symlink", name, None, "is a link", "a file of its own"))
         elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -176,10 +188,31 @@ def _judge_members(infos: list[zipfile.ZipInfo], limits: Limits) -> list[Finding
                 Finding(REFUSED, "zip_duplicate_member", name, None, "stands twice in the zip", "one file a name")
             )
         seen.add(name)
+    if backslashes:
+        message = f"{len(backslashes)} names hold backslashes ({listed(backslashes, 2)}): no folders come out of them"
+        out.append(Finding(REFUSED, "zip_backslash", backslashes[0], None, message, "folders parted by /"))
+    out += _clashes([info.filename for info in infos])
     total = sum(info.file_size for info in infos)
     if not out and total > limits.total_bytes:
         out.append(_too_large("", total, limits.total_bytes))
     return out
+
+
+def _leaves(name: str) -> bool:
+    """Tell whether a path leads out of the folder it is unpacked in, whatever the system takes for a separator."""
+    parts = re.split(r"[/\\]", name)
+    return name[0] in "/\\" or ".." in parts or ":" in parts[0]
+
+
+def _clashes(names: list[str]) -> list[Finding]:
+    """Find names that are a file and a folder at once: whichever comes second cannot be unpacked."""
+    files = {name for name in names if not name.endswith("/")}
+    folders = {name.rstrip("/") for name in names if name.endswith("/")}
+    folders |= {str(folder) for name in files for folder in PurePosixPath(name).parents} - {"."}
+    return [
+        Finding(REFUSED, "zip_file_and_folder", name, None, "is a file and a folder at once", "one of the two")
+        for name in sorted(files & folders)
+    ]
 
 
 def write_zip(path: str | os.PathLike[str], files: Mapping[str, bytes | Path]) -> None:

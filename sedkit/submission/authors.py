@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import read_yaml
+from sedkit.core.log import log
 from sedkit.submission.check_meta import is_example_author, plain_name
 from sedkit.submission.formats import Format
+from sedkit.submission.formats._format import SYSTEM
 
 _KEYS = ("authors", "systems", "source_code")
+_PERSON_KEYS = ("lastname", "firstname", "email", "corresponding", "affiliation")
+_AFFILIATION_KEYS = ("abbreviation", "institute", "department", "location")
 _SYSTEM_KEYS = ("name", "abbreviation", "description", "external_datasets", "source_code")
+_ABOVE = "system.description."
+_DESCRIPTION_KEYS = tuple(item.path.removeprefix(_ABOVE) for item in SYSTEM if item.path.startswith(_ABOVE))
 
 
 @dataclass(frozen=True)
 class Authors:
-    """Authors in order, and what the file says of single systems (by the name of their configuration)."""
+    """Authors in order, and what the file says of single systems.
+
+    Attributes
+    ----------
+    people
+        As they stand in a meta file.
+    systems
+        By the name of their configuration, or that of their table or scores without its ending.
+    source_code
+        Address of the code of systems that name none.
+    path
+        The author file, for messages.
+    """
 
     people: list[dict[str, Any]]
     systems: dict[str, dict[str, Any]] = field(default_factory=dict)
     source_code: str | None = None
+    path: str = ""
 
     @property
     def example(self) -> bool:
@@ -32,6 +52,7 @@ class Authors:
         """Build the label from the corresponding author."""
         person = next((p for p in self.people if p.get("corresponding")), self.people[0])
         affiliation = person.get("affiliation")
+        affiliation = affiliation[0] if isinstance(affiliation, list) else affiliation
         institute = affiliation.get("abbreviation") if isinstance(affiliation, dict) else None
         if not institute:
             raise SedkitError("the corresponding author has no affiliation.abbreviation: add it, or give --label")
@@ -43,6 +64,28 @@ class Authors:
             )
         return label
 
+    def check_systems(self, packed: Iterable[str]) -> None:
+        """Say which systems of the file are not packed.
+
+        Raises
+        ------
+        UsageError
+            A name that is nearly that of a packed system without an entry, or no packed system among those named.
+        """
+        packed = list(dict.fromkeys(packed))
+        left = [name for name in packed if name not in self.systems]
+        others = [name for name in self.systems if name not in packed]
+        none_named = bool(others) and len(others) == len(self.systems)
+        for name in others:
+            hint = suggest(name, left)
+            if hint or none_named:
+                raise UsageError(
+                    f"{self.path}: systems.{name} is not packed{hint}; packed: {listed(packed)} (correct the name, or "
+                    "leave the entry out)"
+                )
+        if others:
+            log.warning("%s: not packed, so not used: systems.%s", self.path, listed(others))
+
 
 def read_authors(path: str | os.PathLike[str]) -> Authors:
     """Read and check an author file.
@@ -50,25 +93,61 @@ def read_authors(path: str | os.PathLike[str]) -> Authors:
     Raises
     ------
     SedkitError
-        No such file, unknown keys, or an author without a name.
+        No such file, unknown keys, values of another kind, or an author without a name.
     """
     found = read_yaml(path)
     if not isinstance(found, dict) or not isinstance(found.get("authors"), list) or not found["authors"]:
         raise SedkitError(f"{path}: expected a list of authors under `authors` (see submissions/authors.example.yaml)")
-    for key in found:
-        if key not in _KEYS:
-            raise SedkitError(f"{path}: unknown key {key!r}{suggest(key, _KEYS)}; expected {listed(_KEYS)}")
+    _check_keys(found, _KEYS, f"{path}")
     for i, person in enumerate(found["authors"], start=1):
         names = [person.get(k) for k in ("lastname", "firstname")] if isinstance(person, dict) else [None]
         if not all(isinstance(name, str) and name.strip() for name in names):
             raise SedkitError(f"{path}: author {i} has no lastname and firstname")
+        _check_keys(person, _PERSON_KEYS, f"{path}: author {i}")
+        affiliations = person.get("affiliation") or []
+        for one in affiliations if isinstance(affiliations, list) else [affiliations]:
+            _check_keys(one, _AFFILIATION_KEYS, f"{path}: author {i}: affiliation")
+        if not isinstance(person.get("corresponding", False), bool):
+            raise SedkitError(
+                f"{path}: author {i}: corresponding is {person['corresponding']!r}, expected true or false"
+            )
     systems = found.get("systems") or {}
-    for name, block in systems.items():
-        for key in block or {}:
-            if key not in _SYSTEM_KEYS:
-                hint = suggest(key, _SYSTEM_KEYS)
-                raise SedkitError(f"{path}: systems.{name}: unknown key {key!r}{hint}; expected {listed(_SYSTEM_KEYS)}")
-    return Authors(found["authors"], {k: v or {} for k, v in systems.items()}, found.get("source_code"))
+    if not isinstance(systems, dict):
+        raise SedkitError(f"{path}: systems is {systems!r:.60}, expected a mapping from a system's name to its entry")
+    stated = {str(name): read_stated(block, f"{path}: systems.{name}") for name, block in systems.items()}
+    _check_text(found, "source_code", f"{path}")
+    return Authors(found["authors"], stated, found.get("source_code"), str(path))
+
+
+def read_stated(block: Any, where: str) -> dict[str, Any]:
+    """Check what is stated of one system, in an author file or in a configuration's section `submission`.
+
+    Raises
+    ------
+    SedkitError
+        An unknown key, or a value of another kind.
+    """
+    if block is None:
+        return {}
+    _check_keys(block, _SYSTEM_KEYS, where)
+    for key in ("name", "abbreviation", "source_code"):
+        _check_text(block, key, where)
+    if block.get("description") is not None:
+        _check_keys(block["description"], _DESCRIPTION_KEYS, f"{where}.description")
+    return dict(block)
+
+
+def _check_keys(block: Any, known: tuple[str, ...], where: str) -> None:
+    if not isinstance(block, Mapping):
+        raise SedkitError(f"{where} is {block!r:.60}, expected a mapping with {listed(known, 20)}")
+    for key in block:
+        if key not in known:
+            raise SedkitError(f"{where}: unknown key {key!r}{suggest(key, known)}; expected {listed(known, 20)}")
+
+
+def _check_text(block: Mapping[str, Any], key: str, where: str) -> None:
+    if not isinstance(block.get(key, ""), str | None):
+        raise SedkitError(f"{where}: {key} is {block[key]!r:.60}, expected a text or null")
 
 
 def label_of(label: str | None, authors: Authors, form: Format, number: int) -> str:

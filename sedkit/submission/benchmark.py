@@ -1,7 +1,7 @@
 """`sedkit benchmark`: systems beside the official figures of the same reference, metric, parameters and variant.
 
-What is not the same is not compared: other data, partial sets, other releases, sets seen in training and other
-variants of PSDS stand apart, without differences or ranks.
+What is not the same is not compared: other data, partial sets, other releases, sets seen in training, figures by other
+conventions or at a threshold chosen on the set, and other variants of PSDS stand apart, without differences or ranks.
 """
 
 from __future__ import annotations
@@ -34,15 +34,18 @@ class Row:
     value, text, spread, interval
         In the metric's unit; `text` as published or with the metric's decimals.
     runs
-        Number of runs behind a mean.
-    rank, of
-        Place among the verified, rankable figures of the table and this one; None without a rank.
+        Number of runs behind the figure; None where a source does not say.
+    rank, of, tied
+        Place among this system and the published ones with verified, rankable figures in the table, each counted once
+        by its best figure; None without a rank. `tied` is set where one of these equals the value.
     level_with
         Published figures that the value equals at their decimals.
     difference
         To the table's baseline; None where there is none or nothing may be compared.
     parameters, ratio
         Trained parameters, and their ratio to the table's baseline.
+    coverage
+        How many of the reference's clips an output of ours lists; empty where it lists all, or nothing is known.
     verified, unranked, notes, scorer, source
         Of a published figure; `unranked` ones were never confirmed, or are known to be wrong; `scorer` has its
         version where it is known.
@@ -54,13 +57,15 @@ class Row:
     text: str
     spread: str | None = None
     interval: tuple[float, float] | None = None
-    runs: int = 1
+    runs: int | None = None
     rank: int | None = None
     of: int | None = None
+    tied: bool = False
     level_with: tuple[str, ...] = ()
     difference: float | None = None
     parameters: int | None = None
     ratio: float | None = None
+    coverage: str = ""
     verified: bool = True
     unranked: bool = False
     notes: tuple[str, ...] = ()
@@ -70,7 +75,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Figures of one metric, its parameters and its variant on one reference; best first."""
+    """Figures of one metric, its parameters and its variant on one reference; best first.
+
+    `systems` is the number of systems that a rank is among, `decimals` how many a difference to the baseline has: no
+    more than the baseline was published with.
+    """
 
     reference: str
     metric: str
@@ -78,6 +87,8 @@ class Table:
     parameters: Mapping[str, float]
     rows: tuple[Row, ...]
     baseline: str | None = None
+    systems: int | None = None
+    decimals: int | None = None
 
     @property
     def title(self) -> str:
@@ -148,31 +159,26 @@ def benchmark(groups: Sequence[Group]) -> Report:
         Systems on their references (see `results.group_runs`).
     """
     groups = sorted(groups, key=lambda group: group.first.order)
-    free = [group for group in groups if not _reasons(group)]
-    by_reference: dict[str, list[Group]] = {}
-    for group in free:
-        by_reference.setdefault(str(group.first.known_as), []).append(group)
+    by_reference: dict[str, list[Summary]] = {}
+    held: dict[tuple[str, tuple[str, ...]], list[Summary]] = {}
+    for group in groups:
+        of_runs = _reasons(group)
+        for summary in group.summaries:
+            reasons = of_runs or summary.reasons
+            if reasons:
+                held.setdefault((group.first.scored_on, reasons), []).append(summary)
+            else:
+                by_reference.setdefault(str(group.first.known_as), []).append(summary)
     tables, others, sets, remarks = [], [], {}, {}
-    for reference, here in by_reference.items():
-        ours, rest = _compare(reference, here)
+    for reference, summaries in by_reference.items():
+        here = [group for group in groups if any(summary.group is group for summary in summaries)]
+        ours, rest = _compare(reference, summaries)
         tables += ours
         others += rest
         sets[reference] = tuple(dict.fromkeys(g.first.set_title for g in here if g.first.set_title))
         remarks[reference] = tuple(remark for group in here for remark in _coverage(group))
-    held: dict[tuple[str, tuple[str, ...]], list[Group]] = {}
-    for group in groups:
-        reasons = _reasons(group)
-        if reasons:
-            held.setdefault((group.first.scored_on, tuple(reasons)), []).append(group)
-    apart = [_apart(where, reasons, members) for (where, reasons), members in held.items()]
-    return Report(
-        tuple(tables),
-        tuple(others),
-        sets,
-        remarks,
-        tuple(part for part in apart if part.tables),
-        _published(groups, set(by_reference)),
-    )
+    apart = [_apart(where, reasons, summaries) for (where, reasons), summaries in held.items()]
+    return Report(tuple(tables), tuple(others), sets, remarks, tuple(apart), _published(groups, set(by_reference)))
 
 
 def _coverage(group: Group) -> list[str]:
@@ -181,15 +187,22 @@ def _coverage(group: Group) -> list[str]:
     return [f"{group.name}: the output lists {coverage}" for coverage in found]
 
 
-def _apart(where: str, reasons: tuple[str, ...], groups: Sequence[Group]) -> Apart:
-    first = groups[0].first
+def _apart(where: str, reasons: tuple[str, ...], summaries: Sequence[Summary]) -> Apart:
+    first = summaries[0].group.first
     clips, reference = first.reference.get("clips"), first.known_as or first.reference.get("path") or "unknown"
     about = f"{clips} clips of {reference}" if clips else str(reference)
-    return Apart(first.set_title, about, reasons, _own_tables(where, groups))
+    # What holds for single figures alone is told too where the whole set stands apart.
+    of_figures: dict[str, list[str]] = {}
+    for summary in summaries:
+        for reason in summary.reasons:
+            if reason not in reasons:
+                of_figures.setdefault(reason, []).append(METRICS[summary.metric].short)
+    more = (f"{', '.join(dict.fromkeys(names))}: {reason}" for reason, names in of_figures.items())
+    return Apart(first.set_title, about, (*reasons, *more), _own_tables(where, summaries))
 
 
-def _reasons(group: Group) -> list[str]:
-    return list(dict.fromkeys(reason for run in group.runs for reason in run.not_comparable()))
+def _reasons(group: Group) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(reason for run in group.runs for reason in run.not_comparable()))
 
 
 def _matches(figure: Figure, summary: Summary) -> bool:
@@ -200,16 +213,14 @@ def _matches(figure: Figure, summary: Summary) -> bool:
     )
 
 
-def _compare(reference: str, groups: Sequence[Group]) -> tuple[list[Table], list[Table]]:
+def _compare(reference: str, summaries: Sequence[Summary]) -> tuple[list[Table], list[Table]]:
     figures = [f for f in all_figures() if f.reference == reference]
-    summaries: dict[tuple[object, ...], list[Summary]] = {}
-    for summary in (s for group in groups for s in group.summaries):
-        summaries.setdefault(_key(summary), []).append(summary)
-    beside = {key: [f for f in figures if _matches(f, ours[0])] for key, ours in summaries.items()}
-    years = {c.year for group in groups for c in collections_for(group.first.recipe) if c.year}
+    alike = _by_key(summaries)
+    beside = {key: [f for f in figures if _matches(f, ours[0])] for key, ours in alike.items()}
+    years = {c.year for summary in summaries for c in collections_for(summary.group.first.recipe) if c.year}
     years = years or _common_year(beside.values())
-    tables = [_table(reference, ours, beside[key], years) for key, ours in summaries.items()]
-    metrics = {ours[0].metric for ours in summaries.values()}
+    tables = [_table(reference, ours, beside[key], years) for key, ours in alike.items()]
+    metrics = {ours[0].metric for ours in alike.values()}
     used = {id(f) for found in beside.values() for f in found}
     rest = [f for f in figures if f.metric in metrics and id(f) not in used]
     return sorted(tables, key=_order), sorted(_figure_tables(rest), key=_order)
@@ -218,6 +229,13 @@ def _compare(reference: str, groups: Sequence[Group]) -> tuple[list[Table], list
 def _key(summary: Summary) -> tuple[object, ...]:
     """What figures of one table have in common."""
     return summary.metric, summary.variant, tuple(sorted(summary.parameters.items()))
+
+
+def _by_key(summaries: Iterable[Summary]) -> dict[tuple[object, ...], list[Summary]]:
+    alike: dict[tuple[object, ...], list[Summary]] = {}
+    for summary in summaries:
+        alike.setdefault(_key(summary), []).append(summary)
+    return alike
 
 
 def _common_year(tables: Iterable[Sequence[Figure]]) -> set[int]:
@@ -247,28 +265,42 @@ def _baseline(figures: Sequence[Figure], years: set[int]) -> Figure | None:
 
 def _table(reference: str, ours: Sequence[Summary], found: Sequence[Figure], years: set[int]) -> Table:
     base = _baseline(found, years)
-    ranked = [f for f in found if f.ranked and f.verified]
+    rivals = _best_of_each([f for f in found if f.ranked and f.verified])
+    count = len(rivals) + 1 if rivals else None
     rows = [_published_row(f, base) for f in found]
     for summary in ours:
         level = tuple(f"{f.title} ({f.text})" for f in found if f.ranked and f.level_with(summary.mean))
-        above = sum(f.value > summary.mean and not f.level_with(summary.mean) for f in ranked)
+        above = sum(f.beats(summary.mean) and not f.level_with(summary.mean) for f in rivals)
         row = _own_row(summary)
         theirs = base.model_parameters if base else None
         rows.append(
             replace(
                 row,
-                rank=above + 1 if ranked else None,
-                of=len(ranked) + 1 if ranked else None,
+                rank=above + 1 if rivals else None,
+                of=count,
+                tied=any(f.level_with(summary.mean) for f in rivals),
                 level_with=level,
                 difference=summary.mean - base.value if base else None,
                 ratio=row.parameters / theirs if row.parameters and theirs else None,
             )
         )
-    # What may not be ranked stands below: a wrong figure on top of the table would be read as the best one.
-    rows.sort(key=lambda r: (r.unranked, -r.value, not r.ours))
-    name = f"{base.title} ({base.text})" if base else None
     like = ours[0]
-    return Table(reference, like.metric, like.variant, like.parameters, tuple(rows), name)
+    sign = 1 if METRICS[like.metric].lower else -1
+    # What may not be ranked stands below: a wrong figure on top of the table would be read as the best one.
+    rows.sort(key=lambda r: (r.unranked, sign * r.value, not r.ours))
+    name = f"{base.title} ({base.text})" if base else None
+    decimals = min(METRICS[like.metric].decimals, base.decimals) if base else None
+    return Table(reference, like.metric, like.variant, like.parameters, tuple(rows), name, count, decimals)
+
+
+def _best_of_each(figures: Sequence[Figure]) -> list[Figure]:
+    """Return the best figure of each system: its student, its teacher and what was recomputed are one competitor."""
+    best: dict[str, Figure] = {}
+    for figure in figures:
+        known = best.setdefault(figure.competitor, figure)
+        if figure.beats(known.value):
+            best[figure.competitor] = figure
+    return list(best.values())
 
 
 def _own_row(summary: Summary) -> Row:
@@ -288,15 +320,14 @@ def _own_row(summary: Summary) -> Row:
         interval=summary.interval,
         runs=len(summary.values),
         parameters=group.parameters,
+        coverage="; ".join(dict.fromkeys(run.coverage for run in group.runs if run.coverage)),
         notes=tuple(runs),
     )
 
 
-def _own_tables(where: str, groups: Sequence[Group]) -> tuple[Table, ...]:
-    found: dict[tuple[object, ...], list[Summary]] = {}
-    for summary in (s for group in groups for s in group.summaries):
-        found.setdefault(_key(summary), []).append(summary)
-    tables = [Table(where, s[0].metric, s[0].variant, s[0].parameters, tuple(map(_own_row, s))) for s in found.values()]
+def _own_tables(where: str, summaries: Sequence[Summary]) -> tuple[Table, ...]:
+    alike = _by_key(summaries).values()
+    tables = [Table(where, s[0].metric, s[0].variant, s[0].parameters, tuple(map(_own_row, s))) for s in alike]
     return tuple(sorted(tables, key=_order))
 
 
@@ -310,6 +341,7 @@ def _published_row(figure: Figure, base: Figure | None) -> Row:
         value=figure.value,
         text=figure.text,
         spread=figure.spread,
+        runs=figure.runs,
         parameters=mine,
         ratio=mine / theirs if mine and theirs else None,
         verified=figure.verified,

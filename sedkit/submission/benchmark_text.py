@@ -19,12 +19,17 @@ _OTHER_VARIANTS = "other variant or parameters: no differences, no ranks"
 
 @dataclass(frozen=True)
 class _Block:
-    """A table as printed: a title, cells, which rows are ours, and remarks below."""
+    """A table as printed: a title, what it says of the whole table, cells, and remarks below.
+
+    For each row: whether it is ours, and the sources of its figures, each with the scorer.
+    """
 
     title: str
     head: tuple[str, ...]
     rows: list[tuple[str, ...]]
     ours: list[bool]
+    sources: list[tuple[tuple[str, str], ...]]
+    about: str = ""
     remarks: tuple[str, ...] = ()
 
 
@@ -49,16 +54,30 @@ def _interval(row: Row, metric: str) -> str:
 def _rank(row: Row) -> str:
     if row.rank is None:
         return "-"
-    return f"{row.rank}{'=' if row.level_with else ''} of {row.of}"
+    return f"{row.rank}{'=' if row.tied else ''} of {row.of}"
+
+
+def _difference(row: Row, table: Table) -> str:
+    """A difference has no more decimals than its baseline was published with."""
+    if row.difference is None or table.decimals is None:
+        return ""
+    return f"{round(row.difference, table.decimals) + 0.0:+.{table.decimals}f}"
+
+
+def _source(row: Row) -> tuple[tuple[str, str], ...]:
+    return () if row.ours else ((row.source, row.scorer),)
 
 
 def _remarks(row: Row) -> list[str]:
     parts = [] if row.verified else ["unverified"]
     if row.level_with:
         parts.append(f"level with {', '.join(row.level_with)}")
-    if row.runs > 1:
-        parts.append(f"mean of {row.runs} runs")
+    parts += _mean_of(row)
     return [*parts, *row.notes]
+
+
+def _mean_of(row: Row) -> list[str]:
+    return [f"mean of {row.runs} runs"] if row.runs and row.runs > 1 else []
 
 
 def _footnotes(rows: Iterable[Row]) -> dict[str, int]:
@@ -79,7 +98,6 @@ def _filled(head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> tuple[tuple
 
 def _ranked(table: Table) -> _Block:
     """A table with ranks and differences."""
-    decimals = METRICS[table.metric].decimals
     below = _footnotes(table.rows)
     rows = [
         (
@@ -87,7 +105,7 @@ def _ranked(table: Table) -> _Block:
             row.system,
             _value(row),
             _interval(row, table.metric),
-            "" if row.difference is None else f"{round(row.difference, decimals) + 0.0:+.{decimals}f}",
+            _difference(row, table),
             _count(row.parameters),
             "" if row.ratio is None else f"{row.ratio:.2f}",
             "; ".join(f"note {below[remark]}" if remark in below else remark for remark in _remarks(row)),
@@ -95,13 +113,16 @@ def _ranked(table: Table) -> _Block:
         for row in table.rows
     ]
     head = ("rank", "system", "value", "95 % interval", "difference", "parameters", "ratio", "remarks")
-    title = table.title
+    about = []
+    if table.systems:
+        about.append(f"rank among {table.systems} systems, this one and each published one by its best figure")
     if table.baseline:
-        title += f" (differences and ratios to {table.baseline})"
-    elif all(row.ours for row in table.rows):
-        title += " (no official figure for this reference and variant)"
+        about.append(f"differences and ratios to {table.baseline}")
+    if all(row.ours for row in table.rows):
+        about.append("no official figure for this reference and variant")
     remarks = tuple(f"note {number}: {note}" for note, number in below.items())
-    return _Block(title, *_filled(head, rows), [row.ours for row in table.rows], remarks)
+    ours, sources = [row.ours for row in table.rows], [_source(row) for row in table.rows]
+    return _Block(table.title, *_filled(head, rows), ours, sources, "; ".join(about), remarks)
 
 
 def _wide(title: str, tables: Sequence[Table]) -> _Block:
@@ -113,20 +134,23 @@ def _wide(title: str, tables: Sequence[Table]) -> _Block:
     systems = list(dict.fromkeys((row.system, row.ours) for table in tables for row in table.rows))
     published = [note for table in tables for row in table.rows if not row.ours for note in row.notes]
     below = {note: n for n, note in enumerate(dict.fromkeys(x for x in published if x != NOT_RANKED), start=1)}
-    rows = []
+    rows, sources = [], []
     for system, ours in systems:
         cells, parameters, notes = [], None, []
+        cited: dict[tuple[str, str], None] = {}
         for table in tables:
             # A system may have several figures of one metric: as published, and recomputed. Those that count go first.
             found = sorted((r for r in table.rows if (r.system, r.ours) == (system, ours)), key=lambda r: r.unranked)
             cells.append(" / ".join(_cell(row, table.metric, below) for row in found))
             parameters = next((row.parameters for row in found if row.parameters), parameters)
+            cited.update(dict.fromkeys(source for row in found for source in _source(row)))
             for row in found if ours else ():
-                notes += [*([f"mean of {row.runs} runs"] if row.runs > 1 else []), *row.notes]
+                notes += [*_mean_of(row), *row.notes]
         rows.append((system, *cells, _count(parameters), "; ".join(dict.fromkeys(notes))))
+        sources.append(tuple(cited))
     head = ("system", *heads, "parameters", "runs")
     remarks = tuple(f"note {number}: {note}" for note, number in below.items())
-    return _Block(title, *_filled(head, rows), [ours for _, ours in systems], remarks)
+    return _Block(title, *_filled(head, rows), [ours for _, ours in systems], sources, "", remarks)
 
 
 def _cell(row: Row, metric: str, below: dict[str, int]) -> str:
@@ -172,7 +196,8 @@ def as_text(report: Report) -> str:
             ]
             head = tuple("  " + name if i == at else name for i, name in enumerate(block.head))
             widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-            out += [block.title] if block.title else []
+            about = f" ({block.about})" if block.about else ""
+            out += [block.title + about] if block.title else []
             for line in [head, *rows]:
                 cells = [
                     cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
@@ -185,30 +210,47 @@ def as_text(report: Report) -> str:
 
 
 def as_markdown(report: Report) -> str:
-    """Return the comparison as Markdown tables; our own rows are bold."""
+    """Return the comparison as Markdown tables; our own rows are bold, sources are numbered and stand below."""
     out: list[str] = []
+    scorers: dict[str, dict[str, None]] = {}
     for section in _sections(report):
         out += [f"## {section.heading}", "", *(f"{line}  " for line in section.lines)]
         out += [""] if section.lines else []
         for block in section.blocks:
             out += [f"**{block.title}**", ""] if block.title else []
-            out += [_line(block.head), _line(["---"] * len(block.head))]
+            out += [f"{block.about[0].upper()}{block.about[1:]}.", ""] if block.about else []
+            cited = [_cited(sources, scorers) for sources in block.sources]
+            head = (*block.head, "source") if any(cited) else block.head
+            out += [_line(head), _line(["---:" if name in _NUMBERS else "---" for name in head])]
             at = block.head.index("system")
-            for cells, ours in zip(block.rows, block.ours, strict=True):
-                out.append(_line([f"**{c}**" if ours and i == at else c for i, c in enumerate(cells)]))
+            for cells, ours, source in zip(block.rows, block.ours, cited, strict=True):
+                bold = [f"**{cell}**" if ours and i == at else cell for i, cell in enumerate(cells)]
+                out.append(_line([*bold, source] if any(cited) else bold))
             out += ["", *(f"{remark}  " for remark in block.remarks)]
             out += [""] if block.remarks else []
+    if scorers:
+        out += ["## Sources", ""]
+        out += [f"- [{n}] {source} ({'; '.join(by)})" for n, (source, by) in enumerate(scorers.items(), start=1)]
     return "\n".join(out).rstrip() + "\n"
 
 
+def _cited(sources: Sequence[tuple[str, str]], scorers: dict[str, dict[str, None]]) -> str:
+    """Return the numbers of a row's sources; new ones and their scorers are put down."""
+    for source, scorer in sources:
+        scorers.setdefault(source, {})[scorer] = None
+    order = list(scorers)
+    return ", ".join(f"[{n}]" for n in dict.fromkeys(order.index(source) + 1 for source, _ in sources))
+
+
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
 
 _CSV_HEAD = (
     "section",
     "reference",
     "metric",
+    "unit",
     "variant",
     "parameters_of_metric",
     "system",
@@ -223,6 +265,8 @@ _CSV_HEAD = (
     "difference",
     "parameters",
     "ratio",
+    "coverage",
+    "reasons",
     "verified",
     "remarks",
     "scorer",
@@ -235,32 +279,25 @@ def as_csv(report: Report) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_CSV_HEAD)
-    for section, table in _flat(report):
+    for section, reasons, table in _flat(report):
+        metric = METRICS[table.metric]
         parameters = " ".join(f"{k}={v:g}" for k, v in table.parameters.items())
         for row in table.rows:
-            low, high = row.interval or (None, None)
-            cells: list[object] = [section, table.reference, table.metric, table.variant, parameters, row.system]
-            cells += [str(row.ours).lower(), row.text, row.spread, low, high, row.runs, row.rank, row.of]
-            difference = None if row.difference is None else f"{row.difference:.6g}"
-            ratio = None if row.ratio is None else f"{row.ratio:.6g}"
-            cells += [
-                difference,
-                row.parameters,
-                ratio,
-                str(row.verified).lower(),
-                "; ".join(_remarks(row)),
-                row.scorer,
-                row.source,
-            ]
-            writer.writerow(["" if c is None else c for c in cells])
+            low, high = (f"{bound:.{metric.decimals}f}" for bound in row.interval) if row.interval else (None, None)
+            cells: list[object] = [section, table.reference, table.metric, metric.unit, table.variant, parameters]
+            cells += [row.system, str(row.ours).lower(), row.text, row.spread, low, high, row.runs, row.rank, row.of]
+            cells += [_difference(row, table), row.parameters, None if row.ratio is None else f"{row.ratio:.2f}"]
+            cells += [row.coverage, reasons, str(row.verified).lower(), "; ".join(_remarks(row))]
+            writer.writerow(["" if cell is None else cell for cell in [*cells, row.scorer, row.source]])
     return stream.getvalue()
 
 
-def _flat(report: Report) -> Iterable[tuple[str, Table]]:
-    yield from (("compared", t) for t in report.tables)
-    yield from (("other variant", t) for t in report.other_variants)
-    yield from (("not comparable", t) for apart in report.apart for t in apart.tables)
-    yield from ((OTHER_DATA, t) for tables in report.published.values() for t in tables)
+def _flat(report: Report) -> Iterable[tuple[str, str, Table]]:
+    """Every table with its section, and why it is compared with nothing."""
+    yield from (("compared", "", t) for t in report.tables)
+    yield from (("other variant", "", t) for t in report.other_variants)
+    yield from (("not comparable", "; ".join(apart.reasons), t) for apart in report.apart for t in apart.tables)
+    yield from ((OTHER_DATA, "", t) for tables in report.published.values() for t in tables)
 
 
 def as_json(report: Report) -> dict[str, Any]:

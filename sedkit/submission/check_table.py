@@ -7,6 +7,7 @@ header in row 1) or their scorers would trip over is named, one finding a fault.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,9 @@ _PAST_END_S = 0.1
 #: An end this little past the clip is the last frame of a decoder (the organisers' own outputs hold such rows) and is
 #: scored as it stands; further out, times are of another clip or unit.
 _OVERSHOOT_S = 1.0
+
+#: The largest to be expected: 13,190 clips (2019) with 30 events of 70 bytes each, at a low threshold without a filter.
+MOST_BYTES = 32 * 2**20
 
 _EMPTY = ("", "nan")
 
@@ -74,7 +78,7 @@ def check_table(file: str, data: bytes, form: Format, clips: ClipList | None, fi
     if first is None:
         return None
     rows = _split_rows(file, lines[first:], first + 1, findings)
-    if not rows.name and not rows.empty:
+    if not rows.listed:
         findings.add(REFUSED, "table_empty", file, "no row below the header", "the detected events")
         return None
     _check_rows(file, rows, form, clips, findings)
@@ -133,14 +137,17 @@ def _check_header(file: str, header: str, findings: Findings) -> int | None:
 
 def _is_number(text: str) -> bool:
     try:
-        # Python alone reads 1_000.
-        return "_" not in text and math.isfinite(float(text))
+        # Python alone reads 1_000, and digits of other scripts.
+        return text.isascii() and "_" not in text and math.isfinite(float(text))
     except ValueError:
         return False
 
 
 def _split_rows(file: str, lines: list[str], first_line: int, findings: Findings) -> _Rows:
     rows = _Rows([], [], [], [], [], {}, set())
+    # One string for each name and label, however often it stands there.
+    known: dict[str, str] = {}
+    unparted: list[int] = []
     for line, text in enumerate(lines, start=first_line):
         cells = text.split("\t")
         if not text.strip():
@@ -148,6 +155,10 @@ def _split_rows(file: str, lines: list[str], first_line: int, findings: Findings
             continue
         if not cells[0].strip():
             findings.add(REFUSED, "filename_missing", file, "no filename", "the name of a clip", row=line)
+            continue
+        if len(cells) == 1 and (clip := _clip_of_unparted(text)):
+            unparted.append(line)
+            rows.listed.add(clip)
             continue
         rows.listed.add(cells[0])
         if all(cell.strip().lower() in _EMPTY for cell in cells[1:]) and len(cells) <= len(COLUMNS):
@@ -170,11 +181,24 @@ def _split_rows(file: str, lines: list[str], first_line: int, findings: Findings
             findings.add(REFUSED, "number", file, got, "seconds as numbers, with a point", row=line)
             continue
         rows.line.append(line)
-        rows.name.append(cells[0])
+        rows.name.append(known.setdefault(cells[0], cells[0]))
         rows.onset_s.append(float(cells[1]))
         rows.offset_s.append(float(cells[2]))
-        rows.label.append(cells[3])
+        rows.label.append(known.setdefault(cells[3], cells[3]))
+    if unparted:
+        message = (
+            f"the fields of {len(unparted)} rows are not separated by TABs: {lines[unparted[0] - first_line][:60]!r}"
+        )
+        findings.add(REFUSED, "separator", file, message, "TAB between the fields, as in the header", row=unparted[0])
     return rows
+
+
+def _clip_of_unparted(text: str) -> str | None:
+    """Return the clip of a row that something else than TABs separates, None where it is a clip's name alone."""
+    parts = re.split(r"[,;]|\s+", text.strip())
+    if len(parts) < len(COLUMNS) or not all(_is_number(part) or not part for part in parts[1:3]):
+        return None
+    return parts[0]
 
 
 def _check_rows(file: str, rows: _Rows, form: Format, clips: ClipList | None, findings: Findings) -> None:
@@ -193,6 +217,10 @@ def _check_rows(file: str, rows: _Rows, form: Format, clips: ClipList | None, fi
             message = f"{name!r} is not the name of an audio file"
             findings.add(SCORED_WRONGLY, "clip_name", file, message, "<clip>.wav without a folder", row=line)
             strangers.add(name)
+        elif known is None and not name.endswith(".wav"):
+            message = f"{name!r}: the clips of every set are named .wav"
+            findings.add(WARNING, "clip_name", file, message, "<clip>.wav", row=line)
+            strangers.add(name)
     labels = set(form.labels)
     for name, line, onset, offset, label in zip(
         rows.name, rows.line, rows.onset_s, rows.offset_s, rows.label, strict=True
@@ -210,6 +238,11 @@ def _check_rows(file: str, rows: _Rows, form: Format, clips: ClipList | None, fi
         elif offset > limit:
             what = f"no clip longer than {limit:g} s" if end is None else f"{name} lasts {end:g} s"
             severity = WARNING if offset <= limit + _OVERSHOOT_S else SCORED_WRONGLY
+            if onset >= (limit if end is None else end):
+                # sed_eval looks at no duration; psds_eval at what lies within the clip alone.
+                times += (
+                    ", all of it past the end: a false positive without any chance to sed_eval, nothing to psds_eval"
+                )
             findings.add(severity, "time_past_clip", file, times, f"times within the clip ({what})", row=line)
         if name in rows.empty:
             findings.add(

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sedkit.core.errors import SedkitError, UsageError, listed
+from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import read_json, read_yaml
+from sedkit.submission.authors import read_stated
 
 #: Sets a submission is written for, in this order of preference.
 SET_ORDER = ("evaluation", "public", "validation")
@@ -57,6 +58,11 @@ class Experiment:
         found = read_json(file) if file.is_file() else {}
         return found if isinstance(found, dict) else {}
 
+    @cached_property
+    def stated(self) -> dict[str, Any]:
+        """What the configuration's section `submission` says of the system."""
+        return read_stated(self.config.get("submission"), f"{self.path / 'config.yaml'}: submission")
+
     @property
     def system(self) -> str:
         """The system's name."""
@@ -78,10 +84,17 @@ class Experiment:
                 return str(name)
         verb = "sedkit decode" if folder == "events" else "sedkit predict"
         expected = wanted or " or ".join(SET_ORDER)
+        hint = suggest(wanted, there) if wanted else ""
         raise UsageError(
-            f"{self.path}: no {folder}/{expected}{ending} (there: {listed(there) or 'none'}); make it with `{verb}`, "
-            "or name a set with --set"
+            f"{self.path}: no {folder}/{expected}{ending}{hint} (there: {listed(there) or 'none'}); make it with "
+            f"`{verb}`, or name a set with --set"
         )
+
+    def sets(self) -> tuple[str, ...]:
+        """Return the sets that were predicted, by their scores or the energy that took."""
+        found = {path.stem for path in (self.path / "scores").glob("*.h5")}
+        measured = {path.stem for path in (self.path / "energy").glob("*.json")}
+        return tuple(sorted(found | measured - {"training"}))
 
     @property
     def split_run(self) -> Experiment | None:
@@ -108,7 +121,8 @@ class Experiment:
     def energy_kwh(self, name: str) -> float | None:
         """Return the energy in kWh that `energy/<name>.json` holds, None where it was not measured."""
         file = self.path / "energy" / f"{name}.json"
-        found = read_json(file).get("kwh") if file.is_file() else None
+        content = read_json(file) if file.is_file() else {}
+        found = content.get("kwh") if isinstance(content, dict) else None
         return float(found) if isinstance(found, int | float) and found > 0 else None
 
     @property

@@ -53,9 +53,13 @@ class Finding:
         line = ": ".join(x for x in (where, self.message) if x) + (
             f"; expected {self.expected}" if self.expected else ""
         )
-        # Names come from whoever made the package: no control characters for the terminal, no endless lines.
-        plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-        return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"
+        return printable(line)
+
+
+def printable(line: str) -> str:
+    """Make a line fit for a terminal: no control characters, no endless lines, whoever made the package."""
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"
 
 
 class Findings:
@@ -74,14 +78,17 @@ class Findings:
         if self._count[key] <= MOST_PER_KIND:
             self._items.append(Finding(severity, kind, file, row, message, expected))
 
-    def extend(self, findings: Iterable[Finding]) -> None:
-        """Note findings made elsewhere."""
+    def extend(self, findings: Iterable[Finding], folder: str | None = None) -> None:
+        """Note findings made elsewhere; those of one `folder` are cut and summed up together, by kind."""
+        count: dict[tuple[str, str], int] = {}
         for item in findings:
-            self.add(item.severity, item.kind, item.file, item.message, item.expected, item.row)
-
-    def has(self, kind: str, file: str) -> bool:
-        """Whether a finding of this kind stands for this file."""
-        return any(item.kind == kind and item.file == file for item in self._items)
+            kind = (item.severity, item.kind)
+            count[kind] = count.get(kind, 0) + 1
+            if folder is None or count[kind] <= MOST_PER_KIND:
+                self.add(item.severity, item.kind, item.file, item.message, item.expected, item.row)
+        for (severity, name), n in count.items():
+            if folder is not None and n > MOST_PER_KIND:
+                self.add(severity, name, folder, f"{n - MOST_PER_KIND} more of this kind")
 
     def sorted(self) -> list[Finding]:
         """Return the findings, gravest first, then by file and row."""

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sedkit.core.files import read_json, read_yaml
+from sedkit.core.errors import SedkitError, listed, suggest
+from sedkit.core.files import read_yaml
 from sedkit.core.log import log
+from sedkit.postprocessing.rules import Postprocessing
 from sedkit.submission.authors import Authors
+from sedkit.submission.check_yaml import get
+from sedkit.submission.description import describe_ensemble, describe_experiment, describe_rules, joined
+from sedkit.submission.development import DEVELOPMENT_SET, Development
 from sedkit.submission.experiment import Complexity, Experiment
 from sedkit.submission.formats import Format
 
-#: The set on which the organisers ask for development results.
-DEVELOPMENT_SET = "validation"
+_SEPARATION = ("ss_system", "ss_results")
 
 
 @dataclass(frozen=True)
 class SystemMeta:
-    """What is known of a system, by the field's path in the meta file; what is absent is written as null."""
+    """What is known of a system, by the field's path in the meta file; what is absent is written as null.
+
+    Attributes
+    ----------
+    remarks
+        What its development results are not; written as comments, which the validators drop.
+    separation
+        The blocks of a sound separation system before the detection, as they stand in its meta file.
+    """
 
     name: str
     abbreviation: str
     values: Mapping[str, Any] = field(default_factory=dict)
     class_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    separation: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build_meta(form: Format, label: str, authors: Authors, system: SystemMeta) -> dict[str, Any]:
@@ -44,9 +57,10 @@ def build_meta(form: Format, label: str, authors: Authors, system: SystemMeta) -
         "submission.label": label,
         "submission.name": system.name,
         "submission.abbreviation": system.abbreviation,
-        "system.source_code": authors.source_code,
         **system.values,
     }
+    if values.get("system.source_code") is None:
+        values["system.source_code"] = authors.source_code
     for item in form.fields:
         if "*" not in item.path:
             _put(out, item.path, values.get(item.path))
@@ -59,7 +73,7 @@ def build_meta(form: Format, label: str, authors: Authors, system: SystemMeta) -
             # A class whose figure is undefined is left out: the validators want a number wherever there is a class.
             if not known or known.get(name) is not None:
                 _put(out, f"{above}.{name}.{below}", known.get(name))
-    return out
+    return out | dict(system.separation)
 
 
 def _put(out: dict[str, Any], path: str, value: Any) -> None:
@@ -69,8 +83,8 @@ def _put(out: dict[str, Any], path: str, value: Any) -> None:
     out[last] = value
 
 
-def meta_text(meta: dict[str, Any]) -> str:
-    """Return the YAML of a meta file: LF, keys in the format's order."""
+def meta_text(meta: dict[str, Any], remarks: Sequence[str] = ()) -> str:
+    """Return the YAML of a meta file: LF, keys in the format's order, remarks above it as comments."""
     import yaml
 
     class Plain(yaml.SafeDumper):
@@ -79,7 +93,8 @@ def meta_text(meta: dict[str, Any]) -> str:
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
-    return str(yaml.dump(meta, Dumper=Plain, sort_keys=False, allow_unicode=True, width=120))
+    comments = "".join(f"# Development results: {' '.join(remark.split())}\n" for remark in remarks)
+    return comments + str(yaml.dump(meta, Dumper=Plain, sort_keys=False, allow_unicode=True, width=120))
 
 
 def abbreviate(name: str) -> str:
@@ -96,123 +111,140 @@ def abbreviate(name: str) -> str:
 
 def meta_of_experiments(
     members: Sequence[Experiment],
-    authors: Authors,
     system: str,
+    rules: Postprocessing | None,
+    form: Format,
     submitted: str | None = None,
-    results: Mapping[str, Any] | None = None,
+    producer: str = "",
 ) -> SystemMeta:
-    """Collect what the members of an ensemble say of it: sizes summed, the front end that of the first.
+    """Collect what an experiment says of a system, or the members of an ensemble together: sizes and energy summed.
 
     Parameters
     ----------
     members
         One experiment, or the sub-systems of a fused system.
     system
-        Its name.
+        Its name, where the configuration states none; an ensemble's is in no configuration.
+    rules
+        How its scores became what is handed in, None where that is not known.
+    form
+        The year's format.
     submitted
         The set that is handed in, whose prediction's energy is stated; None where it is not known.
-    results
-        Its results file on the development set; None takes the experiment's own, which an ensemble has not.
+    producer
+        Of an ensemble, who made the fused scores, as they say themselves.
     """
-    first = members[0]
-    config = first.config
-    stated = dict(config.get("submission") or {})
-    given = authors.systems.get(system, {})
-    if results is None and len(members) == 1:
-        results = _development_results(first)
+    alone = len(members) == 1
+    words = describe_rules(rules, scores_only=form.scores is not None)
+    if alone:
+        # What a configuration states goes before what can be read from the rules.
+        described = {**describe_experiment(members[0]), **words, **(members[0].stated.get("description") or {})}
+    else:
+        described = {**describe_ensemble(members, producer), **words}
     complexity = members[0].complexity
     for other in members[1:]:
         complexity = complexity + other.complexity
-    description = {
-        "input_channels": "mono",
-        "input_sampling_rate": _sampling_rate_khz(config),
-        "data_augmentation": _augmentation(config),
-        "acoustic_features": acoustic_features(config.get("frontend") or {}),
-        "embeddings": None,
-        "machine_learning_method": (config.get("model") or {}).get("name"),
-        "ensemble_method_subsystem_count": len(members) if len(members) > 1 else None,
-        "decision_making": "mean of scores" if len(members) > 1 else None,
-        "segmentation_method": None,
-        "post-processing": None,
-        "external_data_usage": None,
-        **_postprocessing(first),
-        **(stated.get("description") or {}),
-        **(given.get("description") or {}),
-    }
-    values = {f"system.description.{key}": value for key, value in description.items()}
+    values = {f"system.description.{key}": value for key, value in described.items()}
     values |= _size(complexity)
     values |= _energy(members, submitted)
-    values["system.external_datasets"] = given.get("external_datasets", stated.get("external_datasets"))
-    if given.get("source_code"):
-        values["system.source_code"] = given["source_code"]
-    result_values, class_values = result_fields(results or {})
-    name = given.get("name") or stated.get("name") or system
-    short = given.get("abbreviation") or stated.get("abbreviation") or abbreviate(system)
-    return SystemMeta(str(name), str(short), {**values, **result_values}, class_values)
+    for key in ("external_datasets", "source_code"):
+        values[f"system.{key}"] = joined([member.stated.get(key) for member in members])
+    return named(SystemMeta(system, abbreviate(system), values), members[0].stated if alone else {}, description=False)
 
 
-def meta_of_file(meta: Mapping[str, Any], form: Format, fallback: str) -> SystemMeta:
-    """Take a system's description from a meta file made elsewhere; its authors and label are not taken over."""
-    from sedkit.submission.check_meta import get
+def named(system: SystemMeta, stated: Mapping[str, Any], description: bool = True) -> SystemMeta:
+    """Return a system with what is stated of it in place of what was found.
 
+    Parameters
+    ----------
+    system
+        What was found.
+    stated
+        As `sedkit.submission.authors.read_stated` returns it.
+    description
+        Whether its description is taken, too, or only its name and abbreviation.
+    """
+    values = dict(system.values)
+    if description:
+        values |= {f"system.description.{key}": value for key, value in (stated.get("description") or {}).items()}
+        for key in ("external_datasets", "source_code"):
+            if stated.get(key) is not None:
+                values[f"system.{key}"] = stated[key]
+    return replace(
+        system,
+        name=stated.get("name") or system.name,
+        abbreviation=stated.get("abbreviation") or system.abbreviation,
+        values=values,
+    )
+
+
+def meta_of_file(path: str, form: Format, fallback: str) -> SystemMeta:
+    """Take a system's description from a meta file made elsewhere; its authors and label are not taken over.
+
+    What the format does not ask for is left out and named. 2020 and 2021 also call the blocks `sed_system` and
+    `sed_results`, and know a separation system's beside them.
+
+    Raises
+    ------
+    SedkitError
+        No such file, or none that holds a meta file's blocks.
+    """
+    meta = read_yaml(path)
+    if not isinstance(meta, dict):
+        raise SedkitError(f"{path}: is {meta!r:.60}, expected a mapping with submission, system and results")
+    separation = {name: meta.pop(name) for name in _SEPARATION if form.separation and name in meta}
+    for plain in ("system", "results"):
+        if form.separation and plain not in meta and f"sed_{plain}" in meta:
+            meta[plain] = meta.pop(f"sed_{plain}")
     values = {}
     class_values: dict[str, dict[str, Any]] = {}
     for item in form.fields:
         if "*" in item.path:
             above, _, below = item.path.partition(".*.")
             block = get(meta, above)[1] or {}
-            class_values[below] = {name: get(block.get(name), below)[1] for name in form.labels if name in block}
+            if not isinstance(block, Mapping):
+                raise SedkitError(f"{path}: {above} is {block!r:.60}, expected a mapping with a block per class")
+            class_values[below] = {name: get(block[name], below)[1] for name in form.labels if name in block}
         elif get(meta, item.path)[0] and not item.path.startswith("submission."):
             values[item.path] = get(meta, item.path)[1]
+    _name_unknown(path, meta, form)
     name = get(meta, "submission.name")[1] or fallback
-    return SystemMeta(
-        str(name), str(get(meta, "submission.abbreviation")[1] or abbreviate(fallback)), values, class_values
+    short = get(meta, "submission.abbreviation")[1] or abbreviate(fallback)
+    return SystemMeta(str(name), str(short), values, class_values, separation=separation)
+
+
+def _name_unknown(path: str, meta: Mapping[str, Any], form: Format) -> None:
+    known = [*(item.path for item in form.fields), "submission.authors"]
+    above = tuple(f"{path.partition('.*')[0]}." for path in known)
+    unknown = [place for place in _leaves(meta) if place not in known and not place.startswith(above)]
+    if unknown:
+        last = unknown[0].rpartition(".")[2]
+        hint = suggest(last, [one.rpartition(".")[2] for one in known])
+        log.warning("%s: not taken over, not asked for by %s: %s%s", path, form.name, listed(unknown), hint)
+
+
+def _leaves(block: Any, above: str = "") -> list[str]:
+    if not isinstance(block, Mapping) or not block:
+        return [above] if above else []
+    return [leaf for key, value in block.items() for leaf in _leaves(value, f"{above}.{key}".lstrip("."))]
+
+
+def with_rules(system: SystemMeta, rules: Postprocessing | None) -> SystemMeta:
+    """Return a system with its decoding described, where its meta file says nothing of it."""
+    words = {f"system.description.{key}": value for key, value in describe_rules(rules).items()}
+    return replace(
+        system, values={**words, **{k: v for k, v in system.values.items() if v is not None or k not in words}}
     )
 
 
-def _development_results(experiment: Experiment) -> Mapping[str, Any] | None:
-    """Return an experiment's own results on the development set, or where that was trained on its split run's."""
-    of, why = experiment, ""
-    if experiment.seen_in_training(DEVELOPMENT_SET):
-        why = f"was trained on {DEVELOPMENT_SET}"
-        split = experiment.split_run
-        if split is None:
-            log.warning("%s: %s and its split run is gone: no development results", experiment.path, why)
-            return None
-        of = split
-    file = of.results().get(DEVELOPMENT_SET)
-    if file is None:
-        log.warning(
-            "%s: no development results: there is no results/%s.json%s",
-            experiment.path,
-            DEVELOPMENT_SET,
-            f" in the split run {of.path} (this one {why})" if why else " in it",
-        )
-        return None
-    if why:
-        log.info("%s: %s: the development results are those of its split run %s", experiment.path, why, of.path)
-    return read_json(file)
-
-
-def result_fields(results: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Turn a results file into the meta file's results: F-scores in percent, PSDS as fractions, undefined left out."""
-    values: dict[str, Any] = {}
-    class_values: dict[str, dict[str, Any]] = {}
-    events = results.get("event_based") or {}
-    macro = _percent((events.get("macro") or {}).get("f1"))
-    if macro is not None:
-        values["results.development_dataset.overall.F-score"] = macro
-        class_values["F-score"] = {label: _percent(m.get("f1")) for label, m in (events.get("classes") or {}).items()}
-    for key in ("PSDS1", "PSDS2"):
-        value = (results.get(key.lower()) or {}).get("value")
-        if isinstance(value, int | float) and math.isfinite(value):
-            values[f"results.development_dataset.overall.{key}"] = round(float(value), 4)
-            values[f"results.devtest.desed.{key}"] = round(float(value), 4)
-    return values, class_values
-
-
-def _percent(value: Any) -> float | None:
-    return round(100.0 * value, 2) if isinstance(value, int | float) and math.isfinite(value) else None
+def with_results(system: SystemMeta, results: Development) -> SystemMeta:
+    """Return the description with these development results in place of those it states."""
+    return replace(
+        system,
+        values={**system.values, **results.values},
+        class_values={**system.class_values, **results.class_values},
+        remarks=(*system.remarks, *results.remarks),
+    )
 
 
 def _size(complexity: Complexity) -> dict[str, Any]:
@@ -236,63 +268,3 @@ def _energy(members: Sequence[Experiment], submitted: str | None) -> dict[str, A
         if len(known) == len(members):
             out[f"system.complexity.energy.{key}"] = float(f"{sum(known):.6g}")
     return out
-
-
-def _sampling_rate_khz(config: Mapping[str, Any]) -> float | int | None:
-    rate = (config.get("frontend") or {}).get("sample_rate")
-    if not isinstance(rate, int | float):
-        return None
-    return int(rate // 1000) if rate % 1000 == 0 else rate / 1000
-
-
-def acoustic_features(frontend: Mapping[str, Any]) -> str | None:
-    """Name a front end in the template's words.
-
-    >>> acoustic_features({"spectrum": "power", "log": "db"})
-    'log-mel energies'
-    """
-    if not frontend:
-        return None
-    if frontend.get("log") in (None, "none", False) and ("log" in frontend or frontend.get("name") == "melpower"):
-        return "spectrogram"
-    return "log-mel energies" if frontend.get("spectrum", "power") == "power" else "log-mel amplitude"
-
-
-#: What the settings of `sedkit.features.chunk_settings.WaveAugment` do, in words.
-_AUGMENTATIONS = {
-    "gain_db": "level",
-    "noise_snr_db": "white noise",
-    "background_set": "background sounds",
-    "speed": "speed",
-    "pitch_semitones": "pitch shift",
-    "mixup_alpha": "mixup",
-}
-
-
-def _augmentation(config: Mapping[str, Any]) -> str | None:
-    streams = ((config.get("data") or {}).get("streams") or {}).values()
-    settings = [(stream.get("chunks") or {}).get("augment") or {} for stream in streams]
-    return ", ".join(word for key, word in _AUGMENTATIONS.items() if any(s.get(key) for s in settings)) or None
-
-
-def _postprocessing(experiment: Experiment) -> dict[str, Any]:
-    """Say in words how scores became events."""
-    file = experiment.path / "postprocessing.yaml"
-    if not file.is_file():
-        return {}
-    found = read_yaml(file)
-    rules = list((found.get("classes") or {}).values())
-    windows = [1000 * rule["median_s"] for rule in rules if rule.get("median_s")]
-    words = []
-    if windows:
-        low, high = min(windows), max(windows)
-        span = f"{low:.0f} ms" if low == high else f"{low:.0f}-{high:.0f} ms, class-wise"
-        words.append(f"median filtering ({span})")
-    if any(rule.get("merge_gap_s") for rule in rules):
-        words.append("merging of near events")
-    if any(rule.get("min_duration_s") for rule in rules):
-        words.append("removal of short events")
-    double = any(rule.get("low") is not None for rule in rules)
-    decoders = {"csebbs": "change-detection-based bounding boxes", "published": "double threshold"}
-    decoder = decoders.get(str(found.get("decoder")), "double threshold" if double else "threshold")
-    return {"segmentation_method": decoder, "post-processing": ", ".join(words) or None}

@@ -21,11 +21,11 @@ YEARS = tuple(range(2018, 2025))
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as it is printed: its title, its unit (``percent`` or ``fraction``), and where a results file has it.
+    """A metric as it is printed: its title, its unit (``percent``, ``fraction``, ...), and where a results file has it.
 
     `block` and `value` are the keys in the results file; `parameters` are those that official figures have unless
     they say otherwise. An empty `block` means that sedkit does not compute it. A `minor` one is shown only where the
-    recipe's year or papers state it.
+    recipe's year or papers state it. `lower` is set where less is better.
     """
 
     title: str
@@ -36,16 +36,47 @@ class Metric:
     parameters: Mapping[str, float] = field(default_factory=dict)
     decimals: int = 2
     minor: bool = False
+    lower: bool = False
 
 
 _EVENT = {"collar_s": 0.2, "offset_fraction": 0.2}
 _SEGMENT = {"segment_s": 1.0}
 _CROSS = {"dtc": 0.5, "gtc": 0.5, "cttc": 0.3}
-_PSDS1 = {"dtc": 0.7, "gtc": 0.7, "alpha_ct": 0.0, "alpha_st": 1.0, "max_efpr": 100.0}
-_PSDS2 = {"dtc": 0.1, "gtc": 0.1, "cttc": 0.3, "alpha_ct": 0.5, "alpha_st": 1.0, "max_efpr": 100.0}
+#: Of operating points alone: fewer or more of them give another PSDS.
+_POINTS = {"n_operating_points": 50}
+_PSDS1 = {"dtc": 0.7, "gtc": 0.7, "alpha_ct": 0.0, "alpha_st": 1.0, "max_efpr": 100.0, **_POINTS}
+_PSDS2 = {"dtc": 0.1, "gtc": 0.1, "cttc": 0.3, "alpha_ct": 0.5, "alpha_st": 1.0, "max_efpr": 100.0, **_POINTS}
 
 METRICS: dict[str, Metric] = {
     "event_f1": Metric("event-based F1, macro (%)", "event F1", block="event_based", parameters=_EVENT),
+    "event_er": Metric(
+        "event-based error rate, macro",
+        "event ER",
+        "ratio",
+        block="event_based",
+        value=("macro", "error_rate"),
+        parameters=_EVENT,
+        minor=True,
+        lower=True,
+    ),
+    "event_f1_micro": Metric(
+        "event-based F1, micro (%)",
+        "micro event F1",
+        block="event_based",
+        value=("micro", "f1"),
+        parameters=_EVENT,
+        minor=True,
+    ),
+    "event_er_micro": Metric(
+        "event-based error rate, micro",
+        "micro event ER",
+        "ratio",
+        block="event_based",
+        value=("micro", "error_rate"),
+        parameters=_EVENT,
+        minor=True,
+        lower=True,
+    ),
     "segment_f1": Metric("segment-based F1, macro (%)", "segment F1", block="segment_based", parameters=_SEGMENT),
     "segment_f1_micro": Metric(
         "segment-based F1, micro (%)",
@@ -79,8 +110,9 @@ METRICS: dict[str, Metric] = {
     "chunk_first_column_f1": Metric(
         "F1 of the first class column (%)", "first-column F1", block="published_first_column", value=("value",)
     ),
-    "energy_training_kwh": Metric("energy of training (kWh)", "training kWh", "kwh", decimals=3),
-    "energy_devtest_kwh": Metric("energy of devtest inference (kWh)", "devtest kWh", "kwh", decimals=3),
+    "energy_training_kwh": Metric("energy of training (kWh)", "training kWh", "kwh", decimals=3, lower=True),
+    "energy_devtest_kwh": Metric("energy of devtest inference (kWh)", "devtest kWh", "kwh", decimals=3, lower=True),
+    "macs": Metric("multiply-accumulate operations (millions)", "MACs (M)", "million", decimals=3, lower=True),
 }
 
 #: Variants of PSDS, which are never compared with each other.
@@ -93,8 +125,9 @@ class Figure:
 
     Attributes
     ----------
-    system, title
-        Key and name of the system.
+    system, title, competitor
+        Key and name of the system; `competitor` is the system as it counts in a rank, the same for all rows of one
+        (published, recomputed, student, teacher).
     role
         ``baseline``, ``submission``, ``recomputed`` (from published output) or ``paper``.
     metric, parameters, variants
@@ -103,14 +136,15 @@ class Figure:
         Known reference, None where it is not published, not stated or not official; `set_name` then says what it was.
     text
         The value as published, in the metric's unit (percent, fraction, kWh).
-    spread
-        Published standard deviation, as text, or None.
+    spread, runs
+        Published standard deviation, as text, and number of runs; None where the source does not say.
     verified, ranked, note
         Whether it was confirmed; whether it may be ranked; what has to be said beside it.
     """
 
     system: str
     title: str
+    competitor: str
     role: str
     year: int | None
     metric: str
@@ -120,6 +154,7 @@ class Figure:
     set_name: str
     text: str
     spread: str | None
+    runs: int | None
     scorer: str
     version: str
     source: str
@@ -127,12 +162,15 @@ class Figure:
     ranked: bool
     note: str
     model_parameters: int | None
-    group: str
 
     @property
     def value(self) -> float:
         """The figure in its metric's unit."""
         return float(self.text)
+
+    def beats(self, value: float) -> bool:
+        """Whether the figure is better than a value in the same unit."""
+        return self.value < value if METRICS[self.metric].lower else self.value > value
 
     @property
     def decimals(self) -> int:
@@ -184,6 +222,7 @@ def collections_for(recipe: str | None) -> tuple[Collection, ...]:
 
 
 _FILE_KEYS = {"year", "title", "recipes", "systems", "tables", "reference", "set", "source", "verified", "note"}
+_SYSTEM_KEYS = {"title", "role", "parameters", "of"}
 _TABLE_KEYS = {
     "metric",
     "reference",
@@ -197,12 +236,15 @@ _TABLE_KEYS = {
     "verified",
     "ranked",
     "note",
+    "runs",
     "values",
 }
 
 
 def _collection(raw: Mapping[str, Any], where: str, role: str | None) -> Collection:
     _known_keys(raw, _FILE_KEYS, where)
+    for system in (raw.get("systems") or {}).values():
+        _known_keys(system, _SYSTEM_KEYS, where)
     figures = []
     for table in raw["tables"]:
         _known_keys(table, _TABLE_KEYS, where)
@@ -228,18 +270,23 @@ def _figure(
     if not set(variants) <= set(VARIANTS) or bool(variants) != name.startswith("psds"):
         raise SedkitError(f"{where}: {key}: {name} variant {listed(variants)}, expected, for PSDS: {listed(VARIANTS)}")
     both = {**raw, **table}
+    parameters = {**METRICS[name].parameters, **(table.get("parameters") or {})}
+    if variants == ("exact",):
+        parameters = {key: value for key, value in parameters.items() if key not in _POINTS}
     return Figure(
         system=str(key),
         title=str(system.get("title", key)),
+        competitor=str(system.get("of", key)),
         role=table.get("role") or role or system.get("role") or "submission",
         year=raw.get("year"),
         metric=name,
-        parameters={**METRICS[name].parameters, **(table.get("parameters") or {})},
+        parameters=parameters,
         variants=variants,
         reference=both.get("reference"),
         set_name=str(both.get("set") or both.get("reference") or ""),
         text=cell["value"],
         spread=cell.get("spread"),
+        runs=table.get("runs"),
         scorer=str(table.get("scorer", "the authors' own")),
         version=str(table.get("version", "unknown")),
         source=str(both["source"]),
@@ -247,5 +294,4 @@ def _figure(
         ranked=bool(table.get("ranked", True)),
         note="; ".join(str(x) for x in (raw.get("note") if role else None, table.get("note")) if x),
         model_parameters=system.get("parameters"),
-        group=str(raw["title"]),
     )

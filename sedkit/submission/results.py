@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sedkit.core.errors import SedkitError, UsageError, listed
-from sedkit.core.files import read_json
+from sedkit.core.errors import UsageError, listed
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.official import METRICS, Metric, collections_for
+from sedkit.submission.results_file import mapping, read_results
 
 #: The order in which sets are shown.
 _SETS = ("validation", "public", "evaluation")
@@ -24,16 +24,38 @@ _RULES = {"published": "published post-processing", "chunks": "chunk by chunk"}
 #: Sets whose labels `--train-on all+validation` has seen: validation itself and the parts it was made of.
 _VALIDATION = ("validation_", "dcase2018_test_", "dcase2018_evaluation_")
 
+#: The output must list at least this share of the reference's clips, or it is not that of the whole set. Tables that
+#: leave clips without events out, as many do, list about 95 % of the official sets.
+COVERED = 0.9
+
+#: Clips of the official references, by the beginning of the name: tells whether clips or classes were left out.
+_CLIPS = {
+    "dcase2018_test_": 288,
+    "dcase2018_evaluation_": 880,
+    "validation_": 1168,
+    "public_evaluation": 692,
+    "synthetic_2019": 2045,
+}
+
+#: Why figures stand beside nothing official, whatever the set.
+_ZERO = "0/0 counts as 0 (--undefined zero): official figures leave such classes out of the mean"
+_MERGED = "overlapping events of a class were joined (--overlaps merge): the official scorers refuse or count them"
+_BEST = "threshold chosen on this set"
+
 
 @dataclass(frozen=True)
 class Value:
-    """A figure of one run in its metric's unit, with its interval, None where there is none."""
+    """A figure of one run in its metric's unit, with its interval, None where there is none.
+
+    `reasons` say why official figures must not stand beside it; none where they may.
+    """
 
     metric: str
     parameters: Mapping[str, float]
     variant: str | None
     value: float
     interval: tuple[float, float] | None
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +79,10 @@ class Run:
     @property
     def run(self) -> Mapping[str, Any]:
         """Recipe, system, seed, fold and so on; what is unknown is absent."""
-        written = self.experiment.environment.get("run") or {} if self.experiment else {}
+        written: Mapping[str, Any] = {}
+        if self.experiment is not None:
+            where = f"{self.experiment.path / 'environment.json'}: run"
+            written = mapping(self.experiment.environment.get("run") or {}, where)
         found = self.results.get("run") or {}
         return {**written, **{key: value for key, value in found.items() if value is not None}}
 
@@ -112,9 +137,20 @@ class Run:
     @property
     def commit(self) -> str | None:
         """Commit of sedkit that trained the system."""
-        found = (self.experiment.environment.get("commit") if self.experiment else None) or self.results.get(
-            "versions", {}
-        ).get("commit")
+        found = self.experiment.environment.get("commit") if self.experiment else None
+        found = found or (self.results.get("versions") or {}).get("commit")
+        return str(found) if found else None
+
+    @property
+    def scored_with(self) -> str:
+        """Version of sedkit that scored, as printed; empty where it is not told."""
+        found = (self.results.get("versions") or {}).get("sedkit")
+        return f"scored with sedkit {found}" if found else ""
+
+    @property
+    def budget(self) -> str | None:
+        """Budget of the training, None where it is not told."""
+        found = (self.experiment.environment.get("budget") if self.experiment else None) or self.run.get("budget")
         return str(found) if found else None
 
     @property
@@ -141,13 +177,30 @@ class Run:
         if known is None:
             reasons.append("the reference is not an official one (a miniature, or data of your own)")
         elif known.endswith("/subset"):
-            reasons.append(f"only a subset of the classes of {known.removesuffix('/subset')} was scored")
-        if self.results.get("estimate", {}).get("partial"):
+            reasons.append(self._left_out(known.removesuffix("/subset")))
+        estimate = self.results.get("estimate") or {}
+        share = estimate.get("coverage")
+        if estimate.get("partial"):
             reasons.append("the set is partial" + (f" ({self.coverage})" if self.coverage else ""))
+        elif share is not None and share < COVERED:
+            reasons.append(
+                f"the output lists {self.coverage or f'{share:.0%} of the clips'}: too few to tell clips without "
+                "events from clips that were never predicted"
+            )
         trained = str(self.run.get("trained_on") or "")
         if known and "validation" in trained and known.startswith(_VALIDATION):
             reasons.append(f"the system was trained on this set (trained on {trained})")
         return reasons
+
+    def _left_out(self, name: str) -> str:
+        """Say what a subset of an official reference leaves out, as far as the results tell."""
+        clips = self.reference.get("clips")
+        whole = next((n for start, n in _CLIPS.items() if name.startswith(start)), None)
+        if clips is None or whole is None:
+            return f"only a subset (classes or clips) of {name} was scored"
+        if clips < whole:
+            return f"only {clips} of the {whole} clips of {name} were scored"
+        return f"only a subset of the classes of {name} was scored"
 
     @property
     def coverage(self) -> str:
@@ -167,24 +220,37 @@ class Run:
 
 def _value(name: str, metric: Metric, results: Mapping[str, Any]) -> Value | None:
     block = results.get(metric.block)
-    if not isinstance(block, Mapping):
+    if block is None:
         return None
     *way, last = metric.value
-    place: Any = block
+    place = block
     for key in way:
-        place = place.get(key) if isinstance(place, Mapping) else None
-    number = place.get(last) if isinstance(place, Mapping) else None
-    if not isinstance(number, int | float) or isinstance(number, bool):
+        place = place.get(key) or {}
+    number = place.get(last)
+    if number is None:
         return None
     scale = 100.0 if metric.unit == "percent" else 1.0
     # The one interval of a place is that of its first figure: average precision of tagging, else F1 or the value.
-    primary = "average_precision" if metric.block == "tagging" else last
-    bounds = place.get("interval") if isinstance(place, Mapping) and last == primary else None
-    interval = None
-    if isinstance(bounds, Sequence) and len(bounds) == 2 and all(isinstance(x, int | float) for x in bounds):
-        interval = (scale * bounds[0], scale * bounds[1])
-    parameters = {k: v for k, v in (block.get("parameters") or {}).items() if isinstance(v, int | float)}
-    return Value(name, parameters, block.get("variant"), scale * number, interval)
+    primary = ("average_precision",) if metric.block == "tagging" else ("f1", "value")
+    bounds = place.get("interval") if last in primary else None
+    interval = (scale * bounds[0], scale * bounds[1]) if bounds is not None else None
+    parameters = {k: v for k, v in (block.get("parameters") or {}).items() if v is not None}
+    return Value(name, parameters, block.get("variant"), scale * number, interval, _reasons(metric, results))
+
+
+def _reasons(metric: Metric, results: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return why official figures must not stand beside a metric's figure, however official its reference is."""
+    reasons = []
+    # Files of before these keys existed were scored by the defaults.
+    averaged = "macro" in metric.value or metric.block == "segment_auc"
+    if averaged and results.get("undefined") == "zero":
+        reasons.append(_ZERO)
+    if results.get("overlaps") == "merge" and metric.block in ("intersection_based", "psds1", "psds2"):
+        reasons.append(_MERGED)
+    points = results[metric.block].get("points")
+    if points is not None:
+        reasons.append(f"{_BEST} (the best of {len(points)})")
+    return tuple(reasons)
 
 
 @dataclass(frozen=True)
@@ -243,7 +309,7 @@ class Group:
             for value in run.values():
                 if METRICS[value.metric].minor and value.metric not in stated:
                     continue
-                key = (value.metric, tuple(sorted(value.parameters.items())), value.variant)
+                key = (value.metric, tuple(sorted(value.parameters.items())), value.variant, value.reasons)
                 found.setdefault(key, []).append(value)
         return tuple(Summary(self, values) for values in found.values())
 
@@ -269,6 +335,11 @@ class Summary:
     def variant(self) -> str | None:
         """The PSDS variant."""
         return self.values[0].variant
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why official figures must not stand beside it, whatever the set; none where they may."""
+        return self.values[0].reasons
 
     @property
     def mean(self) -> float:
@@ -301,7 +372,7 @@ def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = No
     UsageError
         An experiment without (such) results; a set's name without an experiment.
     SedkitError
-        A file that is no results file.
+        A file that is no results file, or holds a value of another kind (see `results_file`).
     """
     runs = []
     places = [Path(path) for path in paths]
@@ -318,19 +389,12 @@ def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = No
                 raise UsageError(
                     f"{path}: no results/{set_name or '*'}.json (there: {there}); make them with `sedkit score`"
                 )
-            runs += [Run(file, _results(file), experiment) for file in files.values()]
+            runs += [Run(file, read_results(file), experiment) for file in files.values()]
         else:
             home = path.parent.parent
             inside = path.parent.name == "results" and (home / "config.yaml").is_file()
-            runs.append(Run(path, _results(path), Experiment(home) if inside else None))
+            runs.append(Run(path, read_results(path), Experiment(home) if inside else None))
     return runs
-
-
-def _results(path: Path) -> Mapping[str, Any]:
-    found = read_json(path)
-    if not isinstance(found, dict) or "reference" not in found:
-        raise SedkitError(f"{path}: is no results file (no `reference`); `sedkit score --json` writes them")
-    return found
 
 
 def _run_name(identity: tuple[str, str]) -> str:

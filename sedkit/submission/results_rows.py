@@ -1,7 +1,8 @@
 """Rows of a recipe's RESULTS.md: every figure beside command line, commit, seeds, mean and sample standard deviation.
 
 The rows stand in one table between two marks; text around it is left alone. A row is known by system, set,
-reference and budget: a new one takes the place of the old, other rows stay.
+reference and budget: a new one takes the place of the old, other rows stay. Results that lie in no experiment name
+their file in place of a set; what they do not tell is a dash.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from sedkit.submission.results import Group, Summary
 
 BEGIN = "<!-- sedkit benchmark: rows begin -->"
 END = "<!-- sedkit benchmark: rows end -->"
+_ABSENT = "-"
+_LEGEND = f"`{_ABSENT}`: the results do not tell; `file …`: results that lie in no experiment folder."
 _HEAD = (
     "system",
     "set",
@@ -42,27 +45,29 @@ def _figure(summary: Summary) -> str:
     variant = f" {summary.variant}" if summary.variant else ""
     other = {k: v for k, v in summary.parameters.items() if metric.parameters.get(k, v) != v and k in metric.parameters}
     parameters = "".join(f" {k} {v:g}" for k, v in other.items())
-    return f"{metric.title}{variant}{parameters}: {text}"
+    remark = "".join(f" ({reason.partition(':')[0]})" for reason in summary.reasons)
+    return f"{metric.title}{variant}{parameters}: {text}{remark}"
 
 
 def result_row(group: Group, command: str) -> tuple[str, ...]:
     """Return the cells of one system on one reference."""
-    runs = [f"seed {s}" for s in group.seeds] or ["unknown"]
-    runs += [f"fold {f}" for f in group.folds]
-    commits = sorted({(run.commit or "unknown")[:12] for run in group.runs})
-    budgets = sorted(
-        {str(run.experiment.environment.get("budget") or "") for run in group.runs if run.experiment} - {""}
-    )
-    reference = group.first.known_as or "not official (miniature or other data)"
+    first = group.first
+    runs = [f"seed {s}" for s in group.seeds] + [f"fold {f}" for f in group.folds]
+    commits = sorted({run.commit[:12] if run.commit else run.scored_with for run in group.runs} - {""})
+    budgets = sorted({run.budget for run in group.runs if run.budget})
+    files = ", ".join(f"file {run.path.as_posix()}" for run in group.runs)
+    reference = first.known_as or "not official (miniature or other data)"
+    if not first.known_as and first.experiment is None and first.reference.get("path"):
+        reference = f"not official: {first.reference['path']}"
     return (
         group.system,
-        group.first.set_name or group.first.path.stem,
+        first.set_name or files,
         reference,
         "<br>".join(_figure(summary) for summary in group.summaries),
-        ", ".join(runs),
-        f"{group.parameters:,}" if group.parameters else "unknown",
-        ", ".join(budgets) or "unknown",
-        ", ".join(commits),
+        ", ".join(runs) or _ABSENT,
+        f"{group.parameters:,}" if group.parameters else _ABSENT,
+        ", ".join(budgets) or _ABSENT,
+        ", ".join(commits) or _ABSENT,
         f"`{command}`",
     )
 
@@ -102,7 +107,8 @@ def update_rows(path: str | os.PathLike[str], groups: Sequence[Group], command: 
         cells = tuple(" ".join(cell.replace("|", "\\|").split()) for cell in result_row(group, command))
         rows[tuple(cells[i] for i in _KEY)] = cells
     lines = [_line(_HEAD), _line(["---"] * len(_HEAD)), *(_line(rows[key]) for key in sorted(rows))]
-    write_text(page, before + "\n".join([BEGIN, *lines, END]) + after)
+    legend = ["", _LEGEND, ""] if any(_ABSENT in row for row in rows.values()) else []
+    write_text(page, before + "\n".join([BEGIN, *lines, *legend, END]) + after)
 
 
 def _line(cells: Sequence[str]) -> str:

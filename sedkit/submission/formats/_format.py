@@ -7,7 +7,7 @@ against one of them gets a warning, never a refusal.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sedkit.core.vocabulary import DESED_CLASSES
 
@@ -30,6 +30,21 @@ MAESTRO_CLASSES = (
     "door opens/closes",
     "wind_blowing",
     "birds_singing",
+)
+
+#: Those of them that the mean partial ROC area of 2024 is taken over.
+MAESTRO_EVALUATED = (
+    "birds_singing",
+    "brakes_squeaking",
+    "car",
+    "children voices",
+    "cutlery and dishes",
+    "footsteps",
+    "large_vehicle",
+    "metro approaching",
+    "metro leaving",
+    "people talking",
+    "wind_blowing",
 )
 
 COLUMNS = ("filename", "onset", "offset", "event_label")
@@ -118,12 +133,14 @@ class Format:
         Classes.
     fields
         The meta file's fields.
+    separation
+        Those of a sound separation system before the detection: looked at where the meta file has a block `ss_system`.
     headline
         The metric a system's results are stated in: ``event_f1`` or ``psds``.
     overlaps_refused
         Whether the scorer refuses overlapping rows of one class (psds_eval since 0.4 does).
     longest_clip_s
-        No clip of the evaluation sets is known to be longer.
+        No clip of the evaluation sets is known to be longer; an hour where nothing better is known.
     max_systems
         Systems a team may hand in.
     energy
@@ -139,6 +156,7 @@ class Format:
     title: str
     task_codes: tuple[str, ...]
     fields: tuple[MetaField, ...]
+    separation: tuple[MetaField, ...] = ()
     labels: tuple[str, ...] = DESED_CLASSES.labels
     example_labels: tuple[str, ...] = ()
     table_suffix: str | None = None
@@ -156,7 +174,7 @@ class Format:
 
     def __post_init__(self) -> None:
         codes = "|".join(re.escape(code) for code in self.task_codes)
-        pattern = rf"(?P<base>[A-Za-z][A-Za-z0-9'-]*_[A-Za-z0-9][A-Za-z0-9&.-]*_(?:{codes}))_(?P<number>[0-9]+)"
+        pattern = rf"(?P<base>[A-Za-z][A-Za-z0-9'-]*_[A-Za-z0-9][A-Za-z0-9&.-]*_(?:{codes}))_(?P<number>0|[1-9][0-9]*)"
         object.__setattr__(self, "label_pattern", re.compile(pattern))
 
     def label(self, lastname: str, institute: str, number: int) -> str:
@@ -212,6 +230,22 @@ ENERGY = (
     MetaField("system.complexity.energy.devtest_inference", "kwh", verified=False),
     MetaField("system.complexity.energy.evaluation_inference", "kwh", verified=False),
 )
+
+#: The same of the organisers' baseline, run on the hardware of the system: figures of different machines are compared
+#: by their ratio (that it is asked for is verified, the keys are not).
+ENERGY_OF_BASELINE = (
+    MetaField("system.complexity.energy_baseline.training", "kwh", verified=False),
+    MetaField("system.complexity.energy_baseline.devtest_inference", "kwh", verified=False),
+)
+
+#: What the validator of 2020 reads of a separation system; it also wants a number for every figure of `ss_results`.
+SEPARATION = (
+    MetaField("ss_system.ensemble_method_subsystem_count", "count"),
+    MetaField("ss_system.source_code", "free"),
+)
+
+#: The same in the years whose validator is not stored.
+SEPARATION_UNVERIFIED = tuple(replace(item, verified=False) for item in SEPARATION)
 
 #: Multiply-accumulate operations for 10 s of audio.
 MACS = (MetaField("system.complexity.MACS", "count", verified=False),)

@@ -1,11 +1,13 @@
 """DCASE 2020 Task 4: sound event detection and separation in domestic environments.
 
 The meta fields are those that `validate_submissions.py` of dcase20_task4 reads; it also takes `sed_system` and
-`sed_results` for `system` and `results`. Unverified: whether the folder of operating points (its name was seen in
-SED-MME-eval's code) was asked of everyone, and its number of thresholds.
+`sed_results` for `system` and `results`, and reads `ss_system` and `ss_results` where they stand.
+
+Unverified: whether the folder of operating points (its name was seen in SED-MME-eval's code) was asked of everyone, and
+its number of thresholds.
 """
 
-from sedkit.submission.formats._format import F_SCORES, SYSTEM, WHO, Format, OperatingPoints
+from sedkit.submission.formats._format import F_SCORES, SEPARATION, SYSTEM, WHO, Format, OperatingPoints
 
 FORMAT = Format(
     name="dcase2020",
@@ -16,12 +18,17 @@ FORMAT = Format(
     table_suffix=".output.tsv",
     points=OperatingPoints(),
     fields=(*WHO, *SYSTEM, *F_SCORES),
+    separation=SEPARATION,
     overlaps_refused=True,
-    source_code_examples=("https://github.com/turpaultn/dcase20_task4/tree/public_branch/baseline",),
+    source_code_examples=(
+        "https://github.com/turpaultn/dcase20_task4/tree/public_branch/baseline",
+        "https://github.com/google-research/sound-separation/tree/master/models/dcase2020_fuss_baseline",
+    ),
     unverified=("the folder of operating points: asked of everyone, 50 thresholds",),
     sources=(
         "https://dcase.community/challenge2020/submission (package, 4 systems, meta file, report)",
-        "https://github.com/turpaultn/dcase20_task4 validate_submissions.py (labels, authors, meta fields, report)",
+        "https://github.com/turpaultn/dcase20_task4 validate_submissions.py (labels, authors, meta fields, those of a "
+        "separation system, report)",
     ),
 )
 

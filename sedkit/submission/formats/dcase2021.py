@@ -4,7 +4,15 @@ Unverified: PSDS1 and PSDS2 among the results of the meta file; one folder of op
 systems for the two PSDS scenarios were allowed).
 """
 
-from sedkit.submission.formats._format import F_SCORES, PSDS_OVERALL, SYSTEM, WHO, Format, OperatingPoints
+from sedkit.submission.formats._format import (
+    F_SCORES,
+    PSDS_OVERALL,
+    SEPARATION_UNVERIFIED,
+    SYSTEM,
+    WHO,
+    Format,
+    OperatingPoints,
+)
 
 FORMAT = Format(
     name="dcase2021",
@@ -15,11 +23,13 @@ FORMAT = Format(
     table_suffix=".output.tsv",
     points=OperatingPoints(),
     fields=(*WHO, *SYSTEM, *F_SCORES, *PSDS_OVERALL),
+    separation=SEPARATION_UNVERIFIED,
     headline="psds",
     overlaps_refused=True,
     unverified=(
         "the folder of operating points: its name, 50 thresholds",
         "PSDS1 and PSDS2 in results.development_dataset.overall",
+        "ss_system and ss_results (known from 2020)",
         "the example labels of the template",
     ),
     sources=("https://dcase.community/challenge2021/submission (package, 4 systems, meta file, report)",),

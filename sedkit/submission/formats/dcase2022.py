@@ -1,13 +1,17 @@
 """DCASE 2022 Task 4: sound event detection in domestic environments; energy in kWh for the first time.
 
-Verified in the baselines' readme: energy of training, devtest inference and evaluation inference by CodeCarbon.
+Verified in the baselines' readme: energy of training, devtest inference and evaluation inference by CodeCarbon, and
+that of the organisers' baseline on the same hardware.
+
 Unverified: the keys that hold it in the meta file, labels without a track, operating-point folders.
 """
 
 from sedkit.submission.formats._format import (
     ENERGY,
+    ENERGY_OF_BASELINE,
     F_SCORES,
     PSDS_OVERALL,
+    SEPARATION_UNVERIFIED,
     SYSTEM,
     WHO,
     Format,
@@ -22,14 +26,16 @@ FORMAT = Format(
     example_labels=("Turpault_INR_task4_1", "Ronchini_INR_task4_1"),
     table_suffix=".output.tsv",
     points=OperatingPoints(),
-    fields=(*WHO, *SYSTEM, *F_SCORES, *PSDS_OVERALL, *ENERGY),
+    fields=(*WHO, *SYSTEM, *F_SCORES, *PSDS_OVERALL, *ENERGY, *ENERGY_OF_BASELINE),
+    separation=SEPARATION_UNVERIFIED,
     headline="psds",
     overlaps_refused=True,
     energy=True,
     unverified=(
         "labels: task4 with or without a track",
         "the folder of operating points: its name, 50 thresholds",
-        "the keys of energy and PSDS in the meta file",
+        "the keys of energy (the system's, the baseline's on the same hardware) and PSDS in the meta file",
+        "ss_system and ss_results (known from 2020)",
         "the example labels of the template",
     ),
     sources=(

@@ -8,18 +8,14 @@ recipe here produces B: give foreign scores to `sedkit pack --scores`.
 
 from sedkit.submission.formats._format import (
     ENERGY,
+    ENERGY_OF_BASELINE,
     MACS,
     MAESTRO_CLASSES,
+    PSDS_OVERALL,
     SYSTEM,
     WHO,
     Format,
-    MetaField,
     ScoreRuns,
-)
-
-_PSDS = (
-    MetaField("results.development_dataset.overall.PSDS1", "fraction", verified=False),
-    MetaField("results.development_dataset.overall.PSDS2", "fraction", verified=False),
 )
 
 SUBTASK_A = Format(
@@ -28,13 +24,14 @@ SUBTASK_A = Format(
     title="Sound event detection with weak labels and synthetic soundscapes (subtask A)",
     task_codes=("task4a",),
     scores=ScoreRuns(),
-    fields=(*WHO, *SYSTEM, *_PSDS, *ENERGY, *MACS),
+    fields=(*WHO, *SYSTEM, *PSDS_OVERALL, *ENERGY, *ENERGY_OF_BASELINE, *MACS),
     headline="psds",
     energy=True,
     unverified=(
         "labels: task4a",
         "the folder names of the runs (known from 2024)",
         "the keys of PSDS, energy and MACs in the meta file",
+        "whether the meta file states the figures of one run or the mean of the three",
     ),
     sources=(
         "https://github.com/DCASE-REPO/DESED_task recipes/dcase2023_task4_baseline README (scores, three runs, "
@@ -49,9 +46,9 @@ SUBTASK_B = Format(
     task_codes=("task4b",),
     labels=MAESTRO_CLASSES,
     scores=ScoreRuns(runs=1, unprocessed=False, suffix=".output"),
-    fields=(*WHO, *SYSTEM, *ENERGY, *MACS),
+    fields=(*WHO, *SYSTEM, *ENERGY, *ENERGY_OF_BASELINE, *MACS),
     headline="psds",
-    longest_clip_s=float("inf"),
+    longest_clip_s=3600.0,
     energy=True,
     unverified=("the whole layout: labels, folders, columns, meta fields",),
     sources=("https://github.com/marmoi/dcase2023_task4b_baseline (classes, 1-s resolution)",),

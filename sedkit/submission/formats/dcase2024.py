@@ -8,6 +8,7 @@ produces these 27 classes: give foreign scores to `sedkit pack --scores`.
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.submission.formats._format import (
     ENERGY,
+    ENERGY_OF_BASELINE,
     MACS,
     MAESTRO_CLASSES,
     SYSTEM,
@@ -31,15 +32,21 @@ FORMAT = Format(
     labels=(*DESED_CLASSES.labels, *MAESTRO_CLASSES),
     scores=ScoreRuns(clips=2200),
     # No inference on the evaluation set is asked for.
-    fields=(*WHO, *SYSTEM, *_RESULTS, *ENERGY[:2], *MACS),
+    fields=(*WHO, *SYSTEM, *_RESULTS, *ENERGY[:2], *ENERGY_OF_BASELINE, *MACS),
     headline="psds",
-    longest_clip_s=float("inf"),
+    longest_clip_s=3600.0,
     energy=True,
     source_code_examples=("https://github.com/turpaultn/dcase20_task4/tree/public_branch/baseline",),
-    unverified=("the keys of energy and MACs in the meta file", "the names of the codecarbon files"),
+    unverified=(
+        "the keys of energy and MACs in the meta file",
+        "the names of the codecarbon files",
+        "whether the meta file states the figures of one run or the mean of the three",
+    ),
     sources=(
         "https://dcase.community/challenge2024/submission (package, 4 systems, meta file, report)",
         "the organisers' validate_submissions.py of 2024 (labels, folders, 2200 clips, classes, meta fields, report)",
+        "https://github.com/DCASE-REPO/DESED_task recipes/dcase2024_task4_baseline README and trainer (three runs, "
+        "energy of training and devtest inference with CodeCarbon's csv files, how PSDS and mean pAUC are computed)",
     ),
 )
 

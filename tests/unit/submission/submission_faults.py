@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -143,7 +144,28 @@ def in_report(data: bytes) -> Fault:
 
 
 def second_author_example(files: Files, rng: random.Random) -> None:
-    in_meta("submission/authors/1/lastname", "Doe")(files, rng)
+    """The template's author, whole: her surname alone is nobody's fault."""
+    doe = {"lastname": "Doe", "firstname": "J", "email": "x@y", "affiliation": [{"abbreviation": "INST"}]}
+    in_meta("submission/authors/1", doe)(files, rng)
+
+
+def in_folder_of_system(ending: str) -> Fault:
+    """Move the files at the top with an ending into the system's folder."""
+
+    def fault(files: Files, rng: random.Random) -> None:
+        home = next(name for name in files if "/" in name).split("/")[0]
+        for name in [n for n in files if n.endswith(ending) and "/" not in n]:
+            files[f"{home}/{name}"] = files.pop(name)
+
+    return fault
+
+
+def deeper(folder: str) -> Fault:
+    return lambda files, rng: files.update({f"{folder}/{n}": files.pop(n) for n in list(files)})
+
+
+def copied(folder: str) -> Fault:
+    return lambda files, rng: files.update({f"{folder}/{n}": files[n] for n in list(files) if "/" in n})
 
 
 F1 = "results/development_dataset"
@@ -155,7 +177,7 @@ COMMON: dict[str, tuple[Fault, str, str]] = {
     "report is text": (in_report(b"to be written " * 200), REFUSED, "report_placeholder"),
     "report cut short": (in_report(pdf()[:-300]), REFUSED, "report_placeholder"),
     "report too small": (in_report(b"%PDF-1.4\n%%EOF\n"), REFUSED, "report_placeholder"),
-    "report of lorem ipsum": (in_report(pdf("Lorem ipsum dolor sit amet")), REFUSED, "report_placeholder"),
+    "report of lorem ipsum": (in_report(pdf("Lorem ipsum")), REFUSED, "report_placeholder"),
     "no meta file": (drop(".meta.yaml"), REFUSED, "meta_missing"),
     "meta file misnamed": (rename(".meta.yaml", ".yaml"), REFUSED, "meta_name"),
     "meta file not YAML": (raw_meta(lambda b: b + b"\n: [\n"), REFUSED, "meta_unreadable"),
@@ -197,8 +219,72 @@ COMMON: dict[str, tuple[Fault, str, str]] = {
     "parameters a float": (in_meta("system/complexity/total_parameters", 4.7e6), REFUSED, "meta_field_type"),
     "no parameters": (in_meta("system/complexity/total_parameters", None), REFUSED, "meta_field_missing"),
     "no source code key": (in_meta("system/source_code"), REFUSED, "meta_field_missing"),
+    "sampling rate infinite": (in_meta(f"{_DESC}/input_sampling_rate", math.inf), REFUSED, "meta_field_type"),
+    "no system block": (in_meta("system"), REFUSED, "meta_block_missing"),
+    "no submission block": (in_meta("submission"), REFUSED, "meta_block_missing"),
+    "key twice": (
+        raw_meta(lambda b: b.replace(b"  abbreviation: CNN\n", b"  abbreviation: CNN\n  name: Another\n", 1)),
+        SCORED_WRONGLY,
+        "meta_key_twice",
+    ),
+    "key twice with the same value": (
+        raw_meta(lambda b: b.replace(b"  abbreviation: CNN\n", b"  abbreviation: CNN\n" * 2, 1)),
+        WARNING,
+        "meta_key_twice",
+    ),
+    "corresponding: no, as text": (
+        in_meta("submission/authors/0/corresponding", "no"),
+        REFUSED,
+        "author_corresponding",
+    ),
+    "corresponding: no, as text of another": (
+        in_meta("submission/authors/1/corresponding", "no"),
+        WARNING,
+        "author_corresponding",
+    ),
+    "number with a zero": (relabel(lambda x: x[:-1] + "0" + x[-1]), REFUSED, "label_pattern"),
+    "report within the system": (in_folder_of_system(".pdf"), REFUSED, "report_place"),
+    "report in another folder": (
+        lambda files, rng: files.update({f"docs/{n}": files.pop(n) for n in list(files) if n.endswith(".pdf")}),
+        REFUSED,
+        "report_place",
+    ),
+    "report in capitals": (
+        lambda files, rng: files.update({f"{n[:-4]}.PDF": files.pop(n) for n in list(files) if n.endswith(".pdf")}),
+        REFUSED,
+        "report_name",
+    ),
+    "a zip beside": (lambda files, rng: files.update({"inner.zip": b"PK"}), WARNING, "extra_file"),
+    "a readme beside": (lambda files, rng: files.update({"README": b"read"}), WARNING, "extra_file"),
+    "a YAML beside": (lambda files, rng: files.update({"extra.yaml": b"a: 1"}), WARNING, "extra_file"),
+    "a meta file beside": (lambda files, rng: files.update({"x.meta.yaml": b"a: 1"}), WARNING, "extra_file"),
+    "a folder beside": (
+        lambda files, rng: files.update({"code/a.py": b"1", "code/b.py": b"1"}),
+        WARNING,
+        "extra_folder",
+    ),
+    "all a folder too deep": (deeper("pkg"), REFUSED, "nested"),
+    "all two folders too deep": (deeper("a/b"), REFUSED, "nested"),
+    "a copy of the system": (copied("copy"), REFUSED, "label_twice"),
+    "a copy of the system, too deep": (copied("old/copy"), REFUSED, "label_twice"),
     "file manager's rubbish": (lambda files, rng: files.update({"__MACOSX/._x": b"1"}), NOTE, "stray_file"),
 }
+
+_ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
+
+
+def _join(row: list[str]) -> None:
+    row[:] = [" ".join(row)]
+
+
+def class_fractions(files: Files, rng: random.Random) -> None:
+    in_meta(f"{F1}/class_wise", change=lambda x: {k: {"F-score": v["F-score"] / 100} for k, v in x.items()})(files, rng)
+
+
+def all_fractions(files: Files, rng: random.Random) -> None:
+    class_fractions(files, rng)
+    in_meta(f"{F1}/overall/F-score", 0.325)(files, rng)
+
 
 EVENTS: dict[str, tuple[Fault, str, str]] = {
     "output misnamed": (
@@ -260,6 +346,18 @@ EVENTS: dict[str, tuple[Fault, str, str]] = {
     "past the clip": (cell(2, "20.02"), SCORED_WRONGLY, "time_past_clip"),
     "just past the clip": (cell(2, "10.2"), WARNING, "time_past_clip"),
     "milliseconds": (cell(2, lambda x: f"{1000 * float(x):.0f}"), SCORED_WRONGLY, "time_past_clip"),
+    "all of it just past the clip": (
+        add_row(lambda row: [row[0], "10.500", "10.900", "Dog"]),
+        WARNING,
+        "time_past_clip",
+    ),
+    "digits of another script": (cell(1, lambda x: x.translate(_ARABIC)), REFUSED, "number"),
+    "rows with commas below a header with TABs": (
+        raw_table(lambda b: b.replace(b"\t", b",").replace(b",", b"\t", 3)),
+        REFUSED,
+        "separator",
+    ),
+    "a row with spaces": (in_table(lambda rows, rng: _join(event(rows, rng))), REFUSED, "separator"),
     "unknown class": (cell(3, "Piano"), SCORED_WRONGLY, "unknown_class"),
     "class with a space": (cell(3, lambda x: x + " "), SCORED_WRONGLY, "unknown_class"),
     "class in lower case": (cell(3, str.lower), SCORED_WRONGLY, "unknown_class"),
@@ -277,96 +375,14 @@ EVENTS: dict[str, tuple[Fault, str, str]] = {
         "empty_row_beside_events",
     ),
     "clip without a row": (in_table(without_clip), NOTE, "clip_missing"),
-    "no results": (in_meta("results"), REFUSED, "two findings"),
+    "no results": (in_meta("results"), REFUSED, "meta_block_missing"),
     "F-score as text": (in_meta(f"{F1}/overall/F-score", "32.5 %"), REFUSED, "meta_field_type"),
     "no F-score": (in_meta(f"{F1}/overall/F-score"), REFUSED, "meta_field_missing"),
     "F-score past 100": (in_meta(f"{F1}/overall/F-score", 325.0), REFUSED, "meta_field_type"),
     "F-score a fraction": (in_meta(f"{F1}/overall/F-score", 0.325), SCORED_WRONGLY, "percent_as_fraction"),
+    "all F-scores fractions": (all_fractions, SCORED_WRONGLY, "percent_as_fraction"),
+    "F-scores of the classes fractions": (class_fractions, SCORED_WRONGLY, "percent_as_fraction"),
     "F-score not the mean": (in_meta(f"{F1}/overall/F-score", 39.0), WARNING, "results_mean"),
     "no classes": (in_meta(f"{F1}/class_wise"), REFUSED, "meta_field_missing"),
     "class figure as text": (in_meta(f"{F1}/class_wise/Frying/F-score", "n/a"), REFUSED, "meta_field_type"),
-}
-
-SCORES: dict[str, tuple[Fault, str, str]] = {}
-
-
-def in_scores(change: Callable[[list[list[str]]], None]) -> Fault:
-    def fault(files: Files, rng: random.Random) -> None:
-        name = rng.choice(sorted(n for n in files if ".output/" in n))
-        rows = [line.split("\t") for line in files[name].decode().splitlines()]
-        change(rows)
-        files[name] = ("\n".join("\t".join(row) for row in rows) + "\n").encode()
-
-    return fault
-
-
-def put(row: int, column: int, value: str) -> Fault:
-    return in_scores(lambda rows: rows[row].__setitem__(column, value))
-
-
-def drop_folder(part: str) -> Fault:
-    return lambda files, rng: [files.pop(n) for n in list(files) if part in n] and None
-
-
-def add_scores(files: Files, rng: random.Random) -> None:
-    name = rng.choice(sorted(n for n in files if ".output/" in n))
-    files[name.rsplit("/", 1)[0] + "/stranger.tsv"] = files[name]
-
-
-def without_column(rows: list[list[str]]) -> None:
-    for row in rows:
-        row.pop(4)
-
-
-def extra_column(rows: list[list[str]]) -> None:
-    for i, row in enumerate(rows):
-        row.append("Piano" if i == 0 else "0.5")
-
-
-SCORES.update(
-    {
-        "run missing": (drop_folder("_run2.output/"), REFUSED, "run_missing"),
-        "unprocessed missing": (drop_folder("_run3_unprocessed.output/"), WARNING, "unprocessed_missing"),
-        "clip missing": (drop_folder("_run1.output/clip_04.tsv"), REFUSED, "clip_missing"),
-        "clip not in the list": (add_scores, REFUSED, "unknown_clip"),
-        "class column missing": (in_scores(without_column), REFUSED, "class_column"),
-        "class column misspelt": (put(0, 4, "Catt"), REFUSED, "class_column"),
-        "class column too many": (in_scores(extra_column), WARNING, "class_column_extra"),
-        "header misspelt": (put(0, 0, "start"), REFUSED, "header"),
-        "first window late": (put(1, 0, "0.5"), REFUSED, "windows_start"),
-        "gap": (put(5, 0, "4.5"), REFUSED, "windows_gap"),
-        "window left out": (in_scores(lambda rows: rows.pop(5) and None), REFUSED, "windows_gap"),
-        "window backwards": (put(5, 1, "3.5"), REFUSED, "onset_offset"),
-        "windows end early": (in_scores(lambda rows: rows.__delitem__(slice(6, None))), SCORED_WRONGLY, "windows_end"),
-        "score not a number": (put(5, 5, "high"), REFUSED, "number"),
-        "score NaN": (put(5, 5, "nan"), REFUSED, "number"),
-        "score past 1": (put(5, 5, "7.5"), WARNING, "score_range"),
-        "field too few": (in_scores(lambda rows: rows[3].pop() and None), REFUSED, "row_fields"),
-        "no windows": (in_scores(lambda rows: rows.__delitem__(slice(1, None))), REFUSED, "table_empty"),
-        "energy zero": (in_meta("system/complexity/energy/training", 0), SCORED_WRONGLY, "energy_zero"),
-        "energy absent": (in_meta("system/complexity/energy/training", None), WARNING, "energy_absent"),
-        "no CodeCarbon file": (drop_folder("codecarbon"), NOTE, "energy_files"),
-    }
-)
-
-POINTS: dict[str, tuple[Fault, str, str]] = {
-    "point misnamed": (
-        lambda files, rng: files.update(
-            {n.replace("_th_0.33", "_th_low"): files.pop(n) for n in list(files) if "_th_0.33" in n}
-        ),
-        REFUSED,
-        "two findings",
-    ),
-    "point missing": (drop_folder("_th_0.51"), WARNING, "points_count"),
-    "overlap in a point": (
-        lambda files, rng: files.update(
-            {
-                n: files[n] + b"clip_01.wav\t8.0\t9.0\tCat\nclip_01.wav\t8.5\t9.5\tCat\n"
-                for n in files
-                if "_th_0.25" in n
-            }
-        ),
-        REFUSED,
-        "overlap",
-    ),
 }

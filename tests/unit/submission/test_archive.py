@@ -12,9 +12,9 @@ import pytest
 from submission_packages import CLIP_LIST, as_folder, as_zip, correct
 
 from sedkit.cli.main import main
-from sedkit.core.errors import SedkitError
+from sedkit.core.errors import SedkitError, UsageError
 from sedkit.submission.archive import Limits, Package, UnsafePackage, write_zip
-from sedkit.submission.check import check_package
+from sedkit.submission.check import check_package, examine_package
 from sedkit.submission.findings import REFUSED
 from sedkit.submission.formats import get_format
 
@@ -24,7 +24,7 @@ GIB = 2**30
 def refused(path: Path, limits: Limits | None = None) -> list[str]:
     """Kinds of findings; nothing may have been written beside the package."""
     before = sorted(path.parent.rglob("*"))
-    found = check_package(path, get_format("dcase2019"), CLIP_LIST, limits=limits)
+    found = examine_package(path, get_format("dcase2019"), CLIP_LIST, limits=limits).findings
     assert sorted(path.parent.rglob("*")) == before
     assert {f.severity for f in found} == {REFUSED}
     return [f.kind for f in found]
@@ -147,9 +147,12 @@ def test_broken_encrypted_and_repeated(tmp_path: Path) -> None:
 
 
 def test_what_is_neither_folder_nor_zip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SedkitError, match="no such folder or zip"):
+    with pytest.raises(UsageError, match="no such folder or zip"):
         check_package(tmp_path / "nothing", get_format("dcase2019"))
-    assert main(["check", str(tmp_path / "nothing"), "--format", "dcase2019"]) == 1
+    assert main(["check", str(tmp_path / "nothing"), "--format", "dcase2019"]) == 2
+    (tmp_path / "notes.txt").write_text("no package")
+    assert main(["check", str(tmp_path / "notes.txt"), "--format", "dcase2019"]) == 2
+    assert "neither a folder nor a zip" in capsys.readouterr().err
     assert main(["check", str(tmp_path), "--format", "dcase2091"]) == 2
     assert "did you mean" in capsys.readouterr().err
 

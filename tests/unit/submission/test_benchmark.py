@@ -3,58 +3,22 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmark_results import experiment, results, save
 
 from sedkit.cli.main import main
 from sedkit.core.errors import UsageError
-from sedkit.core.files import write_yaml
-from sedkit.core.resources import metadata_path
 from sedkit.submission.benchmark import OTHER_DATA, benchmark
 from sedkit.submission.benchmark_text import as_csv, as_json, as_markdown, as_text
-from sedkit.submission.official import METRICS, VARIANTS, YEARS, all_figures, collections_for, official, papers
+from sedkit.submission.official import all_figures
 from sedkit.submission.results import group_runs, load_runs
-from sedkit.submission.results_rows import BEGIN, END, update_rows
-
-PSDS1 = {"dtc": 0.7, "gtc": 0.7, "cttc": 0.3, "alpha_ct": 0.0, "alpha_st": 1.0, "max_efpr": 100.0}
-PSDS2 = {"dtc": 0.1, "gtc": 0.1, "cttc": 0.3, "alpha_ct": 0.5, "alpha_st": 1.0, "max_efpr": 100.0}
-
-
-def results(known_as: str | None = "validation_desed", f1: float = 0.4214377964617301, **more: Any) -> dict[str, Any]:
-    """The 2021 baseline's teacher on the DESED validation set."""
-    found: dict[str, Any] = {
-        "reference": {"path": "gt.tsv", "sha256": f"sha of {known_as}", "known_as": known_as, "clips": 1168},
-        "estimate": {"path": "est.tsv", "clips": 1168, "coverage": 1.0, "partial": False},
-        "event_based": {
-            "parameters": {"collar_s": 0.2, "offset_fraction": 0.2},
-            "macro": {"f1": f1, "interval": [f1 - 0.03, f1 + 0.03]},
-        },
-        "intersection_based": {
-            "parameters": {"dtc": 0.5, "gtc": 0.5, "cttc": 0.3},
-            "macro": {"f1": 0.6616795490079955},
-        },
-        "psds1": {"parameters": PSDS1, "variant": "operating_points", "value": 0.3534929830293312},
-        "psds2": {"parameters": PSDS2, "variant": "operating_points", "value": 0.5483290261164439},
-    }
-    return found | more
-
-
-def save(path: Path, content: dict[str, Any]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
-    return path
-
-
-def experiment(path: Path, seed: int, f1: float, known_as: str | None = "validation_2019", **run: Any) -> Path:
-    described = {"recipe": "dcase2019_task4", "system": "cnn9_weak", "seed": seed, "trained_on": "split"} | run
-    save(path / "results" / "validation.json", results(known_as, f1, run=described))
-    save(path / "environment.json", {"parameters": 4691274, "commit": "0123456789abcdef", "budget": "quick"})
-    write_yaml(path / "config.yaml", {"recipe": "dcase2019_task4", "system": "cnn9_weak"})
-    return path
 
 
 def report_of(*paths: Path):
@@ -71,10 +35,48 @@ def test_the_teacher_of_2021_stands_level_with_its_row(tmp_path: Path) -> None:
     assert mine.text == "42.14"
     assert mine.level_with == ("Baseline 2021 SED (teacher) (42.1)",)
     assert mine.interval == pytest.approx((39.14, 45.14), abs=0.01)
-    assert (mine.rank, mine.of) == (6, 11)
+    # Above: pb_sed, 2021 SSep, 2022 and 2023 + strong, both of 2023 with BEATs. The student of 2021 is no other system.
+    assert (mine.rank, mine.of, mine.tied) == (7, 11, True)
+    student = next(r for r in table(report, "event_f1").rows if r.system == "Baseline 2021 SED (student)")
+    assert student.rank is None
     psds1 = table(report, "psds1", "operating_points")
     assert next(r for r in psds1.rows if r.ours).level_with == ("Baseline 2021 SED (teacher) (0.353)",)
     assert not report.apart
+
+
+def test_a_system_counts_once_in_a_rank(tmp_path: Path) -> None:
+    """Student and teacher, published and recomputed figures are one system; "level" is with what counts."""
+    below_both = report_of(save(tmp_path / "a.json", results(f1=0.395)))
+    mine = next(r for r in table(below_both, "event_f1").rows if r.ours)
+    assert (mine.rank, mine.of) == (10, 11), "the student's 39.83 does not come on top of the teacher's 42.1"
+    as_student = report_of(save(tmp_path / "b.json", results(f1=0.3983)))
+    mine = next(r for r in table(as_student, "event_f1").rows if r.ours)
+    assert mine.level_with == ("Baseline 2021 SED (student) (39.83)",)
+    assert (mine.rank, mine.tied) == (10, False)
+    counted = {f.competitor for f in all_figures() if f.reference == "validation_desed" and f.metric == "event_f1"}
+    assert len(counted) == 10
+
+
+def test_of_an_error_rate_less_is_better(tmp_path: Path) -> None:
+    content = results("dcase2018_test_2018-04", 0.2, run={"recipe": "dcase2018_task4", "system": "a"})
+    content["event_based"]["macro"]["error_rate"] = 1.6
+    report = report_of(save(tmp_path / "r.json", content))
+    rows = table(report, "event_er").rows
+    assert [(r.text, r.rank) for r in rows] == [("1.54", None), ("1.60", 2), ("1.52", None)], "true tags stand below"
+    mine = rows[1]
+    assert mine.difference == pytest.approx(0.06)
+    assert mine.interval is None, "the interval of the place is that of F1"
+    assert table(report, "event_f1").rows[0].rank == 1
+
+
+def test_runs_of_a_published_figure_are_told_only_where_the_source_tells(tmp_path: Path) -> None:
+    rows = list(csv.DictReader(as_csv(report_of(save(tmp_path / "t.json", results()))).splitlines()))
+    runs = {(r["system"], r["value"]): r["runs"] for r in rows if r["metric"] == "event_f1"}
+    assert runs["Baseline 2023 (synthetic, student)", "40.7"] == ""
+    assert runs["Baseline 2021 SED (teacher)", "42.1"] == ""
+    assert runs["pb_sed, after the challenge of 2020", "52.85"] == "5"
+    assert runs["t", "42.14"] == "1"
+    assert {r["runs"] for r in rows if "recomputed from" in r["remarks"] and "pb_sed" not in r["system"]} == {"1"}
 
 
 def test_psds2_of_the_two_versions_stand_apart(tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_figures_on_other_data_hide_no_other_of_the_same_system(tmp_path: Path) 
         ({"reference": {"path": "mini.tsv", "sha256": "1", "known_as": None}}, "not an official one"),
         (
             {"reference": {"path": "v.tsv", "sha256": "1", "known_as": "validation_desed/subset"}},
-            "subset of the classes",
+            "only a subset (classes or clips) of validation_desed",
         ),
         ({"estimate": {"clips": 1000, "coverage": 0.856, "partial": True}}, "partial (1000 of 1168 clips)"),
         ({"run": {"recipe": "dcase2019_task4", "system": "a", "trained_on": "all+validation"}}, "trained on this set"),
@@ -240,7 +242,7 @@ def test_one_baseline_serves_all_tables_and_long_notes_stand_below(tmp_path: Pat
     content = results()
     content["estimate"] = {"path": "est.tsv", "clips": 1145, "coverage": 1145 / 1168, "partial": None}
     report = report_of(save(tmp_path / "teacher.json", content))
-    assert {t.baseline.rpartition(" (")[0] for t in report.tables} == {"Baseline 2023 (synthetic)"}
+    assert {t.baseline.rpartition(" (")[0] for t in report.tables} == {"Baseline 2023 (synthetic, student)"}
     content["segment_based"] = {"parameters": {"segment_s": 1.0}, "macro": {"f1": 0.7}}
     report = report_of(save(tmp_path / "teacher.json", content))
     assert {t.baseline.rpartition(" (")[0] for t in report.tables} == {"Baseline 2021 SED (teacher)"}
@@ -269,7 +271,7 @@ def test_unverified_figures_are_marked_and_not_ranked(tmp_path: Path) -> None:
     assert winner.unranked
     assert "unverified" in next(line for line in as_text(report).splitlines() if "Lin_ICT_task4_3" in line)
     mine = next(r for r in rows if r.ours)
-    assert mine.rank == 4, "behind the three recomputed systems of 2020, ahead of the baseline of 2019"
+    assert (mine.rank, mine.of) == (14, 15), "behind 13 systems of 2020, ahead of the baseline of 2019"
     assert mine.difference == pytest.approx(1.0)
 
 
@@ -282,9 +284,64 @@ def test_all_forms_hold_the_same_figures(tmp_path: Path) -> None:
     plain = json.loads(json.dumps(as_json(report)))
     assert [t["metric"] for t in plain["compared"]] == [t.metric for t in report.tables]
     markdown = as_markdown(report)
-    assert "| 6= of 11 | **teacher** | 42.14 |" in markdown
-    widths = {line.count("|") for line in markdown.splitlines() if line.startswith("| rank | system | value | 95")}
-    assert len(widths) == 1
+    assert "| 7= of 11 | **teacher** | 42.14 |" in markdown
+    assert "Rank among 11 systems, this one and each published one by its best figure" in markdown
+    lines = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in markdown.splitlines()]
+    tables = [list(rows) for filled, rows in itertools.groupby(lines, key=bool) if filled]
+    assert len(tables) == len(report.tables) + 1, "and one of other variants"
+    for header, rule, *body in tables:
+        assert {len(row) for row in (header, rule, *body)} == {len(header)}
+        assert set(rule) <= {"---", "---:"}
+    assert sum(len(body) for _, _, *body in tables[:-1]) == sum(len(t.rows) for t in report.tables)
+
+
+def test_markdown_names_the_source_of_every_published_figure(tmp_path: Path) -> None:
+    content = results() | {"run": {"recipe": "dcase2021_task4", "system": "a | b\nc"}}
+    report = report_of(save(tmp_path / "r.json", content))
+    markdown = as_markdown(report)
+    assert "**a \\| b c**" in markdown
+    text, _, below = markdown.partition("\n## Sources\n\n")
+    listed = dict(re.fullmatch(r"- \[(\d+)\] (.+)", line).groups() for line in below.splitlines())
+    assert list(listed) == [str(n) for n in range(1, len(listed) + 1)]
+    tables = (*report.tables, *report.other_variants, *(t for found in report.published.values() for t in found))
+    for row in (row for t in tables for row in t.rows if not row.ours):
+        line = next(entry for entry in listed.values() if entry.startswith(row.source))
+        assert row.scorer in line
+    published = next(line for line in text.splitlines() if "Baseline 2022 AST late fusion (teacher) | 37.16" in line)
+    number = re.search(r"\[(\d+)\] \|$", published)[1]
+    assert "dcase2022_task4_baseline" in listed[number]
+    mine = next(line for line in text.splitlines() if "| 42.14 |" in line)
+    assert mine.endswith("|  |"), "ours has no source"
+
+
+def test_a_difference_has_no_more_decimals_than_its_baseline(tmp_path: Path) -> None:
+    content = results() | {"run": {"recipe": "dcase2021_task4", "system": "a"}}
+    report = report_of(save(tmp_path / "r.json", content))
+    rows = [row for row in csv.DictReader(as_csv(report).splitlines()) if row["ours"] == "true"]
+    found = {row["metric"]: row["difference"] for row in rows}
+    # To 42.1, 66.17, 0.353 and 0.5483.
+    assert found == {"event_f1": "+0.0", "intersection_f1": "+0.00", "psds1": "+0.000", "psds2": "+0.0000"}
+    assert "| 42.14 | [39.14, 45.14] | +0.0 |" in as_markdown(report)
+    assert next((row["low"], row["high"], row["unit"]) for row in rows) == ("39.14", "45.14", "percent")
+    assert rows[2]["unit"] == "fraction"
+
+
+def test_psds_of_other_operating_points_is_another_figure(tmp_path: Path) -> None:
+    few, fifty = results(), results()
+    for content, n in ((few, 20), (fifty, 50)):
+        for name in ("psds1", "psds2"):
+            content[name] = content[name] | {"parameters": content[name]["parameters"] | {"n_operating_points": n}}
+    report = report_of(save(tmp_path / "few.json", few), save(tmp_path / "fifty.json", fifty))
+    alone, beside = (t for t in report.tables if t.metric == "psds1")
+    if len(alone.rows) > len(beside.rows):
+        alone, beside = beside, alone
+    assert [(row.system, row.rank) for row in alone.rows] == [("few", None)]
+    assert "n_operating_points 20" in alone.title
+    assert next(row.of for row in beside.rows if row.ours) == 13
+    assert "n_operating_points" not in beside.title
+    exact = [f for f in all_figures() if f.variants == ("exact",)]
+    assert exact
+    assert not any("n_operating_points" in f.parameters for f in exact)
 
 
 def test_the_command_writes_what_it_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -312,66 +369,6 @@ def test_the_command_writes_what_it_is_asked_for(tmp_path: Path, capsys: pytest.
     assert main(["benchmark", str(tmp_path)]) == 1
     assert main(["benchmark", str(path), "--set", "public"]) == 2
     assert main(["benchmark", str(save(tmp_path / "x.json", {"a": 1}))]) == 1
-
-
-def test_rows_of_a_results_page_are_renewed_one_by_one(tmp_path: Path) -> None:
-    page = tmp_path / "RESULTS.md"
-    page.write_text("# Results\n\nWords before.\n")
-    one = experiment(tmp_path / "a", 0, 0.20)
-    other = experiment(tmp_path / "b", 0, 0.30, system="cnn5_weak")
-    update_rows(page, group_runs(load_runs([one])), "a | b")
-    update_rows(page, group_runs(load_runs([other])), "second")
-    page.write_text(page.read_text() + "\nWords after.\n")
-    update_rows(page, group_runs(load_runs([experiment(tmp_path / "c", 0, 0.25)])), "third | x")
-    text = page.read_text()
-    assert text.startswith("# Results\n\nWords before.\n")
-    assert text.endswith("\nWords after.\n")
-    assert text.count(BEGIN) == text.count(END) == 1
-    rows = [line for line in text.splitlines() if line.startswith("| cnn")]
-    assert [row.split(" | ")[0] for row in rows] == ["| cnn5_weak", "| cnn9_weak"]
-    assert "30.00" in rows[0]
-    assert "25.00" in rows[1]
-    assert "20.00" not in text
-    before = text
-    update_rows(page, group_runs(load_runs([tmp_path / "c"])), "third | x")
-    assert page.read_text() == before
-    longer = experiment(tmp_path / "d", 0, 0.35)
-    save(longer / "environment.json", {"parameters": 4691274, "budget": "published"})
-    update_rows(page, group_runs(load_runs([longer])), "fourth")
-    assert sum(line.startswith("| cnn9_weak") for line in page.read_text().splitlines()) == 2, "another budget"
-
-
-@pytest.mark.parametrize("year", YEARS)
-def test_official_files_are_complete(year: int) -> None:
-    found = official(year)
-    assert found.year == year
-    for figure in found.figures:
-        metric = METRICS[figure.metric]
-        assert figure.source
-        assert figure.scorer
-        assert figure.version
-        assert figure.set_name
-        assert 0 <= figure.value <= (100 if metric.unit == "percent" else 3)
-        assert bool(figure.variants) == figure.metric.startswith("psds")
-        assert set(figure.variants) <= set(VARIANTS)
-        if figure.source.endswith("from memory"):
-            assert not figure.verified
-    assert any(f.role == "baseline" for f in found.figures)
-
-
-def test_official_references_are_known_ones() -> None:
-    text = metadata_path("references.yaml").read_text()
-    for figure in all_figures():
-        assert figure.reference is None or f"name: {figure.reference}\n" in text
-
-
-def test_recipes_find_their_year_and_papers() -> None:
-    titles = [c.title for c in collections_for("dcase2019_task4")]
-    assert titles[0] == "DCASE 2019 Task 4"
-    assert any("1904.03476" in title for title in titles)
-    assert collections_for(None) == ()
-    assert collections_for("nothing") == ()
-    assert all(paper.recipes for paper in papers())
 
 
 def test_vectors_of_2021_through_score_and_benchmark(

@@ -14,8 +14,9 @@ from sedkit.models.checkpoint import Checkpoint, write_checkpoint
 from sedkit.models.complexity import count_complexity
 from sedkit.models.registry import build_model
 from sedkit.models.scaler import Scaler
-from sedkit.submission.formats import format_names, get_format
-from sedkit.submission.meta import abbreviate, acoustic_features
+from sedkit.submission.description import acoustic_features
+from sedkit.submission.formats import dcase2024, format_names, get_format
+from sedkit.submission.meta import abbreviate
 
 
 def test_every_year_is_there() -> None:
@@ -54,7 +55,7 @@ def test_files_and_classes_by_year() -> None:
     assert points is not None
     assert len(points.thresholds) == 50
     assert (points.thresholds[0], points.thresholds[-1]) == (0.01, 0.99)
-    scores = get_format("dcase2024").scores
+    scores = dcase2024.FORMAT.scores
     assert scores is not None
     assert (scores.runs, scores.clips, len(get_format("dcase2024").labels)) == (3, 2200, 27)
     assert get_format("dcase2023").labels == DESED_CLASSES.labels

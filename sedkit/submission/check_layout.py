@@ -1,0 +1,231 @@
+"""Which folders of a package are systems, and what lies where the organisers' script would not look.
+
+The script of 2020 takes ``*/*.yaml`` and ``*.pdf``: systems lie in folders at the top, the report beside them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from sedkit.core.errors import listed
+from sedkit.submission.findings import MOST_PER_KIND, NOTE, REFUSED, WARNING, Findings
+from sedkit.submission.formats import Format
+
+TABLE = re.compile(r"\.(?:csv|tsv|txt)$", re.IGNORECASE)
+
+_META = re.compile(r"\.meta\.ya?ml$", re.IGNORECASE)
+_OUTPUT_TABLE = re.compile(r"\.output\.(?:csv|tsv|txt)$", re.IGNORECASE)
+_OUTPUT_FOLDER = re.compile(r"\.output(?:_PSDS)?$")
+#: What makes a folder a system's where nothing in it carries its proper name.
+_LIKELY = re.compile(r"\.(?:ya?ml|csv|tsv)$", re.IGNORECASE)
+#: How files and folders of CodeCarbon's tables begin, in lower case.
+ENERGY = ("codecarbon", "energy", "emissions")
+_JUNK = re.compile(
+    r"(?:^|/)(?:__MACOSX/|\.ipynb_checkpoints/|__pycache__/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._[^/]*$)",
+    re.IGNORECASE,
+)
+#: Written by the organisers' script beside the systems.
+_VALIDATED = "validated"
+
+
+@dataclass
+class System:
+    """The files of one system: those in its folder, and those of its sub-folders by the folder's path inside it."""
+
+    path: str
+    label: str
+    files: list[str] = field(default_factory=list)
+    folders: dict[str, list[str]] = field(default_factory=dict)
+
+    def place(self, inside: str) -> str:
+        """Return the path in the package of a file or folder of the system."""
+        return f"{self.path}/{inside}".lstrip("/")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The systems of a package, the folder they lie in ("" is the top), and whether the package is one system alone."""
+
+    systems: tuple[System, ...]
+    base: str
+    single: bool
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels, each once."""
+        return frozenset(system.label for system in self.systems)
+
+
+def without_junk(names: Iterable[str], findings: Findings) -> list[str]:
+    """Return the files that somebody put there; those that a file manager left are noted."""
+    kept: list[str] = []
+    junk: dict[str, int] = {}
+    for name in names:
+        found = _JUNK.search(name)
+        if found is None:
+            kept.append(name)
+        else:
+            place = name[: found.end()]
+            junk[place] = junk.get(place, 0) + 1
+    for place, count in list(junk.items())[:MOST_PER_KIND]:
+        message = "was left by a file manager" + (f" ({count} files)" if count > 1 else "")
+        findings.add(NOTE, "stray_file", place, message, "only the submission's files")
+    if len(junk) > MOST_PER_KIND:
+        findings.add(NOTE, "stray_file", "", f"{len(junk) - MOST_PER_KIND} more left by a file manager")
+    return kept
+
+
+def find_layout(names: Sequence[str], root_name: str | None, form: Format, findings: Findings) -> Layout:
+    """Find the systems of a package, and note what lies in the wrong place.
+
+    Parameters
+    ----------
+    names
+        Paths of the files.
+    root_name
+        The package folder's own name: it may be a system's folder. None for a zip.
+    form
+        The year's format.
+    findings
+        Where faults are noted.
+    """
+    homes = _homes(names, root_name, form)
+    if homes == [""]:
+        label = root_name if root_name is not None else _label_of_files(names, form)
+        layout = Layout((_collect(names, "", label),), "", single=root_name is not None)
+        if root_name is None:
+            message = "the zip holds a system's files without its folder"
+            findings.add(REFUSED, "no_folder", "", message, f"{label}/{label}.…")
+        return layout
+    systems = [_collect(names, home, PurePosixPath(home).name) for home in homes]
+    systems.sort(key=lambda system: (system.path.count("/"), system.path))
+    parents = {_parent(home) for home in homes}
+    base = parents.pop() if len(parents) == 1 else ""
+    _check_places(systems, findings)
+    _check_others(names, homes, findings)
+    # A second copy has the first one's faults.
+    first: dict[str, System] = {}
+    for system in systems:
+        first.setdefault(system.label, system)
+    return Layout(tuple(sorted(first.values(), key=lambda system: system.path)), base, single=False)
+
+
+def _homes(names: Sequence[str], root_name: str | None, form: Format) -> list[str]:
+    """Return the folders that are systems; none of them lies in another one."""
+    certain: set[str] = set()
+    likely: set[str] = set()
+    for name in names:
+        parts = PurePosixPath(name).parts
+        for depth, part in enumerate(parts[:-1]):
+            if _OUTPUT_FOLDER.search(part):
+                certain.add("/".join(parts[:depth]))
+                break
+            if form.label_pattern.fullmatch(part):
+                likely.add("/".join(parts[: depth + 1]))
+            elif part.lower().startswith(ENERGY):
+                break
+        else:
+            above = "/".join(parts[:-1])
+            if _META.search(name) or _OUTPUT_TABLE.search(name):
+                certain.add(above)
+            elif _LIKELY.search(name):
+                likely.add(above)
+    if "" in certain and root_name is not None and form.label_pattern.fullmatch(root_name):
+        return [""]
+    inner = certain - {""}
+    if inner:
+        # Beside good systems stand badly named ones.
+        places = {_parent(home) for home in inner}
+        certain = inner | {home for home in likely - {""} if _parent(home) in places}
+        # A folder named like a system that only holds the system's folder is a wrapper.
+        certain -= {home for home in likely - inner if any(other.startswith(f"{home}/") for other in inner)}
+    elif not certain:
+        named = {home for home in likely if form.label_pattern.fullmatch(PurePosixPath(home).name)}
+        deeper = likely - {""}
+        lowest = min((home.count("/") for home in deeper), default=0)
+        # Of a folder that nothing is known of, its own files tell more than those of its sub-folders.
+        certain = named or (likely & {""}) or {home for home in deeper if home.count("/") == lowest}
+    return sorted(home for home in certain if not _lies_in_another(home, certain))
+
+
+def _parent(path: str) -> str:
+    parent = str(PurePosixPath(path).parent)
+    return "" if parent == "." else parent
+
+
+def _lies_in_another(home: str, homes: set[str]) -> bool:
+    return any(str(above) in homes for above in PurePosixPath(home).parents) or ("" in homes and home != "")
+
+
+def _label_of_files(names: Sequence[str], form: Format) -> str:
+    """Return the label that the files of a system without its folder carry."""
+    stems = [
+        re.split(r"(?:_run\d+)?(?:_unprocessed)?\.(?:meta|output|ya?ml|csv|tsv)", name)[0]
+        for name in sorted(names, key=lambda name: (not _META.search(name), name))
+        if not name.lower().endswith(".pdf")
+    ]
+    return next((stem for stem in stems if form.label_pattern.fullmatch(stem)), stems[0] if stems else "<label>")
+
+
+def _collect(names: Iterable[str], home: str, label: str) -> System:
+    system = System(home, label)
+    start = f"{home}/" if home else ""
+    for name in names:
+        if not name.startswith(start):
+            continue
+        folder = name[len(start) :].rpartition("/")[0]
+        if folder:
+            system.folders.setdefault(folder, []).append(name)
+        else:
+            system.files.append(name)
+    return system
+
+
+def _check_places(systems: Sequence[System], findings: Findings) -> None:
+    """Note systems that stand twice, and those that lie too deep."""
+    first: dict[str, str] = {}
+    deep: dict[str, list[str]] = {}
+    for system in systems:
+        parent = _parent(system.path)
+        if system.label in first:
+            message = f"system {system.label} stands in {first[system.label]} as well"
+            findings.add(REFUSED, "label_twice", system.path, message, "each system once")
+        elif parent:
+            deep.setdefault(parent, []).append(system.label)
+        first.setdefault(system.label, system.path)
+    for parent, labels in deep.items():
+        message = f"{listed(labels, 4)} lies in it: the organisers' script looks into the folders at the top alone"
+        findings.add(REFUSED, "nested", parent, message, "<label>/ at the top, the report beside it")
+
+
+def _check_others(names: Iterable[str], homes: Sequence[str], findings: Findings) -> None:
+    """Warn of what is neither a system's nor a report."""
+    starts = tuple(f"{home}/" for home in homes)
+    files: list[str] = []
+    folders: dict[str, int] = {}
+    for name in names:
+        if name.startswith(starts) or name.lower().endswith(".pdf") or PurePosixPath(name).name == _VALIDATED:
+            continue
+        # The folder that holds no system, or the file beside those that do.
+        parts = PurePosixPath(name).parts
+        for depth in range(1, len(parts)):
+            above = "/".join(parts[:depth])
+            if not any(start.startswith(f"{above}/") for start in starts):
+                folders[above] = folders.get(above, 0) + 1
+                break
+        else:
+            files.append(name)
+    expected = "system folders and the report only"
+    for name in files[:MOST_PER_KIND]:
+        findings.add(WARNING, "extra_file", name, "belongs to no part of a submission", expected)
+    if len(files) > MOST_PER_KIND:
+        findings.add(WARNING, "extra_file", "", f"{len(files) - MOST_PER_KIND} more belong to no part of a submission")
+    for name, count in list(folders.items())[:MOST_PER_KIND]:
+        message = f"its {count} files belong to no part of a submission" if count > 1 else "belongs to no part of it"
+        findings.add(WARNING, "extra_folder", name, message, expected)
+    if len(folders) > MOST_PER_KIND:
+        more = f"{len(folders) - MOST_PER_KIND} more folders belong to no part of a submission"
+        findings.add(WARNING, "extra_folder", "", more)

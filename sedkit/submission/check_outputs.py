@@ -1,0 +1,223 @@
+"""A system's output: its event table and operating points, or the score folders of its runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import PurePosixPath
+
+from sedkit.core.errors import listed
+from sedkit.dataio.tables import Events
+from sedkit.submission.archive import Package
+from sedkit.submission.check_layout import ENERGY, TABLE, System
+from sedkit.submission.check_scores import RunScores, ScoreFolder, check_score_folder
+from sedkit.submission.check_table import MOST_BYTES, ClipList, check_table
+from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
+from sedkit.submission.formats import Format
+
+_THRESHOLD = re.compile(r"(\d*\.\d+|\d+)$")
+
+
+@dataclass
+class Output:
+    """What a system's output files hold, as far as they can be read: events, operating points, scores by run."""
+
+    events: Events | None = None
+    points: list[Events] = field(default_factory=list)
+    runs: dict[int, RunScores] = field(default_factory=dict)
+
+
+def check_outputs(
+    package: Package,
+    system: System,
+    form: Format,
+    clips: ClipList | None,
+    scored: frozenset[str],
+    findings: Findings,
+) -> Output:
+    """Look for faults in a system's output files.
+
+    Parameters
+    ----------
+    package, system
+        Where they are.
+    form
+        The year's format.
+    clips
+        The evaluation list, None where unknown.
+    scored
+        Ids of the clips whose scores are kept.
+    findings
+        Where faults are noted.
+    """
+    _check_rest(system, form, findings)
+    if form.energy and not any(_is_energy_table(system, n) for n in chain(system.files, *system.folders.values())):
+        findings.add(NOTE, "energy_files", system.path, "no CodeCarbon table among the files", "CodeCarbon's csv")
+    if form.scores:
+        return Output(runs=_check_runs(package, system, form, clips, scored, findings))
+    events = _check_events(package, system, form, clips, findings)
+    return Output(events, _check_points(package, system, form, clips, findings) if form.points else [])
+
+
+def _is_energy_table(system: System, name: str) -> bool:
+    """Tell whether a file is a table of CodeCarbon's: its name, or that of its folder, says so."""
+    parts = PurePosixPath(name).relative_to(system.path or ".").parts
+    return bool(TABLE.search(name)) and any(part.lower().startswith(ENERGY) for part in parts)
+
+
+def _check_rest(system: System, form: Format, findings: Findings) -> None:
+    """Warn of files and folders that are no part of a system."""
+    for name in system.files:
+        low = name.lower()
+        if not (TABLE.search(low) or low.endswith((".yaml", ".yml", ".pdf"))):
+            findings.add(WARNING, "extra_file", name, "belongs to no part of a submission", "output and meta file only")
+    known = []
+    if form.points:
+        known.append(f"{system.label}{form.points.suffix}")
+    if form.scores:
+        for run in range(1, form.scores.runs + 1):
+            known += [system.label + s.format(run=run) for s in (form.scores.suffix, form.scores.unprocessed_suffix)]
+    for folder in system.folders:
+        if folder not in known and not folder.lower().startswith(ENERGY):
+            expected = f"only {listed(known, 8)}" if known else "no folder"
+            findings.add(WARNING, "extra_folder", system.place(folder), "belongs to no part of a submission", expected)
+
+
+def _check_events(
+    package: Package, system: System, form: Format, clips: ClipList | None, findings: Findings
+) -> Events | None:
+    wanted = f"{system.label}{form.table_suffix}"
+    tables = [n for n in system.files if TABLE.search(n) and not _is_energy_table(system, n)]
+    named = [n for n in tables if PurePosixPath(n).name == wanted]
+    if not tables:
+        findings.add(REFUSED, "output_missing", system.path, "no output table", wanted)
+        return None
+    name = (named or [n for n in tables if ".output" in n] or tables)[0]
+    if not named:
+        findings.add(REFUSED, "output_name", name, "not named after its folder", wanted)
+    for other in tables:
+        if other != name:
+            findings.add(WARNING, "extra_file", other, "a second table", f"only {wanted}")
+    return _read_table(package, name, form, clips, findings)
+
+
+def _read_table(package: Package, name: str, form: Format, clips: ClipList | None, findings: Findings) -> Events | None:
+    size = package.size(name)
+    if size > MOST_BYTES:
+        findings.add(REFUSED, "too_large", name, f"{size:,} bytes", f"an event table of at most {MOST_BYTES:,}")
+        return None
+    return check_table(name, package.read(name), form, clips, findings)
+
+
+def _check_points(
+    package: Package, system: System, form: Format, clips: ClipList | None, findings: Findings
+) -> list[Events]:
+    assert form.points is not None
+    wanted = f"{system.label}{form.points.suffix}"
+    where = system.place(wanted)
+    files = system.folders.get(wanted)
+    expected = f"one table for each of {len(form.points.thresholds)} thresholds"
+    if files is None:
+        message = "no folder of operating points: PSDS cannot be computed"
+        severity = WARNING if form.headline == "psds" else NOTE
+        findings.add(severity, "points_missing", where, message, expected)
+        return []
+    points = []
+    for name in sorted(files):
+        quiet = Findings()
+        events = _read_table(package, name, form, clips, quiet)
+        points += [] if events is None else [events]
+        # No detection at a high threshold is right (an empty file is not), and which clips are silent there is
+        # nobody's fault.
+        findings.extend(
+            f
+            for f in quiet.sorted()
+            if f.row is not None or f.kind not in ("table_empty", "clip_missing") or package.size(name) == 0
+        )
+    _check_thresholds(where, sorted(files), form.points.thresholds, findings)
+    return points
+
+
+def _check_thresholds(where: str, files: list[str], thresholds: tuple[float, ...], findings: Findings) -> None:
+    """Look at the thresholds in the names of operating points; the names are not verified, so it is warned at most."""
+    seen: dict[float, str] = {}
+    outside: list[str] = []
+    for name in files:
+        number = _THRESHOLD.search(PurePosixPath(name).stem)
+        if number is None:
+            findings.add(WARNING, "point_name", name, "no threshold at the end of the name", "…_0.01.tsv")
+            continue
+        threshold = float(number[1])
+        if not 0 <= threshold <= 1:
+            outside.append(PurePosixPath(name).name)
+        elif threshold in seen:
+            findings.add(WARNING, "point_twice", name, f"threshold {threshold:g} as in {seen[threshold]}", "once")
+        seen.setdefault(threshold, name)
+    if outside:
+        message = f"thresholds past 1 in {len(outside)} names ({listed(outside, 3)})"
+        findings.add(WARNING, "point_threshold", where, message, "thresholds from 0 to 1: …_0.01.tsv")
+    if len(files) != len(thresholds):
+        absent = [] if outside else sorted(set(thresholds) - set(seen))
+        message = f"{len(files)} tables" + (f" ({listed(absent)} missing)" if absent else "")
+        findings.add(WARNING, "points_count", where, message, f"{len(thresholds)}, one a threshold")
+
+
+def _check_runs(
+    package: Package,
+    system: System,
+    form: Format,
+    clips: ClipList | None,
+    scored: frozenset[str],
+    findings: Findings,
+) -> dict[int, RunScores]:
+    assert form.scores is not None
+    runs: dict[int, RunScores] = {}
+    folders: list[ScoreFolder] = []
+    processed: list[ScoreFolder] = []
+    for run in range(1, form.scores.runs + 1):
+        for suffix, needed in ((form.scores.suffix, True), (form.scores.unprocessed_suffix, False)):
+            if not needed and not form.scores.unprocessed:
+                continue
+            where = system.place(system.label + suffix.format(run=run))
+            files = system.folders.get(system.label + suffix.format(run=run))
+            if files:
+                kept = RunScores(scored) if needed else None
+                folder = check_score_folder(where, tuple(files), package, form, clips, findings, kept)
+                folders.append(folder)
+                processed += [folder] if needed else []
+                runs |= {run: kept} if kept else {}
+            elif needed:
+                findings.add(REFUSED, "run_missing", where, "no scores", f"{form.scores.runs} runs")
+            else:
+                findings.add(
+                    WARNING, "unprocessed_missing", where, "no unprocessed scores", "scores before post-processing"
+                )
+    if clips is None:
+        _compare_clips(folders, findings)
+    _compare_runs(processed, findings)
+    return runs
+
+
+def _compare_clips(folders: list[ScoreFolder], findings: Findings) -> None:
+    """Without a list, the clips that most folders hold are those that all should."""
+    sets = [folder.clips for folder in folders if folder.clips]
+    if not sets:
+        return
+    usual = max(sets, key=lambda clips: (sets.count(clips), len(clips)))
+    for folder in folders:
+        absent, more = sorted(usual - folder.clips), sorted(folder.clips - usual)
+        if folder.clips and (absent or more):
+            parts = [f"{len(absent)} missing ({listed(absent, 3)})"] if absent else []
+            parts += [f"{len(more)} that others have not ({listed(more, 3)})"] if more else []
+            message = f"other clips than in the other folders: {', '.join(parts)}"
+            findings.add(REFUSED, "clips_differ", folder.path, message, "the same clips in every folder of a system")
+
+
+def _compare_runs(folders: list[ScoreFolder], findings: Findings) -> None:
+    first: dict[bytes, str] = {}
+    for folder in folders:
+        if folder.clips and folder.digest in first:
+            message = f"the same scores as {PurePosixPath(first[folder.digest]).name}"
+            findings.add(WARNING, "runs_identical", folder.path, message, "independent trainings")
+        first.setdefault(folder.digest, folder.path)

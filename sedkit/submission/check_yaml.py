@@ -1,0 +1,196 @@
+"""The meta file as YAML of unknown origin: read within limits, every key with its line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
+
+#: More than any description of a system; what is beyond is there to exhaust its reader.
+MOST_BYTES = 2**20
+_MOST_NODES = 100_000
+_DEEPEST = 50
+
+
+@dataclass(frozen=True)
+class Meta:
+    """A meta file.
+
+    Attributes
+    ----------
+    file
+        Its path in the package.
+    values
+        What stands in it.
+    lines
+        Line of each key (1 is the first) by its path: keys, and positions in lists from 0, joined by dots.
+    """
+
+    file: str
+    values: dict[str, Any]
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def row(self, path: str) -> int | None:
+        """Return the line of a key, or where it is missing that of the block it belongs to."""
+        while path:
+            if path in self.lines:
+                return self.lines[path]
+            path = path.rpartition(".")[0]
+        return None
+
+
+def get(meta: Any, path: str) -> tuple[bool, Any]:
+    """Return whether a dotted path stands in nested mappings, and its value."""
+    for key in path.split("."):
+        if not isinstance(meta, Mapping) or key not in meta:
+            return False, None
+        meta = meta[key]
+    return True, meta
+
+
+def parse_meta(file: str, data: bytes, findings: Findings) -> Meta | None:
+    """Read a meta file as the organisers do (trailing white space dropped), noting what they would trip over."""
+    import yaml
+
+    if len(data) > MOST_BYTES:
+        findings.add(REFUSED, "too_large", file, f"{len(data):,} bytes", f"a meta file of at most {MOST_BYTES:,}")
+        return None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data[: error.start].count(b"\n") + 1
+        findings.add(REFUSED, "encoding", file, "is not UTF-8", "UTF-8 text", row=row)
+        return None
+    lines = [line.rstrip() for line in re.split(r"\r\n|\r|\n", text)]
+    where = _Lines()
+    try:
+        found = _load("\n".join(lines), where)
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error) or "cannot be read"
+        message = f"is no valid YAML ({problem})"
+        findings.add(
+            REFUSED, "meta_unreadable", file, message, "the template's YAML", row=mark.line + 1 if mark else None
+        )
+        return None
+    if not isinstance(found, dict):
+        findings.add(REFUSED, "meta_unreadable", file, f"holds {type(found).__name__}", "submission, system, results")
+        return None
+    for row, (path, before, same) in where.repeated.items():
+        # PyYAML takes the last one without a word.
+        severity = WARNING if same else SCORED_WRONGLY
+        message = f"{path} stands twice, first in row {before}; the last one is read"
+        findings.add(severity, "meta_key_twice", file, message, "each key once", row=row)
+    if "#" in text:
+        _check_hash_signs(file, lines, found, findings)
+    return Meta(file, found, where.rows)
+
+
+def _check_hash_signs(file: str, lines: list[str], found: dict[str, Any], findings: Findings) -> None:
+    import yaml
+
+    try:
+        # The validators of 2020 and 2024 cut every line at "#", inside quotes too.
+        cut = _load("\n".join(line.split("#")[0].rstrip() for line in lines))
+    except (yaml.YAMLError, ValueError):
+        cut = None
+    if cut != found:
+        row = next(
+            (i for i, line in enumerate(lines, start=1) if "#" in line and not line.lstrip().startswith("#")), None
+        )
+        findings.add(
+            REFUSED, "meta_hash_sign", file, "a value holds #, where the validators cut the line", "no #", row=row
+        )
+
+
+@dataclass
+class _Lines:
+    """Rows by path; and by row each repeated key: its path, the row it stood in before, whether with the same value."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    repeated: dict[int, tuple[str, int, bool]] = field(default_factory=dict)
+
+    def walk(self, node: Any, above: str = "") -> None:
+        """Take the rows of the keys below a node; an alias is walked where it is used."""
+        import yaml
+
+        if isinstance(node, yaml.SequenceNode):
+            for i, item in enumerate(node.value):
+                self._take(f"{above}{i}", item, item)
+        if not isinstance(node, yaml.MappingNode):
+            return
+        first: dict[tuple[str, str], tuple[Any, Any]] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            known = (key.tag, key.value)
+            if known in first:
+                before, old = first[known]
+                same = isinstance(old, yaml.ScalarNode) and (old.tag, old.value) == (value.tag, value.value)
+                path = f"{above}{key.value}"
+                self.repeated.setdefault(key.start_mark.line + 1, (path, before.start_mark.line + 1, same))
+            first[known] = (key, value)
+            self._take(f"{above}{key.value}", key, value)
+
+    def _take(self, path: str, marked: Any, node: Any) -> None:
+        self.rows[path] = marked.start_mark.line + 1
+        self.walk(node, f"{path}.")
+
+
+def _load(text: str, lines: _Lines | None = None) -> Any:
+    """Load YAML of unknown origin; ValueError where it is nested too deeply, or too large once aliases are expanded."""
+    import yaml
+
+    kind = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    _judge(yaml.parse(text, Loader=kind))
+    loader = kind(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if lines is not None:
+            # Before the values are made: that puts merged keys (<<) among a node's own.
+            lines.walk(node)
+        return loader.construct_document(node)
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        # PyYAML's own constructors trip over values with a tag that they do not fit, such as `!!int ""`.
+        raise ValueError(f"a value does not fit its tag, {error}") from None
+    finally:
+        loader.dispose()
+
+
+def _judge(events: Iterator[Any]) -> None:
+    """Judge the stream of events: the loader recurses, and comparing or printing would expand every alias."""
+    import yaml
+
+    # Of each anchored node, how many values it holds and how deep it goes; the same of the nodes still open.
+    anchored: dict[str, tuple[int, int]] = {}
+    open_nodes: list[tuple[str | None, int, int]] = []
+    size = depth = 0
+    for event in events:
+        added, below = 1, 0
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((event.anchor, size, depth))
+            size = depth = 0
+            added = 0
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before, deepest = open_nodes.pop()
+            added, below = size + 1, depth + 1
+            anchored |= {anchor: (added, below)} if anchor else {}
+            size, depth = before, deepest
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor not in anchored:
+                raise ValueError(f"alias *{event.anchor} of what is not there yet")
+            added, below = anchored[event.anchor]
+        elif isinstance(event, yaml.ScalarEvent):
+            anchored |= {event.anchor: (1, 0)} if event.anchor else {}
+        else:
+            continue
+        size, depth = size + added, max(depth, below)
+        if size > _MOST_NODES:
+            raise ValueError(f"more than {_MOST_NODES:,} values")
+        if len(open_nodes) + below > _DEEPEST:
+            raise ValueError(f"nested more than {_DEEPEST} deep")

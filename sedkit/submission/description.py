@@ -1,0 +1,182 @@
+"""How a system works, in the words of the meta file: front end, network, decoding, and what an ensemble is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sedkit.core.errors import listed
+from sedkit.core.files import sha256_file
+from sedkit.core.log import log
+from sedkit.postprocessing.rules import FrameRule, Postprocessing
+from sedkit.submission.experiment import Experiment
+
+#: What the settings of `sedkit.features.chunk_settings.WaveAugment` do, in words.
+_AUGMENTATIONS = {
+    "gain_db": "level",
+    "noise_snr_db": "white noise",
+    "background_set": "background sounds",
+    "speed": "speed",
+    "pitch_semitones": "pitch shift",
+    "mixup_alpha": "mixup",
+}
+
+#: What `sedkit fuse` writes as the producer of its scores.
+_ENSEMBLE = re.compile(r"ensemble of (?P<count>\d+): (?P<parts>.+)")
+_PART = re.compile(r"(?:^| \+ )([0-9][0-9.e+-]*) x ([^ ,]+)")
+
+#: Weights of `sedkit fuse` have four digits.
+_SAME_WEIGHT = 1e-3
+
+
+def describe_experiment(experiment: Experiment) -> dict[str, Any]:
+    """Return what a configuration says of one system, by the key in `system.description`."""
+    config = experiment.config
+    return {
+        "input_channels": "mono",
+        "input_sampling_rate": _sampling_rate_khz(config),
+        "data_augmentation": _augmentation(config),
+        "acoustic_features": acoustic_features(config.get("frontend") or {}),
+        "machine_learning_method": (config.get("model") or {}).get("name"),
+        **(experiment.stated.get("description") or {}),
+    }
+
+
+def describe_ensemble(members: Sequence[Experiment], producer: str) -> dict[str, Any]:
+    """Return what members have in common, and each of the things in which they differ.
+
+    Parameters
+    ----------
+    members
+        The sub-systems, two or more.
+    producer
+        Who made the fused scores, as they say themselves.
+    """
+    each = [describe_experiment(member) for member in members]
+    out: dict[str, Any] = {key: joined([one.get(key) for one in each]) for one in each for key in one}
+    rates = sorted({one["input_sampling_rate"] for one in each if isinstance(one["input_sampling_rate"], int | float)})
+    if rates:
+        # The field is one number.
+        out["input_sampling_rate"] = rates[-1]
+    if len(rates) > 1:
+        log.warning("the members' sampling rates differ (%s kHz): the highest is stated", listed(rates))
+    features = out["acoustic_features"]
+    if isinstance(features, str) and ", " in features:
+        # The validators know single features, one a text.
+        out["acoustic_features"] = features.split(", ")
+    out["ensemble_method_subsystem_count"] = len(members)
+    out["decision_making"] = _decision(members, producer)
+    # What one member did after its scores is nothing that the ensemble's went through.
+    out["segmentation_method"] = out["post-processing"] = None
+    return out
+
+
+def describe_rules(rules: Postprocessing | None, scores_only: bool = False) -> dict[str, Any]:
+    """Say how scores became events.
+
+    Parameters
+    ----------
+    rules
+        None where it is not known: nothing is said.
+    scores_only
+        Scores are handed in: of the rules nothing but the median filters touched them.
+    """
+    if rules is None:
+        return {}
+    frames = [rule for rule in rules.rules if isinstance(rule, FrameRule)]
+    windows = [1000 * rule.median_s for rule in frames]
+    words = []
+    if any(windows):
+        low, high = min(windows), max(windows)
+        span = f"{low:.0f} ms" if low == high else f"{low:.0f}-{high:.0f} ms, class-wise"
+        words.append(f"median filtering ({span})")
+    if scores_only:
+        return {"post-processing": ", ".join(words) or None}
+    if any(rule.merge_gap_s for rule in frames):
+        words.append("merging of near events")
+    if any(rule.min_duration_s for rule in frames):
+        words.append("removal of short events")
+    decoder = "double threshold" if any(rule.low is not None for rule in frames) else "threshold"
+    if rules.decoder == "csebbs":
+        decoder = "change-detection-based bounding boxes"
+    return {"segmentation_method": decoder, "post-processing": ", ".join(words) or None}
+
+
+def acoustic_features(frontend: Mapping[str, Any]) -> str | None:
+    """Name a front end in the template's words.
+
+    >>> acoustic_features({"spectrum": "power", "log": "db"})
+    'log-mel energies'
+    """
+    if not frontend:
+        return None
+    if frontend.get("log") in (None, "none", False) and ("log" in frontend or frontend.get("name") == "melpower"):
+        return "spectrogram"
+    return "log-mel energies" if frontend.get("spectrum", "power") == "power" else "log-mel amplitude"
+
+
+def joined(values: Sequence[Any]) -> Any:
+    """Join what several members say: each item of texts (divided by commas) and lists once, in order.
+
+    >>> joined(["mixup, speed", None, "speed, level"])
+    'mixup, speed, level'
+    >>> joined([[{"name": "AudioSet"}], [{"name": "AudioSet"}], None])
+    [{'name': 'AudioSet'}]
+    """
+    known = [value for value in values if value is not None]
+    items: list[Any] = []
+    for value in known:
+        for item in value.split(", ") if isinstance(value, str) else value if isinstance(value, list) else [value]:
+            if item not in items:
+                items.append(item)
+    if all(isinstance(value, str) for value in known):
+        return ", ".join(items) or None
+    return items if len(items) > 1 or isinstance(known[0], list) else items[0]
+
+
+def _decision(members: Sequence[Experiment], producer: str) -> str | None:
+    """Say how scores were fused, None where whoever fused them does not tell; warn of other members than counted."""
+    found = _ENSEMBLE.match(producer)
+    if found is None:
+        return None
+    weight_of = {name: float(weight) for weight, name in _PART.findall(found["parts"])}
+    weights = [float(weight) for weight, _ in _PART.findall(found["parts"])]
+    if "ensemble of" in found["parts"] or len(weights) != int(found["count"]):
+        return "weighted mean of scores"
+    if len(weights) != len(members):
+        log.warning(
+            "the scores are an ensemble of %d, but --experiment names %d: sizes are counted for those alone",
+            len(weights),
+            len(members),
+        )
+    own = [_weight_of(member, weight_of) for member in members]
+    # In the order of the members, where all of them are known by their checkpoints.
+    shown = [w for w in own if w is not None] if None not in own and len(own) == len(weights) else weights
+    if max(shown) - min(shown) <= _SAME_WEIGHT:
+        return "mean of scores"
+    return f"weighted mean of scores ({', '.join(f'{weight:g}' for weight in shown)})"
+
+
+def _weight_of(member: Experiment, weight_of: Mapping[str, float]) -> float | None:
+    """Find a member's weight by its checkpoints' hashes; warn where it took no part."""
+    made = {f"sha256:{sha256_file(file)}" for file in (member.path / "checkpoints").glob("*.pt")}
+    for name, weight in weight_of.items():
+        if name in made:
+            return weight
+    if made and all(name.startswith("sha256:") for name in weight_of):
+        log.warning("%s: the fused scores were made by none of its checkpoints", member.path)
+    return None
+
+
+def _sampling_rate_khz(config: Mapping[str, Any]) -> float | int | None:
+    rate = (config.get("frontend") or {}).get("sample_rate")
+    if not isinstance(rate, int | float):
+        return None
+    return int(rate // 1000) if rate % 1000 == 0 else rate / 1000
+
+
+def _augmentation(config: Mapping[str, Any]) -> str | None:
+    streams = ((config.get("data") or {}).get("streams") or {}).values()
+    settings = [(stream.get("chunks") or {}).get("augment") or {} for stream in streams]
+    return ", ".join(word for key, word in _AUGMENTATIONS.items() if any(s.get(key) for s in settings)) or None

@@ -1,0 +1,150 @@
+"""Development results: the figures of results files as the meta file states them, and what they are not."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sedkit.core.errors import SedkitError
+from sedkit.core.log import log
+from sedkit.core.vocabulary import DESED_CLASSES
+from sedkit.submission.experiment import Experiment
+from sedkit.submission.formats import Format
+from sedkit.submission.formats._format import MAESTRO_CLASSES
+from sedkit.submission.results import Run
+from sedkit.submission.results_file import read_results
+
+#: The set on which the organisers ask for development results.
+DEVELOPMENT_SET = "validation"
+
+#: Official ground truths of it, by the beginning of their names; 2018's was the test set.
+_DEVELOPMENT = ("validation_", "dcase2018_test_")
+
+_AREA = "results.devtest.maestro.mPAUC"
+
+
+@dataclass(frozen=True)
+class Development:
+    """Development results by the field's path in the meta file, and by class.
+
+    Attributes
+    ----------
+    remarks
+        Why figures are not those of the official development set; they go into the meta file as comments.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    class_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format) -> Development:
+    """Return the figures of results files that a format asks for; those that are not official are warned of.
+
+    Raises
+    ------
+    SedkitError
+        A file holds none of the figures that the format asks for, or two files hold the same one.
+    """
+    asked = {item.path for item in form.fields if item.path.startswith("results.")}
+    values: dict[str, Any] = {}
+    class_values: dict[str, dict[str, Any]] = {}
+    remarks: list[str] = []
+    source: dict[str, str] = {}
+    for path in map(str, paths):
+        content = read_results(Path(path))
+        every, of_classes = result_fields(content)
+        found = {key: value for key, value in every.items() if key in asked}
+        if not found:
+            raise SedkitError(f"{path}: {_no_figure(asked, form)}")
+        for key in found:
+            if key in source:
+                raise SedkitError(f"{path}: holds {key.rpartition('.')[2]}, as {source[key]} does; expected it once")
+            source[key] = path
+        values |= found
+        class_values |= of_classes
+        for remark in _not_official(content, set(found)):
+            log.warning("%s: stated as development results, but %s", path, remark)
+            remarks.append(remark)
+    return Development(values, class_values, tuple(dict.fromkeys(remarks)))
+
+
+def results_of_experiment(experiment: Experiment, form: Format) -> Development:
+    """Return an experiment's own development results, or where it was trained on that set its split run's."""
+    if not any(item.path.startswith("results.") for item in form.fields):
+        return Development()
+    of, why = experiment, ""
+    if experiment.seen_in_training(DEVELOPMENT_SET):
+        why = f"was trained on {DEVELOPMENT_SET}"
+        split = experiment.split_run
+        if split is None:
+            log.warning("%s: %s and its split run is gone: no development results", experiment.path, why)
+            return Development()
+        of = split
+    file = of.results().get(DEVELOPMENT_SET)
+    if file is None:
+        log.warning(
+            "%s: no development results: there is no results/%s.json%s",
+            experiment.path,
+            DEVELOPMENT_SET,
+            f" in the split run {of.path} (this one {why})" if why else " in it",
+        )
+        return Development()
+    if why:
+        log.info("%s: %s: the development results are those of its split run %s", experiment.path, why, of.path)
+    return results_of_files([file], form)
+
+
+def result_fields(results: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Turn a results file into the meta file's results: F-scores in percent, PSDS as fractions, undefined left out."""
+    values: dict[str, Any] = {}
+    class_values: dict[str, dict[str, Any]] = {}
+    events = results.get("event_based") or {}
+    macro = _percent((events.get("macro") or {}).get("f1"))
+    classes = events.get("classes") or {}
+    if macro is not None and not set(classes) & set(MAESTRO_CLASSES):
+        values["results.development_dataset.overall.F-score"] = macro
+        class_values["F-score"] = {label: _percent(m.get("f1")) for label, m in classes.items()}
+    for key in ("PSDS1", "PSDS2"):
+        value = _figure(results.get(key.lower()), DESED_CLASSES.labels)
+        if value is not None:
+            values[f"results.development_dataset.overall.{key}"] = value
+            values[f"results.devtest.desed.{key}"] = value
+    area = _figure(results.get("segment_auc"), MAESTRO_CLASSES)
+    if area is not None:
+        values[_AREA] = area
+    return values, class_values
+
+
+def _not_official(content: Mapping[str, Any], figures: set[str]) -> list[str]:
+    """Say what keeps figures from being those of the official development set."""
+    run = Run(Path(), content, None)
+    reasons = run.not_comparable()
+    if run.known_as and not run.known_as.startswith(_DEVELOPMENT):
+        reasons.append(f"{run.known_as} is no development set")
+    # No official ground truth of MAESTRO is known here: whether this is it cannot be told.
+    return reasons if figures != {_AREA} or run.known_as else []
+
+
+def _no_figure(asked: set[str], form: Format) -> str:
+    names = {"F-score": "an event F-score", "PSDS1": "PSDS", "PSDS2": "PSDS", "mPAUC": "partial ROC area"}
+    wanted = list(dict.fromkeys(names[path.rpartition(".")[2]] for path in sorted(asked) if "*" not in path))
+    if not wanted:
+        return f"{form.name} asks for no development results"
+    return f"no {' or '.join(wanted)} in it, which {form.name} asks for; `sedkit score --json` writes them"
+
+
+def _figure(block: Any, labels: Sequence[str]) -> float | None:
+    """Return the value of a results block, None where it is undefined or was found on other classes."""
+    value = (block or {}).get("value")
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return round(float(value), 4) if set((block or {}).get("classes") or ()) <= set(labels) else None
+
+
+def _percent(value: Any) -> float | None:
+    return round(100.0 * value, 2) if isinstance(value, int | float) and math.isfinite(value) else None

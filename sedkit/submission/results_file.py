@@ -1,0 +1,106 @@
+"""A results file as it is read: what the comparison uses is of the right kind, or one line names file and key."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sedkit.core.errors import SedkitError, listed
+from sedkit.core.files import read_json
+from sedkit.submission.official import METRICS, VARIANTS
+
+_MAPPINGS = ("reference", "estimate", "run", "versions")
+_TEXTS = (
+    ("undefined",),
+    ("overlaps",),
+    ("reference", "known_as"),
+    ("reference", "path"),
+    ("reference", "sha256"),
+    ("estimate", "path"),
+    ("run", "recipe"),
+    ("run", "system"),
+    ("run", "trained_on"),
+    ("run", "budget"),
+    ("versions", "sedkit"),
+    ("versions", "commit"),
+)
+_NUMBERS = (("reference", "clips"), ("reference", "missing"), ("estimate", "coverage"))
+
+
+def read_results(path: Path) -> Mapping[str, Any]:
+    """Read a results file.
+
+    Raises
+    ------
+    SedkitError
+        No results file, or a value of another kind than `sedkit score --json` writes.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict) or "reference" not in found:
+        raise SedkitError(f"{path}: is no results file (no `reference`); `sedkit score --json` writes them")
+    for key in _MAPPINGS:
+        if found.get(key) is not None:
+            mapping(found[key], f"{path}: {key}")
+    mapping(found["reference"], f"{path}: reference")
+    for keys in _TEXTS:
+        _checked(found, keys, str(path), (str,), "a text or null")
+    for keys in _NUMBERS:
+        _checked(found, keys, str(path), (int, float), "a number or null")
+    _checked(found, ("estimate", "partial"), str(path), (bool,), "true, false or null")
+    for name in dict.fromkeys(metric.block for metric in METRICS.values() if metric.block):
+        if found.get(name) is not None:
+            _check_block(mapping(found[name], f"{path}: {name}"), name, str(path))
+    return found
+
+
+def mapping(found: Any, where: str) -> Mapping[str, Any]:
+    """Return a value that has to be a mapping; else one line says where it stands and what it is."""
+    if not isinstance(found, Mapping):
+        raise SedkitError(f"{where} is {found!r:.60}, expected a mapping")
+    return found
+
+
+def _check_block(block: Mapping[str, Any], name: str, path: str) -> None:
+    for key in mapping(block.get("parameters") or {}, f"{path}: {name}.parameters"):
+        _checked(block, ("parameters", key), f"{path}: {name}", (int, float), "a number or null", ".")
+    _checked(block, ("variant",), f"{path}: {name}", (str,), "a text", ".")
+    if name.startswith("psds") and block.get("variant") not in VARIANTS:
+        raise SedkitError(f"{path}: {name}.variant is {block.get('variant')!r}, expected one of {listed(VARIANTS)}")
+    _checked(block, ("points",), f"{path}: {name}", (list,), "a list", ".")
+    for metric in METRICS.values():
+        if metric.block != name:
+            continue
+        *way, last = metric.value
+        place: Any = block
+        for key in way:
+            place = mapping(place.get(key) or {}, f"{path}: {name}.{key}")
+        where = ".".join((f"{path}: {name}", *way))
+        _checked(place, (last,), where, (int, float), "a finite number or null", ".")
+        bounds = place.get("interval")
+        if bounds is not None and not (isinstance(bounds, list) and len(bounds) == 2 and all(map(_is_number, bounds))):
+            raise SedkitError(f"{where}.interval is {bounds!r:.60}, expected two finite numbers or null")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _checked(
+    found: Mapping[str, Any],
+    keys: tuple[str, ...],
+    where: str,
+    kinds: tuple[type, ...],
+    expected: str,
+    joint: str = ": ",
+) -> None:
+    """Refuse a value that is there, is not null, and is of none of the kinds."""
+    value: Any = found
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if value is None:
+        return
+    right = _is_number(value) if float in kinds else isinstance(value, kinds)
+    if not right:
+        raise SedkitError(f"{where}{joint}{'.'.join(keys)} is {value!r:.60}, expected {expected}")

@@ -1,0 +1,390 @@
+"""Packing what other toolkits made: events, operating points, scores, CodeCarbon's tables."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from submission_packages import CLIP_LIST, events, meta
+from submission_systems import codecarbon, experiment, found, results, run, scores, written
+
+from sedkit.core.errors import UsageError
+from sedkit.dataio.store import write_scores
+from sedkit.submission.check import examine_package
+from sedkit.submission.formats import dcase2024, get_format
+from sedkit.submission.meta import meta_text
+from sedkit.submission.pack_inputs import split_entry
+
+
+@pytest.fixture(autouse=True)
+def few_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the list of the tests stand for the 2200 clips of 2024."""
+    form = dcase2024.FORMAT
+    assert form.scores is not None
+    monkeypatch.setattr(
+        dcase2024, "FORMATS", (replace(form, scores=replace(form.scores, clips=len(CLIP_LIST.filenames))),)
+    )
+
+
+def test_events_and_meta_made_elsewhere(tmp_path: Path, authors: Path, report: Path, clips: Path) -> None:
+    form = get_format("dcase2019")
+    (tmp_path / "e.tsv").write_text(events(form, 3))
+    (tmp_path / "m.yaml").write_text(meta_text(meta(form, "Someone_ELSE_task4_4")))
+    out = tmp_path / "out"
+    words = ("--authors", authors, "--report", report, "--files", clips, "--out", out)
+    entry = f"{tmp_path / 'e.tsv'}:{tmp_path / 'm.yaml'}"
+    assert run("pack", "--format", "dcase2019", "--system", entry, *words) == 0
+    assert found(out / "Okafor_UNI_task4.zip", "dcase2019", clips) == ""
+    assert run("pack", "--format", "dcase2024", "--system", entry, *words) == 2
+
+
+def test_operating_points_made_elsewhere(tmp_path: Path, authors: Path, report: Path, clips: Path) -> None:
+    form = get_format("dcase2021")
+    (tmp_path / "e.tsv").write_text(events(form, 3))
+    (tmp_path / "m.yaml").write_text(meta_text(meta(form, "Someone_ELSE_task4_SED_4")))
+    (tmp_path / "points").mkdir()
+    for threshold in form.points.thresholds:
+        (tmp_path / "points" / f"predictions_th_{threshold:g}.tsv").write_text(events(form, 3))
+    out = tmp_path / "out"
+    words = ("--authors", authors, "--report", report, "--files", clips, "--out", out)
+    entry = f"{tmp_path / 'e.tsv'}:{tmp_path / 'm.yaml'}:{tmp_path / 'points'}"
+    assert run("pack", "--format", "dcase2021", "--system", entry, *words) == 0
+    assert found(out / "Okafor_UNI_task4_SED.zip", "dcase2021", clips) == ""
+    assert run("pack", "--format", "dcase2019", "--system", entry, *words) == 2
+    assert run("pack", "--format", "dcase2021", "--system", entry + ":more", *words) == 2
+    # The meta file states PSDS1 .353 of an output that is the reference itself.
+    zipped = out / "Okafor_UNI_task4_SED.zip"
+    said = [
+        f.message
+        for f in examine_package(zipped, form, CLIP_LIST, [tmp_path / "e.tsv"]).findings
+        if f.kind == "results_differ"
+    ]
+    assert any("PSDS1 0.353 (recomputed 1.0000)" in message for message in said)
+    kinds = [f.kind for f in examine_package(zipped, form, None, [tmp_path / "e.tsv"]).findings]
+    assert "results_not_recomputed" in kinds, "no durations, no PSDS"
+
+
+def test_events_of_other_clips_are_refused(
+    tmp_path: Path, authors: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "e.tsv").write_text("filename\tonset\toffset\tevent_label\nother.wav\t0.0\t1.0\tDog\n")
+    words = ("--system", tmp_path / "e.tsv", "--authors", authors, "--files", clips, "--out", tmp_path / "out")
+    assert run("pack", "--format", "dcase2019", *words) == 1
+    assert "1 clips are not in the evaluation list (other.wav)" in capsys.readouterr().err
+
+
+def test_foreign_scores_of_27_classes(tmp_path: Path, authors: Path, report: Path, clips: Path) -> None:
+    form = get_format("dcase2024")
+    labels = list(form.labels)
+    random.Random(0).shuffle(labels)
+    files = []
+    for i in range(3):
+        files.append(tmp_path / f"scores{i}.h5")
+        write_scores(files[-1], scores(i, tuple(labels)))
+    described = meta(form, "Someone_ELSE_task4_4")
+    described["system"]["complexity"]["energy_baseline"] = {"training": 0.5, "devtest_inference": 0.25}
+    (tmp_path / "m.yaml").write_text(meta_text(described))
+    out = tmp_path / "out"
+    words = ("--meta", tmp_path / "m.yaml", "--authors", authors, "--report", report, "--files", clips, "--out", out)
+    assert run("pack", "--format", "dcase2024", "--scores", *files, *words) == 0
+    kinds = found(out / "Okafor_UNI_task4.zip", "dcase2024", clips)
+    assert kinds == "unprocessed_missing, unprocessed_missing, unprocessed_missing, energy_files"
+    more = ("--unprocessed", *files)
+    assert run("pack", "--format", "dcase2024", "--scores", *files, *more, *words) == 0
+    assert found(out / "Okafor_UNI_task4.zip", "dcase2024", clips) == "energy_files"
+    assert run("pack", "--format", "dcase2024", "--scores", *files, *more[:2], *words) == 2
+    head = (out / "Okafor_UNI_task4_1/Okafor_UNI_task4_1_run1.output/clip_00.tsv").read_text().splitlines()[0]
+    assert head.split("\t") == ["onset", "offset", *form.labels]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--format", "dcase2019"], "nothing to pack"),
+        (["--format", "dcase2919", "--experiment", "x"], "unknown format"),
+        (["--format", "dcase2019", "--system", "a", "--scores", "b"], "--system stands alone"),
+        (["--format", "dcase2019", "--experiment", "x", "--meta", "m"], "--meta belongs to --scores"),
+        (["--format", "dcase2019", "--system", "x", "--set", "nonsense"], "--set nonsense chooses a set of --exp"),
+        (["--format", "dcase2019", "--scores", "x", "--set", "public"], "--set public chooses a set of --experiment"),
+        (["--format", "dcase2024", "--scores", "x", "--postprocessing", "no.yaml"], "takes scores as they are"),
+        (["--format", "dcase2023b", "--scores", "x", "--unprocessed", "x"], "takes no scores before post-processing"),
+        (["--format", "dcase2023b", "--scores", "x", "y"], "takes one a system"),
+        (["--format", "dcase2019", "--experiment", "x", "--add", "true"], "--add true needs --label"),
+        (["--format", "dcase2019", "--experiment", "x", "./x"], "--experiment ./x is given twice"),
+    ],
+)
+def test_bad_use(words: list[str], message: str, authors: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("pack", *words, "--authors", authors, "--out", "unused") == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, authors: Path, report: Path, clips: Path) -> Callable[..., tuple[int, Path]]:
+    """Packs foreign scores of a year, with a meta file that states these energies; returns status and meta file."""
+
+    def pack(name: str, *words: object, **energy: float | None) -> tuple[int, Path]:
+        form, out = get_format(name), tmp_path / "out"
+        files = []
+        for i in range(3):
+            files.append(tmp_path / f"scores{i}.h5")
+            write_scores(files[-1], scores(i, form.labels))
+        described = meta(form, "Someone_ELSE_task4_4")
+        stated = described["system"]["complexity"]["energy"]
+        described["system"]["complexity"]["energy"] = {key: energy.get(key) for key in stated}
+        described["system"]["complexity"]["energy_baseline"] = {"training": 0.5, "devtest_inference": 0.25}
+        (tmp_path / "m.yaml").write_text(meta_text(described))
+        given = ("--scores", *files, "--unprocessed", *files, "--meta", tmp_path / "m.yaml", "--files", clips)
+        status = run("pack", "--format", name, *given, "--authors", authors, "--report", report, "--out", out, *words)
+        return status, next(out.glob("*/*.meta.yaml"), out)
+
+    return pack
+
+
+def energy_of(file: Path) -> dict[str, float | None]:
+    return yaml.safe_load(file.read_text())["system"]["complexity"]["energy"]
+
+
+@pytest.mark.parametrize("name", ["dcase2023", "dcase2024"])
+def test_tables_of_codecarbon_complete_a_foreign_package(
+    name: str, tmp_path: Path, clips: Path, foreign: Callable[..., tuple[int, Path]]
+) -> None:
+    kwh = {"training": 1.39, "validation": 0.019} | ({"evaluation": 0.021} if name == "dcase2023" else {})
+    stages = [f"{stage}:{codecarbon(tmp_path, stage, x)}" for stage, x in kwh.items()]
+    status, file = foreign(name, "--codecarbon", *stages)
+    assert status == 0
+    keys = ("training", "devtest_inference", "evaluation_inference")
+    assert energy_of(file) == dict(zip(keys, kwh.values(), strict=False))
+    for stage in kwh:
+        table = tmp_path / f"emissions_{stage}.csv"
+        assert (file.parent / "codecarbon" / f"{stage}.csv").read_bytes() == table.read_bytes()
+    assert found(next((tmp_path / "out").glob("*.zip")), name, clips) == ""
+    # Without the tables what was not measured is absent, never zero.
+    status, file = foreign(name, "--codecarbon", stages[0])
+    assert status == 0
+    assert energy_of(file) == {key: 1.39 if key == "training" else None for key in keys[: len(kwh)]}
+    assert found(next((tmp_path / "out").glob("*.zip")), name, clips) == "energy_absent"
+
+
+def test_states_of_one_measurement_count_once(tmp_path: Path, foreign: Callable[..., tuple[int, Path]]) -> None:
+    table = codecarbon(tmp_path, "training", 0.4, 0.9, 1.2, run_id="same")
+    assert energy_of(foreign("dcase2024", "--codecarbon", f"training:{table}")[1])["training"] == 1.2
+
+
+def test_several_measurements_need_a_stated_figure(
+    tmp_path: Path, foreign: Callable[..., tuple[int, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = codecarbon(tmp_path, "training", 1.4, 1.2, 1.3)
+    words = ("--codecarbon", f"training:{table}")
+    assert foreign("dcase2024", *words)[0] == 1
+    said = capsys.readouterr().err
+    assert "3 measurements, of 3.9 kWh together; expected one, or system.complexity.energy.training" in said
+    for stated, warned in ((1.3, False), (3.9, False), (1.4, False), (2.0, True)):
+        status, file = foreign("dcase2024", *words, training=stated)
+        assert status == 0
+        assert energy_of(file)["training"] == stated
+        assert ("which stands" in capsys.readouterr().err) == warned
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty"),
+        ("timestamp,duration\nx,1\n", "no column energy_consumed"),
+        ("timestamp,duration,energy_consumd\nx,1,2\n", 'did you mean "energy_consumd"?'),
+        ("duration,energy_consumed\n", "no row below the header"),
+        ("duration,energy_consumed\n10,0.0\n", "above 0 (leave out the table of what was not measured)"),
+        ("duration,energy_consumed\n10,much\n", "energy_consumed 'much'"),
+        ("duration,energy_consumed\n,1.2\n", "duration ''"),
+    ],
+)
+def test_broken_tables_of_codecarbon_are_one_line(
+    content: str,
+    message: str,
+    tmp_path: Path,
+    foreign: Callable[..., tuple[int, Path]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "e.csv").write_text(content)
+    assert foreign("dcase2024", "--codecarbon", f"training:{tmp_path / 'e.csv'}")[0] == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.startswith("sedkit pack: error: ")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_use_of_codecarbon(
+    tmp_path: Path, foreign: Callable[..., tuple[int, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = codecarbon(tmp_path, "training", 1.0)
+    for words, message in (
+        ([f"evaluation:{table}"], "dcase2024 asks for training, validation"),
+        ([f"trainin:{table}"], 'did you mean "training"?'),
+        ([f"{table}"], "expected STAGE:TABLE.csv"),
+        ([f"training:{table}", f"training:{table}"], "stage training has the table"),
+    ):
+        assert foreign("dcase2024", "--codecarbon", *words)[0] == 2
+        assert message in capsys.readouterr().err
+    assert foreign("dcase2024", "--codecarbon", f"training:{table}", "--experiment", experiment(tmp_path / "e"))[0] == 2
+    assert "--meta is for systems without --experiment" in capsys.readouterr().err
+    words = ("--scores", tmp_path / "s.h5", "--experiment", tmp_path / "e", "--authors", tmp_path / "authors.yaml")
+    words = (*words, "--codecarbon", f"training:{table}", "--out", tmp_path / "out")
+    assert run("pack", "--format", "dcase2024", *words) == 2
+    assert "experiments have their own tables" in capsys.readouterr().err
+    assert foreign("dcase2024", "--postprocessing", tmp_path / "post.yaml")[0] == 2
+    assert "takes scores as they are" in capsys.readouterr().err
+    words = ("--scores", tmp_path / "s.h5", "--codecarbon", f"training:{table}", "--authors", tmp_path / "authors.yaml")
+    assert run("pack", "--format", "dcase2019", *words, "--out", tmp_path / "out") == 2
+    assert "dcase2019 asks for no energy" in capsys.readouterr().err
+
+
+def test_results_of_both_development_sets(
+    tmp_path: Path, foreign: Callable[..., tuple[int, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    desed = results() | {"psds1": {"variant": "exact", "value": 0.4912, "classes": {"Dog": 0.5}}}
+    maestro = {
+        "reference": {"known_as": None},
+        "segment_auc": {"value": 0.7312, "classes": {"car": 0.7}},
+        "psds1": {"variant": "exact", "value": 0.1, "classes": {"car": 0.1}},
+        "event_based": {"macro": {"f1": 0.1}, "classes": {"car": {"f1": 0.1}}},
+    }
+    for name, content in (("desed", desed), ("maestro", maestro), ("empty", {"reference": {}})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    _, file = foreign("dcase2024", "--results", tmp_path / "desed.json", tmp_path / "maestro.json")
+    assert yaml.safe_load(file.read_text())["results"]["devtest"] == {
+        "desed": {"PSDS1": 0.4912},
+        "maestro": {"mPAUC": 0.7312},
+    }
+    capsys.readouterr()
+    assert foreign("dcase2024", "--results", tmp_path / "desed.json", tmp_path / "desed.json")[0] == 1
+    assert "expected it once" in capsys.readouterr().err
+    assert foreign("dcase2024", "--results", tmp_path / "empty.json")[0] == 1
+    assert "no PSDS or partial ROC area in it, which dcase2024 asks for" in capsys.readouterr().err
+    (tmp_path / "list.json").write_text("[1]")
+    assert foreign("dcase2024", "--results", tmp_path / "list.json")[0] == 1
+    assert "is no results file" in capsys.readouterr().err
+
+
+def test_without_a_meta_file_a_template_is_written_that_reads_back(
+    tmp_path: Path, authors: Path, report: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    form = get_format("dcase2019")
+    (tmp_path / "e.tsv").write_text(events(form, 3))
+    words = ("--authors", authors, "--report", report, "--files", clips, "--out", tmp_path / "out")
+    assert run("pack", "--format", "dcase2019", "--system", tmp_path / "e.tsv", *words) == 1
+    assert "e: no META.yaml: the meta file is a template" in capsys.readouterr().err
+    file = next((tmp_path / "out").glob("*/*.meta.yaml"))
+    template = yaml.safe_load(file.read_text())
+    asked = [item.path for item in form.fields if "*" not in item.path]
+    for path in asked:
+        place = template
+        for key in path.split("."):
+            place = place[key]
+    assert set(template["results"]["development_dataset"]["class_wise"]) == set(form.labels)
+    template["submission"] |= {"name": "Another", "abbreviation": "ANO"}
+    template["system"]["description"] |= {"input_sampling_rate": 16, "acoustic_features": "MFCC"}
+    template["system"]["complexity"]["total_parameters"] = 5
+    scored = template["results"]["development_dataset"]
+    scored["overall"]["F-score"] = 20.0
+    for block in scored["class_wise"].values():
+        block["F-score"] = 20.0
+    file.write_text(meta_text(template))
+    assert run("pack", "--format", "dcase2019", "--system", f"{tmp_path / 'e.tsv'}:{file}", *words) == 0
+    assert yaml.safe_load(file.read_text()) == template
+    assert found(tmp_path / "out" / "Okafor_UNI_task4.zip", "dcase2019", clips) == ""
+
+
+def test_paths_with_colons(tmp_path: Path) -> None:
+    odd, plain = tmp_path / "run:1", tmp_path / "plain"
+    for folder in (odd, plain):
+        (folder / "points").mkdir(parents=True)
+        for name in ("e.tsv", "m.yaml"):
+            (folder / name).write_text("")
+    for home in (odd, plain):
+        table, meta_file, points = (str(home / name) for name in ("e.tsv", "m.yaml", "points"))
+        assert split_entry(table) == (table, None, None)
+        assert split_entry(f"{table}:{meta_file}") == (table, meta_file, None)
+        assert split_entry(f"{table}:{meta_file}:{points}") == (table, meta_file, points)
+        assert split_entry(f"{table}::{points}") == (table, None, points)
+    assert split_entry("no.tsv:no.yaml") == ("no.tsv", "no.yaml", None)
+    with pytest.raises(UsageError, match="expected EVENTS"):
+        split_entry(f"{plain / 'e.tsv'}:a:b:c")
+
+
+def test_what_a_meta_file_says_beside_the_format_is_named(
+    tmp_path: Path, authors: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    form = get_format("dcase2019")
+    (tmp_path / "e.tsv").write_text(events(form, 3))
+    described = meta(form, "Someone_ELSE_task4_4")
+    described["system"]["description"]["acoustic_feature"] = "MFCC"
+    words = ("--authors", authors, "--out", tmp_path / "out")
+    entry = f"{tmp_path / 'e.tsv'}:{tmp_path / 'm.yaml'}"
+    (tmp_path / "m.yaml").write_text(meta_text(described))
+    run("pack", "--format", "dcase2019", "--system", entry, *words)
+    said = capsys.readouterr().err
+    assert "m.yaml: not taken over, not asked for by dcase2019: system.description.acoustic_feature (did" in said
+    described["system"]["description"].pop("acoustic_feature")
+    described["results"]["development_dataset"]["class_wise"] = ["Dog"]
+    for content, message in ((described, "class_wise is ['Dog'], expected a mapping"), ({}, ""), ([1], "is [1], exp")):
+        (tmp_path / "m.yaml").write_text(yaml.safe_dump(content))
+        assert run("pack", "--format", "dcase2019", "--system", entry, *words) == 1
+        assert message in capsys.readouterr().err
+    write_scores(tmp_path / "s.h5", scores(0))
+    given = ("--scores", tmp_path / "s.h5", "--postprocessing", "0.5", "--meta", tmp_path / "m.yaml")
+    assert run("pack", "--format", "dcase2019", *given, *words) == 1
+    assert "is [1], expected a mapping" in capsys.readouterr().err
+
+
+def test_runs_are_trainings_of_their_own(tmp_path: Path, authors: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    form = get_format("dcase2024")
+    for name in ("a.h5", "copy.h5"):
+        write_scores(tmp_path / name, scores(0, form.labels))
+    words = ("pack", "--format", "dcase2024", "--authors", authors, "--out", tmp_path / "out", "--scores")
+    for second, message in (("a.h5", "a.h5 is given twice"), ("copy.h5", "copy.h5 holds the same scores as")):
+        assert run(*words, tmp_path / "a.h5", tmp_path / second) == 2
+        said = capsys.readouterr().err
+        assert message in said and said.count("\n") == 1
+    exps = [experiment(tmp_path / f"seed{i}") for i in range(2)]
+    words = ("pack", "--format", "dcase2023", "--authors", authors, "--out", tmp_path / "out", "--experiment")
+    assert run(*words, *exps) == 2
+    assert "holds the same scores as" in capsys.readouterr().err
+
+
+def test_results_that_a_format_does_not_ask_for(
+    tmp_path: Path, authors: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    form = get_format("dcase2023b")
+    write_scores(tmp_path / "s.h5", scores(0, form.labels))
+    (tmp_path / "r.json").write_text(json.dumps(results()))
+    words = ("--scores", tmp_path / "s.h5", "--results", tmp_path / "r.json", "--authors", authors)
+    assert run("pack", "--format", "dcase2023b", *words, "--out", tmp_path / "out") == 1
+    assert "dcase2023b asks for no development results" in capsys.readouterr().err
+
+
+def test_the_blocks_of_a_system_with_separation_are_taken_over(
+    tmp_path: Path, authors: Path, report: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    form = get_format("dcase2020")
+    described = meta(form, "Someone_ELSE_task4_SS_SED_4")
+    for name in ("system", "results"):
+        described[f"sed_{name}"] = described.pop(name)
+    blocks = {
+        "ss_system": {"ensemble_method_subsystem_count": None, "source_code": "https://uni.edu/ss"},
+        "ss_results": {"FUSS": {"SI-SDRi": 11.1}},
+    }
+    (tmp_path / "m.yaml").write_text(meta_text(described | blocks))
+    (tmp_path / "e.tsv").write_text(events(form, 3))
+    words = ("--authors", authors, "--report", report, "--files", clips, "--out", tmp_path / "out")
+    label = ("--label", "Okafor_UNI_task4_SS_SED_1", "--system", f"{tmp_path / 'e.tsv'}:{tmp_path / 'm.yaml'}")
+    assert run("pack", "--format", "dcase2020", *label, *words) == 0
+    assert "not taken over" not in capsys.readouterr().err
+    packed = written(tmp_path / "out")
+    assert {name: packed[name] for name in blocks} == blocks
+    assert packed["system"] == described["sed_system"]
+    assert "separation" not in found(tmp_path / "out", "dcase2020", clips)
