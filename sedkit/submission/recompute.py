@@ -17,6 +17,7 @@ from sedkit.submission.check_outputs import Output
 from sedkit.submission.check_table import ClipList
 from sedkit.submission.check_yaml import Meta, get
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings, printable
+from sedkit.submission.results import COVERED
 
 #: The meta file states percent with one decimal or more.
 _TOLERANCE_PERCENT = 0.0501
@@ -24,9 +25,6 @@ _TOLERANCE_PERCENT = 0.0501
 #: Figures from 0 to 1 are stated with two decimals or more.
 _TOLERANCE = 0.00501
 _TOLERANCE_OF_THREE = 0.00101
-
-#: The output must list at least this share of the reference's clips, or it is the output of another set.
-_COVERED = 0.9
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def check_results(
     wanted = reference.events.filenames
     there = len({*output.events.filenames, *(clips.filenames if clips else ())} & set(wanted))
     path, block = _development_block(meta.values)
-    if there < _COVERED * len(wanted):
+    if there < COVERED * len(wanted):
         message = f"the output lists {there} of the {len(wanted)} clips of {reference.path}: results are not recomputed"
         findings.add(NOTE, "results_not_recomputed", meta.file, message, "--files with the clips that were predicted")
         return
