@@ -36,10 +36,10 @@ def run(args: argparse.Namespace) -> None:
 
     from sedkit.core.errors import UsageError
     from sedkit.core.files import write_json, write_text
-    from sedkit.submission.benchmark import benchmark
-    from sedkit.submission.benchmark_text import as_csv, as_json, as_markdown, as_text
+    from sedkit.submission.benchmark.compare import benchmark
+    from sedkit.submission.benchmark.rows import update_rows
+    from sedkit.submission.benchmark.text import as_csv, as_json, as_markdown, as_text
     from sedkit.submission.results import group_runs, load_runs
-    from sedkit.submission.results_rows import update_rows
 
     if args.command and not args.rows:
         raise UsageError("--command belongs to --rows")

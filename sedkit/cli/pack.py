@@ -91,13 +91,12 @@ def run(args: argparse.Namespace) -> int:
     """Pack, check what was packed, and say what is missing for a zip."""
     _check_use(args)
     from sedkit.core.log import log
-    from sedkit.submission.authors import read_authors
-    from sedkit.submission.check import read_clip_list
-    from sedkit.submission.energy_tables import read_energy_tables
-    from sedkit.submission.findings import as_text, status
+    from sedkit.submission.check.examine import read_clip_list
+    from sedkit.submission.check.findings import as_text, status
     from sedkit.submission.formats import get_format
-    from sedkit.submission.pack import pack
-    from sedkit.submission.pack_inputs import (
+    from sedkit.submission.pack.authors import read_authors
+    from sedkit.submission.pack.energy_tables import read_energy_tables
+    from sedkit.submission.pack.inputs import (
         ScoresInput,
         from_events,
         from_experiments,
@@ -105,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
         open_experiments,
         split_entry,
     )
+    from sedkit.submission.pack.write import pack
 
     form = get_format(args.format)
     authors = read_authors(args.authors)

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import atomic_path
-from sedkit.submission.findings import REFUSED, Finding
+from sedkit.submission.check.findings import REFUSED, Finding
 
 #: 8 systems of 3 runs, post-processed and unprocessed, of 2200 clips make 105,600 members.
 MAX_MEMBERS = 250_000

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from submission_faults import Fault, Files, in_meta
 
-from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING
+from sedkit.submission.check.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING
 
 SCORES: dict[str, tuple[Fault, str, str]] = {}
 

@@ -15,8 +15,8 @@ from benchmark_results import experiment, results, save
 
 from sedkit.cli.main import main
 from sedkit.core.errors import UsageError
-from sedkit.submission.benchmark import OTHER_DATA, benchmark
-from sedkit.submission.benchmark_text import as_csv, as_json, as_markdown, as_text
+from sedkit.submission.benchmark.compare import OTHER_DATA, benchmark
+from sedkit.submission.benchmark.text import as_csv, as_json, as_markdown, as_text
 from sedkit.submission.official import all_figures
 from sedkit.submission.results import group_runs, load_runs
 

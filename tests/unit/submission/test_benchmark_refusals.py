@@ -11,10 +11,10 @@ from benchmark_results import PSDS1, experiment, results, save
 
 from sedkit.cli.main import main
 from sedkit.core.files import write_text
-from sedkit.submission.benchmark import Report, benchmark
-from sedkit.submission.benchmark_text import as_text
+from sedkit.submission.benchmark.compare import Report, benchmark
+from sedkit.submission.benchmark.rows import result_row
+from sedkit.submission.benchmark.text import as_text
 from sedkit.submission.results import COVERED, group_runs, load_runs
-from sedkit.submission.results_rows import result_row
 
 SEGMENTS = {"parameters": {"segment_s": 1.0}, "macro": {"f1": 0.7}, "micro": {"f1": 0.75}}
 

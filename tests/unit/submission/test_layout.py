@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from submission_faults import Files, relabel
 from submission_packages import CLIP_LIST, as_folder, as_zip, correct
 
-from sedkit.submission.check import check_package
-from sedkit.submission.findings import NOTE, REFUSED, WARNING, Finding
+from sedkit.submission.check.examine import check_package
+from sedkit.submission.check.findings import NOTE, REFUSED, WARNING, Finding
 from sedkit.submission.formats import get_format
 
 FORM = get_format("dcase2019")

@@ -7,7 +7,15 @@ import re
 import pytest
 
 from sedkit.core.resources import metadata_path
-from sedkit.submission.official import METRICS, VARIANTS, YEARS, all_figures, collections_for, official, papers
+from sedkit.submission.official import (
+    METRICS,
+    VARIANTS,
+    YEARS,
+    all_figures,
+    collections_for,
+    official,
+    papers,
+)
 
 
 @pytest.mark.parametrize("year", YEARS)

@@ -14,10 +14,10 @@ from submission_systems import LABELS, experiment, found, measured, results, run
 
 from sedkit.core.files import write_yaml
 from sedkit.postprocessing import FrameRule, Postprocessing
-from sedkit.submission.check import check_package
+from sedkit.submission.check.examine import check_package
 from sedkit.submission.formats import get_format
-from sedkit.submission.meta import meta_text
-from sedkit.submission.outputs import filtered
+from sedkit.submission.pack.meta import meta_text
+from sedkit.submission.pack.outputs import filtered
 
 
 def test_an_experiment_becomes_a_package_without_finding(

@@ -15,10 +15,10 @@ from submission_systems import codecarbon, experiment, found, results, run, scor
 
 from sedkit.core.errors import UsageError
 from sedkit.dataio.store import write_scores
-from sedkit.submission.check import examine_package
+from sedkit.submission.check.examine import examine_package
 from sedkit.submission.formats import dcase2024, get_format
-from sedkit.submission.meta import meta_text
-from sedkit.submission.pack_inputs import split_entry
+from sedkit.submission.pack.inputs import split_entry
+from sedkit.submission.pack.meta import meta_text
 
 
 @pytest.fixture(autouse=True)

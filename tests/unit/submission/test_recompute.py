@@ -15,12 +15,12 @@ from submission_systems import LABELS, codecarbon, run
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores, write_scores
 from sedkit.dataio.tables import Events, read_strong, write_events
-from sedkit.submission.check import examine_package
-from sedkit.submission.check_table import ClipList
-from sedkit.submission.findings import NOTE, SCORED_WRONGLY
+from sedkit.submission.check.examine import examine_package
+from sedkit.submission.check.findings import NOTE, SCORED_WRONGLY
+from sedkit.submission.check.table import ClipList
 from sedkit.submission.formats import get_format
 from sedkit.submission.formats._format import MAESTRO_EVALUATED
-from sedkit.submission.meta import meta_text
+from sedkit.submission.pack.meta import meta_text
 
 
 def test_results_are_recomputed(tmp_path: Path, authors: Path, report: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from submission_packages import CLIP_LIST, as_zip, correct, pdf
 
-from sedkit.submission.check import check_package
-from sedkit.submission.findings import WARNING
+from sedkit.submission.check.examine import check_package
+from sedkit.submission.check.findings import WARNING
+from sedkit.submission.check.technical_report import doubt_of_report, problem_of_report
 from sedkit.submission.formats import get_format
-from sedkit.submission.technical_report import doubt_of_report, problem_of_report
 
 #: Letters of a short paper.
 PROSE = " ".join(f"Sentence {i} says how the network was trained and tested." for i in range(60))

@@ -7,8 +7,8 @@ from typing import Any
 
 from benchmark_results import experiment, results, save
 
+from sedkit.submission.benchmark.rows import BEGIN, END, update_rows
 from sedkit.submission.results import group_runs, load_runs
-from sedkit.submission.results_rows import BEGIN, END, update_rows
 
 
 def test_rows_of_a_results_page_are_renewed_one_by_one(tmp_path: Path) -> None:

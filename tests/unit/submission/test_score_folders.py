@@ -9,10 +9,10 @@ import pytest
 from submission_faults import Files
 from submission_packages import CLIP_LIST, CLIPS, as_folder, as_zip, correct
 
-from sedkit.submission import check_outputs, check_scores
-from sedkit.submission.check import check_package
-from sedkit.submission.check_table import ClipList
-from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Finding
+from sedkit.submission.check import outputs, scores
+from sedkit.submission.check.examine import check_package
+from sedkit.submission.check.findings import REFUSED, SCORED_WRONGLY, WARNING, Finding
+from sedkit.submission.check.table import ClipList
 from sedkit.submission.formats import Format, dcase2024, get_format
 
 FORM = get_format("dcase2023a")
@@ -87,9 +87,9 @@ def test_the_number_of_clips_of_2024(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "ending", "module", "limit"),
     [
-        ("dcase2019", ".output.csv", check_outputs, "MOST_BYTES"),
-        ("dcase2021", "_th_0.01.tsv", check_outputs, "MOST_BYTES"),
-        ("dcase2023a", "_run1.output/clip_03.tsv", check_scores, "_MOST_BYTES"),
+        ("dcase2019", ".output.csv", outputs, "MOST_BYTES"),
+        ("dcase2021", "_th_0.01.tsv", outputs, "MOST_BYTES"),
+        ("dcase2023a", "_run1.output/clip_03.tsv", scores, "_MOST_BYTES"),
     ],
 )
 def test_tables_that_would_exhaust_their_reader(

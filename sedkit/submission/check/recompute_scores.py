@@ -20,13 +20,13 @@ from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.tables import Events, stem
 from sedkit.evaluation.recordings import are_pieces, join_scores, join_truth, piece_of
-from sedkit.submission.check_fields import is_number
-from sedkit.submission.check_scores import ClipScores, RunScores
-from sedkit.submission.check_yaml import Meta, get
-from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings
+from sedkit.submission.check.fields import is_number
+from sedkit.submission.check.findings import NOTE, SCORED_WRONGLY, Findings
+from sedkit.submission.check.recompute import Confirmed, Reference, is_close, note_durations
+from sedkit.submission.check.scores import ClipScores, RunScores
+from sedkit.submission.check.yaml_lines import Meta, get
 from sedkit.submission.formats import Format, OperatingPoints
 from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
-from sedkit.submission.recompute import Confirmed, Reference, is_close, note_durations
 
 if TYPE_CHECKING:
     from sedkit.evaluation.psds import PsdsParameters

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
+from sedkit.submission.check.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
 
 #: More than any description of a system; what is beyond is there to exhaust its reader.
 MOST_BYTES = 2**20

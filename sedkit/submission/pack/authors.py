@@ -10,7 +10,7 @@ from typing import Any
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import read_yaml
 from sedkit.core.log import log
-from sedkit.submission.check_meta import is_example_author, plain_name
+from sedkit.submission.check.meta import is_example_author, plain_name
 from sedkit.submission.formats import Format
 from sedkit.submission.formats._format import SYSTEM
 

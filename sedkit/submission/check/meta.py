@@ -1,4 +1,4 @@
-"""Faults of a system's meta file: its names and authors here, its fields in `check_fields`."""
+"""Faults of a system's meta file: its names and authors here, its fields in `fields`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from sedkit.core.errors import listed
-from sedkit.submission.check_fields import check_fields
-from sedkit.submission.check_yaml import Meta, get
-from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
+from sedkit.submission.check.fields import check_fields
+from sedkit.submission.check.findings import NOTE, REFUSED, WARNING, Findings
+from sedkit.submission.check.yaml_lines import Meta, get
 from sedkit.submission.formats import Format
 
 __all__ = ["check_meta", "get", "is_example_author", "plain_name"]

@@ -15,10 +15,10 @@ from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import read_text, write_text
 from sedkit.dataio.tables import Events, events_text, read_strong, stem
 from sedkit.postprocessing.rules import FrameRule, Postprocessing
-from sedkit.submission.check_table import ClipList
+from sedkit.submission.check.table import ClipList
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.formats import Format
-from sedkit.submission.meta import energy_stages
+from sedkit.submission.pack.meta import energy_stages
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores

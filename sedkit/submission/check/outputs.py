@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 from sedkit.core.errors import listed
 from sedkit.dataio.tables import Events
 from sedkit.submission.archive import Package
-from sedkit.submission.check_layout import ENERGY, TABLE, System
-from sedkit.submission.check_scores import RunScores, ScoreFolder, check_score_folder
-from sedkit.submission.check_table import MOST_BYTES, ClipList, check_table
-from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
+from sedkit.submission.check.findings import NOTE, REFUSED, WARNING, Findings
+from sedkit.submission.check.layout import ENERGY, TABLE, System
+from sedkit.submission.check.scores import RunScores, ScoreFolder, check_score_folder
+from sedkit.submission.check.table import MOST_BYTES, ClipList, check_table
 from sedkit.submission.formats import Format
 
 _THRESHOLD = re.compile(r"(\d*\.\d+|\d+)$")

@@ -10,12 +10,12 @@ from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.core.files import read_yaml
 from sedkit.core.log import log
 from sedkit.postprocessing.rules import Postprocessing
-from sedkit.submission.authors import Authors
-from sedkit.submission.check_yaml import get
-from sedkit.submission.description import describe_ensemble, describe_experiment, describe_rules, joined
-from sedkit.submission.development import DEVELOPMENT_SET, Development
+from sedkit.submission.check.yaml_lines import get
 from sedkit.submission.experiment import Complexity, Experiment
 from sedkit.submission.formats import Format
+from sedkit.submission.pack.authors import Authors
+from sedkit.submission.pack.description import describe_ensemble, describe_experiment, describe_rules, joined
+from sedkit.submission.pack.development import DEVELOPMENT_SET, Development
 
 _SEPARATION = ("ss_system", "ss_results")
 
@@ -160,7 +160,7 @@ def named(system: SystemMeta, stated: Mapping[str, Any], description: bool = Tru
     system
         What was found.
     stated
-        As `sedkit.submission.authors.read_stated` returns it.
+        As `sedkit.submission.pack.authors.read_stated` returns it.
     description
         Whether its description is taken, too, or only its name and abbreviation.
     """

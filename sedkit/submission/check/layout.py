@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from sedkit.core.errors import listed
-from sedkit.submission.findings import MOST_PER_KIND, NOTE, REFUSED, WARNING, Findings
+from sedkit.submission.check.findings import MOST_PER_KIND, NOTE, REFUSED, WARNING, Findings
 from sedkit.submission.formats import Format
 
 TABLE = re.compile(r"\.(?:csv|tsv|txt)$", re.IGNORECASE)

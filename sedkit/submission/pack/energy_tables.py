@@ -12,7 +12,7 @@ from sedkit.core.files import read_text, write_text
 from sedkit.core.log import log
 from sedkit.dataio.rows import columns_of, number, read_table
 from sedkit.submission.formats import Format
-from sedkit.submission.meta import SystemMeta, energy_stages
+from sedkit.submission.pack.meta import SystemMeta, energy_stages
 
 #: A stated figure this close to a measured one is that one, rounded.
 _SAME = 0.01

@@ -14,7 +14,7 @@ import numpy as np
 
 from sedkit.core.errors import listed, suggest
 from sedkit.dataio.tables import AUDIO_ENDINGS, Events
-from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
+from sedkit.submission.check.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format
 from sedkit.submission.formats._format import COLUMNS
 

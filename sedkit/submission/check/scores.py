@@ -15,8 +15,8 @@ from sedkit.core.errors import listed, suggest
 from sedkit.core.parallel import progress
 from sedkit.dataio.tables import stem
 from sedkit.submission.archive import Package
-from sedkit.submission.check_table import ClipList
-from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
+from sedkit.submission.check.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
+from sedkit.submission.check.table import ClipList
 from sedkit.submission.formats import Format
 
 #: Windows are printed with few decimals: two edges this close are the same edge.

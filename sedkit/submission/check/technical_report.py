@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from sedkit.submission.archive import Package
-from sedkit.submission.check_layout import Layout
-from sedkit.submission.findings import REFUSED, WARNING, Findings
+from sedkit.submission.check.findings import REFUSED, WARNING, Findings
+from sedkit.submission.check.layout import Layout
 
 #: A PDF page with a title, authors and an abstract does not fit into less.
 MIN_BYTES = 1024

@@ -11,13 +11,13 @@ from sedkit.core.files import write_text
 from sedkit.core.log import log
 from sedkit.dataio.tables import events_text, read_strong
 from sedkit.postprocessing.rules import Postprocessing, read_postprocessing
-from sedkit.submission.authors import Authors
-from sedkit.submission.check_table import ClipList
-from sedkit.submission.development import results_of_experiment, results_of_files
-from sedkit.submission.energy_tables import EnergyTable, energy_fields, fill_energy, write_energy_tables
+from sedkit.submission.check.table import ClipList
 from sedkit.submission.experiment import SET_ORDER, Experiment
 from sedkit.submission.formats import Format
-from sedkit.submission.meta import (
+from sedkit.submission.pack.authors import Authors
+from sedkit.submission.pack.development import results_of_experiment, results_of_files
+from sedkit.submission.pack.energy_tables import EnergyTable, energy_fields, fill_energy, write_energy_tables
+from sedkit.submission.pack.meta import (
     SystemMeta,
     abbreviate,
     meta_of_experiments,
@@ -26,7 +26,7 @@ from sedkit.submission.meta import (
     with_results,
     with_rules,
 )
-from sedkit.submission.outputs import (
+from sedkit.submission.pack.outputs import (
     copy_energy_tables,
     filtered,
     read_output,
@@ -35,7 +35,7 @@ from sedkit.submission.outputs import (
     write_runs,
     write_table,
 )
-from sedkit.submission.pack import SystemInput, Writer
+from sedkit.submission.pack.write import SystemInput, Writer
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,16 @@ from pathlib import PurePosixPath
 from sedkit.dataio.rows import columns_of
 from sedkit.dataio.tables import read_durations, read_filenames, stem
 from sedkit.submission.archive import Limits, Package, UnsafePackage
-from sedkit.submission.check_layout import Layout, System, find_layout, without_junk
-from sedkit.submission.check_meta import check_meta
-from sedkit.submission.check_outputs import check_outputs
-from sedkit.submission.check_table import ClipList
-from sedkit.submission.check_yaml import MOST_BYTES, Meta, parse_meta
-from sedkit.submission.findings import REFUSED, WARNING, Finding, Findings
+from sedkit.submission.check.findings import REFUSED, WARNING, Finding, Findings
+from sedkit.submission.check.layout import Layout, System, find_layout, without_junk
+from sedkit.submission.check.meta import check_meta
+from sedkit.submission.check.outputs import check_outputs
+from sedkit.submission.check.recompute import Confirmed, Reference, check_results
+from sedkit.submission.check.recompute_scores import check_score_results
+from sedkit.submission.check.table import ClipList
+from sedkit.submission.check.technical_report import check_report
+from sedkit.submission.check.yaml_lines import MOST_BYTES, Meta, parse_meta
 from sedkit.submission.formats import Format
-from sedkit.submission.recompute import Confirmed, Reference, check_results
-from sedkit.submission.recompute_scores import check_score_results
-from sedkit.submission.technical_report import check_report
 
 
 @dataclass(frozen=True)

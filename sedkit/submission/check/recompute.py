@@ -12,11 +12,11 @@ from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.dataio.rows import columns_of
 from sedkit.dataio.tables import Events, read_strong
 from sedkit.evaluation.alignment import occurring
-from sedkit.submission.check_fields import is_number
-from sedkit.submission.check_outputs import Output
-from sedkit.submission.check_table import ClipList
-from sedkit.submission.check_yaml import Meta, get
-from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings, printable
+from sedkit.submission.check.fields import is_number
+from sedkit.submission.check.findings import NOTE, SCORED_WRONGLY, Findings, printable
+from sedkit.submission.check.outputs import Output
+from sedkit.submission.check.table import ClipList
+from sedkit.submission.check.yaml_lines import Meta, get
 from sedkit.submission.results import COVERED
 
 #: The meta file states percent with one decimal or more.

@@ -1,0 +1,1 @@
+"""What is wrong with a submission, folder or zip, made by anyone."""

@@ -1,0 +1,1 @@
+"""Writing a submission from experiments, events or scores."""
