@@ -4,7 +4,7 @@
 # launch FUNCTION ITEM... calls FUNCTION ITEM once per item, each call an independent job in a process of its own.
 # A job that fails does not stop the others; at the end the stage fails, naming the jobs that did.
 #
-# The options' variables come from lib.sh:
+# The options' variables come from options.sh:
 # shellcheck disable=SC2154
 
 launch() {

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Which data dirs and experiments a stage works on, and the jobs that are the same in every recipe. Sourced by lib.sh.
 #
-# The options' variables come from lib.sh, and recipes use what is set here:
+# The options' variables come from options.sh, and recipes use what is set here:
 # shellcheck disable=SC2154,SC2034
 
 # open_run SYSTEM/[all_]seed0: sets the variables that a job of a stage needs.

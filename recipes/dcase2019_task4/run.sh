@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # DCASE 2019 task 4: weakly labelled, synthetic and unlabelled clips to events in domestic recordings.
 # A table of contents: each stage is a few `sedkit` calls. Options: ./runme.sh dcase2019_task4 --help
-# shellcheck disable=SC2154,SC2034 # options become variables of the same name, in recipes/common/lib.sh
+# shellcheck disable=SC2154,SC2034 # options become variables of the same name, in recipes/common/options.sh
 
 # shellcheck source=recipes/common/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../common/lib.sh"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ESC-50 to DESED: one-second chunks of isolated sounds to events in domestic recordings, with ResNet-18.
 # A table of contents: each stage is a few `sedkit` calls. Options: ./runme.sh esc50_desed --help
-# shellcheck disable=SC2154,SC2034 # options become variables of the same name, in recipes/common/lib.sh
+# shellcheck disable=SC2154,SC2034 # options become variables of the same name, in recipes/common/options.sh
 
 # shellcheck source=recipes/common/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../common/lib.sh"

@@ -1,6 +1,27 @@
-"""Make the helpers beside this file importable, whatever pytest's import mode."""
+"""Helpers beside this file are importable whatever the import mode; a small DESED, and a place for its sets."""
 
+import logging
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def root(tmp_path):
+    from desed_layouts import desed_2019
+
+    return desed_2019(tmp_path / "desed")
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def messages(caplog):
+    caplog.set_level(logging.INFO, logger="sedkit")
+    return caplog

@@ -12,6 +12,7 @@ from sedkit.dataio.audio import write_wav
 from sedkit.dataio.datadir import DataDir
 
 RATE = 8000
+STRONG = "filename|onset|offset|event_label"
 LABELS = ("Alarm_bell_ringing", "Blender", "Cat", "Dishes", "Dog", "Frying", "Speech")
 
 
@@ -77,3 +78,9 @@ def run_prepare(name: str, root: Path, out: Path, **options: object) -> int:
 def open_sets(out: Path) -> dict[str, DataDir]:
     """The data dirs below a folder, by name."""
     return {path.parent.name: DataDir(path.parent) for path in sorted(out.glob("*/clips.tsv"))}
+
+
+def prepare_sets(root: Path, out: Path, **options: object) -> dict[str, DataDir]:
+    """Prepare DESED, which has to succeed, and return its data dirs."""
+    assert run_prepare("desed", root, out, **options) == 0
+    return open_sets(out)

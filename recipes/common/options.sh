@@ -1,0 +1,261 @@
+# shellcheck shell=bash
+# The command line of every recipe: options, their checks, what a wrong word may have meant. Sourced by lib.sh.
+#
+# The options become variables of the same name (dashes as underscores), which shellcheck cannot see:
+# shellcheck disable=SC2154,SC2034
+
+COMMON_OPTIONS=(
+    "stage|integer:0:9|0|first stage to run"
+    "stop-stage|integer:0:9|9|last stage to run"
+    "system|systems||systems of the recipe, separated by commas, or all"
+    "seeds|numbers|0|random seeds, separated by commas"
+    "dataset-root|directory||the data set, or a folder that holds one folder per data set; none: a generated miniature"
+    "data-dir|path|data|data dirs, features and miniatures"
+    "exp-dir|path|exp|experiments"
+    "submission-dir|path|submissions|submissions"
+    "label|label||label of the (first) submitted system"
+    "budget|choice:quick,published||training schedule; none: published with --dataset-root and a GPU, else quick"
+    "train-on|choice:split,all,all+validation|split|hold a selection and a tuning part out, or train on everything"
+    "device|choice:auto,cpu,cuda|auto|where networks run"
+    "jobs|integer:0:4096|0|processes for features and generated data; 0: one per core (shared with --parallel)"
+    "lenient|boolean|false|leave broken rows and files out and count them, instead of stopping"
+    "energy|boolean|false|measure the energy of training and prediction (needs codecarbon, and nothing else running)"
+    "force|boolean|false|do again what is already done"
+    "dry-run|boolean|false|print the commands, run nothing"
+    "launcher|choice:local|local|where the jobs of a stage run"
+    "parallel|integer:1:4096|1|jobs (systems, seeds) at a time, each with its own log"
+)
+
+# edit_distance A B: the number of letters to add, remove or change.
+edit_distance() {
+    local a=$1 b=$2 i j cost best
+    local -a above row
+    for ((j = 0; j <= ${#b}; j++)); do above[j]=$j; done
+    for ((i = 1; i <= ${#a}; i++)); do
+        row=("$i")
+        for ((j = 1; j <= ${#b}; j++)); do
+            cost=1
+            [[ ${a:i-1:1} == "${b:j-1:1}" ]] && cost=0
+            best=$((above[j - 1] + cost))
+            ((above[j] + 1 < best)) && best=$((above[j] + 1))
+            ((row[j - 1] + 1 < best)) && best=$((row[j - 1] + 1))
+            row[j]=$best
+        done
+        above=("${row[@]}")
+    done
+    printf '%s' "${above[${#b}]}"
+}
+
+# suggest WORD CHOICE...: ' (did you mean X?)' where one is near, else nothing.
+suggest() {
+    local word=$1 choice distance nearest='' least
+    shift
+    ((${#word} <= 40)) || return 0
+    least=$((${#word} / 4 + 1))
+    for choice in "$@"; do
+        distance=$(edit_distance "${word#--}" "${choice#--}")
+        if ((distance <= least)); then
+            nearest=$choice
+            least=$((distance - 1))
+        fi
+    done
+    [[ -z $nearest ]] || printf ' (did you mean %s?)' "$nearest"
+}
+
+joined() {
+    local IFS=,
+    local text="$*"
+    printf '%s' "${text//,/, }"
+}
+
+system_names() {
+    local file
+    for file in "$recipe_dir"/conf/*.yaml; do
+        [[ -f $file ]] || continue
+        file=${file##*/}
+        printf '%s\n' "${file%.yaml}"
+    done
+}
+
+print_options() {
+    local row name type default help
+    for row in "$@"; do
+        IFS='|' read -r name type default help <<<"$row"
+        case $type in
+            integer:* | numbers) type=N ;;
+            boolean) type='true|false' ;;
+            directory | path) type=DIR ;;
+            file) type=FILE ;;
+            existing) type='FILE|DIR' ;;
+            choice:*) type=${type#choice:} type=${type//,/|} ;;
+            *) type=${name^^} ;;
+        esac
+        [[ $name != seeds ]] || type=N,N
+        printf '  --%-34s %s%s\n' "$name $type" "$help" "${default:+ [$default]}"
+    done
+}
+
+# option_type NAME: sets OPTION_TYPE, status 1 where there is no such option.
+option_type() {
+    local row
+    for row in "${COMMON_OPTIONS[@]}" "${RECIPE_OPTIONS[@]}"; do
+        if [[ ${row%%|*} == "$1" ]]; then
+            OPTION_TYPE=${row#*|} OPTION_TYPE=${OPTION_TYPE%%|*}
+            return 0
+        fi
+    done
+    return 1
+}
+
+unknown_option() {
+    local row names=(--help --list --list-stages)
+    for row in "${COMMON_OPTIONS[@]}" "${RECIPE_OPTIONS[@]}"; do names+=("--${row%%|*}"); done
+    bad_use "unknown option ${1@Q}$(suggest "$1" "${names[@]}"); --help lists them"
+}
+
+# from_root PATH: the same place as seen from the repository's folder, where everything runs.
+from_root() {
+    local path=$1
+    [[ $path == /* ]] || path=$PWD/$path
+    [[ ! -d $path ]] || path=$(CDPATH='' cd -- "$path" && pwd -P)
+    printf '%s' "${path#"$SEDKIT_ROOT"/}"
+}
+
+# set_option NAME TYPE VALUE: checks the value and puts it into the variable of that name (dashes become underscores).
+set_option() {
+    local LC_ALL=C
+    local name=$1 type=$2 value=$3 low high word seen=,
+    local -a words
+    case $type in
+        integer:*)
+            IFS=: read -r low high <<<"${type#integer:}"
+            [[ $value =~ ^[0-9]+$ ]] || bad_use "--$name takes a whole number from $low to $high, got ${value@Q}"
+            ((${#value} <= 9)) || bad_use "--$name takes a number from $low to $high, got ${value@Q}"
+            value=$((10#$value))
+            ((value >= low && value <= high)) || bad_use "--$name takes a number from $low to $high, got ${value@Q}"
+            ;;
+        numbers)
+            [[ $value =~ ^[0-9]{1,9}(,[0-9]{1,9})*$ ]] ||
+                bad_use "--$name takes whole numbers separated by commas, got ${value@Q}"
+            IFS=, read -ra words <<<"$value"
+            value=''
+            for word in "${words[@]}"; do
+                word=$((10#$word))
+                [[ $seen != *",$word,"* ]] || bad_use "--$name names $word twice"
+                seen+=$word, value+=${value:+,}$word
+            done
+            ;;
+        boolean)
+            [[ $value == true || $value == false ]] || bad_use "--$name takes true or false, got ${value@Q}"
+            ;;
+        choice:*)
+            IFS=, read -ra words <<<"${type#choice:}"
+            [[ ,${type#choice:}, == *",$value,"* && $value != *,* && -n $value ]] ||
+                bad_use "--$name takes one of $(joined "${words[@]}"), got ${value@Q}$(suggest "$value" "${words[@]}")"
+            ;;
+        directory)
+            [[ -d $value ]] || bad_use "--$name ${value@Q} is not a folder"
+            value=$(from_root "$value")
+            ;;
+        file)
+            [[ -f $value && -r $value ]] || bad_use "--$name ${value@Q} is not a file that can be read"
+            value=$(from_root "$value")
+            ;;
+        existing)
+            [[ -e $value ]] || bad_use "--$name ${value@Q} is neither a file nor a folder"
+            value=$(from_root "$value")
+            ;;
+        path)
+            [[ -n $value ]] || bad_use "--$name takes a folder, got an empty word"
+            [[ ! -e $value || -d $value ]] || bad_use "--$name ${value@Q} exists and is not a folder"
+            value=$(from_root "$value")
+            ;;
+        label)
+            [[ $value =~ ^[A-Za-z0-9][A-Za-z0-9_.-]*$ ]] ||
+                bad_use "--$name takes letters, digits, dots, dashes and underscores, got ${value@Q}"
+            ;;
+        systems)
+            local -a known=() chosen
+            mapfile -t known < <(system_names)
+            IFS=, read -ra chosen <<<"$value"
+            [[ $value != all ]] || chosen=("${known[@]}")
+            [[ $value != *, && -n $value ]] || bad_use "--$name takes systems separated by commas, got ${value@Q}"
+            for word in "${chosen[@]}"; do
+                [[ " ${known[*]} " == *" $word "* && $word != *' '* && -n $word ]] ||
+                    bad_use "--$name: $recipe has no system ${word@Q}$(suggest "$word" "${known[@]}"); it has: $(joined "${known[@]}")"
+                [[ $seen != *",$word,"* ]] || bad_use "--$name names $word twice"
+                seen+=$word,
+            done
+            value=$(
+                IFS=,
+                printf '%s' "${chosen[*]}"
+            )
+            ;;
+        size)
+            [[ $value =~ ^(small|large|[1-9][0-9]{1,8})$ ]] ||
+                bad_use "--$name takes small, large or a number of clips from 10 on, got ${value@Q}"
+            ;;
+        text) ;;
+        *) bad_use "option --$name of $recipe has the unknown type $type" ;;
+    esac
+    printf -v "${name//-/_}" '%s' "$value"
+}
+
+parse_options() {
+    local row name type default help word value
+    for row in "${COMMON_OPTIONS[@]}" "${RECIPE_OPTIONS[@]}"; do
+        IFS='|' read -r name type default help <<<"$row"
+        printf -v "${name//-/_}" '%s' "$default"
+    done
+    overrides=()
+    while (($#)); do
+        word=$1
+        shift
+        case $word in
+            --)
+                overrides=("$@")
+                break
+                ;;
+            --help | -h) wanted=print_help && continue ;;
+            --list) wanted=list_recipes && continue ;;
+            --list-stages) wanted=list_stages && continue ;;
+            --*) name=${word#--} name=${name%%=*} ;;
+            -*) unknown_option "$word" ;;
+            *) bad_use "stray word ${word@Q}; options begin with --, and a recipe's name comes first" ;;
+        esac
+        option_type "$name" || unknown_option "${word%%=*}"
+        type=$OPTION_TYPE
+        if [[ $word == *=* ]]; then
+            value=${word#*=}
+        elif [[ $type == boolean && ($# -eq 0 || ${1-} == -*) ]]; then
+            value=true
+        else
+            (($#)) || bad_use "--$name needs a value"
+            value=$1
+            # A value may begin with dashes, but one of our own options here means that the value was forgotten.
+            if [[ $value == --* ]] && { [[ $value == -- ]] || option_type "$(option_name "$value")"; }; then
+                bad_use "--$name needs a value, got the option $value (write --$name=$value where it is meant)"
+            fi
+            shift
+        fi
+        set_option "$name" "$type" "$value"
+    done
+    for word in "${overrides[@]}"; do
+        [[ $word =~ ^[A-Za-z_][A-Za-z0-9_.+-]*= ]] || bad_use "after -- comes key=value, got ${word@Q}"
+        # The recipes give these to every call themselves, so that a change here would be passed over in silence.
+        case $word in
+            training.seed=*) bad_use "$word: say --seeds ${word#*=} instead" ;;
+            training.device=*) bad_use "$word: say --device ${word#*=} instead" ;;
+            training.train_on=*) bad_use "$word: say --train-on ${word#*=} instead" ;;
+            budgets.*) bad_use "$word: budgets cannot be changed here; give the key that it sets, such as training.steps=100" ;;
+        esac
+    done
+    # The whole machine is metered: jobs side by side would each be charged for the others.
+    [[ $energy == false || $parallel == 1 ]] || bad_use "--energy true goes with --parallel 1, got --parallel $parallel"
+    ((stage <= stop_stage)) || bad_use "--stage $stage comes after --stop-stage $stop_stage"
+}
+
+option_name() {
+    local name=${1#--}
+    printf '%s' "${name%%=*}"
+}
