@@ -30,6 +30,7 @@ from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, rates
 LEVEL = 0.95
 RULE = (
     "percentiles shifted by twice the resamples' mean bias; "
+    "of PSDS, after the noise of sampling is taken from the variance between classes; "
     "a class without reference events in a resample is left out of its averages; "
     "resamples in which a figure is undefined are dropped"
 )
@@ -95,7 +96,12 @@ class Resamples:
 
         None where there are fewer than two to draw from.
         """
-        group = {whole: (self._groups or {}).get(clip, "") for clip, whole in recording.items()}
+        group: dict[str, str] = {}
+        for clip, whole in recording.items():
+            mine = (self._groups or {}).get(clip, "")
+            if mine and group.get(whole, mine) not in ("", mine):
+                raise SedkitError(f"--groups: clips of {whole} are in {group[whole]!r} and in {mine!r}, expected one")
+            group[whole] = mine or group.get(whole, "")
         if len({group[whole] or (whole,) for whole in group}) < 2:
             return None
         return Resamples(tuple(group), group, self.n, self._seed, what="recordings")
@@ -103,14 +109,20 @@ class Resamples:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure in resamples, (n,), and the estimate that they scatter around, corrected where the figure is biased."""
+    """A figure in resamples, (n,), and the estimate that they scatter around.
+
+    `corrected` tells that the estimate is not the official figure, which is biased, but what it would be without.
+    `units` describes what was drawn where that is not what the other figures' resamples are of.
+    """
 
     samples: NDArray[np.float64]
     estimate: float
+    corrected: bool = False
+    units: dict[str, Any] | None = None
 
     def minus(self, other: Drawn) -> Drawn:
         """Return the difference, pair by pair."""
-        return Drawn(self.samples - other.samples, self.estimate - other.estimate)
+        return Drawn(self.samples - other.samples, self.estimate - other.estimate, self.corrected)
 
     def interval(self, bounds: tuple[float, float] = (0.0, 1.0)) -> tuple[float, float] | None:
         """Return the 95 % interval."""
@@ -124,7 +136,7 @@ def rates_of_resamples(counts: ClipCounts, resamples: Resamples, undefined: Unde
 
 
 def interval(
-    estimate: float, samples: NDArray[np.float64], bounds: tuple[float, float] = (0.0, 1.0), level: float = LEVEL
+    estimate: float, samples: NDArray[np.float64], bounds: tuple[float, float] = (0.0, 1.0)
 ) -> tuple[float, float] | None:
     """Return the bias-corrected interval of an estimate from its resampled values, within bounds; None where undefined.
 
@@ -135,5 +147,5 @@ def interval(
     if not len(samples) or not np.isfinite(estimate):
         return None
     shift = 2 * (float(samples.mean()) - estimate)
-    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2]) - shift
+    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - shift
     return round(float(np.clip(low, *bounds)), 12), round(float(np.clip(high, *bounds)), 12)

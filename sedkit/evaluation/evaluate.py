@@ -161,14 +161,16 @@ def evaluate(
             block.update(points)
         if resamples is not None:
             drawn = measured.resampled(resamples)
-            for place, value in measured.values.items():
+            for place in measured.values:
                 _at(block, place)["interval"] = drawn[place].interval()
-                if drawn[place].estimate != value:
+                if drawn[place].corrected:
                     _at(block, place)["corrected"] = number(drawn[place].estimate)
+                if drawn[place].units:
+                    _at(block, place)["resampled"] = drawn[place].units
             if against is not None:
                 block["against"] = _compare(metric, truth, against, alike, measured, drawn, resamples)
         if official:
-            block["official"], found = _judged(metric, truth, of_metric.output, options, measured)
+            block["official"], found = _judge(metric, truth, of_metric.output, options, measured)
             disagreements += found
         results[BLOCKS[metric]] = block
     if official:
@@ -246,17 +248,6 @@ def _compare(
     return out
 
 
-def _judged(
-    metric: str, truth: Truth, output: Output, options: Options, measured: Measured
-) -> tuple[dict[str, Any] | None, list[str]]:
-    """Run the judge of record of a metric; what it cannot score is an error in one line."""
-    try:
-        return _judge(metric, truth, output, options, measured)
-    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
-        why = " ".join(str(error).split())
-        raise SedkitError(f"--official: the judge of {metric} cannot score this input: {why}") from error
-
-
 def _judge(
     metric: str, truth: Truth, output: Output, options: Options, measured: Measured
 ) -> tuple[dict[str, Any] | None, list[str]]:
@@ -278,18 +269,22 @@ def _judge(
         assert output.points is not None and truth.durations is not None
         tables = join_if_asked(options, *output.points.tables)
         parameters = PSDS1 if metric == "psds1" else PSDS2
-        value = judges.official_psds(reference, tables, truth.durations, parameters)
+        with judges.refusals_in_a_line(metric):
+            value = judges.official_psds(reference, tables, truth.durations, parameters)
         same = abs(value - measured.values["value"]) <= judges.PSDS_TOLERANCE
         found = [] if same else [f"{metric}: {measured.values['value']!r} against {value!r}"]
         return {"tool": "psds_eval", "value": number(value)}, found
     assert output.estimate is not None and measured.counts is not None
+    estimate = output.estimate
     if metric == "intersection":
-        reference, estimate = join_if_asked(options, reference, output.estimate)
-        theirs = judges.official_intersection(reference, estimate, options.intersection, truth.durations)
-    elif metric == "event":
-        theirs = judges.official_event(reference, output.estimate, options.event)
-    else:
-        theirs = judges.official_segment(reference, output.estimate, options.segment)
+        reference, estimate = join_if_asked(options, reference, estimate)
+    with judges.refusals_in_a_line(metric):
+        if metric == "intersection":
+            theirs = judges.official_intersection(reference, estimate, options.intersection, truth.durations)
+        elif metric == "event":
+            theirs = judges.official_event(reference, estimate, options.event)
+        else:
+            theirs = judges.official_segment(reference, estimate, options.segment)
     ours = as_json(measured.counts, rates(measured.counts, "official"))
     found = judges.differences(ours, theirs, BLOCKS[metric])
     shown: dict[str, Any] = {

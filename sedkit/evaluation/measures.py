@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
     from sedkit.evaluation.reading import OperatingPoints
 
+#: Below this number of operating points, noise hides between them (see `psds_bootstrap`).
+_FEW_POINTS = 5
 BLOCKS = {
     "event": "event_based",
     "segment": "segment_based",
@@ -221,16 +223,18 @@ def _psds(parameters: PsdsParameters, work: Work) -> Measured:
     else:
         points = count_detections(work.ground, work.detections, parameters.criteria)
         value, classes = psds_value(points, parameters)
-        counted = partial(_same, points)
+        counted = lambda: points  # noqa: E731
 
     def resampled(resamples: Resamples) -> dict[str, Drawn]:
         from sedkit.evaluation.psds_bootstrap import corrected_psds
 
         counts = counted()
+        if counts.n_points < _FEW_POINTS:
+            log.warning("PSDS from %d operating points: intervals from fewer than 5 are too narrow", counts.n_points)
         drawn = corrected_psds(counts, resamples, parameters)
         # Exact PSDS is resampled on some of its thresholds; what that leaves out is the same in every resample.
         rest = value - psds_value(counts, parameters)[0]
-        return {"value": Drawn(drawn.samples + rest, drawn.estimate + rest)}
+        return {"value": Drawn(drawn.samples + rest, drawn.estimate + rest, corrected=True)}
 
     shown = asdict(parameters)
     del shown["cross_triggers"]
@@ -238,10 +242,6 @@ def _psds(parameters: PsdsParameters, work: Work) -> Measured:
         shown["n_operating_points"] = len(_given(work.output.points).tables)
     block = {"parameters": shown, "variant": variant, "value": value, "classes": classes}
     return Measured(block, {"value": value}, resampled, primary="value")
-
-
-def _same(points: PointCounts) -> PointCounts:
-    return points
 
 
 def _columns(
@@ -324,9 +324,8 @@ def _partial_auc(truth: Truth, scores: Scores, options: Options) -> Measured:
         if drawn is None:
             log.warning("the clips are of one recording (or group): no interval of the partial AUC")
             return {"value": Drawn(np.full(resamples.n, np.nan), float(value))}
-        if joined:
-            block["resampled"] = drawn.described()
         weights = drawn.weights(segments.filenames).T.astype(np.float64)
-        return {"value": Drawn(partial_auc(segments, parameters, options.undefined, weights)[0], float(value))}
+        areas = partial_auc(segments, parameters, options.undefined, weights)[0]
+        return {"value": Drawn(areas, float(value), units=drawn.described() if joined else None)}
 
     return Measured(block, {"value": float(value)}, resampled, primary="value")

@@ -7,8 +7,9 @@ the reference (intersection, PSDS).
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-9
 PSDS_TOLERANCE = 1e-5
 _NO_END_S = 1e9
+
+
+@contextlib.contextmanager
+def refusals_in_a_line(metric: str) -> Iterator[None]:
+    """Turn what a judge raises on tables that it cannot score into a SedkitError."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+        why = " ".join(str(error).split())
+        raise SedkitError(f"--official: the judge of {metric} cannot score this input: {why}") from error
 
 
 def official_event(reference: Events, estimate: Events, parameters: EventParameters | None = None) -> dict[str, Any]:

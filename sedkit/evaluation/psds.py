@@ -151,23 +151,25 @@ def area_less_noise(
     total = 0.0
     previous = 0.0
     height = 0.0
+    mean = variance = 0.0
     i = g = 0
-    while i < len(x):
-        here = x[order[i]]
-        rose = False
+    while i < len(x) or g + 1 < len(grid):
+        step = x[order[i]] if i < len(x) else np.inf
+        here = min(step, grid[g + 1]) if g + 1 < len(grid) else step
         total += (here - previous) * height
         previous = here
+        rose = False
         while i < len(x) and x[order[i]] == here:
             k = order[i]
             if y[k] > curve[cls[k]]:
                 curve[cls[k]] = y[k]
                 rose = True
             i += 1
+        while g + 1 < len(grid) and grid[g + 1] <= here:
+            g += 1
         if rose:
-            while g + 1 < len(grid) and grid[g + 1] <= here:
-                g += 1
             mean, variance = mean_and_variance(curve)
-            height = max(0.0, mean - alpha_st * np.sqrt(max(0.0, variance - noise[g])))
+        height = max(0.0, mean - alpha_st * np.sqrt(max(0.0, variance - noise[g])))
     total += (max_efpr - previous) * height
     return total / max_efpr
 

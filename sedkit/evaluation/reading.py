@@ -27,7 +27,7 @@ _HOW_SCORED = {
     "overlap": "each row counts; PSDS and intersection figures refuse them (--overlaps merge)",
     "empty_row_beside_events": "the empty row is passed over",
 }
-_TABLES = (".tsv", ".csv", ".txt")
+TABLES = (".tsv", ".csv", ".txt")
 #: A number at the end of a name, after a separator (a dash is one after a letter or digit, else a sign).
 _THRESHOLD = re.compile(r"(?:^|[^\d.,+-]|(?<=[A-Za-z\d])-)((?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)$")
 
@@ -60,13 +60,19 @@ def read_reference(path: str | Path) -> Events:
 
 def read_table_to_score(path: str | Path, what: str) -> Events:
     """Read a strong table; unreadable rows raise SedkitError, oddities are warned of, once per kind."""
+    events, findings = _read_whole(path, what)
+    warn_of(findings, what)
+    return events
+
+
+def _read_whole(path: str | Path, what: str) -> tuple[Events, list[Finding]]:
+    """Read a table whose every row can be used, and what is odd about it."""
     events, findings = read_events(path)
     errors = [f for f in findings if f.kind in (*ERRORS, "missing_label")]
     if errors:
         more = f" (and {len(errors) - 1} more such rows)" if len(errors) > 1 else ""
         raise SedkitError(f"{errors[0].message}{more}; correct the {what}")
-    warn_of(findings, what)
-    return events
+    return events, findings
 
 
 def _confident(path: str | Path, events: Events) -> Events:
@@ -102,24 +108,33 @@ def _split(finding: Finding) -> tuple[str, str]:
     return where, text
 
 
+def threshold_of(stem: str) -> float | None:
+    """Return the threshold in which the name of an operating point's table ends, None where it ends in none.
+
+    >>> threshold_of("predictions_th_0.01"), threshold_of("th_1e-05"), threshold_of("th_-0.5")
+    (0.01, 1e-05, None)
+    """
+    match = _THRESHOLD.search(stem)
+    return float(match[1]) if match else None
+
+
 def read_operating_points(folder: str | Path) -> OperatingPoints:
     """Read a folder with one table per threshold, whose file names end in it (`predictions_th_0.01.tsv`)."""
     folder = Path(folder)
     if not folder.is_dir():
         raise SedkitError(f"{folder}: no such folder, expected one table per threshold")
     found: dict[float, Path] = {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix in _TABLES and p.is_file()):
-        match = _THRESHOLD.search(path.stem)
-        if not match:
+    for path in sorted(p for p in folder.iterdir() if p.suffix in TABLES and p.is_file()):
+        threshold = threshold_of(path.stem)
+        if threshold is None:
             raise SedkitError(f"{path}: file name does not end in a threshold, expected a name like th_0.50.tsv")
-        threshold = float(match[1])
         if threshold in found:
             raise SedkitError(
                 f"{path}: threshold {threshold:g} is that of {found[threshold].name} too, expected each once"
             )
         found[threshold] = path
     if not found:
-        raise SedkitError(f"{folder}: holds no table ({', '.join(_TABLES)}), expected one per threshold")
+        raise SedkitError(f"{folder}: holds no table ({', '.join(TABLES)}), expected one per threshold")
     thresholds = tuple(sorted(found))
     tables = []
     odd: list[Finding] = []
@@ -128,10 +143,7 @@ def read_operating_points(folder: str | Path) -> OperatingPoints:
         if events is not None:
             odd += event_findings(events)
         else:
-            events, findings = read_events(found[threshold])
-            errors = [f for f in findings if f.kind in (*ERRORS, "missing_label")]
-            if errors:
-                raise SedkitError(f"{errors[0].message}; correct the operating points")
+            events, findings = _read_whole(found[threshold], "operating points")
             odd += findings
         tables.append(events)
     warn_of(odd, "operating points")

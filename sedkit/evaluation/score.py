@@ -24,6 +24,7 @@ from sedkit.evaluation.evaluate import (
 )
 from sedkit.evaluation.measures import Options, Output, Truth
 from sedkit.evaluation.reading import (
+    TABLES,
     OperatingPoints,
     read_operating_points,
     read_reference,
@@ -395,7 +396,7 @@ def _other(request: Request, classes: Sequence[str] | None, keep: _Cut | None) -
         return None
     path = Path(request.against)
     if path.is_dir():
-        first = next((p for p in sorted(path.iterdir()) if p.suffix in (".tsv", ".csv", ".txt")), None)
+        first = next((p for p in sorted(path.iterdir()) if p.suffix in TABLES), None)
         if first is not None and "event_label" in columns_of(first):
             points: OperatingPoints = read_operating_points(path)
             chosen = points.at(request.threshold) if isinstance(request.threshold, float) else None

@@ -75,7 +75,8 @@ def _main(block: dict[str, Any]) -> tuple[str, float | None]:
 def _headline(title: str, block: dict[str, Any]) -> list[str]:
     if "value" in block:
         variant = f"  ({block['variant']})" if "variant" in block else ""
-        lines = [f"{title:<26} {_number(block['value'])}{_interval(block)}{variant}"]
+        corrected = f"  corrected {_number(block['corrected'])}" if "corrected" in block else ""
+        lines = [f"{title:<26} {_number(block['value'])}{corrected}{_interval(block)}{variant}"]
     else:
         at = f" at threshold {block['threshold']:g}, the best of {len(block['points'])}" if "threshold" in block else ""
         lines = []

@@ -204,6 +204,28 @@ def test_groups_that_do_not_fit_the_reference(case: Case, groups: str, status: i
     assert (found, message in err.replace(str(case.folder), "")) == (status, True), err
 
 
+def test_only_psds_is_corrected_and_both_values_are_shown(case: Case) -> None:
+    case.put("est.tsv", ESTIMATE.replace("Cat", "Cow"))
+    words = (*EST, *POINTS, *DUR, *SCORES, "--bootstrap", "100")
+    found = case.results(*words)
+    assert 0 <= found["psds1"]["corrected"] <= 1
+    for name in ("event_based", "segment_based", "tagging"):
+        assert not any("corrected" in found[name][place] for place in ("macro", "micro"))
+    status, out, err = case.call(*words)
+    assert status == 0
+    assert (
+        f"PSDS1                      {found['psds1']['value']:.4f}  corrected {found['psds1']['corrected']:.4f}" in out
+    )
+    assert "PSDS from 3 operating points: intervals from fewer than 5 are too narrow" in err
+
+
+def test_what_a_judge_cannot_score_is_one_line(case: Case) -> None:
+    case.put("none.tsv", "filename\tduration\n")
+    status, _, err = case.call(*EST, "--durations", "@none.tsv", "--metrics", "intersection", "--official", "true")
+    (line,) = [line for line in err.splitlines() if "error" in line]
+    assert (status, "--official: the judge of intersection cannot score this input: " in line) == (1, True)
+
+
 def test_figures_never_take_the_place_of_what_they_are_made_from(case: Case) -> None:
     before = (case.folder / "ref.tsv").read_text()
     for out in ("@ref.tsv", "@est.tsv", "@points/new.json"):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sedkit.core.errors import SedkitError
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.tables import Events, tags_of
+from sedkit.evaluation.bootstrap import Resamples
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.measures import Output, Truth
 from sedkit.evaluation.recordings import are_pieces, join_scores, join_truth
@@ -77,6 +79,7 @@ def test_the_partial_area_of_pieces_is_that_of_their_recordings() -> None:
     parameters = SegmentAucParameters()
     seconds = dict.fromkeys("abcd", 30.0)
     assert block["variant"] == "recordings"
+    assert block["resampled"] == {"over": "recordings", "units": 4}
     assert block["value"] == pytest.approx(
         partial_auc(cut_segments(events, joined, seconds, parameters), parameters)[0]
     )
@@ -88,6 +91,18 @@ def test_the_partial_area_of_pieces_is_that_of_their_recordings() -> None:
     wide = evaluate(truth, Output(scores=good), ["pauc"], interval_of=grouped)["segment_auc"]
     assert wide["value"] == block["value"]
     assert wide["interval"] != block["interval"]
+
+
+def test_the_pieces_of_a_recording_are_in_one_group() -> None:
+    names = ("a-000000-000100", "a-000100-000200", "b-000000-000100")
+    recording = dict(zip(names, "aab", strict=True))
+    drawn = Resamples(names, {names[0]: "g", names[2]: "g"}, 100).of_recordings(recording)
+    assert drawn is None
+    drawn = Resamples(names, {names[0]: "g"}, 100).of_recordings(recording)
+    assert drawn is not None
+    assert drawn.described() == {"over": "groups", "units": 2}
+    with pytest.raises(SedkitError, match="clips of a are in 'g' and in 'h', expected one"):
+        Resamples(names, {names[0]: "g", names[1]: "h"}, 100).of_recordings(recording)
 
 
 def test_the_partial_area_of_other_clips_is_theirs() -> None:
