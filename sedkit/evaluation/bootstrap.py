@@ -111,7 +111,7 @@ class Resamples:
 class Drawn:
     """A figure in resamples, (n,), and the estimate that they scatter around.
 
-    `corrected` tells that the estimate is not the official figure, which is biased, but what it would be without.
+    `corrected` tells that the estimate is not the official figure: what sampling adds to its spread is taken off.
     `units` describes what was drawn where that is not what the other figures' resamples are of.
     """
 
@@ -119,6 +119,11 @@ class Drawn:
     estimate: float
     corrected: bool = False
     units: dict[str, Any] | None = None
+
+    @property
+    def centre(self) -> float:
+        """The estimate less the resamples' mean bias: where the interval lies."""
+        return 2 * self.estimate - float(np.nanmean(self.samples)) if np.isfinite(self.samples).any() else np.nan
 
     def minus(self, other: Drawn) -> Drawn:
         """Return the difference, pair by pair."""

@@ -164,7 +164,7 @@ def evaluate(
             for place in measured.values:
                 _at(block, place)["interval"] = drawn[place].interval()
                 if drawn[place].corrected:
-                    _at(block, place)["corrected"] = number(drawn[place].estimate)
+                    _at(block, place)["corrected"] = number(drawn[place].centre)
                 if drawn[place].units:
                     _at(block, place)["resampled"] = drawn[place].units
             if against is not None:
@@ -239,12 +239,14 @@ def _compare(
     theirs_drawn = theirs.resampled(resamples)
     out: dict[str, Any] = {"path": name}
     for place, value in measured.values.items():
-        difference = value - theirs.values[place]
+        drawn_difference = drawn[place].minus(theirs_drawn[place])
         out[place] = {
             theirs.primary: number(theirs.values[place]),
-            "difference": number(difference),
-            "interval": drawn[place].minus(theirs_drawn[place]).interval((-1.0, 1.0)),
+            "difference": number(value - theirs.values[place]),
+            "interval": drawn_difference.interval((-1.0, 1.0)),
         }
+        if drawn_difference.corrected:
+            out[place]["corrected"] = number(drawn_difference.centre)
     return out
 
 

@@ -221,16 +221,16 @@ def warn_beside_reference(
             len({tables[i].filenames[j] for i, clips in enumerate(outside) for j in clips}),
             sum(map(len, rows)),
         )
-    allowed = set(classes if classes is not None else reference.labels)
+    # Rows of the reference's other classes are what `--labels` was given to leave out.
+    allowed = {*(classes or ()), *reference.labels}
     unknown = [[i for i, name in enumerate(table.labels) if name not in allowed] for table in tables]
     rows = [np.flatnonzero(np.isin(t.label, labels)) for t, labels in zip(tables, unknown, strict=True)]
     if first_row := _first_row(tables, rows):
         names = sorted({tables[i].labels[k] for i, r in enumerate(rows) for k in tables[i].label[r]})
         log.warning(
-            "%s: label %s is not among the classes %s (%d such rows: %s)",
+            "%s: label %s is not among the classes of the reference (%d such rows: %s)",
             first_row,
             listed(repr(name) for name in names),
-            "of --labels" if classes is not None else "of the reference",
             sum(map(len, rows)),
             "left out" if classes is not None else "false positives in micro figures, no part in PSDS",
         )
@@ -263,7 +263,7 @@ def warn_of_scores(
     absent = [name for name in wanted if name not in scores.labels and name in reference.labels]
     if absent:
         log.warning("%s: no scores of the classes %s, which count as 0", who, listed(repr(name) for name in absent))
-    unknown = [name for name in scores.labels if name not in wanted]
+    unknown = [name for name in scores.labels if name not in wanted and name not in reference.labels]
     if unknown:
         log.warning("%s: scores of the classes %s, which are not scored", who, listed(repr(name) for name in unknown))
     if durations:

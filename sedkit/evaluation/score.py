@@ -99,11 +99,13 @@ def score_files(request: Request) -> dict[str, Any]:
                 without[0],
                 len(without),
             )
-    if events is not None:
-        for tables in ((output.estimate,) if output.estimate else (), output.points.tables if output.points else ()):
-            warn_beside_reference(events, tables, durations, classes)
-    if output.scores is not None:
-        warn_of_scores(reference, output.scores, durations, classes)
+    against = _other(request)
+    for one in (output, *([against] if against else [])):
+        if events is not None:
+            for tables in ((one.estimate,) if one.estimate else (), one.points.tables if one.points else ()):
+                warn_beside_reference(events, tables, durations, classes)
+        if one.scores is not None:
+            warn_of_scores(reference, one.scores, durations, classes)
     estimate = _describe_output(request, output, reference.filenames if keep is None else keep.reference)
     _mark_missing(request, described, estimate, whole=keep is None)
     truth = _cut_truth(reference, durations, classes, keep)
@@ -124,14 +126,18 @@ def score_files(request: Request) -> dict[str, Any]:
             metrics = tuple(name for name in metrics if name != "intersection")
         if not metrics:
             needed = "--durations (PSDS) or --metrics pauc" if output.scores is not None else "--durations (PSDS)"
-            raise UsageError(f"nothing to score from what is given: add --estimate, or {needed}")
+            raise UsageError(
+                "nothing to score: a weak --reference serves --metrics tagging, which needs --scores with clip scores"
+                if events is None
+                else f"nothing to score from what is given: add --estimate, or {needed}"
+            )
     results = evaluate(
         truth,
         output,
         metrics,
         options,
         interval_of=_interval(request, truth.tags.filenames),
-        against=_other(request, classes, keep),
+        against=(str(request.against), _cut_output(against, classes, keep)) if against else None,
         official=request.official,
         baselines=request.baselines,
         every_threshold=every,
@@ -390,7 +396,7 @@ def _read_groups(path: str, filenames: Sequence[str]) -> dict[str, str]:
     return groups
 
 
-def _other(request: Request, classes: Sequence[str] | None, keep: _Cut | None) -> tuple[str, Output] | None:
+def _other(request: Request) -> Output | None:
     """Read the output to compare with: a table, a folder of operating points, or scores, whichever is there."""
     if request.against is None:
         return None
@@ -400,11 +406,10 @@ def _other(request: Request, classes: Sequence[str] | None, keep: _Cut | None) -
         if first is not None and "event_label" in columns_of(first):
             points: OperatingPoints = read_operating_points(path)
             chosen = points.at(request.threshold) if isinstance(request.threshold, float) else None
-            return request.against, _cut_output(Output(estimate=chosen, points=points), classes, keep)
+            return Output(estimate=chosen, points=points)
     if path.is_dir() or path.suffix in (".h5", ".hdf5"):
         from sedkit.dataio.store import read_scores
 
         scores: Scores = read_scores(path)
-        return request.against, Output(scores=scores)
-    table = read_table_to_score(path, "table of --against")
-    return request.against, _cut_output(Output(estimate=table), classes, keep)
+        return Output(scores=scores)
+    return Output(estimate=read_table_to_score(path, "table of --against"))

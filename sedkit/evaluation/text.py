@@ -103,9 +103,9 @@ def _headline(title: str, block: dict[str, Any]) -> list[str]:
             if place in block["against"]:
                 d = block["against"][place]
                 where = "" if place == "value" else f"{place} "
-                lines.append(
-                    f"  {where}against {block['against']['path']}: {_number(d['difference'], '+')}{_interval(d)}"
-                )
+                corrected = f"  corrected {_number(d['corrected'], '+')}" if "corrected" in d else ""
+                shown = f"{_number(d['difference'], '+')}{corrected}{_interval(d)}"
+                lines.append(f"  {where}against {block['against']['path']}: {shown}")
     return lines
 
 

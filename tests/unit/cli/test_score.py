@@ -268,6 +268,21 @@ def test_a_reference_with_overlaps_is_scored_without_intersection(case: Case) ->
     assert case.results(*EST, "--overlaps", "merge")["intersection_based"]["macro"]["f1"] is not None
 
 
+def test_what_is_compared_is_looked_at_as_closely(case: Case) -> None:
+    case.put("other.tsv", ESTIMATE.replace(".wav", ".flac"))
+    status, _, err = case.call(*EST, "--against", "@other.tsv")
+    assert status == 0
+    assert "other.tsv:2: a.flac is not a clip of the reference (4 such clips, 5 rows" in err
+
+
+def test_classes_left_out_on_purpose_are_not_warned_of(case: Case) -> None:
+    case.put("labels.txt", "Dog\n")
+    case.put("est.tsv", ESTIMATE + "a.wav\t7.0\t8.0\tDoge\n")
+    _, _, err = case.call(*EST, *SCORES, "--labels", "@labels.txt")
+    assert "Cat" not in err
+    assert "est.tsv:7: label 'Doge' is not among the classes of the reference (1 such rows: left out)" in err
+
+
 def test_only_like_is_compared_with_like(case: Case) -> None:
     # PSDS of operating points and exact PSDS are two variants: their difference says nothing of the outputs.
     found = case.results(*SCORES, *POINTS, *DUR, "--against", "@scores.h5")

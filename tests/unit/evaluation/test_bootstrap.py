@@ -164,7 +164,7 @@ def test_the_correction_takes_away_what_sampling_adds_to_the_spread() -> None:
         counts = count_points(ground, points, parameters.criteria)
         resamples = Resamples(ground.filenames, n=200, seed=1)
         drawn = psds_of_resamples(counts, resamples, parameters)
-        return psds_value(counts, parameters)[0], drawn.mean(), corrected_psds(counts, resamples, parameters).estimate
+        return psds_value(counts, parameters)[0], drawn.mean(), corrected_psds(counts, resamples, parameters).centre
 
     truth = figures(20000)[0]
     estimate, resampled, corrected = np.mean([figures(300) for _ in range(20)], axis=0)
