@@ -17,12 +17,15 @@ from pathlib import Path, PurePosixPath
 
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import atomic_path
-from sedkit.submission.check.findings import REFUSED, Finding
+from sedkit.submission.findings import REFUSED, Finding
 
 #: 8 systems of 3 runs, post-processed and unprocessed, of 2200 clips make 105,600 members.
 MAX_MEMBERS = 250_000
 MAX_MEMBER_BYTES = 256 * 2**20
 MAX_TOTAL_BYTES = 8 * 2**30
+
+#: Each folder of a path is looked at by its whole path: a name of 64 KiB with 32,000 folders would make a gigabyte.
+_DEEPEST = 50
 
 _BLOCK = 1 << 20
 #: The earliest time a zip can hold; the same for every member, so equal content gives equal bytes.
@@ -173,6 +176,9 @@ def _judge_members(infos: list[zipfile.ZipInfo], limits: Limits) -> list[Finding
         parts = PurePosixPath(name).parts
         if not parts or _leaves(name) or "\0" in name:
             out.append(Finding(REFUSED, "zip_unsafe_path", name, None, "leaves the folder", "a path inside the zip"))
+        elif name.count("/") > _DEEPEST:
+            deep = f"lies {name.count('/'):,} folders deep"
+            out.append(Finding(REFUSED, "zip_too_deep", name[:100], None, deep, f"at most {_DEEPEST}"))
         elif "\\" in name:
             backslashes.append(name)
         elif stat.S_ISLNK(mode):
@@ -191,7 +197,7 @@ def _judge_members(infos: list[zipfile.ZipInfo], limits: Limits) -> list[Finding
     if backslashes:
         message = f"{len(backslashes)} names hold backslashes ({listed(backslashes, 2)}): no folders come out of them"
         out.append(Finding(REFUSED, "zip_backslash", backslashes[0], None, message, "folders parted by /"))
-    out += _clashes([info.filename for info in infos])
+    out += _clashes([info.filename for info in infos if info.filename.count("/") <= _DEEPEST])
     total = sum(info.file_size for info in infos)
     if not out and total > limits.total_bytes:
         out.append(_too_large("", total, limits.total_bytes))

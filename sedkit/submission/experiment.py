@@ -10,7 +10,7 @@ from typing import Any
 
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import read_json, read_yaml
-from sedkit.submission.pack.authors import read_stated
+from sedkit.submission.stated import read_stated
 
 #: Sets a submission is written for, in this order of preference.
 SET_ORDER = ("evaluation", "public", "validation")

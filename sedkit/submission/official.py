@@ -102,8 +102,8 @@ METRICS: dict[str, Metric] = {
     ),
     "roc_auc": Metric("tagging ROC AUC (%)", "AUC", block="tagging", value=("macro", "roc_auc"), minor=True),
     "tagging_f1": Metric("tagging F1, macro (%)", "tagging F1", block="tagging", minor=True),
-    "frame_f1": Metric("frame-based F1, macro (%)", "frame F1", block="frame_based"),
-    "tf_segmentation_f1": Metric("time-frequency segmentation F1 (%)", "T-F F1", block="segmentation"),
+    "frame_f1": Metric("frame-based F1, macro (%)", "frame F1"),
+    "tf_segmentation_f1": Metric("time-frequency segmentation F1 (%)", "T-F F1"),
     "mpauc": Metric(
         "mean partial AUC", "mPAUC", "fraction", "segment_auc", ("value",), {"segment_s": 1.0, "max_fpr": 0.1}, 3
     ),

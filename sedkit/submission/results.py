@@ -47,6 +47,7 @@ _BEST = "threshold chosen on this set"
 class Value:
     """A figure of one run in its metric's unit, with its interval, None where there is none.
 
+    `corrected` is the estimate that the interval is about, where that is not the figure: PSDS of few clips is biased.
     `reasons` say why official figures must not stand beside it; none where they may.
     """
 
@@ -56,6 +57,7 @@ class Value:
     value: float
     interval: tuple[float, float] | None
     reasons: tuple[str, ...] = ()
+    corrected: float | None = None
 
 
 @dataclass(frozen=True)
@@ -234,8 +236,11 @@ def _value(name: str, metric: Metric, results: Mapping[str, Any]) -> Value | Non
     primary = ("average_precision",) if metric.block == "tagging" else ("f1", "value")
     bounds = place.get("interval") if last in primary else None
     interval = (scale * bounds[0], scale * bounds[1]) if bounds is not None else None
+    centre = place.get("corrected") if interval is not None else None
+    corrected = None if centre is None else scale * centre
     parameters = {k: v for k, v in (block.get("parameters") or {}).items() if v is not None}
-    return Value(name, parameters, block.get("variant"), scale * number, interval, _reasons(metric, results))
+    reasons = _reasons(metric, results)
+    return Value(name, parameters, block.get("variant"), scale * number, interval, reasons, corrected)
 
 
 def _reasons(metric: Metric, results: Mapping[str, Any]) -> tuple[str, ...]:
@@ -294,6 +299,11 @@ class Group:
     def folds(self) -> tuple[str, ...]:
         """The folds, each once."""
         return tuple(dict.fromkeys(str(r.run["fold"]) for r in self.runs if r.run.get("fold") is not None))
+
+    @property
+    def coverage(self) -> tuple[str, ...]:
+        """What the runs' outputs list of the reference, each once; nothing of those that list all."""
+        return tuple(dict.fromkeys(run.coverage for run in self.runs if run.coverage))
 
     @cached_property
     def parameters(self) -> int | None:
@@ -355,6 +365,11 @@ class Summary:
     def interval(self) -> tuple[float, float] | None:
         """The interval of a single run; runs are never pooled."""
         return self.values[0].interval if len(self.values) == 1 else None
+
+    @property
+    def corrected(self) -> float | None:
+        """The estimate that the interval is about, None where that is the figure itself."""
+        return self.values[0].corrected if len(self.values) == 1 else None
 
 
 def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = None) -> list[Run]:

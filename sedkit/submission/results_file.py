@@ -45,10 +45,10 @@ def read_results(path: Path) -> Mapping[str, Any]:
             mapping(found[key], f"{path}: {key}")
     mapping(found["reference"], f"{path}: reference")
     for keys in _TEXTS:
-        _checked(found, keys, str(path), (str,), "a text or null")
+        _checked(found, keys, f"{path}: ", (str,), "a text or null")
     for keys in _NUMBERS:
-        _checked(found, keys, str(path), (int, float), "a number or null")
-    _checked(found, ("estimate", "partial"), str(path), (bool,), "true, false or null")
+        _checked(found, keys, f"{path}: ", (int, float), "a number or null")
+    _checked(found, ("estimate", "partial"), f"{path}: ", (bool,), "true, false or null")
     for name in dict.fromkeys(metric.block for metric in METRICS.values() if metric.block):
         if found.get(name) is not None:
             _check_block(mapping(found[name], f"{path}: {name}"), name, str(path))
@@ -64,11 +64,11 @@ def mapping(found: Any, where: str) -> Mapping[str, Any]:
 
 def _check_block(block: Mapping[str, Any], name: str, path: str) -> None:
     for key in mapping(block.get("parameters") or {}, f"{path}: {name}.parameters"):
-        _checked(block, ("parameters", key), f"{path}: {name}", (int, float), "a number or null", ".")
-    _checked(block, ("variant",), f"{path}: {name}", (str,), "a text", ".")
+        _checked(block, ("parameters", key), f"{path}: {name}.", (int, float), "a number or null")
+    _checked(block, ("variant",), f"{path}: {name}.", (str,), "a text")
     if name.startswith("psds") and block.get("variant") not in VARIANTS:
         raise SedkitError(f"{path}: {name}.variant is {block.get('variant')!r}, expected one of {listed(VARIANTS)}")
-    _checked(block, ("points",), f"{path}: {name}", (list,), "a list", ".")
+    _checked(block, ("points",), f"{path}: {name}.", (list,), "a list")
     for metric in METRICS.values():
         if metric.block != name:
             continue
@@ -77,7 +77,8 @@ def _check_block(block: Mapping[str, Any], name: str, path: str) -> None:
         for key in way:
             place = mapping(place.get(key) or {}, f"{path}: {name}.{key}")
         where = ".".join((f"{path}: {name}", *way))
-        _checked(place, (last,), where, (int, float), "a finite number or null", ".")
+        for key in (last, "corrected"):
+            _checked(place, (key,), f"{where}.", (int, float), "a finite number or null")
         bounds = place.get("interval")
         if bounds is not None and not (isinstance(bounds, list) and len(bounds) == 2 and all(map(_is_number, bounds))):
             raise SedkitError(f"{where}.interval is {bounds!r:.60}, expected two finite numbers or null")
@@ -93,9 +94,8 @@ def _checked(
     where: str,
     kinds: tuple[type, ...],
     expected: str,
-    joint: str = ": ",
 ) -> None:
-    """Refuse a value that is there, is not null, and is of none of the kinds."""
+    """Refuse a value that is there, is not null, and is of none of the kinds; `where` goes right before its keys."""
     value: Any = found
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
@@ -103,4 +103,4 @@ def _checked(
         return
     right = _is_number(value) if float in kinds else isinstance(value, kinds)
     if not right:
-        raise SedkitError(f"{where}{joint}{'.'.join(keys)} is {value!r:.60}, expected {expected}")
+        raise SedkitError(f"{where}{'.'.join(keys)} is {value!r:.60}, expected {expected}")

@@ -31,8 +31,9 @@ class Row:
         Whether it is a result that was given.
     system
         Name as printed.
-    value, text, spread, interval
-        In the metric's unit; `text` as published or with the metric's decimals.
+    value, text, spread, interval, corrected
+        In the metric's unit; `text` as published or with the metric's decimals; `corrected` is the estimate that the
+        interval is about where that is not the value.
     runs
         Number of runs behind the figure; None where a source does not say.
     rank, of, tied
@@ -57,6 +58,7 @@ class Row:
     text: str
     spread: str | None = None
     interval: tuple[float, float] | None = None
+    corrected: float | None = None
     runs: int | None = None
     rank: int | None = None
     of: int | None = None
@@ -176,15 +178,10 @@ def benchmark(groups: Sequence[Group]) -> Report:
         tables += ours
         others += rest
         sets[reference] = tuple(dict.fromkeys(g.first.set_title for g in here if g.first.set_title))
-        remarks[reference] = tuple(remark for group in here for remark in _coverage(group))
+        # Without rows of silent clips in the table, a clip that was never predicted looks like one without events.
+        remarks[reference] = tuple(f"{g.name}: the output lists {found}" for g in here for found in g.coverage)
     apart = [_apart(where, reasons, summaries) for (where, reasons), summaries in held.items()]
     return Report(tuple(tables), tuple(others), sets, remarks, tuple(apart), _published(groups, set(by_reference)))
-
-
-def _coverage(group: Group) -> list[str]:
-    # Without rows of silent clips in the table, a clip that was never predicted looks like one without events.
-    found = dict.fromkeys(run.coverage for run in group.runs if run.coverage)
-    return [f"{group.name}: the output lists {coverage}" for coverage in found]
 
 
 def _apart(where: str, reasons: tuple[str, ...], summaries: Sequence[Summary]) -> Apart:
@@ -318,9 +315,10 @@ def _own_row(summary: Summary) -> Row:
         text=f"{summary.mean:.{decimals}f}",
         spread=None if summary.spread is None else f"{summary.spread:.{decimals}f}",
         interval=summary.interval,
+        corrected=summary.corrected,
         runs=len(summary.values),
         parameters=group.parameters,
-        coverage="; ".join(dict.fromkeys(run.coverage for run in group.runs if run.coverage)),
+        coverage="; ".join(group.coverage),
         notes=tuple(runs),
     )
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import read_text, write_text
+from sedkit.submission.benchmark.compare import metric_title
+from sedkit.submission.benchmark.text import CORRECTED, CORRECTED_MARK, interval_text, markdown_cell, markdown_row
 from sedkit.submission.official import METRICS
 from sedkit.submission.results import Group, Summary
 
@@ -20,11 +22,12 @@ BEGIN = "<!-- sedkit benchmark: rows begin -->"
 END = "<!-- sedkit benchmark: rows end -->"
 _ABSENT = "-"
 _LEGEND = f"`{_ABSENT}`: the results do not tell; `file …`: results that lie in no experiment folder."
+_FIGURES = "figures (mean ± sample sd)"
 _HEAD = (
     "system",
     "set",
     "reference",
-    "figures (mean ± sample sd)",
+    _FIGURES,
     "seeds",
     "parameters",
     "budget",
@@ -36,17 +39,14 @@ _KEY = tuple(_HEAD.index(name) for name in ("system", "set", "reference", "budge
 
 
 def _figure(summary: Summary) -> str:
-    metric = METRICS[summary.metric]
-    text = f"{summary.mean:.{metric.decimals}f}"
+    decimals = METRICS[summary.metric].decimals
+    text = f"{summary.mean:.{decimals}f}"
     if summary.spread is not None:
-        text += f" ± {summary.spread:.{metric.decimals}f}"
+        text += f" ± {summary.spread:.{decimals}f}"
     elif summary.interval is not None:
-        text += f" [{summary.interval[0]:.{metric.decimals}f}, {summary.interval[1]:.{metric.decimals}f}]"
-    variant = f" {summary.variant}" if summary.variant else ""
-    other = {k: v for k, v in summary.parameters.items() if metric.parameters.get(k, v) != v and k in metric.parameters}
-    parameters = "".join(f" {k} {v:g}" for k, v in other.items())
+        text += f" {interval_text(summary.interval, summary.corrected, decimals)}"
     remark = "".join(f" ({reason.partition(':')[0]})" for reason in summary.reasons)
-    return f"{metric.title}{variant}{parameters}: {text}{remark}"
+    return f"{metric_title(summary.metric, summary.variant, summary.parameters)}: {text}{remark}"
 
 
 def result_row(group: Group, command: str) -> tuple[str, ...]:
@@ -104,15 +104,18 @@ def update_rows(path: str | os.PathLike[str], groups: Sequence[Group], command: 
     else:
         before, after = text.rstrip("\n") + "\n\n", "\n"
     for group in groups:
-        cells = tuple(" ".join(cell.replace("|", "\\|").split()) for cell in result_row(group, command))
+        cells = tuple(map(markdown_cell, result_row(group, command)))
         rows[tuple(cells[i] for i in _KEY)] = cells
-    lines = [_line(_HEAD), _line(["---"] * len(_HEAD)), *(_line(rows[key]) for key in sorted(rows))]
-    legend = ["", _LEGEND, ""] if any(_ABSENT in row for row in rows.values()) else []
+    lines = [
+        markdown_row(_HEAD),
+        markdown_row(["---"] * len(_HEAD)),
+        *(markdown_row(rows[key]) for key in sorted(rows)),
+    ]
+    legend = [_LEGEND] if any(_ABSENT in row for row in rows.values()) else []
+    figures = _HEAD.index(_FIGURES)
+    legend += [CORRECTED] if any(f"({CORRECTED_MARK} " in row[figures] for row in rows.values()) else []
+    legend = ["", "  \n".join(legend), ""] if legend else []
     write_text(page, before + "\n".join([BEGIN, *lines, *legend, END]) + after)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def _split(line: str) -> tuple[str, ...]:

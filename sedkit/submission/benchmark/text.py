@@ -14,6 +14,12 @@ from sedkit.submission.official import METRICS
 #: Characters of a note that still stands in its row.
 _LONGEST_NOTE = 40
 
+CORRECTED_MARK = "corrected"
+CORRECTED = (
+    f"{CORRECTED_MARK}: the centre of the interval, nearer to the figure on very many clips; the official value may "
+    "lie below the interval"
+)
+
 _OTHER_VARIANTS = "other variant or parameters: no differences, no ranks"
 
 
@@ -46,9 +52,23 @@ def _value(row: Row) -> str:
     return row.text + (f" ± {row.spread}" if row.spread else "")
 
 
+def interval_text(bounds: tuple[float, float], corrected: float | None, decimals: int) -> str:
+    """Return an interval as printed, with the estimate that it is about where that is not the figure itself.
+
+    >>> interval_text((0.36, 0.39), 0.375, 4)
+    '[0.3600, 0.3900] (corrected 0.3750)'
+    """
+    text = f"[{bounds[0]:.{decimals}f}, {bounds[1]:.{decimals}f}]"
+    return text if corrected is None else f"{text} ({CORRECTED_MARK} {corrected:.{decimals}f})"
+
+
 def _interval(row: Row, metric: str) -> str:
-    decimals = METRICS[metric].decimals
-    return "" if row.interval is None else f"[{row.interval[0]:.{decimals}f}, {row.interval[1]:.{decimals}f}]"
+    return "" if row.interval is None else interval_text(row.interval, row.corrected, METRICS[metric].decimals)
+
+
+def _corrected(tables: Iterable[Table]) -> tuple[str, ...]:
+    """Explain corrected estimates where some are shown."""
+    return (CORRECTED,) if any(row.corrected is not None for table in tables for row in table.rows) else ()
 
 
 def _rank(row: Row) -> str:
@@ -120,7 +140,7 @@ def _ranked(table: Table) -> _Block:
         about.append(f"differences and ratios to {table.baseline}")
     if all(row.ours for row in table.rows):
         about.append("no official figure for this reference and variant")
-    remarks = tuple(f"note {number}: {note}" for note, number in below.items())
+    remarks = (*_corrected([table]), *(f"note {number}: {note}" for note, number in below.items()))
     ours, sources = [row.ours for row in table.rows], [_source(row) for row in table.rows]
     return _Block(table.title, *_filled(head, rows), ours, sources, "; ".join(about), remarks)
 
@@ -149,7 +169,7 @@ def _wide(title: str, tables: Sequence[Table]) -> _Block:
         rows.append((system, *cells, _count(parameters), "; ".join(dict.fromkeys(notes))))
         sources.append(tuple(cited))
     head = ("system", *heads, "parameters", "runs")
-    remarks = tuple(f"note {number}: {note}" for note, number in below.items())
+    remarks = (*_corrected(tables), *(f"note {number}: {note}" for note, number in below.items()))
     return _Block(title, *_filled(head, rows), [ours for _, ours in systems], sources, "", remarks)
 
 
@@ -221,11 +241,11 @@ def as_markdown(report: Report) -> str:
             out += [f"{block.about[0].upper()}{block.about[1:]}.", ""] if block.about else []
             cited = [_cited(sources, scorers) for sources in block.sources]
             head = (*block.head, "source") if any(cited) else block.head
-            out += [_line(head), _line(["---:" if name in _NUMBERS else "---" for name in head])]
+            out += [markdown_row(head), markdown_row(["---:" if name in _NUMBERS else "---" for name in head])]
             at = block.head.index("system")
             for cells, ours, source in zip(block.rows, block.ours, cited, strict=True):
                 bold = [f"**{cell}**" if ours and i == at else cell for i, cell in enumerate(cells)]
-                out.append(_line([*bold, source] if any(cited) else bold))
+                out.append(markdown_row(map(markdown_cell, [*bold, source] if any(cited) else bold)))
             out += ["", *(f"{remark}  " for remark in block.remarks)]
             out += [""] if block.remarks else []
     if scorers:
@@ -242,8 +262,14 @@ def _cited(sources: Sequence[tuple[str, str]], scorers: dict[str, dict[str, None
     return ", ".join(f"[{n}]" for n in dict.fromkeys(order.index(source) + 1 for source, _ in sources))
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+def markdown_cell(text: str) -> str:
+    """Return a text as it stands in a cell: on one line, its bars escaped."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def markdown_row(cells: Iterable[str]) -> str:
+    """Return the line of a table row."""
+    return "| " + " | ".join(cells) + " |"
 
 
 _CSV_HEAD = (
@@ -259,6 +285,7 @@ _CSV_HEAD = (
     "sd",
     "low",
     "high",
+    "corrected",
     "runs",
     "rank",
     "of",
@@ -283,9 +310,10 @@ def as_csv(report: Report) -> str:
         metric = METRICS[table.metric]
         parameters = " ".join(f"{k}={v:g}" for k, v in table.parameters.items())
         for row in table.rows:
-            low, high = (f"{bound:.{metric.decimals}f}" for bound in row.interval) if row.interval else (None, None)
+            bounds = (*(row.interval or (None, None)), row.corrected)
+            shown = [None if bound is None else f"{bound:.{metric.decimals}f}" for bound in bounds]
             cells: list[object] = [section, table.reference, table.metric, metric.unit, table.variant, parameters]
-            cells += [row.system, str(row.ours).lower(), row.text, row.spread, low, high, row.runs, row.rank, row.of]
+            cells += [row.system, str(row.ours).lower(), row.text, row.spread, *shown, row.runs, row.rank, row.of]
             cells += [_difference(row, table), row.parameters, None if row.ratio is None else f"{row.ratio:.2f}"]
             cells += [row.coverage, reasons, str(row.verified).lower(), "; ".join(_remarks(row))]
             writer.writerow(["" if cell is None else cell for cell in [*cells, row.scorer, row.source]])

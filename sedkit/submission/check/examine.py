@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from sedkit.dataio.rows import columns_of
-from sedkit.dataio.tables import read_durations, read_filenames, stem
+from sedkit.dataio.tables import stem
 from sedkit.submission.archive import Limits, Package, UnsafePackage
-from sedkit.submission.check.findings import REFUSED, WARNING, Finding, Findings
+from sedkit.submission.check.bytes import read_within
 from sedkit.submission.check.layout import Layout, System, find_layout, without_junk
 from sedkit.submission.check.meta import check_meta
 from sedkit.submission.check.outputs import check_outputs
@@ -18,8 +17,12 @@ from sedkit.submission.check.recompute import Confirmed, Reference, check_result
 from sedkit.submission.check.recompute_scores import check_score_results
 from sedkit.submission.check.table import ClipList
 from sedkit.submission.check.technical_report import check_report
-from sedkit.submission.check.yaml_lines import MOST_BYTES, Meta, parse_meta
+from sedkit.submission.check.yaml_lines import Meta, parse_meta
+from sedkit.submission.findings import REFUSED, WARNING, Finding, Findings
 from sedkit.submission.formats import Format
+
+#: More than any description of a system; what is beyond is there to exhaust its reader.
+_MOST_META_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,6 @@ class Checked:
 
     findings: list[Finding]
     confirmed: list[Confirmed] = field(default_factory=list)
-
-
-def read_clip_list(path: str | os.PathLike[str]) -> ClipList:
-    """Read the evaluation list: a table with `filename` and, if it has one, `duration` in seconds."""
-    durations = read_durations(path) if "duration" in columns_of(path) else None
-    return ClipList(read_filenames(path), durations)
 
 
 def check_package(path: str | os.PathLike[str], form: Format, clips: ClipList | None = None) -> list[Finding]:
@@ -97,10 +94,10 @@ def _check(package: Package, form: Format, clips: ClipList | None, references: S
             continue
         if form.scores is not None:
             duration_s = clips.duration_s if clips else None
-            check_score_results(meta, output.runs, form, duration_s, references, findings, confirmed)
+            confirmed += check_score_results(meta, output.runs, form, duration_s, references, findings)
             continue
         for reference in references:
-            check_results(meta, output, clips, reference, findings, confirmed)
+            confirmed += check_results(meta, output, clips, reference, findings)
     return Checked(findings.sorted(), confirmed)
 
 
@@ -143,11 +140,8 @@ def _check_meta_file(package: Package, system: System, form: Format, whole: bool
     for other in candidates:
         if other != name:
             findings.add(WARNING, "extra_file", other, "a second meta file", f"only {wanted}")
-    size = package.size(name)
-    if size > MOST_BYTES:
-        findings.add(REFUSED, "too_large", name, f"{size:,} bytes", f"a meta file of at most {MOST_BYTES:,}")
-        return None
-    meta = parse_meta(name, package.read(name), findings)
+    data = read_within(package, name, _MOST_META_BYTES, "a meta file", findings)
+    meta = None if data is None else parse_meta(name, data, findings)
     if meta is not None:
         check_meta(meta, system.label, form, whole, findings)
     return meta

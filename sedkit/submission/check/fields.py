@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sedkit.core.errors import listed
-from sedkit.submission.check.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.check.yaml_lines import Meta, get
+from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format, MetaField
 from sedkit.submission.formats._format import KNOWN_FEATURES
 

@@ -6,12 +6,12 @@ The script of 2020 takes ``*/*.yaml`` and ``*.pdf``: systems lie in folders at t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from sedkit.core.errors import listed
-from sedkit.submission.check.findings import MOST_PER_KIND, NOTE, REFUSED, WARNING, Findings
+from sedkit.submission.findings import MOST_PER_KIND, NOTE, REFUSED, WARNING, Findings
 from sedkit.submission.formats import Format
 
 TABLE = re.compile(r"\.(?:csv|tsv|txt)$", re.IGNORECASE)
@@ -53,11 +53,6 @@ class Layout:
     base: str
     single: bool
 
-    @property
-    def labels(self) -> frozenset[str]:
-        """The labels, each once."""
-        return frozenset(system.label for system in self.systems)
-
 
 def without_junk(names: Iterable[str], findings: Findings) -> list[str]:
     """Return the files that somebody put there; those that a file manager left are noted."""
@@ -95,12 +90,12 @@ def find_layout(names: Sequence[str], root_name: str | None, form: Format, findi
     homes = _homes(names, root_name, form)
     if homes == [""]:
         label = root_name if root_name is not None else _label_of_files(names, form)
-        layout = Layout((_collect(names, "", label),), "", single=root_name is not None)
+        layout = Layout(tuple(_collect(names, {"": label})), "", single=root_name is not None)
         if root_name is None:
             message = "the zip holds a system's files without its folder"
             findings.add(REFUSED, "no_folder", "", message, f"{label}/{label}.…")
         return layout
-    systems = [_collect(names, home, PurePosixPath(home).name) for home in homes]
+    systems = _collect(names, {home: PurePosixPath(home).name for home in homes})
     systems.sort(key=lambda system: (system.path.count("/"), system.path))
     parents = {_parent(home) for home in homes}
     base = parents.pop() if len(parents) == 1 else ""
@@ -141,7 +136,7 @@ def _homes(names: Sequence[str], root_name: str | None, form: Format) -> list[st
         places = {_parent(home) for home in inner}
         certain = inner | {home for home in likely - {""} if _parent(home) in places}
         # A folder named like a system that only holds the system's folder is a wrapper.
-        certain -= {home for home in likely - inner if any(other.startswith(f"{home}/") for other in inner)}
+        certain -= {above for home in inner for above in _above(home) if above in likely and above not in inner}
     elif not certain:
         named = {home for home in likely if form.label_pattern.fullmatch(PurePosixPath(home).name)}
         deeper = likely - {""}
@@ -156,8 +151,16 @@ def _parent(path: str) -> str:
     return "" if parent == "." else parent
 
 
-def _lies_in_another(home: str, homes: set[str]) -> bool:
-    return any(str(above) in homes for above in PurePosixPath(home).parents) or ("" in homes and home != "")
+def _above(path: str) -> Iterator[str]:
+    """Yield the folders that a path lies in, the outermost first; "" is none of them."""
+    end = path.find("/")
+    while end >= 0:
+        yield path[:end]
+        end = path.find("/", end + 1)
+
+
+def _lies_in_another(home: str, homes: Set[str]) -> bool:
+    return any(above in homes for above in _above(home)) or ("" in homes and home != "")
 
 
 def _label_of_files(names: Sequence[str], form: Format) -> str:
@@ -170,18 +173,26 @@ def _label_of_files(names: Sequence[str], form: Format) -> str:
     return next((stem for stem in stems if form.label_pattern.fullmatch(stem)), stems[0] if stems else "<label>")
 
 
-def _collect(names: Iterable[str], home: str, label: str) -> System:
-    system = System(home, label)
-    start = f"{home}/" if home else ""
+def _home_of(name: str, homes: Set[str]) -> str | None:
+    """Return the system's folder that a file lies in, None where it lies in none: there is one at most."""
+    if "" in homes:
+        return ""
+    return next((above for above in _above(name) if above in homes), None)
+
+
+def _collect(names: Iterable[str], label_of: Mapping[str, str]) -> list[System]:
+    """Return the systems, one for each folder that has a label, with the files that lie in it."""
+    systems = {home: System(home, label) for home, label in label_of.items()}
     for name in names:
-        if not name.startswith(start):
+        home = _home_of(name, systems.keys())
+        if home is None:
             continue
-        folder = name[len(start) :].rpartition("/")[0]
+        folder = name[len(home) :].lstrip("/").rpartition("/")[0]
         if folder:
-            system.folders.setdefault(folder, []).append(name)
+            systems[home].folders.setdefault(folder, []).append(name)
         else:
-            system.files.append(name)
-    return system
+            systems[home].files.append(name)
+    return list(systems.values())
 
 
 def _check_places(systems: Sequence[System], findings: Findings) -> None:
@@ -203,21 +214,22 @@ def _check_places(systems: Sequence[System], findings: Findings) -> None:
 
 def _check_others(names: Iterable[str], homes: Sequence[str], findings: Findings) -> None:
     """Warn of what is neither a system's nor a report."""
-    starts = tuple(f"{home}/" for home in homes)
+    within = frozenset(homes)
+    # The systems' folders and those around them.
+    known = within.union(*(_above(home) for home in homes))
     files: list[str] = []
     folders: dict[str, int] = {}
     for name in names:
-        if name.startswith(starts) or name.lower().endswith(".pdf") or PurePosixPath(name).name == _VALIDATED:
+        if _home_of(name, within) is not None or name.lower().endswith(".pdf"):
+            continue
+        if PurePosixPath(name).name == _VALIDATED:
             continue
         # The folder that holds no system, or the file beside those that do.
-        parts = PurePosixPath(name).parts
-        for depth in range(1, len(parts)):
-            above = "/".join(parts[:depth])
-            if not any(start.startswith(f"{above}/") for start in starts):
-                folders[above] = folders.get(above, 0) + 1
-                break
-        else:
+        strange = next((above for above in _above(name) if above not in known), None)
+        if strange is None:
             files.append(name)
+        else:
+            folders[strange] = folders.get(strange, 0) + 1
     expected = "system folders and the report only"
     for name in files[:MOST_PER_KIND]:
         findings.add(WARNING, "extra_file", name, "belongs to no part of a submission", expected)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from sedkit.core.errors import listed
 from sedkit.submission.check.fields import check_fields
-from sedkit.submission.check.findings import NOTE, REFUSED, WARNING, Findings
 from sedkit.submission.check.yaml_lines import Meta, get
+from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
 from sedkit.submission.formats import Format
-
-__all__ = ["check_meta", "get", "is_example_author", "plain_name"]
 
 #: Words of templates in the place of a name. Doe is a name as well: it takes the template's address or institute.
 _EXAMPLE_NAMES = ("lastname", "firstname", "surname", "yourname", "example")
@@ -44,21 +41,10 @@ def check_meta(meta: Meta, label: str, form: Format, package: bool, findings: Fi
     if isinstance(meta.values.get("submission"), Mapping):
         _check_names(meta, label, form, findings)
         _check_authors(meta, label, form, REFUSED if package else WARNING, findings)
-    check_fields(_with_plain_names(meta), form, findings)
+    check_fields(meta, form, findings)
     if re.search(r"_SS(?:ep)?_", label) and form.separation and not get(meta.values, "ss_system")[0]:
         message = "the label is that of a system with sound separation, but there is no ss_system"
         findings.add(NOTE, "separation_absent", meta.file, message, "ss_system and ss_results")
-
-
-def _with_plain_names(meta: Meta) -> Meta:
-    """Return the meta file with `system` and `results` where 2020 and 2021 name the blocks after the track."""
-    values, lines = dict(meta.values), dict(meta.lines)
-    for plain, tracked in (("system", "sed_system"), ("results", "sed_results")):
-        if plain not in values and tracked in values:
-            values[plain] = values[tracked]
-            start = len(tracked)
-            lines |= {plain + path[start:]: row for path, row in meta.lines.items() if path.split(".")[0] == tracked}
-    return replace(meta, values=values, lines=lines)
 
 
 def _check_names(meta: Meta, label: str, form: Format, findings: Findings) -> None:

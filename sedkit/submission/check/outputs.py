@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import PurePosixPath
 
 from sedkit.core.errors import listed
 from sedkit.dataio.tables import Events
+from sedkit.evaluation.reading import threshold_of
 from sedkit.submission.archive import Package
-from sedkit.submission.check.findings import NOTE, REFUSED, WARNING, Findings
+from sedkit.submission.check.bytes import read_within
 from sedkit.submission.check.layout import ENERGY, TABLE, System
 from sedkit.submission.check.scores import RunScores, ScoreFolder, check_score_folder
 from sedkit.submission.check.table import MOST_BYTES, ClipList, check_table
+from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
 from sedkit.submission.formats import Format
-
-_THRESHOLD = re.compile(r"(\d*\.\d+|\d+)$")
 
 
 @dataclass
@@ -103,11 +102,8 @@ def _check_events(
 
 
 def _read_table(package: Package, name: str, form: Format, clips: ClipList | None, findings: Findings) -> Events | None:
-    size = package.size(name)
-    if size > MOST_BYTES:
-        findings.add(REFUSED, "too_large", name, f"{size:,} bytes", f"an event table of at most {MOST_BYTES:,}")
-        return None
-    return check_table(name, package.read(name), form, clips, findings)
+    data = read_within(package, name, MOST_BYTES, "an event table", findings)
+    return None if data is None else check_table(name, data, form, clips, findings)
 
 
 def _check_points(
@@ -120,7 +116,7 @@ def _check_points(
     expected = f"one table for each of {len(form.points.thresholds)} thresholds"
     if files is None:
         message = "no folder of operating points: PSDS cannot be computed"
-        severity = WARNING if form.headline == "psds" else NOTE
+        severity = WARNING if form.points.required else NOTE
         findings.add(severity, "points_missing", where, message, expected)
         return []
     points = []
@@ -144,11 +140,10 @@ def _check_thresholds(where: str, files: list[str], thresholds: tuple[float, ...
     seen: dict[float, str] = {}
     outside: list[str] = []
     for name in files:
-        number = _THRESHOLD.search(PurePosixPath(name).stem)
-        if number is None:
+        threshold = threshold_of(PurePosixPath(name).stem)
+        if threshold is None:
             findings.add(WARNING, "point_name", name, "no threshold at the end of the name", "…_0.01.tsv")
             continue
-        threshold = float(number[1])
         if not 0 <= threshold <= 1:
             outside.append(PurePosixPath(name).name)
         elif threshold in seen:

@@ -9,15 +9,18 @@ from decimal import Decimal
 from typing import Any
 
 from sedkit.core.errors import SedkitError, listed, suggest
-from sedkit.dataio.rows import columns_of
-from sedkit.dataio.tables import Events, read_strong
+from sedkit.dataio.tables import Events
 from sedkit.evaluation.alignment import occurring
+from sedkit.evaluation.reading import read_reference
 from sedkit.submission.check.fields import is_number
-from sedkit.submission.check.findings import NOTE, SCORED_WRONGLY, Findings, printable
 from sedkit.submission.check.outputs import Output
 from sedkit.submission.check.table import ClipList
 from sedkit.submission.check.yaml_lines import Meta, get
+from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings, printable
 from sedkit.submission.results import COVERED
+
+#: Where the results of the development set stand.
+_DEVELOPMENT = "results.development_dataset"
 
 #: The meta file states percent with one decimal or more.
 _TOLERANCE_PERCENT = 0.0501
@@ -57,11 +60,6 @@ class Reference:
 
     def __init__(self, path: str | os.PathLike[str], labels: tuple[str, ...]) -> None:
         self.path = os.fspath(path)
-        if "confidence" not in columns_of(path):
-            self.events = read_strong(path, labels)
-            return
-        from sedkit.evaluation.reading import read_reference
-
         events = read_reference(self.path)
         strange = [label for label in occurring(events) if label not in labels]
         if strange:
@@ -70,7 +68,7 @@ class Reference:
         self.events = events.keep_labels(labels)
 
 
-def event_f_scores(reference: Events, estimate: Events) -> tuple[float | None, dict[str, float | None]]:
+def _event_f_scores(reference: Events, estimate: Events) -> tuple[float | None, dict[str, float | None]]:
     """Return the event-based macro F1 (collar 0.2 s, 20 %) and each class's, in percent, None where undefined."""
     from sedkit.evaluation.alignment import align
     from sedkit.evaluation.counts import as_json, rates
@@ -86,13 +84,8 @@ def event_f_scores(reference: Events, estimate: Events) -> tuple[float | None, d
 
 
 def check_results(
-    meta: Meta,
-    output: Output,
-    clips: ClipList | None,
-    reference: Reference,
-    findings: Findings,
-    confirmed: list[Confirmed],
-) -> None:
+    meta: Meta, output: Output, clips: ClipList | None, reference: Reference, findings: Findings
+) -> list[Confirmed]:
     """Compare the results in a meta file with figures recomputed from a system's events and operating points.
 
     A difference beyond rounding is a finding; where the output is of another set, a note says so.
@@ -107,54 +100,59 @@ def check_results(
         The evaluation list: its clips count as listed, with or without a row. Its durations serve PSDS.
     reference
         The ground truth.
-    findings, confirmed
-        Where differences, and figures that were found again, are noted.
+    findings
+        Where differences are noted.
+
+    Returns
+    -------
+    The figures that were found again.
     """
     if output.events is None:
-        return
+        return []
     wanted = reference.events.filenames
     there = len({*output.events.filenames, *(clips.filenames if clips else ())} & set(wanted))
-    path, block = _development_block(meta.values)
+    block = get(meta.values, _DEVELOPMENT)[1]
     if there < COVERED * len(wanted):
         message = f"the output lists {there} of the {len(wanted)} clips of {reference.path}: results are not recomputed"
         findings.add(NOTE, "results_not_recomputed", meta.file, message, "--files with the clips that were predicted")
-        return
-    wrong = _compare_f_scores(meta, path, block, output.events, reference, confirmed)
+        return []
+    confirmed, wrong = _compare_f_scores(meta, block, output.events, reference)
     if wrong:
         message = f"F-scores differ from those of the output on {reference.path}: {listed(wrong, 3)}"
-        _add_difference(meta, path, message, findings)
+        _add_difference(meta, message, findings)
     stated = {key: get(block, f"overall.{key}")[1] for key in ("PSDS1", "PSDS2")}
     stated = {key: x for key, x in stated.items() if is_number(x)}
     if not stated or not output.points:
-        return
+        return confirmed
     # Clips of the list that the reference does not know have no truth: they would only add hours.
     duration_s = (clips.duration_s if clips else None) or {}
     known_s = {name: duration_s[name] for name in wanted if name in duration_s}
     if len(known_s) < len(wanted):
         note_durations(meta.file, tuple(stated), reference, findings)
-        return
+        return confirmed
     try:
-        wrong = _compare_psds(meta, path, stated, output.points, known_s, reference, confirmed)
+        more, wrong = _compare_psds(meta, stated, output.points, known_s, reference)
     except SedkitError as error:
         message = f"{listed(stated)} not recomputed: {error}"
         findings.add(NOTE, "results_not_recomputed", meta.file, message)
-        return
+        return confirmed
     if wrong:
         message = f"PSDS differs from that of the operating points on {reference.path}: {listed(wrong)}"
-        _add_difference(meta, path, message, findings)
+        _add_difference(meta, message, findings)
+    return confirmed + more
 
 
-def _add_difference(meta: Meta, path: str, message: str, findings: Findings) -> None:
-    expected, row = "the figures of this very output", meta.row(f"{path}.overall")
+def _add_difference(meta: Meta, message: str, findings: Findings) -> None:
+    expected, row = "the figures of this very output", meta.row(f"{_DEVELOPMENT}.overall")
     findings.add(SCORED_WRONGLY, "results_differ", meta.file, message, expected, row=row)
 
 
 def _compare_f_scores(
-    meta: Meta, path: str, block: Any, events: Events, reference: Reference, confirmed: list[Confirmed]
-) -> list[str]:
-    """Return the F-scores that differ, in words."""
-    macro, classes = event_f_scores(reference.events, events)
-    wrong = []
+    meta: Meta, block: Any, events: Events, reference: Reference
+) -> tuple[list[Confirmed], list[str]]:
+    """Return the overall F-score where it was found again, and the F-scores that differ, in words."""
+    macro, classes = _event_f_scores(reference.events, events)
+    confirmed, wrong = [], []
     for key, value in (("overall", macro), *((f"class_wise.{label}", x) for label, x in classes.items())):
         stated = get(block, f"{key}.F-score")[1]
         if value is None or not is_number(stated):
@@ -163,23 +161,22 @@ def _compare_f_scores(
             wrong.append(f"{key.removeprefix('class_wise.')} {stated} (recomputed {value:.2f})")
         elif key == "overall":
             how = "event-based macro F1 in percent"
-            confirmed.append(Confirmed(meta.file, f"{path}.overall.F-score", stated, value, how, reference.path))
-    return wrong
+            where = f"{_DEVELOPMENT}.overall.F-score"
+            confirmed.append(Confirmed(meta.file, where, stated, value, how, reference.path))
+    return confirmed, wrong
 
 
 def _compare_psds(
     meta: Meta,
-    path: str,
     stated: Mapping[str, float],
     points: Sequence[Events],
     duration_s: Mapping[str, float],
     reference: Reference,
-    confirmed: list[Confirmed],
-) -> list[str]:
-    """Return the PSDS that neither version of psds_eval gives, in words."""
+) -> tuple[list[Confirmed], list[str]]:
+    """Return the PSDS that were found again, and those that neither version of psds_eval gives, in words."""
     from sedkit.evaluation.psds import PSDS1, PSDS2, psds_of_points
 
-    wrong = []
+    confirmed, wrong = [], []
     for key, value in stated.items():
         parameters = {"PSDS1": PSDS1, "PSDS2": PSDS2}[key]
         old = replace(parameters, cross_triggers="0.3.0")
@@ -187,11 +184,11 @@ def _compare_psds(
         nearest = min(range(2), key=lambda i: abs(value - found[i]))
         if is_close(value, found[nearest]):
             how = f"from operating points by psds_eval {('0.5.3', '0.3.0')[nearest]}"
-            key = f"{path}.overall.{key}"
+            key = f"{_DEVELOPMENT}.overall.{key}"
             confirmed.append(Confirmed(meta.file, key, value, found[nearest], how, reference.path))
         else:
             wrong.append(f"{key} {value} (recomputed {found[0]:.4f})")
-    return wrong
+    return confirmed, wrong
 
 
 def note_durations(file: str, keys: Sequence[str], reference: Reference, findings: Findings) -> None:
@@ -209,12 +206,3 @@ def is_close(stated: float, computed: float) -> bool:
     exponent = Decimal(str(stated)).as_tuple().exponent
     decimals = -exponent if isinstance(exponent, int) else 0
     return abs(stated - computed) <= (_TOLERANCE if decimals <= 2 else _TOLERANCE_OF_THREE)
-
-
-def _development_block(meta: dict[str, Any]) -> tuple[str, Any]:
-    """Return where the results of the development set stand, and what stands there."""
-    for path in ("results.development_dataset", "sed_results.development_dataset"):
-        block = get(meta, path)[1]
-        if block:
-            return path, block
-    return "results.development_dataset", None

@@ -21,10 +21,10 @@ from sedkit.dataio.scores import Scores
 from sedkit.dataio.tables import Events, stem
 from sedkit.evaluation.recordings import are_pieces, join_scores, join_truth, piece_of
 from sedkit.submission.check.fields import is_number
-from sedkit.submission.check.findings import NOTE, SCORED_WRONGLY, Findings
 from sedkit.submission.check.recompute import Confirmed, Reference, is_close, note_durations
 from sedkit.submission.check.scores import ClipScores, RunScores
 from sedkit.submission.check.yaml_lines import Meta, get
+from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings
 from sedkit.submission.formats import Format, OperatingPoints
 from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
 
@@ -47,8 +47,7 @@ def check_score_results(
     duration_s: Mapping[str, float] | None,
     references: Sequence[Reference],
     findings: Findings,
-    confirmed: list[Confirmed],
-) -> None:
+) -> list[Confirmed]:
     """Compare the results in a meta file with those of its score tables.
 
     Parameters
@@ -63,17 +62,22 @@ def check_score_results(
         Durations by file name; PSDS needs them.
     references
         What holds DESED's classes serves PSDS, what holds MAESTRO's the partial ROC area.
-    findings, confirmed
-        Where differences, and figures that were found again, are noted.
+    findings
+        Where differences are noted.
+
+    Returns
+    -------
+    The figures that were found again.
     """
+    confirmed: list[Confirmed] = []
     fields = [item.path for item in form.fields if item.path.startswith("results.")]
     stated = {path: value for path in fields if is_number(value := get(meta.values, path)[1])}
     if not fields:
         message = f"nothing to recompute: which results a meta file of {form.name} states is not known"
         findings.add(NOTE, "results_not_recomputed", meta.file, message)
     for what, keys, part_of in (
-        ("DESED", _PSDS, desed_part),
-        ("MAESTRO", ("mPAUC",), maestro_part),
+        ("DESED", _PSDS, _desed_part),
+        ("MAESTRO", ("mPAUC",), _maestro_part),
     ):
         mine = {path: x for path, x in stated.items() if path.rpartition(".")[2] in keys}
         if not mine:
@@ -87,10 +91,11 @@ def check_score_results(
             )
         for reference, part in parts:
             figures = _Figures(part, runs, form, duration_s)
-            _compare(meta, mine, figures, reference, findings, confirmed)
+            confirmed += _compare(meta, mine, figures, reference, findings)
+    return confirmed
 
 
-def desed_part(reference: Events) -> Events | None:
+def _desed_part(reference: Events) -> Events | None:
     """Return the clips of DESED with the events of its classes; None where there is no such event."""
     other = _of_maestro(reference)
     part = reference.keep_clips([name for name in reference.filenames if name not in other])
@@ -98,7 +103,7 @@ def desed_part(reference: Events) -> Events | None:
     return part if part.n_events else None
 
 
-def maestro_part(reference: Events) -> Events | None:
+def _maestro_part(reference: Events) -> Events | None:
     """Return the clips of MAESTRO with the events of its evaluated classes; None where there is no such event."""
     mine = _of_maestro(reference)
     part = reference.keep_clips([name for name in reference.filenames if name in mine])
@@ -224,13 +229,9 @@ class _Candidate:
 
 
 def _compare(
-    meta: Meta,
-    stated: Mapping[str, float],
-    figures: _Figures,
-    reference: Reference,
-    findings: Findings,
-    confirmed: list[Confirmed],
-) -> None:
+    meta: Meta, stated: Mapping[str, float], figures: _Figures, reference: Reference, findings: Findings
+) -> list[Confirmed]:
+    """Return the figures that were found again; the others are noted."""
     keys = {path: path.rpartition(".")[2] for path in stated}
     n_clips = len(figures.truth.filenames)
     covered = f"scores of {_counts(figures.covered)} of the {n_clips} clips of {reference.path}"
@@ -239,10 +240,11 @@ def _compare(
         findings.add(
             NOTE, "results_not_recomputed", meta.file, message, "scores of the set that the figures are stated for"
         )
-        return
+        return []
     if "mPAUC" not in keys.values() and len(figures.duration_s) < n_clips:
         note_durations(meta.file, tuple(keys.values()), reference, findings)
-        return
+        return []
+    confirmed = []
     for path, value in stated.items():
         seen: list[str] = []
         try:
@@ -259,6 +261,7 @@ def _compare(
         else:
             message = f"{path} is {value:g}, which the packaged scores do not give on {reference.path}"
             findings.add(SCORED_WRONGLY, "results_differ", meta.file, message, "; ".join(seen), row=meta.row(path))
+    return confirmed
 
 
 def _match(value: float, figures: _Figures, key: str, seen: list[str]) -> _Candidate | None:

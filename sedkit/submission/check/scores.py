@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import listed, suggest
 from sedkit.core.parallel import progress
+from sedkit.dataio.rows import number, plain_numbers
 from sedkit.dataio.tables import stem
 from sedkit.submission.archive import Package
-from sedkit.submission.check.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
+from sedkit.submission.check.bytes import decoded, read_within, with_line_feeds
 from sedkit.submission.check.table import ClipList
+from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format
 
 #: Windows are printed with few decimals: two edges this close are the same edge.
@@ -26,6 +29,9 @@ _END_S = 0.1
 #: The largest to be expected, 27 classes every 10 ms of an 11 s clip in 20 digits, makes 0.7 MiB; five minutes of
 #: MAESTRO's 17 classes make 11 MiB.
 _MOST_BYTES = 16 * 2**20
+
+#: A header with more is there to exhaust its reader: no task has a hundred classes.
+_MOST_COLUMNS = 1000
 
 #: Scores kept of a run: a hundred times what a challenge asks for; what is beyond is there to exhaust its reader.
 _MOST_VALUES = 300_000_000
@@ -111,11 +117,9 @@ def check_score_folder(
         quiet.add(REFUSED, "clip_count", folder, f"{len(tables)} tables", f"{form.scores.clips}, one per clip")
     digest = sha256()
     for clip, name in progress(sorted(tables.items()), description=PurePosixPath(folder).name, unit="clip"):
-        size = package.size(name)
-        if size > _MOST_BYTES:
-            quiet.add(REFUSED, "too_large", name, f"{size:,} bytes", f"a score table of at most {_MOST_BYTES:,}")
+        data = read_within(package, name, _MOST_BYTES, "a score table", quiet)
+        if data is None:
             continue
-        data = package.read(name)
         digest.update(f"{clip}\n{len(data)}\n".encode("utf-8", "surrogateescape"))
         digest.update(data)
         scores = _check_scores(name, data, form, duration.get(clip), quiet)
@@ -129,16 +133,15 @@ def check_score_folder(
 def _check_scores(
     file: str, data: bytes, form: Format, duration_s: float | None, findings: Findings
 ) -> ClipScores | None:
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        findings.add(REFUSED, "encoding", file, "is not UTF-8", "UTF-8 text", row=row)
+    text = decoded(file, data, findings)
+    if text is None:
         return None
-    if "\r" in text:
-        findings.add(WARNING, "line_ends", file, "lines end in CR LF or CR", "LF", row=1)
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = with_line_feeds(file, text, findings)
     header, _, body = text.partition("\n")
+    if (tabs := header.count("\t")) >= _MOST_COLUMNS:
+        expected = f"onset, offset and {len(form.labels)} classes"
+        findings.add(REFUSED, "class_columns", file, f"{tabs + 1:,} columns", expected, row=1)
+        return None
     columns = header.split("\t")
     if columns[:2] != ["onset", "offset"]:
         kind = "separator" if re.match(r"onset[,; ]+offset", header) else "header"
@@ -158,7 +161,7 @@ def _check_scores(
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(bad):
         row = int(bad[0])
-        cell = next(cell for cell in lines[row].split("\t") if not math.isfinite(_float(cell)))
+        cell = next(cell for cell in lines[row].split("\t") if not math.isfinite(number(cell)))
         findings.add(
             REFUSED, "number", file, f"{cell[:40]!r} is no number", "finite numbers, digits 0 to 9", row=row + 2
         )
@@ -179,7 +182,7 @@ def _check_scores(
 
 def _check_columns(file: str, classes: list[str], form: Format, findings: Findings) -> bool:
     """Look at the class columns; return whether each stands for one class."""
-    twice = sorted({label for label in classes if classes.count(label) > 1})
+    twice = sorted(label for label, count in Counter(classes).items() if count > 1)
     if twice:
         message = f"{len(twice)} classes have two columns or more ({listed(twice)})"
         findings.add(REFUSED, "class_column_twice", file, message, "one column a class", row=1)
@@ -201,20 +204,12 @@ def _numbers(lines: list[str], columns: int) -> np.ndarray:
     text = "\t".join(lines)
     cells = text.split("\t")
     try:
-        # Python, and NumPy after it, also reads digits of other scripts, and 1_000.
-        values = np.array(cells if text.isascii() and "_" not in text else [], dtype=np.float64)
+        values = np.array(cells if plain_numbers([text]) else [], dtype=np.float64)
     except ValueError:
         values = np.array([])
     if len(values) != len(cells):
-        values = np.array(list(map(_float, cells)))
+        values = np.array(list(map(number, cells)))
     return values.reshape(len(lines), columns)
-
-
-def _float(cell: str) -> float:
-    try:
-        return float(cell) if cell.isascii() and "_" not in cell else float("nan")
-    except ValueError:
-        return float("nan")
 
 
 def _check_windows(

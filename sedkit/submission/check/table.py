@@ -7,14 +7,17 @@ header in row 1) or their scorers would trip over is named, one finding a fault.
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from sedkit.core.errors import listed, suggest
-from sedkit.dataio.tables import AUDIO_ENDINGS, Events
-from sedkit.submission.check.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
+from sedkit.dataio.rows import columns_of, number
+from sedkit.dataio.tables import AUDIO_ENDINGS, Events, read_durations, read_filenames
+from sedkit.submission.check.bytes import decoded, with_line_feeds
+from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format
 from sedkit.submission.formats._format import COLUMNS
 
@@ -36,6 +39,14 @@ class ClipList:
 
     filenames: tuple[str, ...]
     duration_s: dict[str, float] | None = None
+
+
+def read_clip_list(path: str | os.PathLike[str]) -> ClipList:
+    """Read the evaluation list: a table with `filename` and, if it has one, `duration` in seconds."""
+    if "duration" not in columns_of(path):
+        return ClipList(read_filenames(path))
+    duration_s = read_durations(path)
+    return ClipList(tuple(filter(None, duration_s)), duration_s)
 
 
 @dataclass
@@ -95,19 +106,13 @@ def _decode(file: str, data: bytes, findings: Findings) -> list[str] | None:
     if data.startswith(b"\xef\xbb\xbf"):
         findings.add(WARNING, "bom", file, "begins with a byte order mark", "plain UTF-8", row=1)
         data = data[3:]
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        findings.add(REFUSED, "encoding", file, "is not UTF-8", "UTF-8 text", row=row)
+    text = decoded(file, data, findings)
+    if text is None:
         return None
     if "\0" in text:
         findings.add(REFUSED, "encoding", file, "holds NUL bytes", "UTF-8 text")
         return None
-    if "\r" in text:
-        findings.add(WARNING, "line_ends", file, "lines end in CR LF or CR", "LF", row=1)
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    lines = text.split("\n")
+    lines = with_line_feeds(file, text, findings).split("\n")
     if lines[-1] == "":
         lines.pop()
     if not lines:
@@ -136,11 +141,7 @@ def _check_header(file: str, header: str, findings: Findings) -> int | None:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        # Python alone reads 1_000, and digits of other scripts.
-        return text.isascii() and "_" not in text and math.isfinite(float(text))
-    except ValueError:
-        return False
+    return math.isfinite(number(text))
 
 
 def _split_rows(file: str, lines: list[str], first_line: int, findings: Findings) -> _Rows:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from sedkit.submission.archive import Package
-from sedkit.submission.check.findings import REFUSED, WARNING, Findings
 from sedkit.submission.check.layout import Layout
+from sedkit.submission.findings import REFUSED, WARNING, Findings
 
 #: A PDF page with a title, authors and an abstract does not fit into less.
 MIN_BYTES = 1024
@@ -27,26 +27,37 @@ _STAND_IN = re.compile(
 )
 
 
-def problem_of_report(data: bytes) -> str | None:
-    """Say why a PDF cannot be the technical report, or None where it may be one.
+def judge_report(data: bytes) -> tuple[str | None, str | None]:
+    """Judge whether a PDF is the technical report.
 
     Parameters
     ----------
     data
         The file's bytes. Text is looked at as it stands in the file and in its deflated streams.
+
+    Returns
+    -------
+    problem
+        Why it cannot be the report, or None where it may be one.
+    doubt
+        What in one that may be reads as in a stand-in, or None: a long text may well speak of placeholders.
     """
     if not data.startswith(b"%PDF-"):
-        return "is no PDF"
+        return "is no PDF", None
     if b"%%EOF" not in data[-2048:]:
-        return "is a PDF cut short"
+        return "is a PDF cut short", None
     if len(data) < MIN_BYTES:
-        return f"holds only {len(data)} bytes"
-    return _stand_in(data, short=True)
-
-
-def doubt_of_report(data: bytes) -> str | None:
-    """Say what in a report reads as in a stand-in: a long text may well speak of placeholders."""
-    return None if problem_of_report(data) else _stand_in(data, short=False)
+        return f"holds only {len(data)} bytes", None
+    text, numbered = _text(data)
+    letters = len(re.findall(rb"[A-Za-z0-9]", text)) + numbered
+    hidden = re.search(rb"/(?:Image|Encrypt|LZWDecode|ASCII85Decode|A85|LZW)\b", data) is not None
+    found = _STAND_IN.search(text)
+    if found is None:
+        return None, "holds hardly any text" if letters < _HARDLY_ANY and not hidden else None
+    words = f"holds the words {' '.join(found[0].decode('ascii', 'replace').split())!r}"
+    if hidden or letters >= _SHORT:
+        return None, words
+    return f"{words} and little else", None
 
 
 def check_report(package: Package, names: Sequence[str], layout: Layout, findings: Findings) -> None:
@@ -75,25 +86,11 @@ def check_report(package: Package, names: Sequence[str], layout: Layout, finding
         findings.add(severity, "report_name", beside[0], "is not found by the organisers' script", "a name in .pdf")
     for name in beside or reports:
         data = package.read(name)
-        problem, doubt = problem_of_report(data), doubt_of_report(data)
+        problem, doubt = judge_report(data)
         if problem:
             findings.add(severity, "report_placeholder", name, problem, "the technical report")
         elif doubt:
             findings.add(WARNING, "report_words", name, doubt, "the technical report")
-
-
-def _stand_in(data: bytes, short: bool) -> str | None:
-    """Say which words of a stand-in are there, where the text is short, or whatever its length."""
-    text, numbered = _text(data)
-    letters = len(re.findall(rb"[A-Za-z0-9]", text)) + numbered
-    hidden = re.search(rb"/(?:Image|Encrypt|LZWDecode|ASCII85Decode|A85|LZW)\b", data) is not None
-    found = _STAND_IN.search(text)
-    if found is None:
-        return "holds hardly any text" if letters < _HARDLY_ANY and not (short or hidden) else None
-    if short and (hidden or letters >= _SHORT):
-        return None
-    words = " ".join(found[0].decode("ascii", "replace").split())
-    return f"holds the words {words!r}" + (" and little else" if short else "")
 
 
 def _text(data: bytes) -> tuple[bytes, int]:

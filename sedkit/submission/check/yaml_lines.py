@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sedkit.submission.check.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
+from sedkit.submission.check.bytes import decoded
+from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
 
-#: More than any description of a system; what is beyond is there to exhaust its reader.
-MOST_BYTES = 2**20
+#: More than any description of a system holds.
 _MOST_NODES = 100_000
 _DEEPEST = 50
 
@@ -24,7 +24,7 @@ class Meta:
     file
         Its path in the package.
     values
-        What stands in it.
+        What stands in it; `sed_system` and `sed_results` are called `system` and `results`.
     lines
         Line of each key (1 is the first) by its path: keys, and positions in lists from 0, joined by dots.
     """
@@ -55,14 +55,8 @@ def parse_meta(file: str, data: bytes, findings: Findings) -> Meta | None:
     """Read a meta file as the organisers do (trailing white space dropped), noting what they would trip over."""
     import yaml
 
-    if len(data) > MOST_BYTES:
-        findings.add(REFUSED, "too_large", file, f"{len(data):,} bytes", f"a meta file of at most {MOST_BYTES:,}")
-        return None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        findings.add(REFUSED, "encoding", file, "is not UTF-8", "UTF-8 text", row=row)
+    text = decoded(file, data.removeprefix(b"\xef\xbb\xbf"), findings)
+    if text is None:
         return None
     lines = [line.rstrip() for line in re.split(r"\r\n|\r|\n", text)]
     where = _Lines()
@@ -86,7 +80,22 @@ def parse_meta(file: str, data: bytes, findings: Findings) -> Meta | None:
         findings.add(severity, "meta_key_twice", file, message, "each key once", row=row)
     if "#" in text:
         _check_hash_signs(file, lines, found, findings)
-    return Meta(file, found, where.rows)
+    rows = where.rows
+    for tracked, plain in tracked_blocks(found).items():
+        found[plain] = found.pop(tracked)
+        start = len(tracked)
+        rows |= {plain + path[start:]: row for path, row in rows.items() if path.split(".")[0] == tracked}
+    return Meta(file, found, rows)
+
+
+def tracked_blocks(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the blocks that a meta file names after the track, as 2020 and 2021 also have it, and their plain names.
+
+    >>> tracked_blocks({"submission": {}, "sed_system": {}})
+    {'sed_system': 'system'}
+    """
+    names = {f"sed_{plain}": plain for plain in ("system", "results")}
+    return {tracked: plain for tracked, plain in names.items() if tracked in values and plain not in values}
 
 
 def _check_hash_signs(file: str, lines: list[str], found: dict[str, Any], findings: Findings) -> None:
@@ -154,10 +163,11 @@ def _load(text: str, lines: _Lines | None = None) -> Any:
         if lines is not None:
             # Before the values are made: that puts merged keys (<<) among a node's own.
             lines.walk(node)
-        return loader.construct_document(node)
-    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
-        # PyYAML's own constructors trip over values with a tag that they do not fit, such as `!!int ""`.
-        raise ValueError(f"a value does not fit its tag, {error}") from None
+        try:
+            return loader.construct_document(node)
+        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+            # PyYAML's own constructors trip over values with a tag that they do not fit, such as `!!int ""`.
+            raise ValueError(f"a value does not fit its tag, {error}") from None
     finally:
         loader.dispose()
 

@@ -84,10 +84,13 @@ class OperatingPoints:
         Folder name after the label.
     thresholds
         Decision thresholds; the file names end in them.
+    required
+        Whether the year's results are stated in PSDS, which cannot be computed without them.
     """
 
     suffix: str = ".output_PSDS"
     thresholds: tuple[float, ...] = tuple(round(0.01 + 0.02 * k, 2) for k in range(50))
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,16 +138,12 @@ class Format:
         The meta file's fields.
     separation
         Those of a sound separation system before the detection: looked at where the meta file has a block `ss_system`.
-    headline
-        The metric a system's results are stated in: ``event_f1`` or ``psds``.
     overlaps_refused
         Whether the scorer refuses overlapping rows of one class (psds_eval since 0.4 does).
     longest_clip_s
         No clip of the evaluation sets is known to be longer; an hour where nothing better is known.
     max_systems
         Systems a team may hand in.
-    energy
-        Whether energy in kWh is asked for.
     source_code_examples
         Addresses of the organisers' baselines: not a participant's source code.
     unverified, sources
@@ -162,11 +161,9 @@ class Format:
     table_suffix: str | None = None
     points: OperatingPoints | None = None
     scores: ScoreRuns | None = None
-    headline: str = "event_f1"
     overlaps_refused: bool = False
     longest_clip_s: float = 11.0
     max_systems: int = 4
-    energy: bool = False
     source_code_examples: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
@@ -176,6 +173,11 @@ class Format:
         codes = "|".join(re.escape(code) for code in self.task_codes)
         pattern = rf"(?P<base>[A-Za-z][A-Za-z0-9'-]*_[A-Za-z0-9][A-Za-z0-9&.-]*_(?:{codes}))_(?P<number>0|[1-9][0-9]*)"
         object.__setattr__(self, "label_pattern", re.compile(pattern))
+
+    @property
+    def energy(self) -> bool:
+        """Whether energy in kWh is asked for."""
+        return any(item.kind == "kwh" for item in self.fields)
 
     def label(self, lastname: str, institute: str, number: int) -> str:
         """Build a label, for example ``Doe_INST_task4_1``."""

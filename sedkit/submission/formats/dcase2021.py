@@ -21,10 +21,9 @@ FORMAT = Format(
     task_codes=("task4_SED", "task4_SS_SED", "task4_SSep_SED"),
     example_labels=("Turpault_INR_task4_SED_1", "Ronchini_INR_task4_SED_1"),
     table_suffix=".output.tsv",
-    points=OperatingPoints(),
+    points=OperatingPoints(required=True),
     fields=(*WHO, *SYSTEM, *F_SCORES, *PSDS_OVERALL),
     separation=SEPARATION_UNVERIFIED,
-    headline="psds",
     overlaps_refused=True,
     unverified=(
         "the folder of operating points: its name, 50 thresholds",

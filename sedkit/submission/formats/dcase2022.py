@@ -25,12 +25,10 @@ FORMAT = Format(
     task_codes=("task4", "task4_SED", "task4_SSep_SED"),
     example_labels=("Turpault_INR_task4_1", "Ronchini_INR_task4_1"),
     table_suffix=".output.tsv",
-    points=OperatingPoints(),
+    points=OperatingPoints(required=True),
     fields=(*WHO, *SYSTEM, *F_SCORES, *PSDS_OVERALL, *ENERGY, *ENERGY_OF_BASELINE),
     separation=SEPARATION_UNVERIFIED,
-    headline="psds",
     overlaps_refused=True,
-    energy=True,
     unverified=(
         "labels: task4 with or without a track",
         "the folder of operating points: its name, 50 thresholds",

@@ -25,8 +25,6 @@ SUBTASK_A = Format(
     task_codes=("task4a",),
     scores=ScoreRuns(),
     fields=(*WHO, *SYSTEM, *PSDS_OVERALL, *ENERGY, *ENERGY_OF_BASELINE, *MACS),
-    headline="psds",
-    energy=True,
     unverified=(
         "labels: task4a",
         "the folder names of the runs (known from 2024)",
@@ -47,9 +45,7 @@ SUBTASK_B = Format(
     labels=MAESTRO_CLASSES,
     scores=ScoreRuns(runs=1, unprocessed=False, suffix=".output"),
     fields=(*WHO, *SYSTEM, *ENERGY, *ENERGY_OF_BASELINE, *MACS),
-    headline="psds",
     longest_clip_s=3600.0,
-    energy=True,
     unverified=("the whole layout: labels, folders, columns, meta fields",),
     sources=("https://github.com/marmoi/dcase2023_task4b_baseline (classes, 1-s resolution)",),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +12,11 @@ from sedkit.core.files import read_yaml
 from sedkit.core.log import log
 from sedkit.submission.check.meta import is_example_author, plain_name
 from sedkit.submission.formats import Format
-from sedkit.submission.formats._format import SYSTEM
+from sedkit.submission.stated import check_keys, check_text, read_stated
 
 _KEYS = ("authors", "systems", "source_code")
 _PERSON_KEYS = ("lastname", "firstname", "email", "corresponding", "affiliation")
 _AFFILIATION_KEYS = ("abbreviation", "institute", "department", "location")
-_SYSTEM_KEYS = ("name", "abbreviation", "description", "external_datasets", "source_code")
-_ABOVE = "system.description."
-_DESCRIPTION_KEYS = tuple(item.path.removeprefix(_ABOVE) for item in SYSTEM if item.path.startswith(_ABOVE))
 
 
 @dataclass(frozen=True)
@@ -55,12 +52,14 @@ class Authors:
         affiliation = affiliation[0] if isinstance(affiliation, list) else affiliation
         institute = affiliation.get("abbreviation") if isinstance(affiliation, dict) else None
         if not institute:
-            raise SedkitError("the corresponding author has no affiliation.abbreviation: add it, or give --label")
+            raise SedkitError(
+                f"{self.path}: the corresponding author has no affiliation.abbreviation: add it, or give --label"
+            )
         label = form.label(plain_name(person.get("lastname")), plain_name(institute), number)
         if form.label_pattern.fullmatch(label) is None:
             raise SedkitError(
-                f"no label can be made of {person.get('lastname')} and {institute} (got {label!r}, expected "
-                f"{form.describe_label()}); give --label"
+                f"{self.path}: no label can be made of {person.get('lastname')} and {institute} (got {label!r}, "
+                f"expected {form.describe_label()}); give --label"
             )
         return label
 
@@ -98,15 +97,15 @@ def read_authors(path: str | os.PathLike[str]) -> Authors:
     found = read_yaml(path)
     if not isinstance(found, dict) or not isinstance(found.get("authors"), list) or not found["authors"]:
         raise SedkitError(f"{path}: expected a list of authors under `authors` (see submissions/authors.example.yaml)")
-    _check_keys(found, _KEYS, f"{path}")
+    check_keys(found, _KEYS, f"{path}")
     for i, person in enumerate(found["authors"], start=1):
         names = [person.get(k) for k in ("lastname", "firstname")] if isinstance(person, dict) else [None]
         if not all(isinstance(name, str) and name.strip() for name in names):
             raise SedkitError(f"{path}: author {i} has no lastname and firstname")
-        _check_keys(person, _PERSON_KEYS, f"{path}: author {i}")
+        check_keys(person, _PERSON_KEYS, f"{path}: author {i}")
         affiliations = person.get("affiliation") or []
         for one in affiliations if isinstance(affiliations, list) else [affiliations]:
-            _check_keys(one, _AFFILIATION_KEYS, f"{path}: author {i}: affiliation")
+            check_keys(one, _AFFILIATION_KEYS, f"{path}: author {i}: affiliation")
         if not isinstance(person.get("corresponding", False), bool):
             raise SedkitError(
                 f"{path}: author {i}: corresponding is {person['corresponding']!r}, expected true or false"
@@ -115,39 +114,8 @@ def read_authors(path: str | os.PathLike[str]) -> Authors:
     if not isinstance(systems, dict):
         raise SedkitError(f"{path}: systems is {systems!r:.60}, expected a mapping from a system's name to its entry")
     stated = {str(name): read_stated(block, f"{path}: systems.{name}") for name, block in systems.items()}
-    _check_text(found, "source_code", f"{path}")
+    check_text(found, "source_code", f"{path}")
     return Authors(found["authors"], stated, found.get("source_code"), str(path))
-
-
-def read_stated(block: Any, where: str) -> dict[str, Any]:
-    """Check what is stated of one system, in an author file or in a configuration's section `submission`.
-
-    Raises
-    ------
-    SedkitError
-        An unknown key, or a value of another kind.
-    """
-    if block is None:
-        return {}
-    _check_keys(block, _SYSTEM_KEYS, where)
-    for key in ("name", "abbreviation", "source_code"):
-        _check_text(block, key, where)
-    if block.get("description") is not None:
-        _check_keys(block["description"], _DESCRIPTION_KEYS, f"{where}.description")
-    return dict(block)
-
-
-def _check_keys(block: Any, known: tuple[str, ...], where: str) -> None:
-    if not isinstance(block, Mapping):
-        raise SedkitError(f"{where} is {block!r:.60}, expected a mapping with {listed(known, 20)}")
-    for key in block:
-        if key not in known:
-            raise SedkitError(f"{where}: unknown key {key!r}{suggest(key, known)}; expected {listed(known, 20)}")
-
-
-def _check_text(block: Mapping[str, Any], key: str, where: str) -> None:
-    if not isinstance(block.get(key, ""), str | None):
-        raise SedkitError(f"{where}: {key} is {block[key]!r:.60}, expected a text or null")
 
 
 def label_of(label: str | None, authors: Authors, form: Format, number: int) -> str:

@@ -140,8 +140,8 @@ def _decision(members: Sequence[Experiment], producer: str) -> str | None:
     found = _ENSEMBLE.match(producer)
     if found is None:
         return None
-    weight_of = {name: float(weight) for weight, name in _PART.findall(found["parts"])}
-    weights = [float(weight) for weight, _ in _PART.findall(found["parts"])]
+    parts = [(name, float(weight)) for weight, name in _PART.findall(found["parts"])]
+    weight_of, weights = dict(parts), [weight for _, weight in parts]
     if "ensemble of" in found["parts"] or len(weights) != int(found["count"]):
         return "weighted mean of scores"
     if len(weights) != len(members):

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sedkit.core.errors import SedkitError, UsageError, listed, suggest
+from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.core.files import write_text
 from sedkit.core.log import log
-from sedkit.dataio.tables import events_text, read_strong
+from sedkit.dataio.tables import Events, events_text, read_strong
+from sedkit.evaluation.reading import read_operating_points
 from sedkit.postprocessing.rules import Postprocessing, read_postprocessing
 from sedkit.submission.check.table import ClipList
 from sedkit.submission.experiment import SET_ORDER, Experiment
@@ -183,10 +184,7 @@ def from_events(
     if points and form.points is None:
         raise UsageError(f"--system {table}: {form.name} takes no operating points, got {points}")
     events = read_output(Path(table), form, clips)
-    files = sorted(Path(points).glob("*.tsv")) if points else []
-    if points and not files:
-        raise SedkitError(f"{points}: no operating points (*.tsv, one table per threshold)")
-    tables = {file.name: read_strong(file, form.labels) for file in files}
+    tables = _read_points(points, form) if points else {}
 
     def write(folder: Path, label: str) -> None:
         write_table(folder, label, form, events)
@@ -195,6 +193,13 @@ def from_events(
 
     name = Path(table).stem
     return SystemInput(name, write, named(_described_elsewhere(meta, form, name), authors.systems.get(name, {})))
+
+
+def _read_points(folder: str, form: Format) -> dict[str, Events]:
+    """Return the tables of operating points by the names of their files, which have to end in their thresholds."""
+    files = [Path(table.source) for table in read_operating_points(folder).tables]
+    # Scoring forgives rows that must not be handed in.
+    return {file.name: read_strong(file, form.labels) for file in files}
 
 
 def from_scores(form: Format, given: ScoresInput, authors: Authors, clips: ClipList | None) -> SystemInput:

@@ -10,7 +10,7 @@ from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.core.files import read_yaml
 from sedkit.core.log import log
 from sedkit.postprocessing.rules import Postprocessing
-from sedkit.submission.check.yaml_lines import get
+from sedkit.submission.check.yaml_lines import get, tracked_blocks
 from sedkit.submission.experiment import Complexity, Experiment
 from sedkit.submission.formats import Format
 from sedkit.submission.pack.authors import Authors
@@ -137,8 +137,7 @@ def meta_of_experiments(
     alone = len(members) == 1
     words = describe_rules(rules, scores_only=form.scores is not None)
     if alone:
-        # What a configuration states goes before what can be read from the rules.
-        described = {**describe_experiment(members[0]), **words, **(members[0].stated.get("description") or {})}
+        described = {**describe_experiment(members[0]), **words}
     else:
         described = {**describe_ensemble(members, producer), **words}
     complexity = members[0].complexity
@@ -149,10 +148,12 @@ def meta_of_experiments(
     values |= _energy(members, submitted)
     for key in ("external_datasets", "source_code"):
         values[f"system.{key}"] = joined([member.stated.get(key) for member in members])
-    return named(SystemMeta(system, abbreviate(system), values), members[0].stated if alone else {}, description=False)
+    found = SystemMeta(system, abbreviate(system), values)
+    # What a configuration states goes before what can be read from the rules.
+    return named(found, members[0].stated) if alone else found
 
 
-def named(system: SystemMeta, stated: Mapping[str, Any], description: bool = True) -> SystemMeta:
+def named(system: SystemMeta, stated: Mapping[str, Any]) -> SystemMeta:
     """Return a system with what is stated of it in place of what was found.
 
     Parameters
@@ -160,16 +161,13 @@ def named(system: SystemMeta, stated: Mapping[str, Any], description: bool = Tru
     system
         What was found.
     stated
-        As `sedkit.submission.pack.authors.read_stated` returns it.
-    description
-        Whether its description is taken, too, or only its name and abbreviation.
+        As `sedkit.submission.stated.read_stated` returns it.
     """
     values = dict(system.values)
-    if description:
-        values |= {f"system.description.{key}": value for key, value in (stated.get("description") or {}).items()}
-        for key in ("external_datasets", "source_code"):
-            if stated.get(key) is not None:
-                values[f"system.{key}"] = stated[key]
+    values |= {f"system.description.{key}": value for key, value in (stated.get("description") or {}).items()}
+    for key in ("external_datasets", "source_code"):
+        if stated.get(key) is not None:
+            values[f"system.{key}"] = stated[key]
     return replace(
         system,
         name=stated.get("name") or system.name,
@@ -193,9 +191,8 @@ def meta_of_file(path: str, form: Format, fallback: str) -> SystemMeta:
     if not isinstance(meta, dict):
         raise SedkitError(f"{path}: is {meta!r:.60}, expected a mapping with submission, system and results")
     separation = {name: meta.pop(name) for name in _SEPARATION if form.separation and name in meta}
-    for plain in ("system", "results"):
-        if form.separation and plain not in meta and f"sed_{plain}" in meta:
-            meta[plain] = meta.pop(f"sed_{plain}")
+    for tracked, plain in tracked_blocks(meta).items():
+        meta[plain] = meta.pop(tracked)
     values = {}
     class_values: dict[str, dict[str, Any]] = {}
     for item in form.fields:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sedkit.core.errors import SedkitError, listed
@@ -12,9 +12,9 @@ from sedkit.core.files import atomic_folder, atomic_path, write_text
 from sedkit.core.log import log
 from sedkit.submission.archive import folder_files, write_zip
 from sedkit.submission.check.examine import check_package
-from sedkit.submission.check.findings import REFUSED, Finding
 from sedkit.submission.check.table import ClipList
-from sedkit.submission.check.technical_report import problem_of_report
+from sedkit.submission.check.technical_report import judge_report
+from sedkit.submission.findings import REFUSED, Finding
 from sedkit.submission.formats import Format
 from sedkit.submission.pack.authors import Authors, label_of
 from sedkit.submission.pack.meta import SystemMeta, build_meta, meta_text
@@ -39,7 +39,7 @@ class Packed:
     folders: tuple[Path, ...]
     zip: Path | None
     incomplete: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = field(default=())
+    findings: tuple[Finding, ...] = ()
 
 
 def pack(
@@ -86,29 +86,13 @@ def pack(
     """
     authors.check_systems(system.name for system in systems)
     labels = [label_of(label, authors, form, i) for i in range(1, len(systems) + 1)]
-    data = None
-    if report is not None:
-        if not Path(report).is_file():
-            raise SedkitError(f"{report}: no such file, expected the technical report")
-        data = Path(report).read_bytes()
-        problem = problem_of_report(data)
-        if problem:
-            raise SedkitError(f"{report}: {problem}, expected the technical report as PDF")
+    data = None if report is None else _read_report(Path(report))
     match = form.label_pattern.fullmatch(labels[0])
     assert match is not None
-    base = match["base"]
-    archive = Path(out) / f"{base}.zip"
+    archive = Path(out) / f"{match['base']}.zip"
     # It would belong to other folders than those beside it.
     archive.unlink(missing_ok=True)
-    folders = []
-    for name, system in zip(labels, systems, strict=True):
-        folder = Path(out) / name
-        with atomic_folder(folder) as aside:
-            system.write(aside, name)
-            text = meta_text(build_meta(form, name, authors, system.meta), system.meta.remarks)
-            write_text(aside / f"{name}.meta.yaml", text)
-        folders.append(folder)
-
+    folders = _write_folders(form, dict(zip(labels, systems, strict=True)), authors, Path(out))
     reasons = []
     if authors.example:
         reasons.append("the author file holds example authors (put the real ones in)")
@@ -116,22 +100,11 @@ def pack(
         reasons.append("no technical report was given (--report PDF)")
     if reasons or data is None:
         findings = [f for folder in folders for f in check_package(folder, form, clips)]
-        return Packed(tuple(folders), None, tuple(reasons), tuple(findings))
-    placed = Path(out) / f"{base}.technical_report.pdf"
-    with atomic_path(placed) as aside:
-        aside.write_bytes(data)
-    others = _others(Path(out), base, labels, form)
-    together = sorted([*folders, *others]) if add else folders
-    files: dict[str, bytes | Path] = {**folder_files(together), placed.name: data}
-    try:
-        with atomic_path(archive) as aside:
-            write_zip(aside, files)
-            found = check_package(aside, form, clips)
-            if any(f.severity == REFUSED for f in found):
-                raise _Refused(found)
-    except _Refused as refused:
-        why = "the package would be refused (see the findings)"
-        return Packed(tuple(folders), None, (why,), tuple(refused.findings))
+        return Packed(folders, None, tuple(reasons), tuple(findings))
+    others = _others(Path(out), match["base"], labels, form)
+    found = _write_zip(archive, sorted([*folders, *others]) if add else folders, data, form, clips)
+    if not archive.exists():
+        return Packed(folders, None, ("the package would be refused (see the findings)",), found)
     if others:
         names = listed([folder.name for folder in others], 10)
         where = "also in the zip" if add else "not in the zip (--add true takes them in)"
@@ -139,7 +112,49 @@ def pack(
     for name, system in zip(labels, systems, strict=True):
         for remark in system.meta.remarks:
             log.warning("%s is complete, but the development results of %s are not official: %s", archive, name, remark)
-    return Packed(tuple(folders), archive, (), tuple(found))
+    return Packed(folders, archive, (), found)
+
+
+def _read_report(path: Path) -> bytes:
+    if not path.is_file():
+        raise SedkitError(f"{path}: no such file, expected the technical report")
+    data = path.read_bytes()
+    problem, _ = judge_report(data)
+    if problem:
+        raise SedkitError(f"{path}: {problem}, expected the technical report as PDF")
+    return data
+
+
+def _write_folders(form: Format, systems: Mapping[str, SystemInput], authors: Authors, out: Path) -> tuple[Path, ...]:
+    """Write the folders of systems, given by their labels."""
+    folders = []
+    for label, system in systems.items():
+        folder = out / label
+        with atomic_folder(folder) as aside:
+            system.write(aside, label)
+            text = meta_text(build_meta(form, label, authors, system.meta), system.meta.remarks)
+            write_text(aside / f"{label}.meta.yaml", text)
+        folders.append(folder)
+    return tuple(folders)
+
+
+def _write_zip(
+    archive: Path, folders: Sequence[Path], report: bytes, form: Format, clips: ClipList | None
+) -> tuple[Finding, ...]:
+    """Write the report and, unless it would be refused, the zip of folders and report; return the check's findings."""
+    placed = archive.with_name(f"{archive.stem}.technical_report.pdf")
+    with atomic_path(placed) as aside:
+        aside.write_bytes(report)
+    files: dict[str, bytes | Path] = {**folder_files(folders), placed.name: report}
+    try:
+        with atomic_path(archive) as aside:
+            write_zip(aside, files)
+            found = check_package(aside, form, clips)
+            if any(f.severity == REFUSED for f in found):
+                raise _Refused(found)
+    except _Refused as refused:
+        return tuple(refused.findings)
+    return tuple(found)
 
 
 def _others(out: Path, base: str, labels: Sequence[str], form: Format) -> list[Path]:

@@ -1,20 +1,22 @@
-"""Makes the helpers beside this file, and training's fake data, importable, whatever pytest's import mode."""
+"""Makes the helpers beside this file importable, whatever pytest's import mode; what every package is made with."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sedkit.core.files import write_yaml
-from sedkit.submission.formats import dcase2024
+from sedkit.submission.formats import dcase2024, get_format
+from sedkit.submission.pack.meta import meta_text
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 
-from submission_packages import CLIPS, PEOPLE, pdf
+from submission_packages import CLIPS, PEOPLE, events, meta, pdf
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +37,31 @@ def authors(tmp_path: Path) -> Path:
 def report(tmp_path: Path) -> Path:
     (tmp_path / "report.pdf").write_bytes(pdf())
     return tmp_path / "report.pdf"
+
+
+@pytest.fixture
+def bare(authors: Path, tmp_path: Path) -> tuple[object, ...]:
+    """What no call of `sedkit pack` goes without."""
+    return ("--authors", authors, "--out", tmp_path / "out")
+
+
+@pytest.fixture
+def complete(bare: tuple[object, ...], report: Path, clips: Path) -> tuple[object, ...]:
+    """What a call of `sedkit pack` needs for a zip."""
+    return (*bare, "--report", report, "--files", clips)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Callable[..., str]:
+    """Writes events and a meta file made elsewhere, e.tsv and m.yaml; returns what `--system` takes of them."""
+
+    def write(name: str, described: Mapping[str, Any] | None = None) -> str:
+        form = get_format(name)
+        (tmp_path / "e.tsv").write_text(events(form, 3))
+        (tmp_path / "m.yaml").write_text(meta_text(dict(described or meta(form, form.label("Someone", "ELSE", 4)))))
+        return f"{tmp_path / 'e.tsv'}:{tmp_path / 'm.yaml'}"
+
+    return write
 
 
 @pytest.fixture

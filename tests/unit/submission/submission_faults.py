@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from submission_packages import pdf
 
-from sedkit.submission.check.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING
+from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING
 
 Files = dict[str, bytes]
 Fault = Callable[[Files, random.Random], None]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from submission_faults import Fault, Files, in_meta
 
-from sedkit.submission.check.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING
+from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING
 
 SCORES: dict[str, tuple[Fault, str, str]] = {}
 
@@ -67,6 +67,11 @@ def extra_column(rows: list[list[str]]) -> None:
         row.append("Piano" if i == 0 else "0.5")
 
 
+def columns_without_end(rows: list[list[str]]) -> None:
+    for i, row in enumerate(rows):
+        row += [f"class {j}" if i == 0 else "0.5" for j in range(20_000)]
+
+
 SCORES.update(
     {
         "run missing": (drop_folder("_run2.output/"), REFUSED, "run_missing"),
@@ -76,6 +81,7 @@ SCORES.update(
         "class column missing": (in_scores(without_column), REFUSED, "class_column"),
         "class column misspelt": (put(0, 4, "Catt"), REFUSED, "class_column"),
         "class column too many": (in_scores(extra_column), WARNING, "class_column_extra"),
+        "columns without end": (in_scores(columns_without_end), REFUSED, "class_columns"),
         "header misspelt": (put(0, 0, "start"), REFUSED, "header"),
         "first window late": (put(1, 0, "0.5"), REFUSED, "windows_start"),
         "gap": (put(5, 0, "4.5"), REFUSED, "windows_gap"),

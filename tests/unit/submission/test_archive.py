@@ -15,7 +15,7 @@ from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.submission.archive import Limits, Package, UnsafePackage, write_zip
 from sedkit.submission.check.examine import check_package, examine_package
-from sedkit.submission.check.findings import REFUSED
+from sedkit.submission.findings import REFUSED
 from sedkit.submission.formats import get_format
 
 GIB = 2**30

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmark_results import experiment, results, save
+from submission_systems import results, save, scored
 
 from sedkit.cli.main import main
 from sedkit.core.errors import UsageError
 from sedkit.submission.benchmark.compare import OTHER_DATA, benchmark
+from sedkit.submission.benchmark.rows import update_rows
 from sedkit.submission.benchmark.text import as_csv, as_json, as_markdown, as_text
 from sedkit.submission.official import all_figures
 from sedkit.submission.results import group_runs, load_runs
@@ -164,7 +165,7 @@ def test_parameters_of_a_metric_must_be_the_same(tmp_path: Path) -> None:
 
 
 def test_seeds_give_a_mean_and_a_sample_deviation(tmp_path: Path) -> None:
-    paths = [experiment(tmp_path / f"seed{i}", i, f1) for i, f1 in enumerate((0.20, 0.22, 0.27))]
+    paths = [scored(tmp_path / f"seed{i}", i, f1) for i, f1 in enumerate((0.20, 0.22, 0.27))]
     report = report_of(*paths)
     mine = next(r for r in table(report, "event_f1").rows if r.ours)
     assert mine.text == "23.00"
@@ -179,20 +180,20 @@ def test_seeds_give_a_mean_and_a_sample_deviation(tmp_path: Path) -> None:
 
 
 def test_a_run_counts_once(tmp_path: Path) -> None:
-    path = experiment(tmp_path / "seed0", 0, 0.2)
+    path = scored(tmp_path / "seed0", 0, 0.2)
     with pytest.raises(UsageError, match="give each run once"):
         report_of(path, path / "results" / "validation.json")
 
 
 def test_signal_to_noise_ratios_are_systems_of_their_own(tmp_path: Path) -> None:
-    paths = [experiment(tmp_path / f"snr{s}", 0, 0.2, None, snr_db=s) for s in (0, 10)]
+    paths = [scored(tmp_path / f"snr{s}", 0, 0.2, None, snr_db=s) for s in (0, 10)]
     report = report_of(*paths)
     rows = next(t for t in report.apart[0].tables if t.metric == "event_f1").rows
     assert [r.system for r in rows] == ["cnn9_weak, 0 dB", "cnn9_weak, 10 dB"]
 
 
 def test_other_rules_are_rows_of_their_own(tmp_path: Path) -> None:
-    path = experiment(tmp_path / "seed0", 0, 0.2)
+    path = scored(tmp_path / "seed0", 0, 0.2)
     content = json.loads((path / "results" / "validation.json").read_text())
     save(path / "results" / "validation.published.json", content)
     rows = [r.system for r in table(report_of(path), "event_f1").rows if r.ours]
@@ -201,7 +202,7 @@ def test_other_rules_are_rows_of_their_own(tmp_path: Path) -> None:
 
 def test_only_the_figure_that_was_resampled_has_the_interval(tmp_path: Path) -> None:
     """A place of a results file has one interval: in tagging it is that of average precision."""
-    path = experiment(tmp_path / "seed0", 0, 0.2)
+    path = scored(tmp_path / "seed0", 0, 0.2)
     content = json.loads((path / "results" / "validation.json").read_text())
     macro = {"average_precision": 0.5, "roc_auc": 0.9, "f1": 0.3, "interval": [0.4, 0.6]}
     save(path / "results" / "validation.json", content | {"tagging": {"macro": macro}})
@@ -214,8 +215,33 @@ def test_only_the_figure_that_was_resampled_has_the_interval(tmp_path: Path) -> 
     assert "ROC AUC" not in as_text(report_of(path))
 
 
+def test_the_estimate_that_an_interval_is_about_stands_beside_it(tmp_path: Path) -> None:
+    """The official PSDS of few clips is biased; its interval is that of the corrected estimate, and may lie above."""
+    path = scored(tmp_path / "seed0", 0, 0.2)
+    file = path / "results" / "validation.json"
+    content = json.loads(file.read_text())
+    drawn = content["psds1"] | {"interval": [0.36, 0.39], "corrected": 0.375}
+    save(file, content | {"psds1": drawn})
+    report = report_of(path)
+    text = as_text(report)
+    assert "[0.3600, 0.3900] (corrected 0.3750)" in text
+    assert "(corrected: the centre of the interval" in text
+    assert text.count("(corrected ") == 1, "that of F1 is about the figure itself"
+    cells = {r["metric"]: r["corrected"] for r in csv.DictReader(as_csv(report).splitlines()) if r["ours"] == "true"}
+    assert (cells["psds1"], cells["event_f1"]) == ("0.3750", "")
+    update_rows(tmp_path / "RESULTS.md", group_runs(load_runs([path])), "x")
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert "PSDS1, variant operating_points: 0.3535 [0.3600, 0.3900] (corrected 0.3750)<br>" in page
+    assert "corrected: the centre of the interval" in page
+    save(file, content)
+    assert "corrected" not in as_text(report_of(path))
+    # Of a standard deviation over seeds there is neither.
+    save(file, content | {"psds1": drawn})
+    assert "corrected" not in as_text(report_of(path, scored(tmp_path / "seed1", 1, 0.2)))
+
+
 def test_headings_name_set_part_and_rule(tmp_path: Path) -> None:
-    path = experiment(tmp_path / "seed0", 0, 0.2, None)
+    path = scored(tmp_path / "seed0", 0, 0.2, None)
     (path / "postprocessing.yaml").write_text("{}")
     content = json.loads((path / "results" / "validation.json").read_text())
     content["estimate"]["path"] = "exp/events/validation.tsv"
@@ -234,7 +260,7 @@ def test_headings_name_set_part_and_rule(tmp_path: Path) -> None:
     validation = text.partition(headings[1])[0]
     assert "* cnn9_weak, tuned post-processing" in validation
     assert "* cnn9_weak, published post-processing" in validation
-    known = as_text(report_of(experiment(tmp_path / "known", 0, 0.2)))
+    known = as_text(report_of(scored(tmp_path / "known", 0, 0.2)))
     assert known.startswith("== validation: reference validation_2019\n")
 
 
@@ -254,7 +280,7 @@ def test_one_baseline_serves_all_tables_and_long_notes_stand_below(tmp_path: Pat
 
 
 def test_folds_are_averaged(tmp_path: Path) -> None:
-    paths = [experiment(tmp_path / f"fold{k}", 0, 0.2 + k / 100, None, fold=k) for k in (1, 2, 3, 4)]
+    paths = [scored(tmp_path / f"fold{k}", 0, 0.2 + k / 100, None, fold=k) for k in (1, 2, 3, 4)]
     report = report_of(*paths)
     assert len(report.apart) == 1
     row = next(t for t in report.apart[0].tables if t.metric == "event_f1").rows[0]
@@ -345,7 +371,7 @@ def test_psds_of_other_operating_points_is_another_figure(tmp_path: Path) -> Non
 
 
 def test_the_command_writes_what_it_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = experiment(tmp_path / "seed0", 0, 0.237)
+    path = scored(tmp_path / "seed0", 0, 0.237)
     out = {name: tmp_path / f"b.{name}" for name in ("markdown", "csv", "json")}
     options = [word for name, file in out.items() for word in (f"--{name}", str(file))]
     page = tmp_path / "RESULTS.md"

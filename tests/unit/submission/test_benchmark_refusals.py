@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmark_results import PSDS1, experiment, results, save
+from submission_systems import PSDS1, results, save, scored
 
 from sedkit.cli.main import main
 from sedkit.core.files import write_text
@@ -96,7 +96,7 @@ def test_the_best_of_many_thresholds_is_not_compared(tmp_path: Path) -> None:
 
 
 def test_seeds_of_other_conventions_are_not_averaged(tmp_path: Path) -> None:
-    paths = [experiment(tmp_path / f"seed{n}", n, 0.2 + n / 100) for n in (0, 1)]
+    paths = [scored(tmp_path / f"seed{n}", n, 0.2 + n / 100) for n in (0, 1)]
     content = json.loads((paths[1] / "results" / "validation.json").read_text())
     save(paths[1] / "results" / "validation.json", content | {"undefined": "zero"})
     report = benchmark(group_runs(load_runs(paths)))
@@ -169,6 +169,7 @@ def without(*keys: str) -> dict[str, Any]:
         (results(event_based={"parameters": {"collar_s": "0.2"}}), "event_based.parameters.collar_s is '0.2'"),
         (results(event_based={"points": 3}), "event_based.points is 3"),
         (results(event_based={"macro": {"f1": 0.4, "interval": "wide"}}), "event_based.macro.interval is 'wide'"),
+        (results(event_based={"macro": {"f1": 0.4, "corrected": "x"}}), "event_based.macro.corrected is 'x', expected"),
         (results(event_based={"macro": {"f1": 0.4, "interval": [0.3]}}), "event_based.macro.interval is [0.3]"),
         (results(psds1={"parameters": PSDS1, "value": 0.3}), "psds1.variant is None"),
         (results(psds1={"variant": ["exact"], "value": 0.3}), "psds1.variant is ['exact']"),
@@ -186,7 +187,7 @@ def test_a_file_that_is_no_results_file_ends_in_one_line(
 
 
 def test_an_experiment_with_an_odd_run_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = experiment(tmp_path / "seed0", 0, 0.2)
+    path = scored(tmp_path / "seed0", 0, 0.2)
     save(path / "environment.json", {"run": [1]})
     assert main(["benchmark", str(path)]) == 1
     (line,) = capsys.readouterr().err.splitlines()

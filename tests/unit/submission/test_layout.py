@@ -12,7 +12,8 @@ from submission_faults import Files, relabel
 from submission_packages import CLIP_LIST, as_folder, as_zip, correct
 
 from sedkit.submission.check.examine import check_package
-from sedkit.submission.check.findings import NOTE, REFUSED, WARNING, Finding
+from sedkit.submission.check.layout import find_layout
+from sedkit.submission.findings import NOTE, REFUSED, WARNING, Finding, Findings
 from sedkit.submission.formats import get_format
 
 FORM = get_format("dcase2019")
@@ -120,6 +121,18 @@ def test_many_strange_files_are_few_findings(tmp_path: Path) -> None:
     assert {f.severity for f in found} == {WARNING}
 
 
+def test_fifty_thousand_folders_take_seconds() -> None:
+    """Each file is looked up by the folders above it; going through all folders for each would take half an hour."""
+    systems = [f"Okafor_UNI_task4_{i}" for i in range(25_000)]
+    names = [f"{label}/{label}.output.csv" for label in systems] + [f"docs{i}/a/b.txt" for i in range(25_000)]
+    findings = Findings()
+    layout = find_layout(names, None, FORM, findings)
+    assert sorted(system.label for system in layout.systems) == sorted(systems)
+    assert all(system.files == [f"{system.label}/{system.label}.output.csv"] for system in layout.systems)
+    assert [f.file for f in findings.sorted()] == ["", *sorted(f"docs{i}" for i in range(20))]
+    assert findings.sorted()[0].message == "24980 more folders belong to no part of a submission"
+
+
 def test_what_the_organisers_script_leaves_is_no_fault(tmp_path: Path) -> None:
     assert check(correct("dcase2019") | {"validated": b"Submission validated"}, tmp_path) == []
 
@@ -168,6 +181,7 @@ def test_a_misspelt_label_is_a_system_still(tmp_path: Path) -> None:
         ([f"{LABEL}\\{LABEL}.meta.yaml", f"{LABEL}\\x.csv"], "zip_backslash", "2 names hold backslashes"),
         (["a\\..\\..\\x"], "zip_unsafe_path", "leaves the folder"),
         ([f"{LABEL}/x", f"{LABEL}/x/y"], "zip_file_and_folder", "a file and a folder at once"),
+        (["a/" * 30_000 + "x"], "zip_too_deep", "lies 30,000 folders deep"),
         (["x/", "x"], "zip_file_and_folder", "a file and a folder at once"),
     ],
 )

@@ -11,9 +11,9 @@ from submission_faults import F1, Files, in_meta
 from submission_packages import CLIP_LIST, as_zip, correct
 
 from sedkit.submission.check.examine import check_package
-from sedkit.submission.check.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Finding, Findings
 from sedkit.submission.check.meta import is_example_author
 from sedkit.submission.check.yaml_lines import parse_meta
+from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Finding, Findings
 from sedkit.submission.formats import get_format
 
 
@@ -146,6 +146,10 @@ def test_a_separation_system_without_fault(name: str, tmp_path: Path) -> None:
         tracked[data] = tracked[data].replace(f"\n{block}:\n".encode(), f"\nsed_{block}:\n".encode())
     assert b"\nsed_system:" in tracked[data]
     assert check(name, tracked, tmp_path) == []
+    row = tracked[data].split(b"\n").index(b"  description:") + 2
+    tracked[data] = tracked[data].replace(b"input_sampling_rate: 32", b"input_sampling_rate: 32000")
+    (found,) = check(name, tracked, tmp_path)
+    assert (found.kind, found.row) == ("sampling_rate_hz", row + 1)
 
 
 @pytest.mark.parametrize(

@@ -121,16 +121,16 @@ def test_what_is_stated_goes_before_what_is_found(tmp_path: Path) -> None:
     ],
 )
 def test_unknown_keys_of_the_section_submission(
-    section: object, message: str, tmp_path: Path, authors: Path, capsys: pytest.CaptureFixture[str]
+    section: object, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], bare: tuple[object, ...]
 ) -> None:
     exp = experiment(tmp_path / "exp")
     write_yaml(exp / "config.yaml", read_yaml(exp / "config.yaml") | {"submission": section})
-    words = ("pack", "--format", "dcase2019", "--experiment", exp, "--authors", authors, "--out", tmp_path / "out")
+    words = ("pack", "--format", "dcase2019", "--experiment", exp, *bare)
     assert run(*words) == 1
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
 
 
-def test_no_experiment(tmp_path: Path, authors: Path) -> None:
-    words = ("--experiment", tmp_path, "--authors", authors, "--out", tmp_path / "out")
+def test_no_experiment(tmp_path: Path, bare: tuple[object, ...]) -> None:
+    words = ("--experiment", tmp_path, *bare)
     assert run("pack", "--format", "dcase2019", *words) == 1

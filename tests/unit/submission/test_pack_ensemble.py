@@ -44,7 +44,7 @@ def test_an_ensemble_counts_its_members(
 ) -> None:
     sizes = iter([Complexity(100, 1000), Complexity(23, 500)])
     monkeypatch.setattr(Experiment, "complexity", property(lambda self: next(sizes)))
-    (tmp_path / "results.json").write_text(json.dumps(results(0.5)))
+    (tmp_path / "results.json").write_text(json.dumps(results(f1=0.5)))
     words = ("--results", tmp_path / "results.json")
     assert pack_fused("dcase2019", *words) == 2, "event formats need rules to decode with"
     assert pack_fused("dcase2019", *words, "--postprocessing", "0.5") == 0
@@ -157,14 +157,14 @@ def test_weights_are_those_of_the_fused_scores(
 
 
 def test_an_ensemble_of_more_than_is_named(
-    tmp_path: Path, members: list[Path], authors: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, members: list[Path], capsys: pytest.CaptureFixture[str], bare: tuple[object, ...]
 ) -> None:
     write_scores(tmp_path / "f.h5", fuse([scores(i) for i in range(3)]))
     words = ("--scores", tmp_path / "f.h5", "--experiment", *members, "--postprocessing", "0.5")
-    run("pack", "--format", "dcase2019", *words, "--authors", authors, "--out", tmp_path / "out")
+    run("pack", "--format", "dcase2019", *words, *bare)
     assert "an ensemble of 3, but --experiment names 2" in capsys.readouterr().err
     words = ("--scores", tmp_path / "f.h5", "--experiment", members[0], members[0], "--postprocessing", "0.5")
-    assert run("pack", "--format", "dcase2019", *words, "--authors", authors, "--out", tmp_path / "out") == 2
+    assert run("pack", "--format", "dcase2019", *words, *bare) == 2
     assert "is given twice" in capsys.readouterr().err
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,47 +15,34 @@ from submission_systems import codecarbon, experiment, found, results, run, scor
 from sedkit.core.errors import UsageError
 from sedkit.dataio.store import write_scores
 from sedkit.submission.check.examine import examine_package
-from sedkit.submission.formats import dcase2024, get_format
+from sedkit.submission.formats import get_format
 from sedkit.submission.pack.inputs import split_entry
 from sedkit.submission.pack.meta import meta_text
 
 
-@pytest.fixture(autouse=True)
-def few_clips(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the list of the tests stand for the 2200 clips of 2024."""
-    form = dcase2024.FORMAT
-    assert form.scores is not None
-    monkeypatch.setattr(
-        dcase2024, "FORMATS", (replace(form, scores=replace(form.scores, clips=len(CLIP_LIST.filenames))),)
-    )
-
-
-def test_events_and_meta_made_elsewhere(tmp_path: Path, authors: Path, report: Path, clips: Path) -> None:
-    form = get_format("dcase2019")
-    (tmp_path / "e.tsv").write_text(events(form, 3))
-    (tmp_path / "m.yaml").write_text(meta_text(meta(form, "Someone_ELSE_task4_4")))
+def test_events_and_meta_made_elsewhere(
+    tmp_path: Path, clips: Path, complete: tuple[object, ...], elsewhere: Callable[..., str]
+) -> None:
     out = tmp_path / "out"
-    words = ("--authors", authors, "--report", report, "--files", clips, "--out", out)
-    entry = f"{tmp_path / 'e.tsv'}:{tmp_path / 'm.yaml'}"
-    assert run("pack", "--format", "dcase2019", "--system", entry, *words) == 0
+    entry = elsewhere("dcase2019")
+    assert run("pack", "--format", "dcase2019", "--system", entry, *complete) == 0
     assert found(out / "Okafor_UNI_task4.zip", "dcase2019", clips) == ""
-    assert run("pack", "--format", "dcase2024", "--system", entry, *words) == 2
+    assert run("pack", "--format", "dcase2024", "--system", entry, *complete) == 2
 
 
-def test_operating_points_made_elsewhere(tmp_path: Path, authors: Path, report: Path, clips: Path) -> None:
+def test_operating_points_made_elsewhere(
+    tmp_path: Path, clips: Path, complete: tuple[object, ...], elsewhere: Callable[..., str]
+) -> None:
     form = get_format("dcase2021")
-    (tmp_path / "e.tsv").write_text(events(form, 3))
-    (tmp_path / "m.yaml").write_text(meta_text(meta(form, "Someone_ELSE_task4_SED_4")))
     (tmp_path / "points").mkdir()
     for threshold in form.points.thresholds:
         (tmp_path / "points" / f"predictions_th_{threshold:g}.tsv").write_text(events(form, 3))
     out = tmp_path / "out"
-    words = ("--authors", authors, "--report", report, "--files", clips, "--out", out)
-    entry = f"{tmp_path / 'e.tsv'}:{tmp_path / 'm.yaml'}:{tmp_path / 'points'}"
-    assert run("pack", "--format", "dcase2021", "--system", entry, *words) == 0
+    entry = f"{elsewhere(form.name)}:{tmp_path / 'points'}"
+    assert run("pack", "--format", "dcase2021", "--system", entry, *complete) == 0
     assert found(out / "Okafor_UNI_task4_SED.zip", "dcase2021", clips) == ""
-    assert run("pack", "--format", "dcase2019", "--system", entry, *words) == 2
-    assert run("pack", "--format", "dcase2021", "--system", entry + ":more", *words) == 2
+    assert run("pack", "--format", "dcase2019", "--system", entry, *complete) == 2
+    assert run("pack", "--format", "dcase2021", "--system", entry + ":more", *complete) == 2
     # The meta file states PSDS1 .353 of an output that is the reference itself.
     zipped = out / "Okafor_UNI_task4_SED.zip"
     said = [
@@ -69,16 +55,56 @@ def test_operating_points_made_elsewhere(tmp_path: Path, authors: Path, report: 
     assert "results_not_recomputed" in kinds, "no durations, no PSDS"
 
 
+@pytest.mark.parametrize("ending", [".tsv", ".csv", ".txt"])
+def test_tables_of_operating_points_keep_their_names(ending: str, tmp_path: Path, bare: tuple[object, ...]) -> None:
+    form = get_format("dcase2021")
+    (tmp_path / "e.tsv").write_text(events(form, 3))
+    (tmp_path / "points").mkdir()
+    names = [f"th_{threshold:g}{ending}" for threshold in (1e-05, 0.5)]
+    for name in names:
+        (tmp_path / "points" / name).write_text(events(form, 3))
+    (tmp_path / "points" / "README.md").write_text("of another tool")
+    words = (*bare, "--label", "Okafor_UNI_task4_SED_1")
+    run("pack", "--format", "dcase2021", "--system", f"{tmp_path / 'e.tsv'}::{tmp_path / 'points'}", *words)
+    (folder,) = (tmp_path / "out").glob("*/*.output_PSDS")
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    found = examine_package(folder.parent, form, CLIP_LIST).findings
+    assert [f.message for f in found if f.kind.startswith("point_")] == []
+
+
+@pytest.mark.parametrize(
+    ("names", "label", "message"),
+    [
+        (["README.md"], "Dog", "points: holds no table"),
+        (["th_0.1.tsv", "events.csv"], "Dog", "events.csv: file name does not end in a threshold"),
+        (["a_0.1.tsv", "b_0.10.tsv"], "Dog", "b_0.10.tsv: threshold 0.1 is that of a_0.1.tsv too"),
+        (["th_0.1.txt"], "Dogg", "th_0.1.txt:2: unknown label"),
+    ],
+)
+def test_bad_operating_points_are_one_line(
+    names: list[str], label: str, message: str, tmp_path: Path, authors: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "e.tsv").write_text(events(get_format("dcase2021"), 3))
+    (tmp_path / "points").mkdir()
+    for name in names:
+        (tmp_path / "points" / name).write_text(f"filename\tonset\toffset\tevent_label\na.wav\t0.0\t1.0\t{label}\n")
+    entry = f"{tmp_path / 'e.tsv'}::{tmp_path / 'points'}"
+    assert run("pack", "--format", "dcase2021", "--system", entry, "--authors", authors, "--out", tmp_path / "o") == 1
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+    assert not (tmp_path / "o").exists()
+
+
 def test_events_of_other_clips_are_refused(
-    tmp_path: Path, authors: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str], bare: tuple[object, ...]
 ) -> None:
     (tmp_path / "e.tsv").write_text("filename\tonset\toffset\tevent_label\nother.wav\t0.0\t1.0\tDog\n")
-    words = ("--system", tmp_path / "e.tsv", "--authors", authors, "--files", clips, "--out", tmp_path / "out")
+    words = ("--system", tmp_path / "e.tsv", *bare, "--files", clips)
     assert run("pack", "--format", "dcase2019", *words) == 1
     assert "1 clips are not in the evaluation list (other.wav)" in capsys.readouterr().err
 
 
-def test_foreign_scores_of_27_classes(tmp_path: Path, authors: Path, report: Path, clips: Path) -> None:
+def test_foreign_scores_of_27_classes(tmp_path: Path, clips: Path, complete: tuple[object, ...]) -> None:
     form = get_format("dcase2024")
     labels = list(form.labels)
     random.Random(0).shuffle(labels)
@@ -90,7 +116,7 @@ def test_foreign_scores_of_27_classes(tmp_path: Path, authors: Path, report: Pat
     described["system"]["complexity"]["energy_baseline"] = {"training": 0.5, "devtest_inference": 0.25}
     (tmp_path / "m.yaml").write_text(meta_text(described))
     out = tmp_path / "out"
-    words = ("--meta", tmp_path / "m.yaml", "--authors", authors, "--report", report, "--files", clips, "--out", out)
+    words = ("--meta", tmp_path / "m.yaml", *complete)
     assert run("pack", "--format", "dcase2024", "--scores", *files, *words) == 0
     kinds = found(out / "Okafor_UNI_task4.zip", "dcase2024", clips)
     assert kinds == "unprocessed_missing, unprocessed_missing, unprocessed_missing, energy_files"
@@ -124,7 +150,7 @@ def test_bad_use(words: list[str], message: str, authors: Path, capsys: pytest.C
 
 
 @pytest.fixture
-def foreign(tmp_path: Path, authors: Path, report: Path, clips: Path) -> Callable[..., tuple[int, Path]]:
+def foreign(tmp_path: Path, complete: tuple[object, ...]) -> Callable[..., tuple[int, Path]]:
     """Packs foreign scores of a year, with a meta file that states these energies; returns status and meta file."""
 
     def pack(name: str, *words: object, **energy: float | None) -> tuple[int, Path]:
@@ -138,8 +164,8 @@ def foreign(tmp_path: Path, authors: Path, report: Path, clips: Path) -> Callabl
         described["system"]["complexity"]["energy"] = {key: energy.get(key) for key in stated}
         described["system"]["complexity"]["energy_baseline"] = {"training": 0.5, "devtest_inference": 0.25}
         (tmp_path / "m.yaml").write_text(meta_text(described))
-        given = ("--scores", *files, "--unprocessed", *files, "--meta", tmp_path / "m.yaml", "--files", clips)
-        status = run("pack", "--format", name, *given, "--authors", authors, "--report", report, "--out", out, *words)
+        given = ("--scores", *files, "--unprocessed", *files, "--meta", tmp_path / "m.yaml")
+        status = run("pack", "--format", name, *given, *complete, *words)
         return status, next(out.glob("*/*.meta.yaml"), out)
 
     return pack
@@ -246,7 +272,7 @@ def test_bad_use_of_codecarbon(
 def test_results_of_both_development_sets(
     tmp_path: Path, foreign: Callable[..., tuple[int, Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    desed = results() | {"psds1": {"variant": "exact", "value": 0.4912, "classes": {"Dog": 0.5}}}
+    desed = results(f1=0.4) | {"psds1": {"variant": "exact", "value": 0.4912, "classes": {"Dog": 0.5}}}
     maestro = {
         "reference": {"known_as": None},
         "segment_auc": {"value": 0.7312, "classes": {"car": 0.7}},
@@ -271,12 +297,11 @@ def test_results_of_both_development_sets(
 
 
 def test_without_a_meta_file_a_template_is_written_that_reads_back(
-    tmp_path: Path, authors: Path, report: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str], complete: tuple[object, ...]
 ) -> None:
     form = get_format("dcase2019")
     (tmp_path / "e.tsv").write_text(events(form, 3))
-    words = ("--authors", authors, "--report", report, "--files", clips, "--out", tmp_path / "out")
-    assert run("pack", "--format", "dcase2019", "--system", tmp_path / "e.tsv", *words) == 1
+    assert run("pack", "--format", "dcase2019", "--system", tmp_path / "e.tsv", *complete) == 1
     assert "e: no META.yaml: the meta file is a template" in capsys.readouterr().err
     file = next((tmp_path / "out").glob("*/*.meta.yaml"))
     template = yaml.safe_load(file.read_text())
@@ -294,7 +319,7 @@ def test_without_a_meta_file_a_template_is_written_that_reads_back(
     for block in scored["class_wise"].values():
         block["F-score"] = 20.0
     file.write_text(meta_text(template))
-    assert run("pack", "--format", "dcase2019", "--system", f"{tmp_path / 'e.tsv'}:{file}", *words) == 0
+    assert run("pack", "--format", "dcase2019", "--system", f"{tmp_path / 'e.tsv'}:{file}", *complete) == 0
     assert yaml.safe_load(file.read_text()) == template
     assert found(tmp_path / "out" / "Okafor_UNI_task4.zip", "dcase2019", clips) == ""
 
@@ -317,41 +342,39 @@ def test_paths_with_colons(tmp_path: Path) -> None:
 
 
 def test_what_a_meta_file_says_beside_the_format_is_named(
-    tmp_path: Path, authors: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], bare: tuple[object, ...], elsewhere: Callable[..., str]
 ) -> None:
-    form = get_format("dcase2019")
-    (tmp_path / "e.tsv").write_text(events(form, 3))
-    described = meta(form, "Someone_ELSE_task4_4")
+    described = meta(get_format("dcase2019"), "Someone_ELSE_task4_4")
     described["system"]["description"]["acoustic_feature"] = "MFCC"
-    words = ("--authors", authors, "--out", tmp_path / "out")
-    entry = f"{tmp_path / 'e.tsv'}:{tmp_path / 'm.yaml'}"
-    (tmp_path / "m.yaml").write_text(meta_text(described))
-    run("pack", "--format", "dcase2019", "--system", entry, *words)
+    entry = elsewhere("dcase2019", described)
+    run("pack", "--format", "dcase2019", "--system", entry, *bare)
     said = capsys.readouterr().err
     assert "m.yaml: not taken over, not asked for by dcase2019: system.description.acoustic_feature (did" in said
     described["system"]["description"].pop("acoustic_feature")
     described["results"]["development_dataset"]["class_wise"] = ["Dog"]
     for content, message in ((described, "class_wise is ['Dog'], expected a mapping"), ({}, ""), ([1], "is [1], exp")):
         (tmp_path / "m.yaml").write_text(yaml.safe_dump(content))
-        assert run("pack", "--format", "dcase2019", "--system", entry, *words) == 1
+        assert run("pack", "--format", "dcase2019", "--system", entry, *bare) == 1
         assert message in capsys.readouterr().err
     write_scores(tmp_path / "s.h5", scores(0))
     given = ("--scores", tmp_path / "s.h5", "--postprocessing", "0.5", "--meta", tmp_path / "m.yaml")
-    assert run("pack", "--format", "dcase2019", *given, *words) == 1
+    assert run("pack", "--format", "dcase2019", *given, *bare) == 1
     assert "is [1], expected a mapping" in capsys.readouterr().err
 
 
-def test_runs_are_trainings_of_their_own(tmp_path: Path, authors: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_are_trainings_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], bare: tuple[object, ...]
+) -> None:
     form = get_format("dcase2024")
     for name in ("a.h5", "copy.h5"):
         write_scores(tmp_path / name, scores(0, form.labels))
-    words = ("pack", "--format", "dcase2024", "--authors", authors, "--out", tmp_path / "out", "--scores")
+    words = ("pack", "--format", "dcase2024", *bare, "--scores")
     for second, message in (("a.h5", "a.h5 is given twice"), ("copy.h5", "copy.h5 holds the same scores as")):
         assert run(*words, tmp_path / "a.h5", tmp_path / second) == 2
         said = capsys.readouterr().err
         assert message in said and said.count("\n") == 1
     exps = [experiment(tmp_path / f"seed{i}") for i in range(2)]
-    words = ("pack", "--format", "dcase2023", "--authors", authors, "--out", tmp_path / "out", "--experiment")
+    words = ("pack", "--format", "dcase2023", *bare, "--experiment")
     assert run(*words, *exps) == 2
     assert "holds the same scores as" in capsys.readouterr().err
 
@@ -361,14 +384,18 @@ def test_results_that_a_format_does_not_ask_for(
 ) -> None:
     form = get_format("dcase2023b")
     write_scores(tmp_path / "s.h5", scores(0, form.labels))
-    (tmp_path / "r.json").write_text(json.dumps(results()))
+    (tmp_path / "r.json").write_text(json.dumps(results(f1=0.4)))
     words = ("--scores", tmp_path / "s.h5", "--results", tmp_path / "r.json", "--authors", authors)
     assert run("pack", "--format", "dcase2023b", *words, "--out", tmp_path / "out") == 1
     assert "dcase2023b asks for no development results" in capsys.readouterr().err
 
 
 def test_the_blocks_of_a_system_with_separation_are_taken_over(
-    tmp_path: Path, authors: Path, report: Path, clips: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    clips: Path,
+    capsys: pytest.CaptureFixture[str],
+    complete: tuple[object, ...],
+    elsewhere: Callable[..., str],
 ) -> None:
     form = get_format("dcase2020")
     described = meta(form, "Someone_ELSE_task4_SS_SED_4")
@@ -378,11 +405,8 @@ def test_the_blocks_of_a_system_with_separation_are_taken_over(
         "ss_system": {"ensemble_method_subsystem_count": None, "source_code": "https://uni.edu/ss"},
         "ss_results": {"FUSS": {"SI-SDRi": 11.1}},
     }
-    (tmp_path / "m.yaml").write_text(meta_text(described | blocks))
-    (tmp_path / "e.tsv").write_text(events(form, 3))
-    words = ("--authors", authors, "--report", report, "--files", clips, "--out", tmp_path / "out")
-    label = ("--label", "Okafor_UNI_task4_SS_SED_1", "--system", f"{tmp_path / 'e.tsv'}:{tmp_path / 'm.yaml'}")
-    assert run("pack", "--format", "dcase2020", *label, *words) == 0
+    label = ("--label", "Okafor_UNI_task4_SS_SED_1", "--system", elsewhere("dcase2020", described | blocks))
+    assert run("pack", "--format", "dcase2020", *label, *complete) == 0
     assert "not taken over" not in capsys.readouterr().err
     packed = written(tmp_path / "out")
     assert {name: packed[name] for name in blocks} == blocks

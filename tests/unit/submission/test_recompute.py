@@ -16,8 +16,8 @@ from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores, write_scores
 from sedkit.dataio.tables import Events, read_strong, write_events
 from sedkit.submission.check.examine import examine_package
-from sedkit.submission.check.findings import NOTE, SCORED_WRONGLY
 from sedkit.submission.check.table import ClipList
+from sedkit.submission.findings import NOTE, SCORED_WRONGLY
 from sedkit.submission.formats import get_format
 from sedkit.submission.formats._format import MAESTRO_EVALUATED
 from sedkit.submission.pack.meta import meta_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmark_results import experiment, results, save
+from submission_systems import results, save, scored
 
 from sedkit.submission.benchmark.rows import BEGIN, END, update_rows
 from sedkit.submission.results import group_runs, load_runs
@@ -14,12 +14,12 @@ from sedkit.submission.results import group_runs, load_runs
 def test_rows_of_a_results_page_are_renewed_one_by_one(tmp_path: Path) -> None:
     page = tmp_path / "RESULTS.md"
     page.write_text("# Results\n\nWords before.\n")
-    one = experiment(tmp_path / "a", 0, 0.20)
-    other = experiment(tmp_path / "b", 0, 0.30, system="cnn5_weak")
+    one = scored(tmp_path / "a", 0, 0.20)
+    other = scored(tmp_path / "b", 0, 0.30, system="cnn5_weak")
     update_rows(page, group_runs(load_runs([one])), "a | b")
     update_rows(page, group_runs(load_runs([other])), "second")
     page.write_text(page.read_text() + "\nWords after.\n")
-    update_rows(page, group_runs(load_runs([experiment(tmp_path / "c", 0, 0.25)])), "third | x")
+    update_rows(page, group_runs(load_runs([scored(tmp_path / "c", 0, 0.25)])), "third | x")
     text = page.read_text()
     assert text.startswith("# Results\n\nWords before.\n")
     assert text.endswith("\nWords after.\n")
@@ -32,7 +32,7 @@ def test_rows_of_a_results_page_are_renewed_one_by_one(tmp_path: Path) -> None:
     before = text
     update_rows(page, group_runs(load_runs([tmp_path / "c"])), "third | x")
     assert page.read_text() == before
-    longer = experiment(tmp_path / "d", 0, 0.35)
+    longer = scored(tmp_path / "d", 0, 0.35)
     save(longer / "environment.json", {"parameters": 4691274, "budget": "published"})
     update_rows(page, group_runs(load_runs([longer])), "fourth")
     assert sum(line.startswith("| cnn9_weak") for line in page.read_text().splitlines()) == 2, "another budget"
@@ -58,5 +58,5 @@ def test_rows_of_results_without_an_experiment_tell_what_is_known(tmp_path: Path
     update_rows(page, group_runs(load_runs(["theirs/out.json"])), "sedkit benchmark …")
     assert page.read_text() == before
     whole = tmp_path / "whole.md"
-    update_rows(whole, group_runs(load_runs([experiment(tmp_path / "exp", 0, 0.2)])), "x")
+    update_rows(whole, group_runs(load_runs([scored(tmp_path / "exp", 0, 0.2)])), "x")
     assert "do not tell" not in whole.read_text()

@@ -9,10 +9,10 @@ import pytest
 from submission_faults import Files
 from submission_packages import CLIP_LIST, CLIPS, as_folder, as_zip, correct
 
-from sedkit.submission.check import outputs, scores
+from sedkit.submission.check import examine, outputs, scores
 from sedkit.submission.check.examine import check_package
-from sedkit.submission.check.findings import REFUSED, SCORED_WRONGLY, WARNING, Finding
 from sedkit.submission.check.table import ClipList
+from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Finding
 from sedkit.submission.formats import Format, dcase2024, get_format
 
 FORM = get_format("dcase2023a")
@@ -89,6 +89,7 @@ def test_the_number_of_clips_of_2024(tmp_path: Path) -> None:
     [
         ("dcase2019", ".output.csv", outputs, "MOST_BYTES"),
         ("dcase2021", "_th_0.01.tsv", outputs, "MOST_BYTES"),
+        ("dcase2021", ".meta.yaml", examine, "_MOST_META_BYTES"),
         ("dcase2023a", "_run1.output/clip_03.tsv", scores, "_MOST_BYTES"),
     ],
 )
@@ -97,7 +98,7 @@ def test_tables_that_would_exhaust_their_reader(
 ) -> None:
     files = correct(name)
     table = next(n for n in files if n.endswith(ending))
-    largest = max(len(data) for n, data in files.items() if ".output" in n)
+    largest = max(len(data) for n, data in files.items() if not n.endswith(".pdf"))
     files[table] += b"\n" * (largest - len(files[table]) + 1)
     monkeypatch.setattr(module, limit, largest)
     for path in (as_zip(files, tmp_path / "p.zip"), as_folder(files, tmp_path / "folder")):

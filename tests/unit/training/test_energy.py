@@ -10,7 +10,7 @@ import types
 from pathlib import Path
 
 import pytest
-from fake_data import make_root, write_config
+from fake_data import write_config
 
 from sedkit.cli.main import main
 from sedkit.core.energy import track_energy
@@ -46,11 +46,6 @@ class Tracker:
             gpu_count=0,
             ram_total_size=24.0,
         )
-
-
-@pytest.fixture(scope="module")
-def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_root(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
