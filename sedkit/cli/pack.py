@@ -70,14 +70,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scores.add_argument(
         "--postprocessing", metavar="POST.yaml", help="how event formats decode the scores: file, preset or threshold"
     )
-    scores.add_argument(
+    one = parser.add_argument_group("one system, whatever it is packed from")
+    one.add_argument(
         "--results",
         nargs="+",
         default=[],
         metavar="RESULTS.json",
-        help="results on the development set (2024: on DESED's and on MAESTRO's)",
+        help="results on the development set (2024: on DESED's and on MAESTRO's); with --experiment: not its own",
     )
-    scores.add_argument(
+    one.add_argument(
         "--codecarbon",
         nargs="+",
         default=[],
@@ -126,9 +127,10 @@ def run(args: argparse.Namespace) -> int:
         systems = []
         for entry in args.system:
             table, meta, points = split_entry(entry)
-            systems.append(from_events(form, table, authors, meta, clips, points))
+            energy = read_energy_tables(args.codecarbon, form)
+            systems.append(from_events(form, table, authors, meta, clips, points, args.results, energy))
     else:
-        systems = from_experiments(form, experiments, authors, args.set, clips)
+        systems = from_experiments(form, experiments, authors, args.set, clips, args.results)
     packed = pack(form, systems, authors, args.out, args.label, args.report, clips, args.add)
     for folder in packed.folders:
         print(folder)
@@ -149,9 +151,12 @@ def _check_use(args: argparse.Namespace) -> None:
         raise UsageError("nothing to pack: give --experiment, --system or --scores")
     if args.system and (args.experiment or args.scores):
         raise UsageError("--system stands alone, got --experiment or --scores beside it")
-    for name in ("meta", "postprocessing", "results", "unprocessed", "codecarbon"):
+    for name in ("meta", "postprocessing", "unprocessed"):
         if getattr(args, name) and not args.scores:
             raise UsageError(f"--{name} belongs to --scores")
+    for name in ("results", "codecarbon"):
+        if getattr(args, name) and len(args.system) > 1:
+            raise UsageError(f"--{name} is that of one system, got {len(args.system)}; pack them by calls of their own")
     if args.meta and args.experiment:
         raise UsageError("--meta is for systems without --experiment: experiments describe themselves")
     if args.codecarbon and args.experiment:

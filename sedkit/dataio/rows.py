@@ -101,14 +101,18 @@ def number(cell: str) -> float:
         return float("nan")
 
 
-def refuse(bad: list[Finding], path: str | os.PathLike[str], lenient: bool) -> None:
-    """Raise the first of the findings; with `lenient` log how many rows are left out instead."""
+def refuse(bad: list[Finding], path: str | os.PathLike[str], lenient: bool | None = None) -> None:
+    """Raise the first of the findings; with `lenient` log how many rows are left out instead.
+
+    None stands for a verb that has no such option: its error does not advise it.
+    """
     if not bad:
         return
     bad = sorted(bad, key=lambda f: f.line or 0)
     if not lenient:
         more = f" (and {len(bad) - 1} more rows)" if len(bad) > 1 else ""
-        raise SedkitError(f"{bad[0].message}{more}; correct the row, or leave such rows out with --lenient true")
+        advice = "" if lenient is None else ", or leave such rows out with --lenient true"
+        raise SedkitError(f"{bad[0].message}{more}; correct the row{advice}")
     log.warning("%s: %d rows left out, the first: %s", path, len(bad), bad[0].message)
 
 
@@ -125,7 +129,7 @@ def read_table(
 ) -> dict[str, list[str]]:
     """Read the named columns of any table with a header, as text; a row with too many fields is an error."""
     table = read_rows(path, columns, optional)
-    refuse(table.findings, path, lenient=False)
+    refuse(table.findings, path)
     return table.columns
 
 

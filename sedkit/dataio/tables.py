@@ -323,10 +323,13 @@ def _running_max(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     return values[np.argsort(rank)][highest]
 
 
-def read_strong(path: str | os.PathLike[str], labels: Sequence[str] | None = None, lenient: bool = False) -> Events:
+def read_strong(
+    path: str | os.PathLike[str], labels: Sequence[str] | None = None, lenient: bool | None = None
+) -> Events:
     """Read a strong table strictly: the first row that cannot be right is an error naming file and row.
 
-    With `lenient` such rows are left out, counted and logged. Overlapping and duplicate rows stay: the official
+    With `lenient` such rows are left out, counted and logged; None is False where a verb has no such option, so that
+    the error does not advise it. Overlapping and duplicate rows stay: the official
     tables hold them.
     """
     events, findings = read_events(path, labels)
@@ -367,7 +370,7 @@ def events_text(events: Events) -> str:
 # ---------------------------------------------------------------------------------------------- weak tables, lists
 
 
-def read_weak(path: str | os.PathLike[str], labels: Sequence[str] | None = None, lenient: bool = False) -> Tags:
+def read_weak(path: str | os.PathLike[str], labels: Sequence[str] | None = None, lenient: bool | None = None) -> Tags:
     """Read a weak table (`filename event_labels`, labels joined by commas; repeated labels count once)."""
     table = read_rows(path, ("filename", "event_labels"))
     bad = list(table.findings)

@@ -379,7 +379,7 @@ def _interval(request: Request, filenames: Sequence[str]) -> Interval | None:
 def _read_groups(path: str, filenames: Sequence[str]) -> dict[str, str]:
     """Read the group of each clip; clips without one are warned of, since they are drawn by themselves."""
     table = read_rows(path, ("filename", "group"))
-    refuse(table.findings, path, lenient=False)
+    refuse(table.findings, path)
     groups: dict[str, str] = {}
     for line, name, group in zip(table.line, table.columns["filename"], table.columns["group"], strict=True):
         if groups.setdefault(name, group) != group:

@@ -68,6 +68,7 @@ class Package:
         self._read_bytes = 0
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._files: dict[str, Path] = {}
+        self._folders: set[str] = set()
         self._archive: zipfile.ZipFile | None = None
         if self.path.is_dir():
             self._scan_folder()
@@ -76,6 +77,9 @@ class Package:
         else:
             raise UsageError(f"{path}: no such folder or zip")
         self.names = tuple(sorted(self._members or self._files))
+        filled = {str(folder) for name in self.names for folder in PurePosixPath(name).parents if self._folders}
+        #: Folders without any file below them.
+        self.empty_folders = tuple(sorted(self._folders - filled))
 
     def close(self) -> None:
         """Close the zip."""
@@ -133,6 +137,8 @@ class Package:
                     odd.append(Finding(REFUSED, "special_file", inside, None, "is no plain file", "files and folders"))
                 elif name in files:
                     self._files[inside] = full
+                else:
+                    self._folders.add(inside)
             folders[:] = [name for name in folders if not Path(folder, name).is_symlink()]
         if odd:
             raise UnsafePackage(odd)
@@ -156,6 +162,7 @@ class Package:
             self.close()
             raise UnsafePackage(findings)
         self._members = {info.filename: info for info in infos if not info.is_dir()}
+        self._folders = {str(PurePosixPath(info.filename)) for info in infos if info.is_dir()}
 
 
 def _too_large(name: str, size: int, limit: int) -> Finding:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
-from sedkit.core.files import read_json, read_yaml
+from sedkit.core.files import read_json, read_yaml, sha256_file
 from sedkit.submission.stated import read_stated
 
 #: Sets a submission is written for, in this order of preference.
@@ -130,6 +130,11 @@ class Experiment:
         """Trained parameters as the run wrote them down, None where it did not."""
         found = self.environment.get("parameters")
         return found if isinstance(found, int) else None
+
+    @cached_property
+    def checkpoint_hashes(self) -> frozenset[str]:
+        """The SHA-256 of each checkpoint: what scores name as their producer."""
+        return frozenset(sha256_file(file) for file in (self.path / "checkpoints").glob("*.pt"))
 
     @cached_property
     def complexity(self) -> Complexity:

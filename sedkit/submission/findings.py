@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -78,17 +78,26 @@ class Findings:
         if self._count[key] <= MOST_PER_KIND:
             self._items.append(Finding(severity, kind, file, row, message, expected))
 
-    def extend(self, findings: Iterable[Finding], folder: str | None = None) -> None:
-        """Note findings made elsewhere; those of one `folder` are cut and summed up together, by kind."""
-        count: dict[tuple[str, str], int] = {}
-        for item in findings:
-            kind = (item.severity, item.kind)
-            count[kind] = count.get(kind, 0) + 1
-            if folder is None or count[kind] <= MOST_PER_KIND:
+    def take(self, other: Findings, without: Container[str] = ()) -> None:
+        """Take the findings made of other files, without those of some kinds."""
+        self._items += [item for item in other._items if item.kind not in without]
+        for key, count in other._count.items():
+            if key[1] not in without:
+                self._count[key] = self._count.get(key, 0) + count
+
+    def sum_up(self, other: Findings, folder: str) -> None:
+        """Take the findings made of the files of a folder, cut and summed up together, by kind."""
+        total: dict[tuple[str, str], int] = {}
+        for (severity, kind, _), count in other._count.items():
+            total[severity, kind] = total.get((severity, kind), 0) + count
+        noted = dict.fromkeys(total, 0)
+        for item in sorted(other._items, key=lambda f: (f.file, f.row or 0)):
+            if noted[item.severity, item.kind] < MOST_PER_KIND:
+                noted[item.severity, item.kind] += 1
                 self.add(item.severity, item.kind, item.file, item.message, item.expected, item.row)
-        for (severity, name), n in count.items():
-            if folder is not None and n > MOST_PER_KIND:
-                self.add(severity, name, folder, f"{n - MOST_PER_KIND} more of this kind")
+        for (severity, kind), count in total.items():
+            if count > noted[severity, kind]:
+                self.add(severity, kind, folder, f"{count - noted[severity, kind]} more of this kind")
 
     def sorted(self) -> list[Finding]:
         """Return the findings, gravest first, then by file and row."""
@@ -115,7 +124,8 @@ def as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
 
 def as_text(findings: list[Finding]) -> str:
-    """Return the findings for people, grouped by severity, with counts."""
+    """Return the findings for people, grouped by severity, with counts; what several systems have alike stands once."""
+    findings = list(dict.fromkeys(findings))
     if not findings:
         return "no finding"
     out = []

@@ -12,6 +12,7 @@ from typing import Any
 
 from sedkit.core.errors import UsageError, listed
 from sedkit.submission.experiment import Experiment
+from sedkit.submission.maestro import OTHER_CLASSES, evaluated_area, of_evaluated
 from sedkit.submission.official import METRICS, Metric, collections_for
 from sedkit.submission.results_file import mapping, read_results
 
@@ -47,7 +48,7 @@ _BEST = "threshold chosen on this set"
 class Value:
     """A figure of one run in its metric's unit, with its interval, None where there is none.
 
-    `corrected` is the estimate that the interval is about, where that is not the figure: PSDS of few clips is biased.
+    `corrected` is the centre of the interval, where that is not the figure: PSDS of few clips is biased.
     `reasons` say why official figures must not stand beside it; none where they may.
     """
 
@@ -235,6 +236,8 @@ def _value(name: str, metric: Metric, results: Mapping[str, Any]) -> Value | Non
     # The one interval of a place is that of its first figure: average precision of tagging, else F1 or the value.
     primary = ("average_precision",) if metric.block == "tagging" else ("f1", "value")
     bounds = place.get("interval") if last in primary else None
+    if name == "mpauc":
+        number, bounds = of_evaluated(block, number, bounds)
     interval = (scale * bounds[0], scale * bounds[1]) if bounds is not None else None
     centre = place.get("corrected") if interval is not None else None
     corrected = None if centre is None else scale * centre
@@ -247,6 +250,8 @@ def _reasons(metric: Metric, results: Mapping[str, Any]) -> tuple[str, ...]:
     """Return why official figures must not stand beside a metric's figure, however official its reference is."""
     reasons = []
     # Files of before these keys existed were scored by the defaults.
+    if metric.block == "segment_auc" and evaluated_area(results[metric.block])[0] is None:
+        reasons.append(OTHER_CLASSES)
     averaged = "macro" in metric.value or metric.block == "segment_auc"
     if averaged and results.get("undefined") == "zero":
         reasons.append(_ZERO)
@@ -390,7 +395,11 @@ def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = No
         A file that is no results file, or holds a value of another kind (see `results_file`).
     """
     runs = []
-    places = [Path(path) for path in paths]
+    # `results/*.json` also names the stamps.
+    given = [Path(path) for path in paths]
+    places = [path for path in given if not path.name.endswith(".done.json")]
+    if not places:
+        raise UsageError(f"{listed(given, 3)}: stamps of finished steps only, expected results files or experiments")
     if set_name and not any(path.is_dir() for path in places):
         raise UsageError(f"--set {set_name} chooses a set of experiments, got results files only")
     for path in places:

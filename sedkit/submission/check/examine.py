@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from sedkit.dataio.tables import stem
 from sedkit.submission.archive import Limits, Package, UnsafePackage
 from sedkit.submission.check.bytes import read_within
+from sedkit.submission.check.energy import check_energy
 from sedkit.submission.check.layout import Layout, System, find_layout, without_junk
-from sedkit.submission.check.meta import check_meta
+from sedkit.submission.check.meta import check_meta, plain_name
 from sedkit.submission.check.outputs import check_outputs
 from sedkit.submission.check.recompute import Confirmed, Reference, check_results
 from sedkit.submission.check.recompute_scores import check_score_results
 from sedkit.submission.check.table import ClipList
 from sedkit.submission.check.technical_report import check_report
 from sedkit.submission.check.yaml_lines import Meta, parse_meta
-from sedkit.submission.findings import REFUSED, WARNING, Finding, Findings
+from sedkit.submission.findings import NOTE, REFUSED, WARNING, Finding, Findings
 from sedkit.submission.formats import Format
 
 #: More than any description of a system; what is beyond is there to exhaust its reader.
@@ -81,15 +82,23 @@ def _check(package: Package, form: Format, clips: ClipList | None, references: S
     findings = Findings()
     confirmed: list[Confirmed] = []
     names = without_junk(package.names, findings)
-    layout = find_layout(names, None if package.is_zip else package.path.resolve().name, form, findings)
+    layout = find_layout(
+        names, None if package.is_zip else package.path.resolve().name, form, findings, package.empty_folders
+    )
     _check_number(layout, form, findings)
     _check_list(clips, form, findings)
     check_report(package, names, layout, findings)
     scored = frozenset(stem(name) for reference in references for name in reference.events.filenames)
+    digests: dict[bytes, str] = {}
     for system in layout.systems:
-        _check_label(system, len(layout.systems), form, findings)
+        _check_folder_name(system, len(layout.systems), form, findings)
         meta = _check_meta_file(package, system, form, not layout.single, findings)
         output = check_outputs(package, system, form, clips, scored, findings)
+        twin = digests.setdefault(output.digest, system.label) if output.digest else system.label
+        if twin != system.label:
+            findings.add(NOTE, "outputs_identical", system.path, f"the same output as {twin}", "systems that differ")
+        if meta is not None and form.energy:
+            check_energy(meta, system, output.energy, form, findings)
         if meta is None or not references:
             continue
         if form.scores is not None:
@@ -117,11 +126,50 @@ def _check_list(clips: ClipList | None, form: Format, findings: Findings) -> Non
         findings.add(REFUSED, "list_count", "", message, f"the {number} clips of {form.year}")
 
 
+def _check_folder_name(system: System, systems: int, form: Format, findings: Findings) -> None:
+    """Look at a folder's name; where its files agree on another one that is one fault, and theirs is looked for."""
+    named = _label_of_files(system, form)
+    if named is None or named == system.label:
+        _check_label(system, systems, form, findings)
+        return
+    good = [name for name in (system.label, named) if form.label_pattern.fullmatch(name)]
+    if good == [named]:
+        message = f"folder name {system.label!r}, where its files are named after {named!r}"
+        findings.add(REFUSED, "label_pattern", system.path, message, form.describe_label())
+    elif good:
+        message = f"the files of folder {system.label!r} are named after {named!r}"
+        findings.add(REFUSED, "folder_name", system.path, message, "one label for folder and files")
+    else:
+        _check_label(system, systems, form, findings)
+    system.label = named
+    if len(good) == 2:
+        _check_label(system, systems, form, findings)
+
+
+def _label_of_files(system: System, form: Format) -> str | None:
+    """Return the label that both the meta file and the output carry, None where they carry none or several."""
+
+    def labels(names: Iterable[str], ending: str) -> set[str]:
+        return {found.removesuffix(ending) for name in names if (found := PurePosixPath(name).name).endswith(ending)}
+
+    if form.scores:
+        output = labels(system.folders, form.scores.suffix.format(run=1))
+    else:
+        assert form.table_suffix is not None
+        output = labels(system.files, form.table_suffix)
+    both = labels(system.files, ".meta.yaml") & output
+    return next(iter(both)) if len(both) == 1 and "" not in both else None
+
+
 def _check_label(system: System, systems: int, form: Format, findings: Findings) -> None:
     match = form.label_pattern.fullmatch(system.label)
     if match is None:
-        message = f"folder name {system.label!r}"
-        findings.add(REFUSED, "label_pattern", system.path, message, form.describe_label())
+        message, expected = f"folder name {system.label!r}", form.describe_label()
+        if not system.label.isascii():
+            message += " holds letters that are not ASCII"
+            parts = [plain_name(part) for part in system.label.split("_")]
+            expected += f" in ASCII letters, for example {'_'.join(parts)}"
+        findings.add(REFUSED, "label_pattern", system.path, message, expected)
     elif not 1 <= int(match["number"]) <= form.max_systems and systems <= form.max_systems:
         message = f"number {match['number']} in {system.label!r}"
         findings.add(REFUSED, "label_number", system.path, message, f"1 to {form.max_systems}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from sedkit.core.errors import listed
@@ -12,8 +13,8 @@ from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, F
 from sedkit.submission.formats import Format, MetaField
 from sedkit.submission.formats._format import KNOWN_FEATURES
 
-#: The overall F-score is the mean of the classes' F-scores; both may be rounded to one decimal.
-_MEAN_TOLERANCE = 0.15
+#: The overall F-score is the mean of the classes' F-scores; both may be rounded, and means are taken of rounded ones.
+_MEAN_TOLERANCE = 0.05
 
 _KINDS = {
     "text": "a text",
@@ -43,6 +44,21 @@ def is_number(value: Any) -> bool:
     """Tell whether a meta file's value is a finite number."""
     # A whole number may be too long to be taken for a float.
     return type(value) is int or (isinstance(value, float) and math.isfinite(value))
+
+
+def decimals(stated: float) -> int:
+    """Return with how many decimals a figure was stated.
+
+    >>> decimals(35), decimals(35.0), decimals(0.353)
+    (0, 1, 3)
+    """
+    exponent = Decimal(str(stated)).as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
+
+
+def percent_rounding(stated: float) -> float:
+    """Return by how much a stated percentage may be rounded: as far as its decimals say, but one is enough."""
+    return 0.5 if decimals(stated) == 0 else 0.05
 
 
 def fits(kind: str, value: Any) -> bool:
@@ -199,17 +215,18 @@ def _check_f_scores(meta: Meta, form: Format, findings: Findings) -> None:
         return
     mean = sum(values) / len(values) if values else overall
     row = meta.row(f"{above}.overall.F-score")
+    tolerance = _MEAN_TOLERANCE + percent_rounding(overall) + max(map(percent_rounding, values), default=0.0)
     fraction = None
     if max([overall, *values]) <= 1 and max([overall, *values]) > 0:
         fraction = f"all F-scores ({overall} overall) look like fractions"
-    elif 0 < overall <= 1 < mean and abs(100 * overall - mean) <= 100 * _MEAN_TOLERANCE:
+    elif 0 < overall <= 1 < mean and abs(100 * overall - mean) <= 15:
         fraction = f"overall F-score {overall} looks like a fraction (the classes' mean is {mean:.1f})"
-    elif values and 0 < max(values) <= 1 < overall and abs(overall - 100 * mean) <= 100 * _MEAN_TOLERANCE:
+    elif values and 0 < max(values) <= 1 < overall and abs(overall - 100 * mean) <= 15:
         fraction = f"the classes' F-scores (mean {mean:.3g}) look like fractions (overall is {overall})"
         row = meta.row(f"{above}.class_wise")
     if fraction:
         findings.add(SCORED_WRONGLY, "percent_as_fraction", meta.file, fraction, "percent", row=row)
-    elif abs(overall - mean) > _MEAN_TOLERANCE:
+    elif abs(overall - mean) > tolerance and len(values) == len(form.labels):
         message = f"overall F-score {overall}, but the mean of the classes is {mean:.2f}"
         findings.add(WARNING, "results_mean", meta.file, message, "the macro average", row=row)
 

@@ -73,7 +73,9 @@ def without_junk(names: Iterable[str], findings: Findings) -> list[str]:
     return kept
 
 
-def find_layout(names: Sequence[str], root_name: str | None, form: Format, findings: Findings) -> Layout:
+def find_layout(
+    names: Sequence[str], root_name: str | None, form: Format, findings: Findings, empty_folders: Iterable[str] = ()
+) -> Layout:
     """Find the systems of a package, and note what lies in the wrong place.
 
     Parameters
@@ -86,8 +88,11 @@ def find_layout(names: Sequence[str], root_name: str | None, form: Format, findi
         The year's format.
     findings
         Where faults are noted.
+    empty_folders
+        Folders without any file: one may be named like a system.
     """
-    homes = _homes(names, root_name, form)
+    empty = [folder for folder in empty_folders if not _JUNK.search(f"{folder}/")]
+    homes = _homes(names, empty, root_name, form)
     if homes == [""]:
         label = root_name if root_name is not None else _label_of_files(names, form)
         layout = Layout(tuple(_collect(names, {"": label})), "", single=root_name is not None)
@@ -100,7 +105,9 @@ def find_layout(names: Sequence[str], root_name: str | None, form: Format, findi
     parents = {_parent(home) for home in homes}
     base = parents.pop() if len(parents) == 1 else ""
     _check_places(systems, findings)
-    _check_others(names, homes, findings)
+    # In a folder the zip that was made of it is no fault, in a zip it is.
+    packed = _zips_of(homes, form) if root_name is not None else frozenset()
+    _check_others(names, empty, homes, packed, findings)
     # A second copy has the first one's faults.
     first: dict[str, System] = {}
     for system in systems:
@@ -108,10 +115,11 @@ def find_layout(names: Sequence[str], root_name: str | None, form: Format, findi
     return Layout(tuple(sorted(first.values(), key=lambda system: system.path)), base, single=False)
 
 
-def _homes(names: Sequence[str], root_name: str | None, form: Format) -> list[str]:
+def _homes(names: Sequence[str], empty: Sequence[str], root_name: str | None, form: Format) -> list[str]:
     """Return the folders that are systems; none of them lies in another one."""
     certain: set[str] = set()
-    likely: set[str] = set()
+    # Of an empty folder nothing but its name can tell.
+    likely = {home for home in empty if form.label_pattern.fullmatch(PurePosixPath(home).name)}
     for name in names:
         parts = PurePosixPath(name).parts
         for depth, part in enumerate(parts[:-1]):
@@ -212,8 +220,16 @@ def _check_places(systems: Sequence[System], findings: Findings) -> None:
         findings.add(REFUSED, "nested", parent, message, "<label>/ at the top, the report beside it")
 
 
-def _check_others(names: Iterable[str], homes: Sequence[str], findings: Findings) -> None:
-    """Warn of what is neither a system's nor a report."""
+def _zips_of(homes: Iterable[str], form: Format) -> frozenset[str]:
+    """Return the names of the zips that `sedkit pack` leaves beside systems' folders."""
+    labels = filter(None, (form.label_pattern.fullmatch(PurePosixPath(home).name) for home in homes))
+    return frozenset(f"{match['base']}.zip" for match in labels)
+
+
+def _check_others(
+    names: Sequence[str], empty: Iterable[str], homes: Sequence[str], packed: Set[str], findings: Findings
+) -> None:
+    """Warn of what is neither a system's nor a report, nor one of the `packed` zips."""
     within = frozenset(homes)
     # The systems' folders and those around them.
     known = within.union(*(_above(home) for home in homes))
@@ -222,7 +238,7 @@ def _check_others(names: Iterable[str], homes: Sequence[str], findings: Findings
     for name in names:
         if _home_of(name, within) is not None or name.lower().endswith(".pdf"):
             continue
-        if PurePosixPath(name).name == _VALIDATED:
+        if PurePosixPath(name).name == _VALIDATED or name in packed:
             continue
         # The folder that holds no system, or the file beside those that do.
         strange = next((above for above in _above(name) if above not in known), None)
@@ -235,8 +251,12 @@ def _check_others(names: Iterable[str], homes: Sequence[str], findings: Findings
         findings.add(WARNING, "extra_file", name, "belongs to no part of a submission", expected)
     if len(files) > MOST_PER_KIND:
         findings.add(WARNING, "extra_file", "", f"{len(files) - MOST_PER_KIND} more belong to no part of a submission")
+    for name in empty:
+        if _home_of(f"{name}/", within) is None and name not in known:
+            folders.setdefault(name.split("/")[0] if name.split("/")[0] not in known else name, 0)
     for name, count in list(folders.items())[:MOST_PER_KIND]:
         message = f"its {count} files belong to no part of a submission" if count > 1 else "belongs to no part of it"
+        message = message if count else "is empty"
         findings.add(WARNING, "extra_folder", name, message, expected)
     if len(folders) > MOST_PER_KIND:
         more = f"{len(folders) - MOST_PER_KIND} more folders belong to no part of a submission"

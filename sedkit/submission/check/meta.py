@@ -62,7 +62,8 @@ def _check_names(meta: Meta, label: str, form: Format, findings: Findings) -> No
         if isinstance(value, str) and "baseline" in value.lower():
             message = f"submission.{key} {value!r} calls itself a baseline"
             row = meta.row(f"submission.{key}")
-            findings.add(REFUSED, "baseline_name", meta.file, message, "a name of its own", row=row)
+            severity = REFUSED if form.baseline_refused else WARNING
+            findings.add(severity, "baseline_name", meta.file, message, "a name of its own", row=row)
             break
     short = get(meta.values, "submission.abbreviation")[1]
     if isinstance(short, str) and len(short) > 10:
@@ -168,7 +169,7 @@ def _check_corresponding(meta: Meta, authors: list[Any], label: str, form: Forma
         plain_name(name).replace("-", "").lower() for name in (authors[one].get("lastname"), label.split("_")[0])
     )
     if last and form.label_pattern.fullmatch(label) and first_part not in last and last not in first_part:
-        message = f"the label begins with {label.split('_')[0]}"
-        findings.add(
-            NOTE, "label_author", meta.file, message, f"the corresponding author's last name {last!r}", row=row
-        )
+        written = str(authors[one].get("lastname")).strip()
+        message = f"the label begins with {label.split('_')[0]}, the corresponding author is {written}"
+        expected = "_".join([plain_name(written), *label.split("_")[1:]])
+        findings.add(NOTE, "label_author", meta.file, message, expected, row=row)

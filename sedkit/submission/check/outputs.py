@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import chain
+from hashlib import sha256
 from pathlib import PurePosixPath
 
 from sedkit.core.errors import listed
 from sedkit.dataio.tables import Events
-from sedkit.evaluation.reading import threshold_of
 from sedkit.submission.archive import Package
 from sedkit.submission.check.bytes import read_within
+from sedkit.submission.check.energy import energy_tables
 from sedkit.submission.check.layout import ENERGY, TABLE, System
+from sedkit.submission.check.points import Point, check_order, check_thresholds
 from sedkit.submission.check.scores import RunScores, ScoreFolder, check_score_folder
 from sedkit.submission.check.table import MOST_BYTES, ClipList, check_table
 from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
@@ -20,11 +21,23 @@ from sedkit.submission.formats import Format
 
 @dataclass
 class Output:
-    """What a system's output files hold, as far as they can be read: events, operating points, scores by run."""
+    """What a system's output files hold, as far as they can be read.
+
+    Attributes
+    ----------
+    events, points, runs
+        Events, operating points, scores by run.
+    energy
+        CodeCarbon's tables: path in the package, and text.
+    digest
+        Of the bytes of all output tables; empty where there are none.
+    """
 
     events: Events | None = None
     points: list[Events] = field(default_factory=list)
     runs: dict[int, RunScores] = field(default_factory=dict)
+    energy: dict[str, str] = field(default_factory=dict)
+    digest: bytes = b""
 
 
 def check_outputs(
@@ -51,18 +64,17 @@ def check_outputs(
         Where faults are noted.
     """
     _check_rest(system, form, findings)
-    if form.energy and not any(_is_energy_table(system, n) for n in chain(system.files, *system.folders.values())):
+    energy = energy_tables(package, system)
+    if form.energy and not energy:
         findings.add(NOTE, "energy_files", system.path, "no CodeCarbon table among the files", "CodeCarbon's csv")
+    output = Output(energy=energy)
     if form.scores:
-        return Output(runs=_check_runs(package, system, form, clips, scored, findings))
-    events = _check_events(package, system, form, clips, findings)
-    return Output(events, _check_points(package, system, form, clips, findings) if form.points else [])
-
-
-def _is_energy_table(system: System, name: str) -> bool:
-    """Tell whether a file is a table of CodeCarbon's: its name, or that of its folder, says so."""
-    parts = PurePosixPath(name).relative_to(system.path or ".").parts
-    return bool(TABLE.search(name)) and any(part.lower().startswith(ENERGY) for part in parts)
+        _check_runs(package, system, form, clips, scored, output, findings)
+    else:
+        _check_events(package, system, form, clips, output, findings)
+        if form.points:
+            _check_points(package, system, form, clips, output, findings)
+    return output
 
 
 def _check_rest(system: System, form: Format, findings: Findings) -> None:
@@ -84,31 +96,30 @@ def _check_rest(system: System, form: Format, findings: Findings) -> None:
 
 
 def _check_events(
-    package: Package, system: System, form: Format, clips: ClipList | None, findings: Findings
-) -> Events | None:
+    package: Package, system: System, form: Format, clips: ClipList | None, output: Output, findings: Findings
+) -> None:
     wanted = f"{system.label}{form.table_suffix}"
-    tables = [n for n in system.files if TABLE.search(n) and not _is_energy_table(system, n)]
+    tables = [n for n in system.files if TABLE.search(n) and n not in output.energy]
+    tables = [n for n in tables if not PurePosixPath(n).name.lower().startswith(ENERGY)]
     named = [n for n in tables if PurePosixPath(n).name == wanted]
     if not tables:
         findings.add(REFUSED, "output_missing", system.path, "no output table", wanted)
-        return None
+        return
     name = (named or [n for n in tables if ".output" in n] or tables)[0]
     if not named:
         findings.add(REFUSED, "output_name", name, "not named after its folder", wanted)
     for other in tables:
         if other != name:
             findings.add(WARNING, "extra_file", other, "a second table", f"only {wanted}")
-    return _read_table(package, name, form, clips, findings)
-
-
-def _read_table(package: Package, name: str, form: Format, clips: ClipList | None, findings: Findings) -> Events | None:
     data = read_within(package, name, MOST_BYTES, "an event table", findings)
-    return None if data is None else check_table(name, data, form, clips, findings)
+    if data is not None:
+        output.digest += sha256(data).digest()
+        output.events = check_table(name, data, form, clips, findings)
 
 
 def _check_points(
-    package: Package, system: System, form: Format, clips: ClipList | None, findings: Findings
-) -> list[Events]:
+    package: Package, system: System, form: Format, clips: ClipList | None, output: Output, findings: Findings
+) -> None:
     assert form.points is not None
     wanted = f"{system.label}{form.points.suffix}"
     where = system.place(wanted)
@@ -118,44 +129,26 @@ def _check_points(
         message = "no folder of operating points: PSDS cannot be computed"
         severity = WARNING if form.points.required else NOTE
         findings.add(severity, "points_missing", where, message, expected)
-        return []
-    points = []
+        return
+    # What is wrong with one table is mostly wrong with all of them.
+    together = Findings()
+    points: dict[str, Point] = {}
     for name in sorted(files):
         quiet = Findings()
-        events = _read_table(package, name, form, clips, quiet)
-        points += [] if events is None else [events]
+        data = read_within(package, name, MOST_BYTES, "an event table", quiet)
+        events = None if data is None else check_table(name, data, form, clips, quiet)
+        if data is not None:
+            digest = sha256(data).digest()
+            output.digest += digest
+            if events is not None:
+                points[name] = Point(digest, events)
         # No detection at a high threshold is right (an empty file is not), and which clips are silent there is
         # nobody's fault.
-        findings.extend(
-            f
-            for f in quiet.sorted()
-            if f.row is not None or f.kind not in ("table_empty", "clip_missing") or package.size(name) == 0
-        )
-    _check_thresholds(where, sorted(files), form.points.thresholds, findings)
-    return points
-
-
-def _check_thresholds(where: str, files: list[str], thresholds: tuple[float, ...], findings: Findings) -> None:
-    """Look at the thresholds in the names of operating points; the names are not verified, so it is warned at most."""
-    seen: dict[float, str] = {}
-    outside: list[str] = []
-    for name in files:
-        threshold = threshold_of(PurePosixPath(name).stem)
-        if threshold is None:
-            findings.add(WARNING, "point_name", name, "no threshold at the end of the name", "…_0.01.tsv")
-            continue
-        if not 0 <= threshold <= 1:
-            outside.append(PurePosixPath(name).name)
-        elif threshold in seen:
-            findings.add(WARNING, "point_twice", name, f"threshold {threshold:g} as in {seen[threshold]}", "once")
-        seen.setdefault(threshold, name)
-    if outside:
-        message = f"thresholds past 1 in {len(outside)} names ({listed(outside, 3)})"
-        findings.add(WARNING, "point_threshold", where, message, "thresholds from 0 to 1: …_0.01.tsv")
-    if len(files) != len(thresholds):
-        absent = [] if outside else sorted(set(thresholds) - set(seen))
-        message = f"{len(files)} tables" + (f" ({listed(absent)} missing)" if absent else "")
-        findings.add(WARNING, "points_count", where, message, f"{len(thresholds)}, one a threshold")
+        together.take(quiet, without=("table_empty", "clip_missing") if package.size(name) else ())
+    findings.sum_up(together, where)
+    output.points = [point.events for point in points.values()]
+    check_thresholds(where, sorted(files), form.points.thresholds, findings)
+    check_order(where, points, findings)
 
 
 def _check_runs(
@@ -164,10 +157,10 @@ def _check_runs(
     form: Format,
     clips: ClipList | None,
     scored: frozenset[str],
+    output: Output,
     findings: Findings,
-) -> dict[int, RunScores]:
+) -> None:
     assert form.scores is not None
-    runs: dict[int, RunScores] = {}
     folders: list[ScoreFolder] = []
     processed: list[ScoreFolder] = []
     for run in range(1, form.scores.runs + 1):
@@ -181,7 +174,8 @@ def _check_runs(
                 folder = check_score_folder(where, tuple(files), package, form, clips, findings, kept)
                 folders.append(folder)
                 processed += [folder] if needed else []
-                runs |= {run: kept} if kept else {}
+                output.runs |= {run: kept} if kept else {}
+                output.digest += folder.digest if needed else b""
             elif needed:
                 findings.add(REFUSED, "run_missing", where, "no scores", f"{form.scores.runs} runs")
             else:
@@ -191,7 +185,6 @@ def _check_runs(
     if clips is None:
         _compare_clips(folders, findings)
     _compare_runs(processed, findings)
-    return runs
 
 
 def _compare_clips(folders: list[ScoreFolder], findings: Findings) -> None:

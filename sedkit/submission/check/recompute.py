@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from decimal import Decimal
 from typing import Any
 
 from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.dataio.tables import Events
 from sedkit.evaluation.alignment import occurring
 from sedkit.evaluation.reading import read_reference
-from sedkit.submission.check.fields import is_number
+from sedkit.submission.check.fields import decimals, is_number, percent_rounding
 from sedkit.submission.check.outputs import Output
 from sedkit.submission.check.table import ClipList
 from sedkit.submission.check.yaml_lines import Meta, get
@@ -22,8 +21,8 @@ from sedkit.submission.results import COVERED
 #: Where the results of the development set stand.
 _DEVELOPMENT = "results.development_dataset"
 
-#: The meta file states percent with one decimal or more.
-_TOLERANCE_PERCENT = 0.0501
+#: Beside the rounding of a stated percentage.
+_DUST_PERCENT = 1e-4
 
 #: Figures from 0 to 1 are stated with two decimals or more.
 _TOLERANCE = 0.00501
@@ -118,8 +117,8 @@ def check_results(
         return []
     confirmed, wrong = _compare_f_scores(meta, block, output.events, reference)
     if wrong:
-        message = f"F-scores differ from those of the output on {reference.path}: {listed(wrong, 3)}"
-        _add_difference(meta, message, findings)
+        message = f"F-scores differ from those of the output on {reference.path}: {listed(wrong.values(), 3)}"
+        _add_difference(meta, message, next(iter(wrong)), findings)
     stated = {key: get(block, f"overall.{key}")[1] for key in ("PSDS1", "PSDS2")}
     stated = {key: x for key, x in stated.items() if is_number(x)}
     if not stated or not output.points:
@@ -137,28 +136,29 @@ def check_results(
         findings.add(NOTE, "results_not_recomputed", meta.file, message)
         return confirmed
     if wrong:
-        message = f"PSDS differs from that of the operating points on {reference.path}: {listed(wrong)}"
-        _add_difference(meta, message, findings)
+        message = f"PSDS differs from that of the operating points on {reference.path}: {listed(wrong.values())}"
+        _add_difference(meta, message, next(iter(wrong)), findings)
     return confirmed + more
 
 
-def _add_difference(meta: Meta, message: str, findings: Findings) -> None:
-    expected, row = "the figures of this very output", meta.row(f"{_DEVELOPMENT}.overall")
+def _add_difference(meta: Meta, message: str, key: str, findings: Findings) -> None:
+    expected, row = "the figures of this very output", meta.row(f"{_DEVELOPMENT}.{key}")
     findings.add(SCORED_WRONGLY, "results_differ", meta.file, message, expected, row=row)
 
 
 def _compare_f_scores(
     meta: Meta, block: Any, events: Events, reference: Reference
-) -> tuple[list[Confirmed], list[str]]:
-    """Return the overall F-score where it was found again, and the F-scores that differ, in words."""
+) -> tuple[list[Confirmed], dict[str, str]]:
+    """Return the overall F-score where it was found again, and the F-scores that differ, in words by their keys."""
     macro, classes = _event_f_scores(reference.events, events)
-    confirmed, wrong = [], []
+    confirmed: list[Confirmed] = []
+    wrong: dict[str, str] = {}
     for key, value in (("overall", macro), *((f"class_wise.{label}", x) for label, x in classes.items())):
         stated = get(block, f"{key}.F-score")[1]
         if value is None or not is_number(stated):
             continue
-        if abs(stated - value) > _TOLERANCE_PERCENT:
-            wrong.append(f"{key.removeprefix('class_wise.')} {stated} (recomputed {value:.2f})")
+        if abs(stated - value) > percent_rounding(stated) + _DUST_PERCENT:
+            wrong[f"{key}.F-score"] = f"{key.removeprefix('class_wise.')} {stated} (recomputed {value:.2f})"
         elif key == "overall":
             how = "event-based macro F1 in percent"
             where = f"{_DEVELOPMENT}.overall.F-score"
@@ -172,11 +172,12 @@ def _compare_psds(
     points: Sequence[Events],
     duration_s: Mapping[str, float],
     reference: Reference,
-) -> tuple[list[Confirmed], list[str]]:
-    """Return the PSDS that were found again, and those that neither version of psds_eval gives, in words."""
+) -> tuple[list[Confirmed], dict[str, str]]:
+    """Return the PSDS that were found again, and in words by their keys those that no version of psds_eval gives."""
     from sedkit.evaluation.psds import PSDS1, PSDS2, psds_of_points
 
-    confirmed, wrong = [], []
+    confirmed: list[Confirmed] = []
+    wrong: dict[str, str] = {}
     for key, value in stated.items():
         parameters = {"PSDS1": PSDS1, "PSDS2": PSDS2}[key]
         old = replace(parameters, cross_triggers="0.3.0")
@@ -187,7 +188,7 @@ def _compare_psds(
             key = f"{_DEVELOPMENT}.overall.{key}"
             confirmed.append(Confirmed(meta.file, key, value, found[nearest], how, reference.path))
         else:
-            wrong.append(f"{key} {value} (recomputed {found[0]:.4f})")
+            wrong[f"overall.{key}"] = f"{key} {value} (recomputed {found[0]:.4f})"
     return confirmed, wrong
 
 
@@ -203,6 +204,4 @@ def is_close(stated: float, computed: float) -> bool:
     >>> is_close(0.36, 0.3592), is_close(0.353, 0.3592)
     (True, False)
     """
-    exponent = Decimal(str(stated)).as_tuple().exponent
-    decimals = -exponent if isinstance(exponent, int) else 0
-    return abs(stated - computed) <= (_TOLERANCE if decimals <= 2 else _TOLERANCE_OF_THREE)
+    return abs(stated - computed) <= (_TOLERANCE if decimals(stated) <= 2 else _TOLERANCE_OF_THREE)

@@ -12,13 +12,13 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.core.errors import listed, suggest
+from sedkit.core.errors import listed
 from sedkit.core.parallel import progress
 from sedkit.dataio.rows import number, plain_numbers
 from sedkit.dataio.tables import stem
 from sedkit.submission.archive import Package
 from sedkit.submission.check.bytes import decoded, read_within, with_line_feeds
-from sedkit.submission.check.table import ClipList
+from sedkit.submission.check.table import ClipList, near_clip
 from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format
 
@@ -111,7 +111,7 @@ def check_score_folder(
             message = f"{len(absent)} of {len(wanted)} clips have no table ({listed(absent, 3)})"
             quiet.add(REFUSED, "clip_missing", folder, message, "a table for every clip of the list")
         for name in strange:
-            message = f"{name} is not in the evaluation list{suggest(name, wanted) if len(strange) < 5 else ''}"
+            message = f"{name} is not in the evaluation list{near_clip(name, wanted) if len(strange) < 5 else ''}"
             quiet.add(REFUSED, "unknown_clip", tables[name], message, "<clip id>.tsv, the id without .wav")
     elif form.scores and form.scores.clips and len(tables) != form.scores.clips:
         quiet.add(REFUSED, "clip_count", folder, f"{len(tables)} tables", f"{form.scores.clips}, one per clip")
@@ -126,7 +126,7 @@ def check_score_folder(
         if kept is not None:
             kept.keep(clip, scores)
     # What is wrong with one table is mostly wrong with all of them.
-    findings.extend(quiet.sorted(), folder)
+    findings.sum_up(quiet, folder)
     return ScoreFolder(folder, frozenset(tables), digest.digest())
 
 

@@ -6,16 +6,18 @@ header in row 1) or their scorers would trip over is named, one finding a fault.
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from sedkit.core.errors import listed, suggest
 from sedkit.dataio.rows import columns_of, number
-from sedkit.dataio.tables import AUDIO_ENDINGS, Events, read_durations, read_filenames
+from sedkit.dataio.tables import AUDIO_ENDINGS, Events, read_durations, read_filenames, stem
 from sedkit.submission.check.bytes import decoded, with_line_feeds
 from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format
@@ -202,6 +204,23 @@ def _clip_of_unparted(text: str) -> str | None:
     return parts[0]
 
 
+def near_clip(name: str, known: Collection[str]) -> str:
+    """Return `` (did you mean "x"?)`` for a clip whose name differs in little more than folder, ending or a letter.
+
+    Names of clips are alike in shape (`Y…_30.000_40.000.wav`): what else is near in letters is another clip.
+    """
+    place = name.replace("\\", "/").rsplit("/", 1)[-1]
+    mine = stem(place).lower()
+    clips = sorted(known)
+    for clip in clips:
+        theirs = stem(clip).lower()
+        short, long = sorted((mine, theirs), key=len)
+        if mine == theirs or (len(short) >= 8 and short in long):
+            return f' (did you mean "{clip}"?)'
+    near = difflib.get_close_matches(place, clips, n=1, cutoff=0.9)
+    return f' (did you mean "{near[0]}"?)' if near else ""
+
+
 def _check_rows(file: str, rows: _Rows, form: Format, clips: ClipList | None, findings: Findings) -> None:
     known = set(clips.filenames) if clips else None
     durations = clips.duration_s if clips else None
@@ -210,7 +229,7 @@ def _check_rows(file: str, rows: _Rows, form: Format, clips: ClipList | None, fi
         if name in strangers:
             continue
         if known is not None and name not in known:
-            hint = suggest(name, known) if len(strangers) < 5 else ""
+            hint = near_clip(name, known) if len(strangers) < 5 else ""
             message = f"{name} is not in the evaluation list{hint}"
             findings.add(SCORED_WRONGLY, "unknown_clip", file, message, "only clips of the list", row=line)
             strangers.add(name)

@@ -140,6 +140,8 @@ class Format:
         Those of a sound separation system before the detection: looked at where the meta file has a block `ss_system`.
     overlaps_refused
         Whether the scorer refuses overlapping rows of one class (psds_eval since 0.4 does).
+    baseline_refused
+        Whether the year's validator is known to refuse the word baseline in a name.
     longest_clip_s
         No clip of the evaluation sets is known to be longer; an hour where nothing better is known.
     max_systems
@@ -162,6 +164,7 @@ class Format:
     points: OperatingPoints | None = None
     scores: ScoreRuns | None = None
     overlaps_refused: bool = False
+    baseline_refused: bool = False
     longest_clip_s: float = 11.0
     max_systems: int = 4
     source_code_examples: tuple[str, ...] = ()

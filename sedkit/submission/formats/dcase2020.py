@@ -20,6 +20,7 @@ FORMAT = Format(
     fields=(*WHO, *SYSTEM, *F_SCORES),
     separation=SEPARATION,
     overlaps_refused=True,
+    baseline_refused=True,
     source_code_examples=(
         "https://github.com/turpaultn/dcase20_task4/tree/public_branch/baseline",
         "https://github.com/google-research/sound-separation/tree/master/models/dcase2020_fuss_baseline",

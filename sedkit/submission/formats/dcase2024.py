@@ -33,6 +33,7 @@ FORMAT = Format(
     scores=ScoreRuns(clips=2200),
     # No inference on the evaluation set is asked for.
     fields=(*WHO, *SYSTEM, *_RESULTS, *ENERGY[:2], *ENERGY_OF_BASELINE, *MACS),
+    baseline_refused=True,
     longest_clip_s=3600.0,
     source_code_examples=("https://github.com/turpaultn/dcase20_task4/tree/public_branch/baseline",),
     unverified=(

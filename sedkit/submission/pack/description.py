@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sedkit.core.errors import listed
-from sedkit.core.files import sha256_file
 from sedkit.core.log import log
 from sedkit.postprocessing.rules import FrameRule, Postprocessing
 from sedkit.submission.experiment import Experiment
+from sedkit.submission.pack.producer import decision_of, read_producer
 
 #: What the settings of `sedkit.features.chunk_settings.WaveAugment` do, in words.
 _AUGMENTATIONS = {
@@ -21,13 +20,6 @@ _AUGMENTATIONS = {
     "pitch_semitones": "pitch shift",
     "mixup_alpha": "mixup",
 }
-
-#: What `sedkit fuse` writes as the producer of its scores.
-_ENSEMBLE = re.compile(r"ensemble of (?P<count>\d+): (?P<parts>.+)")
-_PART = re.compile(r"(?:^| \+ )([0-9][0-9.e+-]*) x ([^ ,]+)")
-
-#: Weights of `sedkit fuse` have four digits.
-_SAME_WEIGHT = 1e-3
 
 
 def describe_experiment(experiment: Experiment) -> dict[str, Any]:
@@ -65,8 +57,11 @@ def describe_ensemble(members: Sequence[Experiment], producer: str) -> dict[str,
     if isinstance(features, str) and ", " in features:
         # The validators know single features, one a text.
         out["acoustic_features"] = features.split(", ")
-    out["ensemble_method_subsystem_count"] = len(members)
-    out["decision_making"] = _decision(members, producer)
+    made = read_producer(producer)
+    # Whoever made the scores knows better than the call; a single network's scores are no ensemble's.
+    count = made.count if made.fused else None if made.known else len(members)
+    out["ensemble_method_subsystem_count"] = count
+    out["decision_making"] = decision_of(made, members)
     # What one member did after its scores is nothing that the ensemble's went through.
     out["segmentation_method"] = out["post-processing"] = None
     return out
@@ -133,40 +128,6 @@ def joined(values: Sequence[Any]) -> Any:
     if all(isinstance(value, str) for value in known):
         return ", ".join(items) or None
     return items if len(items) > 1 or isinstance(known[0], list) else items[0]
-
-
-def _decision(members: Sequence[Experiment], producer: str) -> str | None:
-    """Say how scores were fused, None where whoever fused them does not tell; warn of other members than counted."""
-    found = _ENSEMBLE.match(producer)
-    if found is None:
-        return None
-    parts = [(name, float(weight)) for weight, name in _PART.findall(found["parts"])]
-    weight_of, weights = dict(parts), [weight for _, weight in parts]
-    if "ensemble of" in found["parts"] or len(weights) != int(found["count"]):
-        return "weighted mean of scores"
-    if len(weights) != len(members):
-        log.warning(
-            "the scores are an ensemble of %d, but --experiment names %d: sizes are counted for those alone",
-            len(weights),
-            len(members),
-        )
-    own = [_weight_of(member, weight_of) for member in members]
-    # In the order of the members, where all of them are known by their checkpoints.
-    shown = [w for w in own if w is not None] if None not in own and len(own) == len(weights) else weights
-    if max(shown) - min(shown) <= _SAME_WEIGHT:
-        return "mean of scores"
-    return f"weighted mean of scores ({', '.join(f'{weight:g}' for weight in shown)})"
-
-
-def _weight_of(member: Experiment, weight_of: Mapping[str, float]) -> float | None:
-    """Find a member's weight by its checkpoints' hashes; warn where it took no part."""
-    made = {f"sha256:{sha256_file(file)}" for file in (member.path / "checkpoints").glob("*.pt")}
-    for name, weight in weight_of.items():
-        if name in made:
-            return weight
-    if made and all(name.startswith("sha256:") for name in weight_of):
-        log.warning("%s: the fused scores were made by none of its checkpoints", member.path)
-    return None
 
 
 def _sampling_rate_khz(config: Mapping[str, Any]) -> float | int | None:

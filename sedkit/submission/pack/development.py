@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sedkit.core.errors import SedkitError
+from sedkit.core.errors import SedkitError, listed
 from sedkit.core.log import log
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.formats import Format
-from sedkit.submission.formats._format import MAESTRO_CLASSES
+from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
+from sedkit.submission.maestro import classes_of, evaluated_area
 from sedkit.submission.results import Run
 from sedkit.submission.results_file import read_results
 
@@ -42,8 +43,15 @@ class Development:
     remarks: tuple[str, ...] = ()
 
 
-def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format) -> Development:
+def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, given: bool = True) -> Development:
     """Return the figures of results files that a format asks for; those that are not official are warned of.
+
+    Parameters
+    ----------
+    paths, form
+        The files, and the year's format.
+    given
+        Whether the files were named for this: one that holds none of the figures is then an error, else a warning.
 
     Raises
     ------
@@ -59,8 +67,11 @@ def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format) -> D
         content = read_results(Path(path))
         every, of_classes = result_fields(content)
         found = {key: value for key, value in every.items() if key in asked}
-        if not found:
-            raise SedkitError(f"{path}: {_no_figure(asked, form)}")
+        why = _no_area(content) if _AREA in asked else ""
+        if not found and given:
+            raise SedkitError(f"{path}: {why or _no_figure(asked, form)}")
+        if not found or why:
+            log.warning("%s: %s", path, why or f"no development results: {_no_figure(asked, form)}")
         for key in found:
             if key in source:
                 raise SedkitError(f"{path}: holds {key.rpartition('.')[2]}, as {source[key]} does; expected it once")
@@ -96,7 +107,7 @@ def results_of_experiment(experiment: Experiment, form: Format) -> Development:
         return Development()
     if why:
         log.info("%s: %s: the development results are those of its split run %s", experiment.path, why, of.path)
-    return results_of_files([file], form)
+    return results_of_files([file], form, given=False)
 
 
 def result_fields(results: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
@@ -114,10 +125,22 @@ def result_fields(results: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
         if value is not None:
             values[f"results.development_dataset.overall.{key}"] = value
             values[f"results.devtest.desed.{key}"] = value
-    area = _figure(results.get("segment_auc"), MAESTRO_CLASSES)
+    area, _ = evaluated_area(results.get("segment_auc"))
     if area is not None:
-        values[_AREA] = area
+        values[_AREA] = round(area, 4)
     return values, class_values
+
+
+def _no_area(results: Mapping[str, Any]) -> str:
+    """Say why a partial ROC area of MAESTRO's classes is not the official mean; empty where it is, or there is none."""
+    block = results.get("segment_auc")
+    missing = evaluated_area(block)[1]
+    if not missing or not set(classes_of(block)) & set(MAESTRO_CLASSES):
+        return ""
+    return (
+        f"no mPAUC: it is the mean of {len(MAESTRO_EVALUATED)} classes, without (or with an undefined) area here: "
+        f"{listed(missing, 3)}"
+    )
 
 
 def _not_official(content: Mapping[str, Any], figures: set[str]) -> list[str]:

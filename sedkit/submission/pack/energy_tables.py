@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,14 +9,9 @@ from pathlib import Path
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import read_text, write_text
 from sedkit.core.log import log
-from sedkit.dataio.rows import columns_of, number, read_table
+from sedkit.submission.energy_tables import is_reading, measured_kwh
 from sedkit.submission.formats import Format
 from sedkit.submission.pack.meta import SystemMeta, energy_stages
-
-#: A stated figure this close to a measured one is that one, rounded.
-_SAME = 0.01
-
-_COLUMNS = ("energy_consumed", "duration")
 
 
 @dataclass(frozen=True)
@@ -38,25 +32,7 @@ def read_energy_table(path: str | Path) -> EnergyTable:
     SedkitError
         No such file, a column that is missing, a row without energy or duration.
     """
-    there = columns_of(path)
-    absent = [name for name in _COLUMNS if name not in there]
-    if absent:
-        expected = "a table of CodeCarbon, with energy_consumed (kWh) and duration (s)"
-        raise SedkitError(f"{path}:1: no column {listed(absent)}{suggest(absent[0], there)}; expected {expected}")
-    table = read_table(path, _COLUMNS, ("run_id", "experiment_id"))
-    names = table.get("run_id") or table.get("experiment_id")
-    measured: dict[str, float] = {}
-    for row, (energy, duration) in enumerate(zip(table["energy_consumed"], table["duration"], strict=True)):
-        kwh, seconds = number(energy), number(duration)
-        if not (math.isfinite(kwh) and kwh > 0 and math.isfinite(seconds) and seconds > 0):
-            raise SedkitError(
-                f"{path}: data row {row + 1}: energy_consumed {energy!r}, duration {duration!r}; expected kWh and "
-                "seconds above 0 (leave out the table of what was not measured)"
-            )
-        measured[names[row] if names else str(row)] = kwh
-    if not measured:
-        raise SedkitError(f"{path}: no row below the header, expected a measurement of CodeCarbon")
-    return EnergyTable(Path(path), tuple(measured.values()))
+    return EnergyTable(Path(path), measured_kwh(read_text(path), str(path)))
 
 
 def energy_fields(form: Format) -> dict[str, str]:
@@ -114,8 +90,7 @@ def fill_energy(system: SystemMeta, tables: Mapping[str, EnergyTable], form: For
                 )
             values[path] = float(f"{total:.6g}")
             continue
-        readings = [*table.kwh, total, total / len(table.kwh)]
-        if isinstance(stated, int | float) and not any(abs(stated - kwh) <= _SAME * kwh for kwh in readings):
+        if isinstance(stated, int | float) and not is_reading(stated, table.kwh):
             log.warning("%s: %.6g kWh, but the meta file states %s %s, which stands", table.path, total, path, stated)
     return replace(system, values=values)
 

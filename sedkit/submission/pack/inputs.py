@@ -36,6 +36,7 @@ from sedkit.submission.pack.outputs import (
     write_runs,
     write_table,
 )
+from sedkit.submission.pack.producer import check_members
 from sedkit.submission.pack.write import SystemInput, Writer
 
 
@@ -81,19 +82,37 @@ def open_experiments(paths: Sequence[str]) -> list[Experiment]:
 
 
 def from_experiments(
-    form: Format, experiments: Sequence[Experiment], authors: Authors, wanted: str | None, clips: ClipList | None
+    form: Format,
+    experiments: Sequence[Experiment],
+    authors: Authors,
+    wanted: str | None,
+    clips: ClipList | None,
+    results: Sequence[str] = (),
 ) -> list[SystemInput]:
-    """Return one system per experiment; formats of several runs take experiments of one system as its runs."""
-    if form.scores is None:
-        return [_system_of_events(form, experiment, authors, wanted, clips) for experiment in experiments]
+    """Return one system per experiment; formats of several runs take experiments of one system as its runs.
+
+    Raises
+    ------
+    UsageError
+        Results files beside several systems: nobody can tell whose they are.
+    """
     groups: dict[str, list[Experiment]] = {}
     for experiment in experiments:
-        groups.setdefault(experiment.system, []).append(experiment)
-    return [_system_of_runs(form, system, runs, authors, wanted, clips) for system, runs in groups.items()]
+        groups.setdefault(experiment.system if form.scores else str(experiment.path), []).append(experiment)
+    if results and len(groups) > 1:
+        raise UsageError(f"--results is that of one system, got {len(groups)}; pack them by calls of their own")
+    if form.scores is None:
+        return [_system_of_events(form, experiment, authors, wanted, clips, results) for experiment in experiments]
+    return [_system_of_runs(form, runs, authors, wanted, clips, results) for runs in groups.values()]
 
 
 def _system_of_events(
-    form: Format, experiment: Experiment, authors: Authors, wanted: str | None, clips: ClipList | None
+    form: Format,
+    experiment: Experiment,
+    authors: Authors,
+    wanted: str | None,
+    clips: ClipList | None,
+    results: Sequence[str],
 ) -> SystemInput:
     name = experiment.choose_set(wanted, "events", ".tsv")
     events = read_output(experiment.path / "events" / f"{name}.tsv", form, clips)
@@ -106,20 +125,22 @@ def _system_of_events(
             write_points(folder, label, form, read_output_scores([str(scores)], form, clips)[0], rules)
         copy_energy_tables(folder, form, experiment, name)
 
-    return _of_experiment(form, experiment, authors, rules, name, write)
+    return _of_experiment(form, experiment, authors, rules, name, write, results)
 
 
 def _system_of_runs(
     form: Format,
-    system: str,
     runs: Sequence[Experiment],
     authors: Authors,
     wanted: str | None,
     clips: ClipList | None,
+    results: Sequence[str],
 ) -> SystemInput:
     assert form.scores is not None
     if len(runs) > form.scores.runs:
-        raise UsageError(f"{len(runs)} experiments of system {system}: {form.name} takes {form.scores.runs} runs")
+        raise UsageError(
+            f"{len(runs)} experiments of system {runs[0].system}: {form.name} takes {form.scores.runs} runs"
+        )
     names = [run.choose_set(wanted, "scores", ".h5") for run in runs]
     files = [str(run.path / "scores" / f"{name}.h5") for run, name in zip(runs, names, strict=True)]
     raw = read_output_scores(files, form, clips)
@@ -132,14 +153,21 @@ def _system_of_runs(
         copy_energy_tables(folder, form, runs[0], names[0])
 
     # Size, results and energy are those of the first run.
-    return _of_experiment(form, runs[0], authors, rules[0], names[0], write)
+    return _of_experiment(form, runs[0], authors, rules[0], names[0], write, results)
 
 
 def _of_experiment(
-    form: Format, experiment: Experiment, authors: Authors, rules: Postprocessing | None, name: str, write: Writer
+    form: Format,
+    experiment: Experiment,
+    authors: Authors,
+    rules: Postprocessing | None,
+    name: str,
+    write: Writer,
+    results: Sequence[str],
 ) -> SystemInput:
     described = meta_of_experiments([experiment], experiment.system, rules, form, name)
-    described = with_results(described, results_of_experiment(experiment, form))
+    found = results_of_files(results, form) if results else results_of_experiment(experiment, form)
+    described = with_results(described, found)
     return SystemInput(experiment.system, write, named(described, authors.systems.get(experiment.system, {})))
 
 
@@ -177,8 +205,13 @@ def from_events(
     meta: str | None,
     clips: ClipList | None,
     points: str | None = None,
+    results: Sequence[str] = (),
+    energy: Mapping[str, EnergyTable] | None = None,
 ) -> SystemInput:
-    """Return a system of an event table and, if given, a meta file and a folder of operating points made elsewhere."""
+    """Return a system of an event table and, if given, a meta file and a folder of operating points made elsewhere.
+
+    `results` and `energy` (by stage) are its results files and CodeCarbon's tables.
+    """
     if form.table_suffix is None:
         raise UsageError(f"--system {table}: {form.name} takes scores; give them with --scores")
     if points and form.points is None:
@@ -190,9 +223,26 @@ def from_events(
         write_table(folder, label, form, events)
         for name, point in tables.items():
             write_text(folder / f"{label}{form.points.suffix if form.points else ''}" / name, events_text(point))
+        write_energy_tables(folder, energy or {})
 
-    name = Path(table).stem
-    return SystemInput(name, write, named(_described_elsewhere(meta, form, name), authors.systems.get(name, {})))
+    name = name_of_file(table)
+    described = fill_energy(_described_elsewhere(meta, form, name), energy or {}, form)
+    if results:
+        described = with_results(described, results_of_files(results, form))
+    return SystemInput(name, write, named(described, authors.systems.get(name, {})))
+
+
+def name_of_file(path: str) -> str:
+    """Name a system after its table or scores; what is called after a set is named after the folder that it lies in.
+
+    >>> name_of_file("ens/evaluation.h5"), name_of_file("exp/scores/public.h5"), name_of_file("ens/fused.h5")
+    ('ens', 'exp', 'fused')
+    """
+    file = Path(path)
+    if file.stem not in SET_ORDER:
+        return file.stem
+    above = file.resolve().parent
+    return (above.parent if above.name in ("scores", "events") else above).name or file.stem
 
 
 def _read_points(folder: str, form: Format) -> dict[str, Events]:
@@ -210,10 +260,12 @@ def from_scores(form: Format, given: ScoresInput, authors: Authors, clips: ClipL
     """
     _check_use(form, given)
     runs = read_output_scores(given.scores, form, clips)
+    if given.members:
+        check_members(given.scores, [run.producer for run in runs], given.members)
     raw = read_output_scores(given.unprocessed, form, clips)
     rules = read_postprocessing(given.postprocessing, runs[0].labels) if given.postprocessing else None
-    name = Path(given.scores[0]).stem
-    submitted = _submitted(form, given, name)
+    name = name_of_file(given.scores[0])
+    submitted = _submitted(form, given)
 
     def write(folder: Path, label: str) -> None:
         write_energy_tables(folder, given.energy)
@@ -272,7 +324,7 @@ def _check_use(form: Format, given: ScoresInput) -> None:
         )
 
 
-def _submitted(form: Format, given: ScoresInput, name: str) -> str | None:
+def _submitted(form: Format, given: ScoresInput) -> str | None:
     """Return the set whose prediction by the members is stated as that of the submitted output."""
     if given.submitted is not None:
         there = sorted({one for member in given.members for one in member.sets()})
@@ -282,6 +334,7 @@ def _submitted(form: Format, given: ScoresInput, name: str) -> str | None:
                 f"--set {given.submitted}: no member predicted it{hint} (there: {listed(there) or 'none'})"
             )
         return given.submitted
+    name = Path(given.scores[0]).stem
     if name in SET_ORDER:
         return name
     if given.members and "evaluation" in energy_fields(form):

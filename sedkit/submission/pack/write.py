@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sedkit.core.errors import SedkitError, listed
-from sedkit.core.files import atomic_folder, atomic_path, write_text
+from sedkit.core.files import atomic_folder, atomic_path, sha256_file, write_text
 from sedkit.core.log import log
 from sedkit.submission.archive import folder_files, write_zip
 from sedkit.submission.check.examine import check_package
@@ -98,10 +99,17 @@ def pack(
         reasons.append("the author file holds example authors (put the real ones in)")
     if data is None:
         reasons.append("no technical report was given (--report PDF)")
+    others = _others(Path(out), match["base"], labels, form)
+    _warn_of_twins([*others, *folders] if add else folders)
+    if data is not None:
+        with atomic_path(_report_of(archive)) as aside:
+            aside.write_bytes(data)
     if reasons or data is None:
         findings = [f for folder in folders for f in check_package(folder, form, clips)]
+        if data is not None:
+            # A system's folder holds none: the report lies beside it.
+            findings = [f for f in findings if f.kind != "report_missing"]
         return Packed(folders, None, tuple(reasons), tuple(findings))
-    others = _others(Path(out), match["base"], labels, form)
     found = _write_zip(archive, sorted([*folders, *others]) if add else folders, data, form, clips)
     if not archive.exists():
         return Packed(folders, None, ("the package would be refused (see the findings)",), found)
@@ -141,11 +149,8 @@ def _write_folders(form: Format, systems: Mapping[str, SystemInput], authors: Au
 def _write_zip(
     archive: Path, folders: Sequence[Path], report: bytes, form: Format, clips: ClipList | None
 ) -> tuple[Finding, ...]:
-    """Write the report and, unless it would be refused, the zip of folders and report; return the check's findings."""
-    placed = archive.with_name(f"{archive.stem}.technical_report.pdf")
-    with atomic_path(placed) as aside:
-        aside.write_bytes(report)
-    files: dict[str, bytes | Path] = {**folder_files(folders), placed.name: report}
+    """Write the zip of folders and report, unless it would be refused; return the check's findings."""
+    files: dict[str, bytes | Path] = {**folder_files(folders), _report_of(archive).name: report}
     try:
         with atomic_path(archive) as aside:
             write_zip(aside, files)
@@ -155,6 +160,25 @@ def _write_zip(
     except _Refused as refused:
         return tuple(refused.findings)
     return tuple(found)
+
+
+def _report_of(archive: Path) -> Path:
+    return archive.with_name(f"{archive.stem}.technical_report.pdf")
+
+
+def _warn_of_twins(folders: Sequence[Path]) -> None:
+    """Warn of systems whose output is another's, byte for byte."""
+    seen: dict[str, str] = {}
+    for folder in folders if len(folders) > 1 else ():
+        digest = hashlib.sha256()
+        for file in sorted(folder.rglob("*")):
+            name = file.relative_to(folder).as_posix()
+            # Descriptions and CodeCarbon's tables are not what is scored.
+            if file.is_file() and name.startswith(folder.name) and not name.endswith(".meta.yaml"):
+                digest.update(f"{name.removeprefix(folder.name)}\0{sha256_file(file)}\n".encode())
+        twin = seen.setdefault(digest.hexdigest(), folder.name)
+        if twin != folder.name:
+            log.warning("%s: the same output as %s; expected each system once", folder.name, twin)
 
 
 def _others(out: Path, base: str, labels: Sequence[str], form: Format) -> list[Path]:

@@ -86,6 +86,8 @@ def test_one_fault_is_one_finding_with_its_line(tmp_path, row, kind):
         assert read_strong(path, ["Cat", "Dog"]).n_events == events.n_events
         return
     with pytest.raises(SedkitError, match=r"t.tsv:4: .*--lenient true"):
+        read_strong(path, ["Cat", "Dog"], lenient=False)
+    with pytest.raises(SedkitError, match=r"t.tsv:4: .*; correct the row$"):
         read_strong(path, ["Cat", "Dog"])
     assert read_strong(path, ["Cat", "Dog"], lenient=True).n_events == 2
 

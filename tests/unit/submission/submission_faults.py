@@ -194,7 +194,6 @@ COMMON: dict[str, tuple[Fault, str, str]] = {
     "label of another": (in_meta("submission/label", "Someone_ELSE_task4_1"), REFUSED, "label_not_folder"),
     "no label": (in_meta("submission/label"), REFUSED, "meta_field_missing"),
     "label of another author": (relabel(lambda x: x.replace("Okafor", "Smith")), NOTE, "label_author"),
-    "called a baseline": (in_meta("submission/name", "Our Baseline"), REFUSED, "baseline_name"),
     "no name": (in_meta("submission/name", None), REFUSED, "meta_field_missing"),
     "long abbreviation": (in_meta("submission/abbreviation", "ConvolutionalNet"), WARNING, "abbreviation_long"),
     "no authors": (in_meta("submission/authors"), REFUSED, "author_missing"),

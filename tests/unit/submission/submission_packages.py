@@ -41,8 +41,8 @@ def pdf(text: str = "We detect sound events with a network.") -> bytes:
     return body + b"trailer\n<< /Root 1 0 R >>\n%%EOF\n"
 
 
-def events(form: Format, seed: int) -> str:
-    """A table with 0 to 3 separate events a clip."""
+def events(form: Format, seed: int, part: float = 1.0) -> str:
+    """A table with 0 to 3 separate events a clip, or the first part of each."""
     rng = random.Random(seed)
     rows = []
     for i, clip in enumerate(CLIPS):
@@ -51,7 +51,7 @@ def events(form: Format, seed: int) -> str:
             rows.append(f"{clip}\t\t\t")
         for k in range(n):
             onset = 3 * k + rng.uniform(0.0, 0.5)
-            rows.append(f"{clip}\t{onset:.3f}\t{onset + rng.uniform(0.5, 2):.3f}\t{rng.choice(form.labels)}")
+            rows.append(f"{clip}\t{onset:.3f}\t{onset + part * rng.uniform(0.5, 2):.3f}\t{rng.choice(form.labels)}")
     return "\n".join(["filename\tonset\toffset\tevent_label", *rows]) + "\n"
 
 
@@ -100,9 +100,11 @@ def correct(name: str, systems: int = 1) -> dict[str, bytes]:
             files[f"{home}{form.table_suffix}"] = events(form, number).encode()
         if form.points:
             for threshold in form.points.thresholds:
-                files[f"{home}{form.points.suffix}/predictions_th_{threshold:.2f}.tsv"] = events(form, 7).encode()
+                files[f"{home}{form.points.suffix}/predictions_th_{threshold:.2f}.tsv"] = events(
+                    form, 7, 1 - 0.9 * threshold
+                ).encode()
         if form.energy:
-            files[f"{label}/codecarbon_training.csv"] = b"timestamp,energy_consumed\n2024-06-01,1.39\n"
+            files[f"{label}/codecarbon_training.csv"] = b"timestamp,duration,energy_consumed\n2024-06-01,99.5,1.39\n"
         if form.scores:
             for run in range(1, form.scores.runs + 1):
                 suffixes = [form.scores.suffix]
@@ -110,7 +112,7 @@ def correct(name: str, systems: int = 1) -> dict[str, bytes]:
                 for suffix in suffixes:
                     for i, clip in enumerate(CLIPS):
                         path = f"{home}{suffix.format(run=run)}/{clip.removesuffix('.wav')}.tsv"
-                        files[path] = scores(form, 100 * run + i).encode()
+                        files[path] = scores(form, 1000 * number + 100 * run + i).encode()
     return files
 
 

@@ -132,7 +132,7 @@ POINTS: dict[str, tuple[Fault, str, str]] = {
             {
                 n: files[n] + b"clip_01.wav\t8.0\t9.0\tCat\nclip_01.wav\t8.5\t9.5\tCat\n"
                 for n in files
-                if "_th_0.25" in n
+                if "_th_0.01" in n
             }
         ),
         REFUSED,

@@ -28,7 +28,7 @@ from submission_packages import CLIP_LIST, CLIPS, FORMATS, as_folder, as_zip, co
 from submission_score_faults import POINTS, SCORES
 
 from sedkit.submission.check.examine import check_package, examine_package
-from sedkit.submission.check.table import ClipList
+from sedkit.submission.check.table import ClipList, near_clip
 from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, status
 from sedkit.submission.formats import get_format
 
@@ -178,7 +178,10 @@ def test_too_many_systems(tmp_path: Path) -> None:
     meta = next(n for n in extra if n.endswith(".yaml"))
     extra[meta] = extra[meta].replace(b"Okafor_UNI_task4_1", b"Okafor_LAB_task4_1")
     path = as_zip(files | extra, tmp_path / "p.zip")
-    assert kinds(check_package(path, get_format("dcase2019"), CLIP_LIST)) == [(REFUSED, "too_many_systems")]
+    assert kinds(check_package(path, get_format("dcase2019"), CLIP_LIST)) == [
+        (REFUSED, "too_many_systems"),
+        (NOTE, "outputs_identical"),
+    ]
 
 
 def test_a_single_folder_is_only_warned_about_authors_and_report(tmp_path: Path) -> None:
@@ -207,8 +210,7 @@ def test_irregularities_of_the_real_packages_of_2020(tmp_path: Path) -> None:
     files = {
         n.replace("Okafor_UNI_task4_SED_1/", "Hou_IPS_task4_SED_1/", 1): d for n, d in correct("dcase2020").items()
     }
-    found = dict(_found(files, tmp_path))
-    assert {"output_name", "meta_name", "label_not_folder"} <= set(found)
+    assert _found(files, tmp_path) == [("folder_name", "Hou_IPS_task4_SED_1")]
 
     files = correct("dcase2020")
     cell(2, "20.02")(files, random.Random(0))
@@ -280,3 +282,18 @@ def test_the_published_output_of_the_2018_baseline(shared: Path, tmp_path: Path)
     assert "Blender 29.0 (recomputed 12.66)" in text
     assert "overall" not in text, "10.8 is what comes out"
     assert "5 of 880 listed clips" in next(f.message for f in found if f.kind == "clip_missing")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Y00pbt6aJV8I_350.000_360.000", "Y00pbt6aJV8Y_350.000_360.000.wav"),
+        ("eval/Y00pbt6aJV8Y_350.000_360.000.wav", "Y00pbt6aJV8Y_350.000_360.000.wav"),
+        ("00pbt6aJV8Y_350.000_360.000.flac", "Y00pbt6aJV8Y_350.000_360.000.wav"),
+        ("YqwErTyUiOpA_350.000_360.000.wav", ""),
+        ("holiday_video_003.wav", ""),
+    ],
+)
+def test_only_near_clips_are_offered(name: str, hint: str) -> None:
+    known = ("Y00pbt6aJV8Y_350.000_360.000.wav", "YZ1UpFlqWeRs_30.000_40.000.wav", "Ymusic_video_030.000_040.000.wav")
+    assert near_clip(name, known) == (f' (did you mean "{hint}"?)' if hint else "")

@@ -13,7 +13,7 @@ from submission_packages import CLIP_LIST, as_folder, as_zip, correct
 
 from sedkit.submission.check.examine import check_package
 from sedkit.submission.check.layout import find_layout
-from sedkit.submission.findings import NOTE, REFUSED, WARNING, Finding, Findings
+from sedkit.submission.findings import NOTE, REFUSED, WARNING, Finding, Findings, as_text
 from sedkit.submission.formats import get_format
 
 FORM = get_format("dcase2019")
@@ -189,3 +189,58 @@ def test_zips_that_cannot_be_unpacked_as_meant(names: list[str], kind: str, said
     (found,) = check(correct("dcase2019") | dict.fromkeys(names, b"1"), tmp_path)
     assert (found.severity, found.kind) == (REFUSED, kind)
     assert said in found.message
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_an_empty_folder_named_as_a_system_is_one_without_files(zipped: bool, tmp_path: Path) -> None:
+    second = "Okafor_UNI_task4_2"
+    files, wanted = correct("dcase2019"), [(REFUSED, "meta_missing", second), (REFUSED, "output_missing", second)]
+    if zipped:
+        entries = {f"{LABEL}/": b"", f"{second}/": b"", "__MACOSX/": b"", "docs/": b"", f"{LABEL}/codecarbon/": b""}
+        assert parts(check(files | entries, tmp_path)) == [*wanted, (WARNING, "extra_folder", "docs")]
+    else:
+        folder = as_folder(files, tmp_path / "p")
+        for name in (second, "docs", f"{LABEL}/codecarbon"):
+            (folder / name).mkdir()
+        assert parts(check_package(folder, FORM, CLIP_LIST)) == [*wanted, (WARNING, "extra_folder", "docs")]
+    alone = {name: data for name, data in files.items() if name.endswith(".pdf")} | {f"{LABEL}/": b""}
+    assert [kind for _, kind, _ in parts(check(alone, tmp_path))] == ["meta_missing", "output_missing"]
+
+
+def test_the_zip_that_pack_leaves_is_no_fault(tmp_path: Path) -> None:
+    files = correct("dcase2019", 2)
+    folder = as_folder(files | {"Okafor_UNI_task4.zip": b"PK"}, tmp_path / "out")
+    assert check_package(folder, FORM, CLIP_LIST) == []
+    inner = check(files | {"Okafor_UNI_task4.zip": b"PK"}, tmp_path)
+    assert parts(inner) == [(WARNING, "extra_file", "Okafor_UNI_task4.zip")]
+    (folder / "Okafor_UNI_task5.zip").write_bytes(b"PK")
+    assert parts(check_package(folder, FORM, CLIP_LIST)) == [(WARNING, "extra_file", "Okafor_UNI_task5.zip")]
+
+
+def test_what_systems_have_alike_is_printed_once() -> None:
+    twice = [Finding(WARNING, "report_missing", "", None, "no technical report")] * 2
+    assert as_text(twice).splitlines() == ["warning: 1", "  no technical report  [report_missing]"]
+
+
+@pytest.mark.parametrize(
+    ("new", "kind", "said"),
+    [
+        ("Okafor_UNI_taks4_1", "label_pattern", "files are named after 'Okafor_UNI_task4_1'"),
+        ("Okafor_UNI_task4_2", "folder_name", "folder 'Okafor_UNI_task4_2' are named after 'Okafor_UNI_task4_1'"),
+    ],
+)
+@pytest.mark.parametrize("name", ["dcase2019", "dcase2024"])
+def test_a_renamed_folder_is_one_fault(name: str, new: str, kind: str, said: str, tmp_path: Path) -> None:
+    files = {n.replace(f"{LABEL}/", f"{new}/", 1): data for n, data in correct(name).items()}
+    (found,) = check_package(as_zip(files, tmp_path / "p.zip"), get_format(name), CLIP_LIST)
+    assert (found.severity, found.kind, found.file) == (REFUSED, kind, new)
+    assert said in found.message
+
+
+def test_letters_of_a_label_are_ascii(tmp_path: Path) -> None:
+    files = correct("dcase2019")
+    relabel(lambda x: x.replace("Okafor", "Müller"))(files, random.Random(0))
+    (found,) = check(files, tmp_path)
+    assert (found.severity, found.kind) == (REFUSED, "label_pattern")
+    assert "holds letters that are not ASCII" in found.message
+    assert found.expected.endswith("for example Muller_UNI_task4_1")

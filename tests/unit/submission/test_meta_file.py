@@ -119,6 +119,48 @@ def test_yes_as_text_is_warned_of(tmp_path: Path) -> None:
     assert found.row == line_of(files, "corresponding: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [
+        (f"dcase{year}", REFUSED if year in ("2020", "2024") else WARNING)
+        for year in ("2018", "2020", "2021", "2023", "2024")
+    ],
+)
+def test_a_baseline_is_refused_where_a_validator_is_known(name: str, severity: str, tmp_path: Path) -> None:
+    files = correct(name)
+    in_meta("submission/name", "Our Baseline")(files, random.Random(0))
+    (found,) = check(name, files, tmp_path)
+    assert (found.severity, found.kind) == (severity, "baseline_name")
+
+
+def test_an_author_is_named_as_written(tmp_path: Path) -> None:
+    files = correct("dcase2019")
+    in_meta("submission/authors/0/lastname", "Müller-O'Neil")(files, random.Random(0))
+    (found,) = check("dcase2019", files, tmp_path)
+    assert (found.severity, found.kind) == (NOTE, "label_author")
+    assert found.message == "the label begins with Okafor, the corresponding author is Müller-O'Neil"
+    assert found.expected == "Muller-ONeil_UNI_task4_1"
+
+
+@pytest.mark.parametrize("change", ["missing", "misspelt"])
+def test_the_mean_of_some_classes_is_no_fault_of_its_own(change: str, tmp_path: Path) -> None:
+    def other(classes: dict) -> dict:
+        lost = classes.pop("Vacuum_cleaner")
+        return classes | ({"Vacuum cleaner": lost} if change == "misspelt" else {})
+
+    files = correct("dcase2019")
+    in_meta(f"{F1}/class_wise", change=other)(files, random.Random(0))
+    (found,) = check("dcase2019", files, tmp_path)
+    assert (found.severity, found.kind) == (WARNING, "meta_classes")
+
+
+def test_whole_percents_may_be_rounded(tmp_path: Path) -> None:
+    files = correct("dcase2019")
+    for overall, kinds in ((33, []), (33.0, ["results_mean"]), (35, ["results_mean"])):
+        in_meta(f"{F1}/overall/F-score", overall)(files, random.Random(0))
+        assert [f.kind for f in check("dcase2019", files, tmp_path)] == kinds
+
+
 # ------------------------------------------------------------------------------------------------ separation
 
 SEPARATION = {

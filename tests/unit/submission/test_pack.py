@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from submission_packages import CLIPS, PEOPLE, pdf
-from submission_systems import LABELS, experiment, found, measured, results, run, scores
+from submission_systems import LABELS, experiment, found, measured, results, run, scores, written
 
 from sedkit.core.files import write_yaml
 from sedkit.postprocessing import FrameRule, Postprocessing
@@ -94,8 +94,11 @@ def test_example_authors_or_no_report_make_no_zip(
     example = repository / "submissions" / "authors.example.yaml"
     words = ("pack", "--format", "dcase2019", "--experiment", exp, "--out", out)
     assert run(*words, "--authors", example, "--report", report) == 0
-    assert "no zip: the author file holds example authors" in capsys.readouterr().err
-    assert [p.name for p in out.iterdir()] == ["Doe_INST_task4_1"]
+    said = capsys.readouterr().err
+    assert "no zip: the author file holds example authors" in said
+    assert "no technical report" not in said, "it was given"
+    assert sorted(p.name for p in out.iterdir()) == ["Doe_INST_task4.technical_report.pdf", "Doe_INST_task4_1"]
+    assert (out / "Doe_INST_task4.technical_report.pdf").read_bytes() == report.read_bytes()
     assert run(*words, "--authors", authors) == 0
     assert "no technical report was given" in capsys.readouterr().err
     assert not list(out.glob("*.zip"))
@@ -270,3 +273,26 @@ def test_a_run_that_saw_validation_takes_the_figures_of_its_split_run(
     (exp / "environment.json").write_text(json.dumps(environment))
     assert run(*words) == 1
     assert "its split run is gone" in capsys.readouterr().err
+
+
+def test_an_experiment_without_the_figures_that_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], bare: tuple[object, ...]
+) -> None:
+    """The recipes score no PSDS: the field stays null, and `--results` fills it in."""
+    exps = [experiment(tmp_path / f"exp{i}", system=f"s{i}", seed=i) for i in range(2)]
+    content = {key: value for key, value in results(f1=0.4).items() if not key.startswith("psds")}
+    (exps[0] / "results" / "validation.json").write_text(json.dumps(content))
+    (tmp_path / "psds.json").write_text(json.dumps(results()))
+    words = ("pack", "--format", "dcase2023", *bare, "--experiment")
+    run(*words, exps[0])
+    overall = written(tmp_path / "out")["results"]["development_dataset"]["overall"]
+    assert overall == {"PSDS1": None, "PSDS2": None}
+    said = capsys.readouterr().err
+    assert said.count("no development results: no PSDS in it, which dcase2023a asks for") == 1
+    assert "error" not in said
+    run(*words, exps[0], "--results", tmp_path / "psds.json")
+    overall = written(tmp_path / "out")["results"]["development_dataset"]["overall"]
+    assert overall == {"PSDS1": 0.3535, "PSDS2": 0.5483}
+    assert "no development results" not in capsys.readouterr().err
+    assert run(*words, *exps, "--results", tmp_path / "psds.json") == 2
+    assert "--results is that of one system, got 2" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from submission_systems import LABELS, experiment, measured, results, run, scores, written
 
 from sedkit.core.files import read_yaml, write_yaml
+from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores, write_scores
 from sedkit.postprocessing import FrameRule, Postprocessing
 from sedkit.postprocessing.fuse import fuse
@@ -141,7 +143,6 @@ def test_weights_are_those_of_the_fused_scores(
     capsys.readouterr()
     for fused, expected in (
         (fuse(parts[::-1], (3, 1)), "weighted mean of scores (0.25, 0.75)"),
-        (fuse([fuse(parts), scores(5)]), "weighted mean of scores"),
         (scores(6), None),
     ):
         write_scores(tmp_path / "f.h5", fused)
@@ -149,11 +150,69 @@ def test_weights_are_those_of_the_fused_scores(
         words = (*words, "--authors", tmp_path / "authors.yaml", "--out", tmp_path / "out")
         run("pack", "--format", "dcase2019", *words)
         assert written(tmp_path / "out")["system"]["description"]["decision_making"] == expected
-    said = capsys.readouterr().err
-    assert "none of its checkpoints" not in said and "--experiment names" not in said
+        said = capsys.readouterr().err
+        assert "none of its checkpoints" not in said and "--experiment names 2" not in said
+        assert ("cannot be told: the scores do not name the checkpoints" in said) == (expected is None)
     (members[1] / "checkpoints" / "last.pt").write_bytes(b"another network")
     decision()
-    assert f"{members[1]}: the fused scores were made by none of its checkpoints" in capsys.readouterr().err
+    assert f"{members[1]}: {tmp_path / 'fused.h5'} was made by none of its checkpoints" in capsys.readouterr().err
+
+
+def test_scores_are_compared_with_the_experiments_named(
+    tmp_path: Path,
+    members: list[Path],
+    capsys: pytest.CaptureFixture[str],
+    bare: tuple[object, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    members.append(experiment(tmp_path / "exp2", seed=2, set_name="evaluation"))
+    parts = []
+    for i, member in enumerate(members):
+        (member / "checkpoints").mkdir()
+        (member / "checkpoints" / "best.pt").write_bytes(member.name.encode())
+        parts.append(scores(i))
+        parts[-1].producer = f"sha256:{hashlib.sha256(member.name.encode()).hexdigest()}, post-processed"
+    monkeypatch.setattr(Experiment, "complexity", property(lambda self: Complexity(10, 20)))
+
+    def said(made: Scores, *named: Path) -> tuple[bool, str, object]:
+        write_scores(tmp_path / "f.h5", made)
+        words = ("--scores", tmp_path / "f.h5", "--postprocessing", "0.5", "--experiment", *named)
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        status = run("pack", "--format", "dcase2019", *words, *bare)
+        about = [line for line in capsys.readouterr().err.splitlines() if "--experiment" in line or "none of" in line]
+        assert len(about) <= 1
+        count = written(tmp_path / "out")["system"]["description"] if status != 2 else {}
+        return status == 2, "".join(about), count.get("ensemble_method_subsystem_count")
+
+    a, b, c = members
+    assert said(parts[0], a) == (False, "", None)
+    assert said(fuse(parts[:2]), a, b) == (False, "", 2)
+    assert said(fuse([fuse(parts[:2]), parts[2]]), a, b, c) == (False, "", 3)
+    status, line, _ = said(fuse(parts[:2]), a)
+    assert status and "an ensemble of 2, but --experiment names 1: 1 missing" in line
+    status, line, _ = said(fuse([fuse(parts[:2]), parts[2]]), a, b)
+    assert status and "an ensemble of 3, but --experiment names 2: 1 missing" in line
+    assert f"warning: {a}: {tmp_path / 'f.h5'} was made by none of its checkpoints" == said(parts[1], a)[1]
+    status, line, count = said(parts[0], a, b)
+    assert (status, count) == (False, None) and "not an ensemble, but --experiment names 2" in line
+    parts[0].producer = "net.h5"
+    status, line, count = said(parts[0], a)
+    assert not status and "whether --experiment names what made the scores cannot be told" in line
+
+
+def test_more_members_named_than_fused(
+    tmp_path: Path, members: list[Path], capsys: pytest.CaptureFixture[str], authors: Path
+) -> None:
+    more = experiment(tmp_path / "exp2", seed=2)
+    members.append(more)
+    parts = [scores(i) for i in range(2)]
+    write_scores(tmp_path / "f.h5", fuse(parts))
+    words = ("--scores", tmp_path / "f.h5", "--experiment", *members, "--postprocessing", "0.5")
+    run("pack", "--format", "dcase2019", *words, "--authors", authors, "--out", tmp_path / "out")
+    assert (
+        "an ensemble of 2, but --experiment names 3: size and energy are summed over all 3" in capsys.readouterr().err
+    )
+    assert written(tmp_path / "out")["system"]["description"]["ensemble_method_subsystem_count"] == 2
 
 
 def test_an_ensemble_of_more_than_is_named(
@@ -161,8 +220,9 @@ def test_an_ensemble_of_more_than_is_named(
 ) -> None:
     write_scores(tmp_path / "f.h5", fuse([scores(i) for i in range(3)]))
     words = ("--scores", tmp_path / "f.h5", "--experiment", *members, "--postprocessing", "0.5")
-    run("pack", "--format", "dcase2019", *words, *bare)
-    assert "an ensemble of 3, but --experiment names 2" in capsys.readouterr().err
+    assert run("pack", "--format", "dcase2019", *words, *bare) == 2, "sizes would be too small"
+    assert "an ensemble of 3, but --experiment names 2: 1 missing" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
     words = ("--scores", tmp_path / "f.h5", "--experiment", members[0], members[0], "--postprocessing", "0.5")
     assert run("pack", "--format", "dcase2019", *words, *bare) == 2
     assert "is given twice" in capsys.readouterr().err

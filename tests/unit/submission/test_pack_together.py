@@ -115,3 +115,28 @@ def test_development_results_that_are_not_official_are_told(
     run(*words)
     said = capsys.readouterr().err
     assert lines[0] in said and "is complete" not in said
+
+
+def test_the_same_output_twice_is_told(
+    tmp_path: Path,
+    bare: tuple[object, ...],
+    elsewhere: Callable[..., str],
+    pack_one: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    entry = elsewhere("dcase2019")
+    (tmp_path / "copy.tsv").write_bytes((tmp_path / "e.tsv").read_bytes())
+    (tmp_path / "other.tsv").write_text("filename\tonset\toffset\tevent_label\na.wav\t0.0\t1.0\tDog\n")
+    for second, told in (("copy.tsv", 1), ("other.tsv", 0)):
+        run("pack", "--format", "dcase2019", "--system", entry, f"{tmp_path / second}:{tmp_path / 'm.yaml'}", *bare)
+        said = capsys.readouterr().err
+        assert said.count("Okafor_UNI_task4_2: the same output as Okafor_UNI_task4_1") == told
+    # Scores of earlier calls count where they go into the zip.
+    pack_one(1, out="more")
+    earlier = tmp_path / "more" / "Okafor_UNI_task4b_1"
+    for file in [*earlier.rglob("*")][::-1]:
+        file.rename(file.with_name(file.name.replace("task4b_1", "task4b_2")))
+    earlier.rename(earlier.with_name("Okafor_UNI_task4b_2"))
+    for add, told in (("false", 0), ("true", 1)):
+        pack_one(1, "--add", add, out="more")
+        assert capsys.readouterr().err.count("Okafor_UNI_task4b_1: the same output as Okafor_UNI_task4b_2") == told

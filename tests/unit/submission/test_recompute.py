@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from submission_faults import in_meta
 from submission_packages import CLIP_LIST, CLIPS, as_folder, as_zip, correct, events, meta
 from submission_systems import LABELS, codecarbon, run
 
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores, write_scores
 from sedkit.dataio.tables import Events, read_strong, write_events
+from sedkit.submission.check import recompute
 from sedkit.submission.check.examine import examine_package
 from sedkit.submission.check.table import ClipList
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY
@@ -64,14 +67,48 @@ def test_listed_clips_without_rows_count_as_listed(tmp_path: Path) -> None:
     said = [f for f in checked.findings if f.kind.startswith("results")]
     assert [f.kind for f in said] == ["results_differ", "results_differ"]
     meta_file = next(n for n in files if n.endswith(".yaml"))
-    row = files[meta_file].decode().splitlines().index("    overall:") + 1
-    assert [(f.file, f.row) for f in said] == [(meta_file, row)] * 2
+    lines = files[meta_file].decode().splitlines()
+    rows = [
+        next(i for i, line in enumerate(lines, start=1) if line.startswith(f"      {k}:")) for k in ("F-score", "PSDS1")
+    ]
+    assert [(f.file, f.row) for f in said] == [(meta_file, row) for row in rows]
     assert "PSDS1 0.353 (recomputed 1.0000)" in said[1].message
     (finding,) = [
         f for f in examine_package(path, form, None, [tmp_path / "ref.tsv"]).findings if f.kind.startswith("results")
     ]
     assert (finding.severity, finding.kind) == (NOTE, "results_not_recomputed")
     assert "lists 9 of the 12 clips" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("stated", "right"), [(35, True), (36, False), (35.0, False), (35.1, True), (35.07, True), (35.2, False)]
+)
+def test_percents_are_compared_to_the_decimals_that_are_stated(
+    stated: float, right: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recompute, "_event_f_scores", lambda reference, events: (35.07, {}))
+    files = correct("dcase2019")
+    in_meta("results/development_dataset/overall/F-score", stated)(files, random.Random(0))
+    (tmp_path / "ref.tsv").write_text(events(get_format("dcase2019"), 1))
+    path = as_zip(files, tmp_path / "p.zip")
+    checked = examine_package(path, get_format("dcase2019"), CLIP_LIST, [tmp_path / "ref.tsv"])
+    said = [f.message.rpartition(": ")[2] for f in checked.findings if f.kind == "results_differ"]
+    assert said == ([] if right else [f"overall {stated} (recomputed 35.07)"])
+    assert [x.stated for x in checked.confirmed] == ([stated] if right else [])
+
+
+def test_a_difference_names_the_row_of_its_key(tmp_path: Path) -> None:
+    files = correct("dcase2019")
+    (tmp_path / "ref.tsv").write_text(events(get_format("dcase2019"), 1))
+    in_meta("results/development_dataset/overall/F-score", 100.0)(files, random.Random(0))
+    path = as_zip(files, tmp_path / "p.zip")
+    checked = examine_package(path, get_format("dcase2019"), CLIP_LIST, [tmp_path / "ref.tsv"])
+    (found,) = [f for f in checked.findings if f.kind == "results_differ"]
+    assert "overall" not in found.message
+    lines = files[found.file].decode().splitlines()
+    first = next(label for label in get_format("dcase2019").labels if f"{label} " in found.message)
+    assert lines[found.row - 2].strip() == f"{first}:"
+    assert lines[found.row - 1].strip().startswith("F-score:")
 
 
 # ---------------------------------------------------------------------------------------------------- scores
