@@ -13,7 +13,7 @@ from sedkit.evaluation.official import official_psds
 from sedkit.evaluation.psds import PSDS1, PSDS2, PsdsParameters, psds_of_points
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_equals_psds_eval_on_random_tables(table, durations, seed: int) -> None:
     rng = np.random.default_rng(seed)
