@@ -25,8 +25,7 @@ _RULES = {"published": "published post-processing", "chunks": "chunk by chunk"}
 #: Sets whose labels `--train-on all+validation` has seen: validation itself and the parts it was made of.
 _VALIDATION = ("validation_", "dcase2018_test_", "dcase2018_evaluation_")
 
-#: The output must list at least this share of the reference's clips, or it is not that of the whole set. Tables that
-#: leave clips without events out, as many do, list about 95 % of the official sets.
+#: An output lists at least this share of the clips, or it is partial: tables without empty rows list about 95 %.
 COVERED = 0.9
 
 #: Clips of the official references, by the beginning of the name: tells whether clips or classes were left out.

@@ -9,83 +9,8 @@ import sys
 import tarfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-from sedkit.cli.main import main
-from sedkit.dataio.scores import Scores
-from sedkit.dataio.store import write_scores
-
-REFERENCE = """filename\tonset\toffset\tevent_label
-a.wav\t0.000\t2.000\tDog
-a.wav\t3.000\t5.000\tCat
-b.wav\t1.000\t4.000\tDog
-c.wav\t\t\t
-d.wav\t2.000\t3.000\tCat
-"""
-ESTIMATE = """filename\tonset\toffset\tevent_label
-a.wav\t0.100\t2.100\tDog
-a.wav\t3.000\t5.000\tDog
-b.wav\t1.000\t4.000\tDog
-c.wav\t0.000\t1.000\tCat
-d.wav\t2.100\t3.050\tCat
-"""
-
-
-class Case:
-    """Files of a small scoring, and a way to call `sedkit score` on them."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self.capsys = folder, capsys
-        self.put("ref.tsv", REFERENCE)
-        self.put("est.tsv", ESTIMATE)
-        self.put("dur.tsv", "filename\tduration\n" + "".join(f"{n}.wav\t100.0\n" for n in "abcd"))
-        lines = ESTIMATE.splitlines(keepends=True)
-        for threshold, kept in (("0.10", lines), ("0.50", lines[:4]), ("0.90", lines[:2])):
-            self.put(f"points/th_{threshold}.tsv", "".join(kept))
-        framewise = np.zeros((4, 50, 2), np.float32)
-        framewise[0, :20, 1], framewise[0, 30:50, 0] = 0.9, 0.6
-        framewise[1, 10:40, 1], framewise[3, 20:30, 0], framewise[2, 5:9, 1] = 0.8, 0.7, 0.3
-        write_scores(
-            folder / "scores.h5",
-            Scores(
-                framewise=framewise,
-                n_frames=np.full(4, 50),
-                duration_s=np.full(4, 5.0),
-                frame_edges_s=np.arange(51) * 0.1,
-                filenames=("a.wav", "b.wav", "c.wav", "d.wav"),
-                labels=("Cat", "Dog"),
-                clipwise=framewise.max(axis=1),
-            ),
-        )
-
-    def put(self, name: str, text: str) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-        return path
-
-    def call(self, *words: str, reference: str = "ref.tsv") -> tuple[int, str, str]:
-        inside = [str(self.folder / w[1:]) if w.startswith("@") else w for w in words]
-        status = main(["score", "--reference", str(self.folder / reference), *inside])
-        out, err = self.capsys.readouterr()
-        return status, out, err
-
-    def results(self, *words: str, reference: str = "ref.tsv") -> dict:
-        status, _, err = self.call(*words, "--json", "@out.json", reference=reference)
-        assert status == 0, err
-        return json.loads((self.folder / "out.json").read_text())
-
-
-@pytest.fixture
-def case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Case:
-    return Case(tmp_path, capsys)
-
-
-EST = ("--estimate", "@est.tsv")
-POINTS = ("--operating-points", "@points")
-DUR = ("--durations", "@dur.tsv")
-SCORES = ("--scores", "@scores.h5")
+from score_case import DUR, EST, ESTIMATE, POINTS, REFERENCE, SCORES, Case
 
 
 def test_the_results_file(case: Case) -> None:
@@ -189,21 +114,6 @@ def test_intervals_and_paired_differences(case: Case) -> None:
     assert (same["difference"], same["interval"]) == (0.0, [0.0, 0.0])
 
 
-@pytest.mark.parametrize(
-    ("groups", "status", "message"),
-    [
-        ("a\tg\nb\tg\n", 1, "groups.tsv: holds no clip of the reference, such as a.wav"),
-        ("a.wav\tg\nb.wav\tg\na.wav\th\n", 1, "groups.tsv:4: a.wav is in group 'h' here, in 'g' in an earlier row"),
-        ("a.wav\tg\nb.wav\tg\nc.wav\th\n", 0, "groups.tsv: no group for d.wav (1 such clips: each is drawn by itself)"),
-        ("a.wav\t\nb.wav\t\n", 0, "groups.tsv: no clip has a group: clips are resampled"),
-    ],
-)
-def test_groups_that_do_not_fit_the_reference(case: Case, groups: str, status: int, message: str) -> None:
-    case.put("groups.tsv", "filename\tgroup\n" + groups)
-    found, _, err = case.call(*EST, "--bootstrap", "100", "--groups", "@groups.tsv")
-    assert (found, message in err.replace(str(case.folder), "")) == (status, True), err
-
-
 def test_only_psds_is_corrected_and_both_values_are_shown(case: Case) -> None:
     case.put("est.tsv", ESTIMATE.replace("Cat", "Cow"))
     words = (*EST, *POINTS, *DUR, *SCORES, "--bootstrap", "100")
@@ -217,70 +127,6 @@ def test_only_psds_is_corrected_and_both_values_are_shown(case: Case) -> None:
         f"PSDS1                      {found['psds1']['value']:.4f}  corrected {found['psds1']['corrected']:.4f}" in out
     )
     assert "PSDS from 3 operating points: intervals from fewer than 5 are too narrow" in err
-
-
-def test_what_a_judge_cannot_score_is_one_line(case: Case) -> None:
-    case.put("none.tsv", "filename\tduration\n")
-    status, _, err = case.call(*EST, "--durations", "@none.tsv", "--metrics", "intersection", "--official", "true")
-    (line,) = [line for line in err.splitlines() if "error" in line]
-    assert (status, "--official: the judge of intersection cannot score this input: " in line) == (1, True)
-
-
-def test_figures_never_take_the_place_of_what_they_are_made_from(case: Case) -> None:
-    before = (case.folder / "ref.tsv").read_text()
-    for out in ("@ref.tsv", "@est.tsv", "@points/new.json"):
-        status, _, err = case.call(*EST, *POINTS, "--json", out)
-        assert (status, "from which it is made; choose another place" in err) == (2, True), err
-    assert (case.folder / "ref.tsv").read_text() == before
-    assert not (case.folder / "points/new.json").exists()
-
-
-def test_scores_that_do_not_fit_the_reference_are_warned_of(case: Case) -> None:
-    from sedkit.dataio.store import read_scores, write_scores
-
-    scores = read_scores(case.folder / "scores.h5")
-    scores.labels = tuple("Doggy" if label == "Dog" else label for label in scores.labels)
-    scores.filenames = (*scores.filenames[:-1], "zz.wav")
-    write_scores(case.folder / "odd.h5", scores)
-    rows = (case.folder / "dur.tsv").read_text().splitlines()
-    case.put("short.tsv", "\n".join([rows[0], *(row.split("\t")[0] + "\t2.0" for row in rows[1:])]) + "\n")
-    status, _, err = case.call("--scores", "@odd.h5", "--durations", "@short.tsv")
-    assert status == 0
-    for message in (
-        "scores of zz.wav, no clip of the reference (1 such: not scored)",
-        "no scores of the classes 'Dog', which count as 0",
-        "scores of the classes 'Doggy', which are not scored",
-        "past its end at 2 s",
-    ):
-        assert message in err, (message, err)
-
-
-def test_a_reference_with_overlaps_is_scored_without_intersection(case: Case) -> None:
-    text = (case.folder / "ref.tsv").read_text()
-    row = next(line for line in text.splitlines()[1:] if line.split("\t")[3:])
-    name, onset, offset, label = row.split("\t")
-    case.put("ref.tsv", text + f"{name}\t{float(onset) + 0.1}\t{float(offset) + 0.1}\t{label}\n")
-    found = case.results(*EST)
-    assert "event_based" in found and "intersection_based" not in found
-    _, _, err = case.call(*EST)
-    assert "no intersection-based figures, unless --metrics asks for them" in err
-    assert case.call(*EST, "--metrics", "intersection")[0] == 1
-    assert case.results(*EST, "--overlaps", "merge")["intersection_based"]["macro"]["f1"] is not None
-
-
-def test_what_is_compared_is_looked_at_as_closely(case: Case) -> None:
-    case.put("other.tsv", ESTIMATE.replace(".wav", ".flac"))
-    status, _, err = case.call(*EST, "--against", "@other.tsv")
-    assert status == 0
-    assert "other.tsv:2: a.flac is not a clip of the reference (4 such clips, 5 rows" in err
-
-
-def test_classes_left_out_on_purpose_are_not_warned_of(case: Case) -> None:
-    case.put("labels.txt", "Dog\n")
-    case.put("est.tsv", ESTIMATE + "a.wav\t7.0\t8.0\tDoge\n")
-    _, _, err = case.call(*EST, *SCORES, "--labels", "@labels.txt")
-    assert "Cat" not in err
-    assert "est.tsv:7: label 'Doge' is not among the classes of the reference (1 such rows: left out)" in err
 
 
 def test_only_like_is_compared_with_like(case: Case) -> None:
@@ -328,16 +174,6 @@ def test_undefined_figures_are_null_and_named(case: Case) -> None:
     assert zero["segment_based"]["macro"]["f1"] == pytest.approx(segment["macro"]["f1"] / 2)
 
 
-def test_overlaps_are_refused_or_merged(case: Case) -> None:
-    case.put("ref.tsv", REFERENCE + "a.wav\t1.500\t2.500\tDog\n")
-    status, _, err = case.call(*EST, *POINTS, *DUR, "--metrics", "psds1")
-    assert (status, "ref.tsv:7: Dog at 1.5 s overlaps" in err, "--overlaps merge" in err) == (1, True, True)
-    assert case.call(*EST, "--metrics", "event,segment")[0] == 0
-    found = case.results(*POINTS, *DUR, "--metrics", "psds1", "--overlaps", "merge")
-    assert found["psds1"]["value"] > 0
-    assert found["overlaps"] == "merge"
-
-
 def test_a_weak_reference_serves_tagging_only(case: Case) -> None:
     case.put("weak.tsv", "filename\tevent_labels\na.wav\tCat,Dog\nb.wav\tDog\nc.wav\t\nd.wav\tCat\n")
     found = case.results(*SCORES, reference="weak.tsv")
@@ -374,38 +210,6 @@ def test_clips_that_the_output_lacks(case: Case) -> None:
     case.put("est.tsv", ESTIMATE.replace(".wav", ""))
     status, _, err = case.call(*EST)
     assert (status, "none of its 4 clips is in the reference" in err) == (1, True)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ((), "nothing to score"),
-        (("--metrics", "evnt", *EST), 'did you mean "event"'),
-        (("--metrics", "event", *POINTS), "needs --estimate (or --threshold T|all"),
-        (("--metrics", "psds1", *EST, *DUR), "needs --operating-points or --scores"),
-        (("--metrics", "psds1", *POINTS), "needs --durations"),
-        (("--metrics", "psds1", "--psds-variant", "exact", *POINTS, *DUR), "needs --scores"),
-        (("--metrics", "tagging", *EST), "needs --scores"),
-        (("--metrics", "pauc", *EST), "needs --scores"),
-        (("--threshold", "all", *EST), "needs --operating-points"),
-        (("--threshold", "0.5", *EST, *POINTS), "give either it or --estimate"),
-        (("--threshold", "half", *POINTS), "expected a number or all"),
-        (("--threshold", "0.6", *POINTS), "no such operating point"),
-        (("--fold", "x", *EST), "--fold needs --clips"),
-        (("--groups", "@ref.tsv", *EST), "give --bootstrap N too"),
-        (("--bootstrap", "99", *EST), "from 100"),
-        (("--collar", "0", *EST), "from 1e-06"),
-        ((*POINTS, "--threshold", "all", "--metrics", "psds1"), "--metrics psds1 needs --durations"),
-        ((*POINTS, "--threshold", "all", "--metrics", "tagging"), "--metrics tagging needs --scores"),
-        (("--undefined", "nil", *EST), "invalid choice"),
-    ],
-)
-def test_bad_use_is_one_line_and_status_2(case: Case, words: tuple[str, ...], message: str) -> None:
-    status, out, err = case.call(*words)
-    lines = [line for line in err.splitlines() if not line.startswith("warning")]
-    assert (status, out, len(lines)) == (2, "", 1)
-    assert lines[0].startswith("sedkit score: error: ")
-    assert message in lines[0]
 
 
 def test_a_missing_file_is_one_line_and_status_1(case: Case) -> None:

@@ -1,0 +1,127 @@
+"""What `sedkit score` refuses, and what it warns of."""
+
+from __future__ import annotations
+
+import pytest
+from score_case import DUR, EST, ESTIMATE, POINTS, REFERENCE, SCORES, Case
+
+
+@pytest.mark.parametrize(
+    ("groups", "status", "message"),
+    [
+        ("a\tg\nb\tg\n", 1, "groups.tsv: holds no clip of the reference, such as a.wav"),
+        ("a.wav\tg\nb.wav\tg\na.wav\th\n", 1, "groups.tsv:4: a.wav is in group 'h' here, in 'g' in an earlier row"),
+        ("a.wav\tg\nb.wav\tg\nc.wav\th\n", 0, "groups.tsv: no group for d.wav (1 such clips: each is drawn by itself)"),
+        ("a.wav\t\nb.wav\t\n", 0, "groups.tsv: no clip has a group: clips are resampled"),
+    ],
+)
+def test_groups_that_do_not_fit_the_reference(case: Case, groups: str, status: int, message: str) -> None:
+    case.put("groups.tsv", "filename\tgroup\n" + groups)
+    found, _, err = case.call(*EST, "--bootstrap", "100", "--groups", "@groups.tsv")
+    assert (found, message in err.replace(str(case.folder), "")) == (status, True), err
+
+
+def test_what_a_judge_cannot_score_is_one_line(case: Case) -> None:
+    case.put("none.tsv", "filename\tduration\n")
+    status, _, err = case.call(*EST, "--durations", "@none.tsv", "--metrics", "intersection", "--official", "true")
+    (line,) = [line for line in err.splitlines() if "error" in line]
+    assert (status, "--official: the judge of intersection cannot score this input: " in line) == (1, True)
+
+
+def test_figures_never_take_the_place_of_what_they_are_made_from(case: Case) -> None:
+    before = (case.folder / "ref.tsv").read_text()
+    for out in ("@ref.tsv", "@est.tsv", "@points/new.json"):
+        status, _, err = case.call(*EST, *POINTS, "--json", out)
+        assert (status, "from which it is made; choose another place" in err) == (2, True), err
+    assert (case.folder / "ref.tsv").read_text() == before
+    assert not (case.folder / "points/new.json").exists()
+
+
+def test_scores_that_do_not_fit_the_reference_are_warned_of(case: Case) -> None:
+    from sedkit.dataio.store import read_scores, write_scores
+
+    scores = read_scores(case.folder / "scores.h5")
+    scores.labels = tuple("Doggy" if label == "Dog" else label for label in scores.labels)
+    scores.filenames = (*scores.filenames[:-1], "zz.wav")
+    write_scores(case.folder / "odd.h5", scores)
+    rows = (case.folder / "dur.tsv").read_text().splitlines()
+    case.put("short.tsv", "\n".join([rows[0], *(row.split("\t")[0] + "\t2.0" for row in rows[1:])]) + "\n")
+    status, _, err = case.call("--scores", "@odd.h5", "--durations", "@short.tsv")
+    assert status == 0
+    for message in (
+        "scores of zz.wav, no clip of the reference (1 such: not scored)",
+        "no scores of the classes 'Dog', which count as 0",
+        "scores of the classes 'Doggy', which are not scored",
+        "past its end at 2 s",
+    ):
+        assert message in err, (message, err)
+
+
+def test_a_reference_with_overlaps_is_scored_without_intersection(case: Case) -> None:
+    text = (case.folder / "ref.tsv").read_text()
+    row = next(line for line in text.splitlines()[1:] if line.split("\t")[3:])
+    name, onset, offset, label = row.split("\t")
+    case.put("ref.tsv", text + f"{name}\t{float(onset) + 0.1}\t{float(offset) + 0.1}\t{label}\n")
+    found = case.results(*EST)
+    assert "event_based" in found and "intersection_based" not in found
+    _, _, err = case.call(*EST)
+    assert "no intersection-based figures, unless --metrics asks for them" in err
+    assert case.call(*EST, "--metrics", "intersection")[0] == 1
+    assert case.results(*EST, "--overlaps", "merge")["intersection_based"]["macro"]["f1"] is not None
+
+
+def test_what_is_compared_is_looked_at_as_closely(case: Case) -> None:
+    case.put("other.tsv", ESTIMATE.replace(".wav", ".flac"))
+    status, _, err = case.call(*EST, "--against", "@other.tsv")
+    assert status == 0
+    assert "other.tsv:2: a.flac is not a clip of the reference (4 such clips, 5 rows" in err
+
+
+def test_classes_left_out_on_purpose_are_not_warned_of(case: Case) -> None:
+    case.put("labels.txt", "Dog\n")
+    case.put("est.tsv", ESTIMATE + "a.wav\t7.0\t8.0\tDoge\n")
+    _, _, err = case.call(*EST, *SCORES, "--labels", "@labels.txt")
+    assert "Cat" not in err
+    assert "est.tsv:7: label 'Doge' is not among the classes of the reference (1 such rows: left out)" in err
+
+
+def test_overlaps_are_refused_or_merged(case: Case) -> None:
+    case.put("ref.tsv", REFERENCE + "a.wav\t1.500\t2.500\tDog\n")
+    status, _, err = case.call(*EST, *POINTS, *DUR, "--metrics", "psds1")
+    assert (status, "ref.tsv:7: Dog at 1.5 s overlaps" in err, "--overlaps merge" in err) == (1, True, True)
+    assert case.call(*EST, "--metrics", "event,segment")[0] == 0
+    found = case.results(*POINTS, *DUR, "--metrics", "psds1", "--overlaps", "merge")
+    assert found["psds1"]["value"] > 0
+    assert found["overlaps"] == "merge"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "nothing to score"),
+        (("--metrics", "evnt", *EST), 'did you mean "event"'),
+        (("--metrics", "event", *POINTS), "needs --estimate (or --threshold T|all"),
+        (("--metrics", "psds1", *EST, *DUR), "needs --operating-points or --scores"),
+        (("--metrics", "psds1", *POINTS), "needs --durations"),
+        (("--metrics", "psds1", "--psds-variant", "exact", *POINTS, *DUR), "needs --scores"),
+        (("--metrics", "tagging", *EST), "needs --scores"),
+        (("--metrics", "pauc", *EST), "needs --scores"),
+        (("--threshold", "all", *EST), "needs --operating-points"),
+        (("--threshold", "0.5", *EST, *POINTS), "give either it or --estimate"),
+        (("--threshold", "half", *POINTS), "expected a number or all"),
+        (("--threshold", "0.6", *POINTS), "no such operating point"),
+        (("--fold", "x", *EST), "--fold needs --clips"),
+        (("--groups", "@ref.tsv", *EST), "give --bootstrap N too"),
+        (("--bootstrap", "99", *EST), "from 100"),
+        (("--collar", "0", *EST), "from 1e-06"),
+        ((*POINTS, "--threshold", "all", "--metrics", "psds1"), "--metrics psds1 needs --durations"),
+        ((*POINTS, "--threshold", "all", "--metrics", "tagging"), "--metrics tagging needs --scores"),
+        (("--undefined", "nil", *EST), "invalid choice"),
+    ],
+)
+def test_bad_use_is_one_line_and_status_2(case: Case, words: tuple[str, ...], message: str) -> None:
+    status, out, err = case.call(*words)
+    lines = [line for line in err.splitlines() if not line.startswith("warning")]
+    assert (status, out, len(lines)) == (2, "", 1)
+    assert lines[0].startswith("sedkit score: error: ")
+    assert message in lines[0]
