@@ -31,6 +31,7 @@ LEVEL = 0.95
 RULE = (
     "percentiles shifted by twice the resamples' mean bias; "
     "of PSDS, after the noise of sampling is taken from the variance between classes; "
+    "near 0 together with the percentiles not shifted; "
     "a class without reference events in a resample is left out of its averages; "
     "resamples in which a figure is undefined are dropped"
 )
@@ -130,8 +131,18 @@ class Drawn:
         return Drawn(self.samples - other.samples, self.estimate - other.estimate, self.corrected)
 
     def interval(self, bounds: tuple[float, float] = (0.0, 1.0)) -> tuple[float, float] | None:
-        """Return the 95 % interval."""
-        return interval(self.estimate, self.samples, bounds)
+        """Return the 95 % interval; near 0, that of a corrected figure spans percentiles before their shift as well.
+
+        PSDS is never below 0. Where it comes near, the resamples' mean distance says little of the estimate's bias: the
+        shifted percentiles alone covered 77 to 94 % in simulations of poor systems, both together 95 to 98 %.
+        """
+        shifted = interval(self.estimate, self.samples, bounds)
+        if shifted is None or not self.corrected:
+            return shifted
+        low, high = np.clip(np.nanquantile(self.samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), *bounds)
+        if low >= high - low:
+            return shifted
+        return min(shifted[0], round(float(low), 12)), max(shifted[1], round(float(high), 12))
 
 
 def rates_of_resamples(counts: ClipCounts, resamples: Resamples, undefined: Undefined = "official") -> Rates:

@@ -5,9 +5,10 @@ figure on few clips lies below that on many, and the figures of resamples lie lo
 classes grows from the clips to their resamples, at each false positive rate, is the noise that one sampling adds: it is
 taken once from the variance of the clips, and twice from that of each resample, which has been sampled twice.
 
-The interval of the result is about the figure on very many clips; where classes are about equally good, the official
-figure on few clips may lie below it. In simulations with 3 to 20 classes, equal or unequal, frequent or rare, coverage
-is 92 to 97 % (percentiles of the plain figures: 26 to 93 %) from five operating points on; with one or two, 76 to 95 %.
+The interval of the result is about the figure on very many clips; where classes are about equally good, or a system is
+so poor that the official figure is near 0, the official figure on few clips may lie below it. In simulations with
+3 to 20 classes, equal or unequal, frequent or rare, good or poor, coverage is 92 to 98 % from five operating points on
+(percentiles of the plain figures: 26 to 93 %); with one or two, 76 to 95 %.
 """
 
 from __future__ import annotations

@@ -154,6 +154,16 @@ def test_intervals_cover_the_truth_in_95_percent_of_draws(unequal: float, most_p
     assert plain_inside / draws < most_plain, plain_inside / draws
 
 
+def test_near_zero_an_interval_spans_what_the_shift_would_leave_out() -> None:
+    samples = np.linspace(0.0, 0.1, 1001)
+    plain = np.quantile(samples, [0.025, 0.975])
+    low, high = Drawn(samples, 0.07, corrected=True).interval()
+    assert (low, high) == pytest.approx((plain[0], plain[1] + 0.04))
+    # Far from 0 only the shifted ones count, as for figures that need no correction.
+    for far in (Drawn(samples + 0.5, 0.57, corrected=True), Drawn(samples + 0.5, 0.57)):
+        assert far.interval() == pytest.approx((plain[0] + 0.54, plain[1] + 0.54))
+
+
 def test_the_correction_takes_away_what_sampling_adds_to_the_spread() -> None:
     population, rng = Population(0.0), np.random.default_rng(3)
     parameters = PsdsParameters(0.5, 0.5, None, 0.0, 1.0, 100.0)
