@@ -136,10 +136,10 @@ perform() {
         return 0
     fi
     say "+ $(quoted "$@")"
-    if [[ $1 == sedkit ]]; then
-        shift
-        set -- "$SEDKIT_PYTHON_BIN" -m sedkit "$@"
-    fi
+    case $1 in
+        sedkit) set -- "$SEDKIT_PYTHON_BIN" -m sedkit "${@:2}" ;;
+        python) set -- "$SEDKIT_PYTHON_BIN" "${@:2}" ;;
+    esac
     "$@" || exit $?
 }
 

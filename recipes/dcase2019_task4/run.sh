@@ -98,7 +98,8 @@ score_set() {
 # print_scores SET EVENTS [options]
 print_scores() {
     sedkit score --reference "$data/$1/strong.tsv" --estimate "$experiment/events/$2.tsv" \
-        --scores "$experiment/scores/$1.h5" --metrics event,segment,tagging --baselines true "${@:3}"
+        --scores "$experiment/scores/$1.h5" --durations "$data/$1/clips.tsv" --metrics event,segment,tagging \
+        --baselines true "${@:3}"
 }
 
 stage_submit() { submit dcase2019 "$data" evaluation public validation; }

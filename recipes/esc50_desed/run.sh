@@ -103,15 +103,16 @@ score_run() {
         score_set "$set" "$set.published"
         score_set "$set" "$set"
         # What the publication reports in place of a macro F1, for the record: one column of five.
-        sedkit score --reference "$data/target/$set/chunks.tsv" --estimate "$experiment/events/$set.chunks.tsv" \
-            --metrics first_column --baselines true --json "$experiment/results/$set.chunks.json" "${forced[@]}"
+        perform python "recipes/$recipe/first_column.py" --reference "$data/target/$set/chunks.tsv" \
+            --estimate "$experiment/events/$set.chunks.tsv" --json "$experiment/first_column/$set.json"
     done
 }
 # score_set SET EVENTS: a class that is never found counts as 0 (the official macro average leaves it out).
 score_set() {
     sedkit score --reference "$data/target/$1/strong.tsv" --estimate "$experiment/events/$2.tsv" --metrics segment,event \
-        --labels "recipes/$recipe/labels.txt" --undefined zero --baselines true --bootstrap 1000 \
-        --groups "$data/target/$1/clips.tsv" --json "$experiment/results/$2.json" "${forced[@]}"
+        --labels "recipes/$recipe/labels.txt" --undefined zero --baselines true \
+        --durations "$data/target/$1/clips.tsv" --bootstrap 1000 --groups "$data/target/$1/clips.tsv" \
+        --json "$experiment/results/$2.json" "${forced[@]}"
 }
 
 stage_submit() { submit dcase2019 "$data/target" evaluation public validation; }

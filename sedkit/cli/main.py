@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sedkit
 from sedkit.cli._options import Parser
@@ -47,10 +47,14 @@ def usage() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit status: 0 done, 1 failed, 2 bad use."""
     words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(f"sedkit {words[0]}" if words and words[0] in VERBS else "sedkit", lambda: _run(words))
+
+
+def guarded(name: str, call: Callable[[], int]) -> int:
+    """Return the status of a call; an error ends in one line that begins with `name`, never in a traceback."""
     start_logging()
-    name = f"sedkit {words[0]}" if words and words[0] in VERBS else "sedkit"
     try:
-        status = _run(words)
+        status = call()
         sys.stdout.flush()
         return status
     except SedkitError as error:
