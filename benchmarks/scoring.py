@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from sedkit.dataio.tables import Events, read_durations, read_events, tags_of
+from sedkit.dataio.events import Events, tags_of
+from sedkit.dataio.tables import read_durations, read_events
 from sedkit.evaluation import official
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.measures import Output, Truth

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -16,6 +17,9 @@ from typing import Any
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.log import log
+
+#: Characters of a number in YAML: sixty times what any quantity needs, and few enough to be computed with.
+_LONGEST_NUMBER = 300
 
 
 def _aside(path: Path) -> Path:
@@ -67,7 +71,9 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write JSON for people (indented, keys in the order given); NaN is an error, null is what is undefined."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    # A file's name that is no UTF-8 holds half characters: escaped as JSON has them, it comes back as it was.
+    write_text(path, text.encode("utf-8", "backslashreplace").decode())
 
 
 def write_yaml(path: str | os.PathLike[str], value: Any) -> None:
@@ -77,16 +83,27 @@ def write_yaml(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
-    """Read UTF-8 text (a byte order mark is dropped)."""
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Read a file whole."""
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise SedkitError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise SedkitError(f"{path}: is a folder, expected a file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SedkitError(f"{path}: cannot be read ({error})") from None
+    except OSError as error:
+        raise SedkitError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read UTF-8 text, whatever its line ends (a byte order mark is dropped)."""
+    data = read_bytes(path)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SedkitError(f"{path}:{line}: holds bytes that are no UTF-8, expected UTF-8 text") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
@@ -95,24 +112,56 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise SedkitError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from None
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, endless nesting.
+        raise SedkitError(f"{path}: not valid JSON ({str(error).splitlines()[0]})") from None
 
 
 def read_yaml(path: str | os.PathLike[str]) -> Any:
     """Read a YAML file safely; an error names file and line."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = read_text(path)
     try:
-        return yaml.load(text, Loader=loader)
+        return yaml.load(text, Loader=yaml_loader())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise SedkitError(f"{path}{where}: not valid YAML ({problem})") from None
     except (ValueError, TypeError, RecursionError) as error:
-        # Well-formed YAML whose values cannot be: a date of month 13, a mapping as a key, endless nesting.
+        # Well-formed YAML whose values cannot be: a mapping as a key, endless nesting.
         raise SedkitError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
+
+
+@functools.cache
+def yaml_loader() -> Any:
+    """Return PyYAML's safe loader, which says where a value is that its constructors trip over.
+
+    Dates of month 13, `!!int` before a text, and numbers of more digits than anything can compute with or print.
+    """
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):
+        """The safe loader."""
+
+    def construct(loader: Any, node: Any) -> Any:
+        kind = node.tag.rpartition(":")[2]
+        if kind in ("int", "float") and len(node.value) > _LONGEST_NUMBER:
+            problem = f"a number of {len(node.value):,} characters, expected {_LONGEST_NUMBER} at most"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        try:
+            return base.yaml_constructors[node.tag](loader, node)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            why = f" ({str(error).splitlines()[0]:.80})" if isinstance(error, ValueError) and str(error) else ""
+            problem = f"{node.value!r:.60} does not fit its type {kind}{why}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
+    for kind in ("int", "float", "bool", "binary", "timestamp"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{kind}", construct)
+    return Loader
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

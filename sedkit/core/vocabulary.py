@@ -28,8 +28,8 @@ class Vocabulary:
             raise SedkitError("a class list is empty, expected at least one label")
         seen: set[str] = set()
         for label in self.labels:
-            if not label or label != label.strip() or any(c in label for c in "\t\n\r,"):
-                raise SedkitError(f"label {label!r}: expected a name without tabs, commas or space around it")
+            if not label or label != label.strip() or any(c in label for c in "\t\n\r"):
+                raise SedkitError(f"label {label!r}: expected a name on one line, without tabs or space around it")
             if label in seen:
                 raise SedkitError(f"label {label!r} stands twice in the class list")
             seen.add(label)

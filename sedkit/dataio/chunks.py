@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sedkit.core.errors import SedkitError
-from sedkit.dataio.tables import Events, Tags
+from sedkit.dataio.events import Events, Tags
 
 #: Slack in chunk hops that absorbs the rounding of sums such as 0.1 + 0.2.
 _DUST = 1e-6

@@ -16,8 +16,9 @@ import numpy as np
 from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.core.files import atomic_folder, write_text
 from sedkit.core.vocabulary import Vocabulary
-from sedkit.dataio.rows import read_table, write_table
-from sedkit.dataio.tables import Events, Tags, read_strong, read_weak, write_events, write_weak
+from sedkit.dataio.events import Events, Tags
+from sedkit.dataio.rows import read_rows, read_table, refuse, write_table
+from sedkit.dataio.tables import durations_of, read_strong, read_weak, write_events, write_weak
 
 
 @dataclass(frozen=True)
@@ -66,18 +67,14 @@ class DataDir:
     def clips(self) -> Clips:
         """Return the table of clips."""
         path = self.path / "clips.tsv"
-        table = read_table(path, ("filename", "audio", "duration"), ("fold", "group"))
-        try:
-            duration_s = np.array(table["duration"], dtype=np.str_).astype(np.float64)
-        except ValueError:
-            row = next(i for i, cell in enumerate(table["duration"]) if not _is_number(cell))
-            raise SedkitError(f"{path}:{row + 2}: duration {table['duration'][row]!r}, expected seconds") from None
+        table = read_rows(path, ("filename", "audio", "duration"), ("fold", "group"), numbers=("duration",))
+        refuse(table.findings, path)
         clips = Clips(
-            tuple(table["filename"]),
-            tuple(table["audio"]),
-            duration_s,
-            tuple(table["fold"]) if "fold" in table else None,
-            tuple(table["group"]) if "group" in table else None,
+            tuple(table.cells("filename")),
+            tuple(table.cells("audio")),
+            durations_of(table),
+            tuple(table.cells("fold")) if "fold" in table.names else None,
+            tuple(table.cells("group")) if "group" in table.names else None,
         )
         _check_clips(clips, str(path))
         return clips
@@ -135,13 +132,6 @@ class DataDir:
             if name not in have:
                 raise SedkitError(f"{self.path}/clips.tsv: no fold {name!r}{suggest(name, have)}; has {listed(have)}")
         return np.flatnonzero(np.isin(np.array(self.clips.fold), list(fold)))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return bool(np.isfinite(float(cell)))
-    except ValueError:
-        return False
 
 
 def _check_clips(clips: Clips, where: str) -> None:

@@ -8,19 +8,14 @@ ones into errors that name file and row, `sedkit score` and `sedkit check` treat
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed, suggest
-from sedkit.core.files import write_text
-from sedkit.dataio.rows import Finding, number, numbers, read_rows, refuse
-
-if TYPE_CHECKING:
-    import pandas as pd
+from sedkit.core.files import read_bytes, write_text
+from sedkit.dataio.events import Events, Tags
+from sedkit.dataio.rows import Finding, Rows, parse_rows, read_rows, refuse
 
 #: Kinds of finding in a strong table. Those in ERRORS make a row unusable; the others are scored as they stand.
 ERRORS = ("unreadable_row", "not_a_number", "nan_beside_event", "missing_filename")
@@ -29,154 +24,23 @@ LABELS = ("unknown_label", "missing_label")
 ODDITIES = ("duplicate_row", "overlap", "empty_row_beside_events")
 
 
-@dataclass(frozen=True)
-class Events:
-    """A strong table, integer-coded.
-
-    Attributes
-    ----------
-    filenames
-        Every clip that the table lists, with or without events, in order of first appearance.
-    labels
-        Class order.
-    clip, label
-        (n_events,) int64, indices into `filenames` and `labels`.
-    onset_s, offset_s
-        (n_events,) float64, seconds.
-    line
-        (n_events,) int64, line in the file (1 is the header).
-    source
-        Where the table came from, for messages.
-    """
-
-    filenames: tuple[str, ...]
-    labels: tuple[str, ...]
-    clip: np.ndarray
-    label: np.ndarray
-    onset_s: np.ndarray
-    offset_s: np.ndarray
-    line: np.ndarray
-    source: str = "table"
-
-    @property
-    def n_events(self) -> int:
-        """Number of events."""
-        return len(self.clip)
-
-    @classmethod
-    def from_rows(
-        cls,
-        rows: Iterable[tuple[str, float | None, float | None, str | None]],
-        labels: Sequence[str] | None = None,
-        source: str = "table",
-    ) -> Events:
-        """Build a table from (filename, onset, offset, label) rows; three Nones list a clip without events."""
-        names: dict[str, int] = {}
-        found: list[tuple[int, float, float, str]] = []
-        for name, onset, offset, label in rows:
-            clip = names.setdefault(name, len(names))
-            if label is not None:
-                assert onset is not None and offset is not None
-                found.append((clip, float(onset), float(offset), label))
-        order = tuple(labels) if labels is not None else tuple(sorted({row[3] for row in found}))
-        code = {label: i for i, label in enumerate(order)}
-        for row in found:
-            if row[3] not in code:
-                raise SedkitError(f"{source}: unknown label {row[3]!r}{suggest(row[3], order)}")
-        return cls(
-            filenames=tuple(names),
-            labels=order,
-            clip=np.array([row[0] for row in found], dtype=np.int64),
-            label=np.array([code[row[3]] for row in found], dtype=np.int64),
-            onset_s=np.array([row[1] for row in found], dtype=np.float64),
-            offset_s=np.array([row[2] for row in found], dtype=np.float64),
-            line=np.arange(2, len(found) + 2, dtype=np.int64),
-            source=source,
-        )
-
-    def take(self, rows: np.ndarray) -> Events:
-        """Return the table with these event rows (indices or a mask); the clips stay."""
-        return replace(
-            self,
-            clip=self.clip[rows],
-            label=self.label[rows],
-            onset_s=self.onset_s[rows],
-            offset_s=self.offset_s[rows],
-            line=self.line[rows],
-        )
-
-    def keep_clips(self, filenames: Sequence[str]) -> Events:
-        """Return the table of exactly these clips, in this order; a clip that was not listed comes without events."""
-        new = {name: i for i, name in enumerate(filenames)}
-        code = np.array([new.get(name, -1) for name in self.filenames], dtype=np.int64)
-        clip = code[self.clip] if self.n_events else self.clip
-        kept = self.take(clip >= 0)
-        return replace(kept, filenames=tuple(filenames), clip=clip[clip >= 0])
-
-    def keep_labels(self, labels: Sequence[str]) -> Events:
-        """Return the table with exactly these classes in this order; rows of other classes go, the clips stay."""
-        new = {name: i for i, name in enumerate(labels)}
-        code = np.array([new.get(name, -1) for name in self.labels], dtype=np.int64)
-        label = code[self.label] if self.n_events else self.label
-        kept = self.take(label >= 0)
-        return replace(kept, labels=tuple(labels), label=label[label >= 0])
-
-    def rows(self) -> Iterable[tuple[str, float | None, float | None, str | None]]:
-        """Yield (filename, onset, offset, label) by clip and onset; three Nones for a clip without events."""
-        order = np.lexsort((self.label, self.offset_s, self.onset_s, self.clip))
-        counts = np.bincount(self.clip, minlength=len(self.filenames))
-        first = np.concatenate([[0], np.cumsum(counts)])
-        for i, name in enumerate(self.filenames):
-            if counts[i] == 0:
-                yield name, None, None, None
-            for j in order[first[i] : first[i + 1]]:
-                yield name, float(self.onset_s[j]), float(self.offset_s[j]), self.labels[self.label[j]]
-
-    def frame(self) -> pd.DataFrame:
-        """Return a pandas DataFrame filename, onset, offset, event_label; a clip without events is a row of NaN."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [(n, np.nan if a is None else a, np.nan if b is None else b, c) for n, a, b, c in self.rows()],
-            columns=["filename", "onset", "offset", "event_label"],
-        )
-
-
-@dataclass(frozen=True)
-class Tags:
-    """A weak table: which classes occur in which clip, `present` being (clips, labels) bool."""
-
-    filenames: tuple[str, ...]
-    labels: tuple[str, ...]
-    present: np.ndarray
-    source: str = "table"
-
-    def keep_clips(self, filenames: Sequence[str]) -> Tags:
-        """Return the rows of these clips, in this order; a clip that is not listed is an error."""
-        at = {name: i for i, name in enumerate(self.filenames)}
-        missing = [name for name in filenames if name not in at]
-        if missing:
-            raise SedkitError(f"{self.source}: {len(missing)} clips are not listed ({listed(missing, 3)})")
-        return replace(self, filenames=tuple(filenames), present=self.present[[at[n] for n in filenames]])
-
-
-def tags_of(events: Events) -> Tags:
-    """Return the tags that the events of each clip imply."""
-    present = np.zeros((len(events.filenames), len(events.labels)), dtype=bool)
-    present[events.clip, events.label] = True
-    return Tags(events.filenames, events.labels, present, events.source)
-
-
 # ---------------------------------------------------------------------------------------------- strong tables
 
 
 def read_events(path: str | os.PathLike[str], labels: Sequence[str] | None = None) -> tuple[Events, list[Finding]]:
-    """Read a strong table (`filename onset offset event_label`) as found in the wild.
+    """Read a strong table; see `parse_events`."""
+    return parse_events(str(path), read_bytes(path), labels)
+
+
+def parse_events(source: str, data: bytes, labels: Sequence[str] | None = None) -> tuple[Events, list[Finding]]:
+    """Read the bytes of a strong table (`filename onset offset event_label`) as found in the wild.
 
     Parameters
     ----------
-    path
-        The table. Header needed; TAB or comma separated; further columns are passed over.
+    source
+        Name for messages.
+    data
+        The table, as `rows.parse_rows` takes it. Header needed; further columns are passed over.
     labels
         Class order. A label outside it is a finding, and its rows keep a class appended after the given ones.
 
@@ -188,78 +52,85 @@ def read_events(path: str | os.PathLike[str], labels: Sequence[str] | None = Non
     Raises
     ------
     SedkitError
-        The file cannot be read or its header lacks a column.
+        The bytes are no table, or its header lacks a column.
     """
-    table = read_rows(path, ("filename", "onset", "offset", "event_label"))
+    table = parse_rows(source, data, ("filename", "onset", "offset", "event_label"), numbers=("onset", "offset"))
     findings = list(table.findings)
-    name, label = table.columns["filename"], table.columns["event_label"]
-    onset_text, offset_text = table.columns["onset"], table.columns["offset"]
-    onset, offset = numbers(onset_text), numbers(offset_text)
-    line = np.array(table.line, dtype=np.int64)
-    n = len(line)
+    name, names = table.coded("filename")
+    label, classes = table.coded("event_label")
+    onset, offset = table.numbers("onset"), table.numbers("offset")
+    no_onset, no_offset = table.missing("onset"), table.missing("offset")
 
-    named = np.array([bool(x) for x in name], dtype=bool)
-    blank = np.array([x.lower() in ("", "nan") for x in label], dtype=bool)
-    empty_onset = np.array([x.lower() in ("", "nan") for x in onset_text], dtype=bool)
-    empty_offset = np.array([x.lower() in ("", "nan") for x in offset_text], dtype=bool)
-    lone = blank & empty_onset & empty_offset  # the official way to list a clip without events
-    bad_number = (~np.isfinite(onset) & ~empty_onset) | (~np.isfinite(offset) & ~empty_offset)
-    beside = ~lone & ~bad_number & (empty_onset | empty_offset)
-    unlabelled = ~lone & blank & ~bad_number & ~beside
+    named, lone = name >= 0, (label < 0) & no_onset & no_offset  # the latter lists a clip without events
+    bad_number = (~np.isfinite(onset) & ~no_onset) | (~np.isfinite(offset) & ~no_offset)
+    beside = ~lone & ~bad_number & (no_onset | no_offset)
+    unlabelled = ~lone & (label < 0) & ~bad_number & ~beside
 
     def tell(rows: np.ndarray, kind: str, text: Callable[[int], str]) -> None:
-        findings.extend(Finding(kind, f"{path}:{line[i]}: {text(i)}", int(line[i])) for i in np.flatnonzero(rows))
+        findings.extend(
+            Finding(kind, f"{source}:{table.line[i]}: {text(i)}", int(table.line[i])) for i in np.flatnonzero(rows)
+        )
 
+    def times(i: int) -> str:
+        return f"onset {table.text('onset', i)!r}, offset {table.text('offset', i)!r}"
+
+    index = " (rows have a field more than the header: the first is taken for an index)" if table.has_index else ""
     tell(~named, "missing_filename", lambda i: "no filename, expected the name of a clip")
-    tell(
-        named & bad_number,
-        "not_a_number",
-        lambda i: f"onset {onset_text[i]!r}, offset {offset_text[i]!r}, expected seconds as numbers",
-    )
+    tell(named & bad_number, "not_a_number", lambda i: f"{times(i)}, expected seconds as numbers{index}")
     tell(
         named & beside,
         "nan_beside_event",
         lambda i: (
-            f"onset {onset_text[i]!r}, offset {offset_text[i]!r} beside label {label[i]!r}; expected both "
-            "numbers, or all three fields empty for a clip without events"
+            f"{times(i)} beside label {classes[label[i]] if label[i] >= 0 else ''!r}; expected both numbers, or all "
+            f"three fields empty for a clip without events{index}"
         ),
     )
     tell(named & unlabelled, "missing_label", lambda i: "an event without event_label, expected a class name")
 
     usable = named & ~bad_number & ~beside & ~unlabelled
-    names: dict[str, int] = {}
-    clip = np.array(
-        [names.setdefault(x, len(names)) if ok else -1 for x, ok in zip(name, usable, strict=True)], dtype=np.int64
-    )
-    keep = usable & ~lone
-    found = [label[i] for i in np.flatnonzero(keep)]
-    order = _label_order(found, labels)
-    code = {x: i for i, x in enumerate(order)}
+    eventful = usable & ~lone
+    clip, filenames = _renumbered(name, names, usable)
+    code, order = _class_order(label[eventful], classes, labels)
     events = Events(
-        filenames=tuple(names),
+        filenames=filenames,
         labels=order,
-        clip=clip[keep] if n else np.zeros(0, np.int64),
-        label=np.array([code[x] for x in found], dtype=np.int64),
-        onset_s=onset[keep],
-        offset_s=offset[keep],
-        line=line[keep],
-        source=str(path),
+        clip=clip[eventful],
+        label=code,
+        onset_s=onset[eventful],
+        offset_s=offset[eventful],
+        line=table.line[eventful],
+        source=source,
     )
-    listed_empty = set(clip[usable & lone].tolist()) & set(events.clip.tolist())
+    with_events = np.zeros(len(filenames), dtype=bool)
+    with_events[events.clip] = True
+    listed_empty = usable & lone
+    listed_empty[listed_empty] = with_events[clip[listed_empty]]
     tell(
-        usable & lone & np.isin(clip, list(listed_empty)),
+        listed_empty,
         "empty_row_beside_events",
-        lambda i: f"{name[i]} is listed without events, but has events in other rows",
+        lambda i: f"{names[name[i]]} is listed without events, but has events in other rows",
     )
     findings.extend(event_findings(events, labels))
     return events, findings
 
 
-def _label_order(found: Iterable[str], labels: Sequence[str] | None) -> tuple[str, ...]:
-    distinct = set(found)
-    if labels is None:
-        return tuple(sorted(distinct))
-    return (*labels, *sorted(distinct - set(labels)))
+def _renumbered(code: np.ndarray, names: tuple[str, ...], usable: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Number the names of usable rows in order of first appearance; the codes of other rows become -1."""
+    distinct, first = np.unique(code[usable], return_index=True)
+    distinct = distinct[np.argsort(first)]
+    new = np.full(len(names) + 1, -1, dtype=np.int64)
+    new[distinct] = np.arange(len(distinct))
+    return np.where(usable, new[code], -1), tuple(names[i] for i in distinct)
+
+
+def _class_order(
+    code: np.ndarray, names: tuple[str, ...], labels: Sequence[str] | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Recode classes: those given, then the others that occur, sorted."""
+    occurring = [names[i] for i in np.unique(code)]
+    order = (*(labels or ()), *(name for name in occurring if name not in set(labels or ())))
+    at = {name: i for i, name in enumerate(order)}
+    return np.array([at.get(name, -1) for name in names], dtype=np.int64)[code], order
 
 
 def event_findings(events: Events, labels: Sequence[str] | None = None) -> list[Finding]:
@@ -278,14 +149,8 @@ def event_findings(events: Events, labels: Sequence[str] | None = None) -> list[
     tell(off == on, "zero_duration", lambda i: f"{times(i)}, expected onset before offset")
     tell(on < 0, "negative_onset", lambda i: f"{times(i)}, expected times from 0 s")
     if labels is not None:
-        tell(
-            events.label >= len(labels),
-            "unknown_label",
-            lambda i: (
-                f"unknown label {events.labels[events.label[i]]!r}"
-                f"{suggest(events.labels[events.label[i]], labels)}; expected one of {listed(labels, 12)}"
-            ),
-        )
+        unknown = {k: _unknown(events.labels[k], labels) for k in range(len(labels), len(events.labels))}
+        tell(events.label >= len(labels), "unknown_label", lambda i: unknown[int(events.label[i])])
     if events.n_events:
         order = np.lexsort((off, on, events.label, events.clip))
         a, b = order[:-1], order[1:]
@@ -313,6 +178,10 @@ def event_findings(events: Events, labels: Sequence[str] | None = None) -> list[
                 )
             )
     return out
+
+
+def _unknown(label: str, labels: Sequence[str]) -> str:
+    return f"unknown label {label!r}{suggest(label, labels)}; expected one of {listed(labels, 12)}"
 
 
 def _running_max(values: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -375,14 +244,16 @@ def read_weak(path: str | os.PathLike[str], labels: Sequence[str] | None = None,
     table = read_rows(path, ("filename", "event_labels"))
     bad = list(table.findings)
     rows: dict[str, tuple[str, ...]] = {}
-    for line, name, cell in zip(table.line, table.columns["filename"], table.columns["event_labels"], strict=True):
+    known = None if labels is None else set(labels)
+    hints: dict[str, str] = {}
+    cells = zip(table.line.tolist(), table.cells("filename"), table.cells("event_labels"), strict=True)
+    for line, name, cell in cells:
         tags = tuple(dict.fromkeys(x.strip() for x in cell.split(",") if x.strip()))
-        unknown = [x for x in tags if labels is not None and x not in labels]
+        unknown = next((x for x in tags if known is not None and x not in known), None)
         if not name:
             bad.append(Finding("missing_filename", f"{path}:{line}: no filename, expected the name of a clip", line))
-        elif unknown:
-            assert labels is not None
-            text = f"unknown label {unknown[0]!r}{suggest(unknown[0], labels)}; expected one of {listed(labels, 12)}"
+        elif unknown is not None and labels is not None:
+            text = hints[unknown] = hints.get(unknown) or _unknown(unknown, labels)
             bad.append(Finding("unknown_label", f"{path}:{line}: {text}", line))
         elif name in rows and set(rows[name]) != set(tags):
             bad.append(Finding("duplicate_row", f"{path}:{line}: {name} stands twice with different labels", line))
@@ -390,15 +261,27 @@ def read_weak(path: str | os.PathLike[str], labels: Sequence[str] | None = None,
             rows[name] = tags
     refuse(bad, path, lenient)
     order = tuple(labels) if labels is not None else tuple(sorted({x for tags in rows.values() for x in tags}))
+    column = {label: i for i, label in enumerate(order)}
     present = np.zeros((len(rows), len(order)), dtype=bool)
     for i, tags in enumerate(rows.values()):
-        for tag in tags:
-            present[i, order.index(tag)] = True
+        present[i, [column[tag] for tag in tags]] = True
     return Tags(tuple(rows), order, present, str(path))
 
 
 def write_weak(path: str | os.PathLike[str], tags: Tags) -> None:
-    """Write a weak table: TAB, LF, header, labels in class order joined by commas."""
+    """Write a weak table: TAB, LF, header, labels in class order joined by commas.
+
+    Raises
+    ------
+    SedkitError
+        A class whose name holds a comma is present in a clip: it would be read back as two classes.
+    """
+    parted = [label for label, on in zip(tags.labels, tags.present.any(axis=0), strict=True) if on and "," in label]
+    if parted:
+        raise SedkitError(
+            f"{path}: label {parted[0]!r} holds a comma, which parts the labels of a weak table; "
+            "expected names without commas"
+        )
     out = ["filename\tevent_labels\n"]
     for name, row in zip(tags.filenames, tags.present, strict=True):
         out.append(f"{name}\t{','.join(label for label, on in zip(tags.labels, row, strict=True) if on)}\n")
@@ -407,30 +290,31 @@ def write_weak(path: str | os.PathLike[str], tags: Tags) -> None:
 
 def read_filenames(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Return the distinct clips that a table lists (column `filename`), in order of first appearance."""
-    return tuple(dict.fromkeys(x for x in read_rows(path, ("filename",)).columns["filename"] if x))
+    return tuple(dict.fromkeys(filter(None, read_rows(path, ("filename",)).cells("filename"))))
 
 
 def read_durations(path: str | os.PathLike[str]) -> dict[str, float]:
     """Read clip durations in seconds (`filename duration`); repeated rows must agree."""
-    table = read_rows(path, ("filename", "duration"))
+    table = read_rows(path, ("filename", "duration"), numbers=("duration",))
+    refuse(table.findings, path)
     out: dict[str, float] = {}
-    for line, name, cell in zip(table.line, table.columns["filename"], table.columns["duration"], strict=True):
-        value = number(cell)
-        if not np.isfinite(value) or value <= 0:
-            raise SedkitError(f"{path}:{line}: duration {cell!r} of {name}, expected seconds above 0")
+    for line, name, value in zip(table.line, table.cells("filename"), durations_of(table).tolist(), strict=True):
         if out.setdefault(name, value) != value:
             raise SedkitError(f"{path}:{line}: {name} lasts {value:g} s here and {out[name]:g} s in an earlier row")
     return out
 
 
-def stem(filename: str) -> str:
-    """Return a clip's name without its audio ending: the id that score files and some tables use.
+def durations_of(table: Rows) -> np.ndarray:
+    """Return the columns `duration` of a table with `filename`, (n_rows,) float64 seconds.
 
-    >>> stem("Y-abc_1.000_2.000.wav")
-    'Y-abc_1.000_2.000'
+    Raises
+    ------
+    SedkitError
+        A row without a name, or a duration that is no number above 0.
     """
-    return str(Path(filename).with_suffix("")) if Path(filename).suffix.lower() in AUDIO_ENDINGS else filename
-
-
-#: File name endings taken for audio.
-AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+    seconds, names = table.numbers("duration"), table.cells("filename")
+    wrong = ~(np.isfinite(seconds) & (seconds > 0)) | np.array([not name for name in names], dtype=bool)
+    for i in np.flatnonzero(wrong)[:1]:
+        what = f"duration {table.text('duration', i)!r} of {names[i]}, expected seconds above 0"
+        raise SedkitError(f"{table.source}:{table.line[i]}: {what if names[i] else 'no filename, expected a clip'}")
+    return seconds

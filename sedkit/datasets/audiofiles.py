@@ -14,7 +14,7 @@ from sedkit.core.files import sha256_file
 from sedkit.core.log import log
 from sedkit.core.parallel import run_jobs
 from sedkit.dataio.audio import audio_info
-from sedkit.dataio.tables import AUDIO_ENDINGS, stem
+from sedkit.dataio.names import AUDIO_ENDINGS, stem
 
 _CHUNK = 256
 #: Below this many files one process is quicker than starting more.

@@ -13,8 +13,10 @@ from sedkit.core.log import log
 from sedkit.core.resources import metadata_path
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.datadir import Clips
+from sedkit.dataio.events import Events, Tags, tags_of
+from sedkit.dataio.names import stem
 from sedkit.dataio.rows import columns_of, read_table
-from sedkit.dataio.tables import Events, Tags, read_filenames, read_strong, read_weak, stem, tags_of
+from sedkit.dataio.tables import read_filenames, read_strong, read_weak
 from sedkit.datasets.audiofiles import Recording, files_of, locate, read_headers
 from sedkit.datasets.desed_layout import VALIDATION_PARTS, Source, find_root, find_sources, table_at
 from sedkit.datasets.prepared import Prepared, coverage_line

@@ -16,8 +16,9 @@ from sedkit.core.errors import SedkitError, listed
 from sedkit.core.log import log
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import Clips
+from sedkit.dataio.events import Tags
+from sedkit.dataio.names import stem
 from sedkit.dataio.rows import read_table
-from sedkit.dataio.tables import Tags, stem
 from sedkit.datasets import desed
 from sedkit.datasets.audiofiles import Recording, files_of, locate, read_headers
 from sedkit.datasets.prepared import Prepared, coverage_line

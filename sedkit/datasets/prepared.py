@@ -15,7 +15,7 @@ from sedkit.core.files import content_hash, read_json, sha256_file, write_json
 from sedkit.core.log import log
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import Clips, write_datadir
-from sedkit.dataio.tables import Events, Tags
+from sedkit.dataio.events import Events, Tags
 
 #: Written last into the folder of the data dirs.
 SUMMARY = "prepare.json"

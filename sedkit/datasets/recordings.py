@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sedkit.core.errors import SedkitError, listed
 from sedkit.core.log import log
+from sedkit.dataio.names import stem
 from sedkit.dataio.rows import read_table
-from sedkit.dataio.tables import stem
 from sedkit.datasets.audiofiles import Recording, equal_files
 
 #: A clip of a set: (set, filename).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 
 
 def occurring(*tables: Events) -> tuple[str, ...]:

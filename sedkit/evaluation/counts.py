@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 
 Undefined = Literal["official", "zero"]
 Rule = Literal["event", "segment", "intersection"]

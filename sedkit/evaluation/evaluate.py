@@ -14,7 +14,7 @@ import numpy as np
 import sedkit
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.log import log
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.bootstrap import LEVEL, RULE, Drawn, Resamples
 from sedkit.evaluation.counts import as_json, number, rates
 from sedkit.evaluation.measures import (
@@ -104,7 +104,7 @@ def evaluate(
     *,
     interval_of: Interval | None = None,
     against: tuple[str, Output] | None = None,
-    official: bool = False,
+    judged: tuple[Truth, Output] | None = None,
     baselines: bool = False,
     every_threshold: bool = False,
 ) -> dict[str, Any]:
@@ -122,8 +122,9 @@ def evaluate(
         Resamples for intervals.
     against
         Another output with its name, for paired differences.
-    official
-        Also run the judges of record, and raise SedkitError where they differ.
+    judged
+        Reference and output as the judges of record are to see them: they are run too, and SedkitError is raised where
+        they differ.
     baselines
         Also score an output without events and one with every class active throughout.
     every_threshold
@@ -163,17 +164,15 @@ def evaluate(
             drawn = measured.resampled(resamples)
             for place in measured.values:
                 _at(block, place)["interval"] = drawn[place].interval()
-                if drawn[place].corrected:
-                    _at(block, place)["corrected"] = number(drawn[place].centre)
                 if drawn[place].units:
                     _at(block, place)["resampled"] = drawn[place].units
             if against is not None:
                 block["against"] = _compare(metric, truth, against, alike, measured, drawn, resamples)
-        if official:
-            block["official"], found = _judge(metric, truth, of_metric.output, options, measured)
+        if judged is not None:
+            block["official"], found = _judge(metric, *_at_point(judged, points), options, measured)
             disagreements += found
         results[BLOCKS[metric]] = block
-    if official:
+    if judged is not None:
         from sedkit.evaluation.official import refuse_differences
 
         refuse_differences(disagreements)
@@ -188,8 +187,16 @@ def evaluate(
             "rule": RULE,
         }
     results["undefined"], results["overlaps"] = options.undefined, options.overlaps
-    results["versions"] = _versions(official)
+    results["versions"] = _versions(judged is not None)
     return results
+
+
+def _at_point(judged: tuple[Truth, Output], chosen: Mapping[str, Any] | None) -> tuple[Truth, Output]:
+    """Return what the judges see, at the operating point that was chosen."""
+    truth, output = judged
+    if chosen is None or output.points is None:
+        return judged
+    return truth, replace(output, estimate=output.points.at(chosen["threshold"]))
 
 
 def _at(block: dict[str, Any], place: str) -> dict[str, Any]:
@@ -245,8 +252,6 @@ def _compare(
             "difference": number(value - theirs.values[place]),
             "interval": drawn_difference.interval((-1.0, 1.0)),
         }
-        if drawn_difference.corrected:
-            out[place]["corrected"] = number(drawn_difference.centre)
     return out
 
 

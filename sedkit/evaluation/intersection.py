@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import occurring
 from sedkit.evaluation.counts import ClipCounts
 from sedkit.evaluation.overlaps import checked_order

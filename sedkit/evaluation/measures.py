@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.log import log
-from sedkit.dataio.tables import Events, Tags, tags_of
+from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.bootstrap import Drawn, Resamples, rates_of_resamples
 from sedkit.evaluation.chunk_first_column import PREDICTED_CLASS, REFERENCE_CLASS, first_column_f1

@@ -1,13 +1,15 @@
-"""The judges of record, sed_eval and psds_eval, run on the same input as sedkit's own engine.
+r"""The judges of record, sed_eval and psds_eval, run beside sedkit's own engine.
 
-Empty rows, file lists and absent classes are handled as the challenge scripts do: the clips are those of the
-reference, a clip without events is an empty list, the classes are those of either table (event and segment) or of
-the reference (intersection, PSDS).
+Files are read for them by the organisers' own call, ``pandas.read_csv(path, sep="\t")``, not by sedkit's reader. Empty
+rows, file lists and absent classes are handled as the challenge scripts do: the clips are those of the reference, a
+clip without events is an empty list, the classes are those of either table (event and segment) or of the reference
+(intersection, PSDS).
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.event import EventParameters
 from sedkit.evaluation.intersection import IntersectionParameters
@@ -28,6 +30,36 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-9
 PSDS_TOLERANCE = 1e-5
 _NO_END_S = 1e9
+
+
+def read_events(path: str | os.PathLike[str]) -> Events:
+    """Read a strong table as the challenge scripts do; where it has a column `confidence`, rows above 0.5 count."""
+    frame = _frame(path)
+    listed_without = frame["event_label"].isna()
+    if "confidence" in frame:
+        listed_without |= ~(frame["confidence"] > 0.5)
+    rows = zip(frame["filename"], frame["onset"], frame["offset"], frame["event_label"], listed_without, strict=True)
+    return Events.from_rows(
+        [
+            (name, None, None, None) if empty else (name, float(on), float(off), label)
+            for name, on, off, label, empty in rows
+        ],
+        source=str(path),
+    )
+
+
+def read_durations(path: str | os.PathLike[str]) -> dict[str, float]:
+    """Read durations as the challenge scripts do."""
+    frame = _frame(path)
+    return dict(zip(frame["filename"], frame["duration"].astype(float), strict=True))
+
+
+def _frame(path: str | os.PathLike[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = pd.read_csv(path, sep="\t")
+    # No challenge script reads commas; sedkit does.
+    return frame if frame.shape[1] > 1 else pd.read_csv(path)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 
 
 def checked_order(table: Events, refuse: bool = True) -> NDArray[np.int64]:

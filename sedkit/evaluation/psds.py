@@ -23,7 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.intersection import IntersectionParameters, PointCounts, count_detections, join_points, prepare
 
 CrossTriggers = Literal["0.5.3", "0.3.0"]

@@ -15,9 +15,10 @@ import numpy as np
 
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
-from sedkit.dataio.rows import Finding, columns_of, plain_numbers, read_table
+from sedkit.dataio.events import Events, Tags
+from sedkit.dataio.rows import Finding, columns_of, read_rows
 from sedkit.dataio.scores import Scores
-from sedkit.dataio.tables import ERRORS, Events, Tags, event_findings, read_events
+from sedkit.dataio.tables import ERRORS, read_events
 
 _HOW_SCORED = {
     "negative_duration": "counted as events by the event and segment metrics",
@@ -76,20 +77,17 @@ def _read_whole(path: str | Path, what: str) -> tuple[Events, list[Finding]]:
 
 
 def _confident(path: str | Path, events: Events) -> Events:
-    table = read_table(path, ("event_label", "confidence"))
-    # Rows without a label list a clip without events: they are no rows of `events`.
-    cells = [
-        c
-        for c, label in zip(table["confidence"], table["event_label"], strict=True)
-        if label.lower() not in ("", "nan")
-    ]
-    try:
-        value = np.array([float(cell) for cell in cells], dtype=np.float64)
-    except ValueError:
-        raise SedkitError(f"{path}: column confidence holds what is no number, expected 0 to 1 in each row") from None
-    kept = events.take(value > 0.5)
-    log.info("%s: %d of %d rows have a confidence above 0.5 and count", path, kept.n_events, events.n_events)
-    return kept
+    table = read_rows(path, ("event_label", "confidence"), numbers=("confidence",))
+    value, rows = table.numbers("confidence"), np.isin(table.line, events.line)
+    wrong = np.flatnonzero(rows & ~np.isfinite(value))
+    if len(wrong):
+        raise SedkitError(
+            f"{path}:{table.line[wrong[0]]}: confidence {table.text('confidence', wrong[0])!r}, expected a number "
+            "from 0 to 1"
+        )
+    active = events.take(np.isin(events.line, table.line[value > 0.5]))
+    log.info("%s: %d of %d rows have a confidence above 0.5 and count", path, active.n_events, events.n_events)
+    return active
 
 
 def warn_of(findings: Iterable[Finding], what: str) -> None:
@@ -139,65 +137,11 @@ def read_operating_points(folder: str | Path) -> OperatingPoints:
     tables = []
     odd: list[Finding] = []
     for threshold in thresholds:
-        events = fast_read(found[threshold])
-        if events is not None:
-            odd += event_findings(events)
-        else:
-            events, findings = _read_whole(found[threshold], "operating points")
-            odd += findings
+        events, findings = _read_whole(found[threshold], "operating points")
+        odd += findings
         tables.append(events)
     warn_of(odd, "operating points")
     return OperatingPoints(str(folder), thresholds, tuple(tables))
-
-
-def fast_read(path: str | Path) -> Events | None:
-    """Read a plain table by columns, much faster than by rows; None where anything is out of the ordinary."""
-    try:
-        text = Path(path).read_bytes().decode("ascii")
-    except (OSError, UnicodeDecodeError):
-        return None
-    if '"' in text or "\r" in text:
-        return None
-    head, _, body = text.partition("\n")
-    separator = "\t" if "\t" in head else ","
-    columns = head.split(separator)
-    if any(columns.count(name) != 1 for name in ("filename", "onset", "offset", "event_label")) or " " in head:
-        return None
-    body = body.removesuffix("\n")
-    width = len(columns) + 1
-    # A mark after each row shows that every row has its fields: rows of other lengths would shift it.
-    cells = body.replace("\n", f"{separator}\n{separator}").split(separator) if body else []
-    if body and (
-        (len(cells) + 1) % width or set(cells[width - 1 :: width]) - {"\n"} or cells.count("\n") != len(cells) // width
-    ):
-        return None
-    names, labels, onsets, offsets = (
-        cells[columns.index(name) :: width] for name in ("filename", "event_label", "onset", "offset")
-    )
-    if not (plain_numbers(onsets) and plain_numbers(offsets)):
-        return None
-    try:
-        onset = np.array(list(map(float, onsets)), dtype=np.float64)
-        offset = np.array(list(map(float, offsets)), dtype=np.float64)
-    except ValueError:
-        return None
-    clips = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    classes = {name: i for i, name in enumerate(sorted(set(labels)))}
-    if any(name != name.strip() or name.lower() in ("", "nan") for name in (*clips, *classes)):
-        return None
-    if not (np.isfinite(onset).all() and np.isfinite(offset).all()):
-        return None
-    n = len(names)
-    return Events(
-        filenames=tuple(clips),
-        labels=tuple(classes),
-        clip=np.fromiter(map(clips.__getitem__, names), np.int64, n),
-        label=np.fromiter(map(classes.__getitem__, labels), np.int64, n),
-        onset_s=onset,
-        offset_s=offset,
-        line=np.arange(2, n + 2, dtype=np.int64),
-        source=str(path),
-    )
 
 
 def warn_beside_reference(

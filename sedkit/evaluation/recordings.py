@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sedkit.dataio.events import Events
+from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
-from sedkit.dataio.tables import Events, stem
 
 SEGMENT_S = 1.0
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sedkit.core.files import read_yaml
 from sedkit.core.resources import metadata_path
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import numpy as np
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import sha256_file
 from sedkit.core.log import log
+from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.dataio.rows import columns_of, read_rows, read_table, refuse
-from sedkit.dataio.tables import Events, Tags, read_durations, read_weak, tags_of
+from sedkit.dataio.tables import read_durations, read_weak
 from sedkit.evaluation.evaluate import (
     Interval,
     describe_estimate,
@@ -109,13 +110,12 @@ def score_files(request: Request) -> dict[str, Any]:
     estimate = _describe_output(request, output, reference.filenames if keep is None else keep.reference)
     _mark_missing(request, described, estimate, whole=keep is None)
     truth = _cut_truth(reference, durations, classes, keep)
-    output = _cut_output(output, classes, keep)
+    judged = _judged(request, output, classes, keep) if request.official and events is not None else None
+    output = _at_threshold(request, _cut_output(output, classes, keep))
 
     options = request.options
     if isinstance(request.threshold, float):
         options = replace(options, tagging_threshold=request.threshold)
-        if output.estimate is None and output.points is not None:
-            output = replace(output, estimate=output.points.at(request.threshold))
     every = request.threshold == "all"
     metrics = request.metrics
     if metrics is None:
@@ -138,7 +138,7 @@ def score_files(request: Request) -> dict[str, Any]:
         options,
         interval_of=_interval(request, truth.tags.filenames),
         against=(str(request.against), _cut_output(against, classes, keep)) if against else None,
-        official=request.official,
+        judged=judged,
         baselines=request.baselines,
         every_threshold=every,
     )
@@ -234,6 +234,25 @@ def _read_output(request: Request) -> Output:
         points=read_operating_points(request.operating_points) if request.operating_points else None,
         scores=read_scores(request.scores) if request.scores else None,
     )
+
+
+def _judged(request: Request, output: Output, classes: Sequence[str] | None, keep: _Cut | None) -> tuple[Truth, Output]:
+    """Return reference and output as the judges see them: read from the files anew, by the organisers' own calls."""
+    from sedkit.evaluation import official
+
+    durations = official.read_durations(request.durations) if request.durations else None
+    truth = _cut_truth(official.read_events(request.reference), durations, classes, keep)
+    points = output.points
+    if points is not None:
+        points = replace(points, tables=tuple(official.read_events(table.source) for table in points.tables))
+    estimate = official.read_events(request.estimate) if request.estimate else None
+    return truth, _at_threshold(request, _cut_output(replace(output, estimate=estimate, points=points), classes, keep))
+
+
+def _at_threshold(request: Request, output: Output) -> Output:
+    if isinstance(request.threshold, float) and output.estimate is None and output.points is not None:
+        return replace(output, estimate=output.points.at(request.threshold))
+    return output
 
 
 def _cut_truth(
@@ -381,7 +400,7 @@ def _read_groups(path: str, filenames: Sequence[str]) -> dict[str, str]:
     table = read_rows(path, ("filename", "group"))
     refuse(table.findings, path)
     groups: dict[str, str] = {}
-    for line, name, group in zip(table.line, table.columns["filename"], table.columns["group"], strict=True):
+    for line, name, group in zip(table.line, table.cells("filename"), table.cells("group"), strict=True):
         if groups.setdefault(name, group) != group:
             raise SedkitError(
                 f"{path}:{line}: {name} is in group {group!r} here, in {groups[name]!r} in an earlier row"

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from sedkit.core.errors import SedkitError
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, grouped
 
 #: A clip of more segments than this is a wrong unit (milliseconds?), not a recording.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
-from sedkit.dataio.tables import Events
 from sedkit.evaluation.counts import Undefined, mean_of_defined
 from sedkit.evaluation.ranking import cumulative, partial_roc_area
 

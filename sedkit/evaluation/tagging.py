@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.dataio.tables import Tags
+from sedkit.dataio.events import Tags
 from sedkit.evaluation.counts import Undefined, mean_of_defined
 from sedkit.evaluation.ranking import average_precision, cumulative, roc_area
 

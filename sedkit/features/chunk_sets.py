@@ -12,7 +12,7 @@ from sedkit.core.log import log
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.chunks import ChunkTable, event_chunks, tagged_chunks
 from sedkit.dataio.datadir import DataDir
-from sedkit.dataio.tables import Tags
+from sedkit.dataio.events import Tags
 from sedkit.datasets.maps import load_class_map
 from sedkit.features.chunk_settings import ChunkSettings
 from sedkit.features.chunks import sounding

@@ -16,8 +16,8 @@ from sedkit.core.parallel import progress
 from sedkit.dataio.audio import read_audio
 from sedkit.dataio.chunks import ChunkTable, covering_starts, published_chunks
 from sedkit.dataio.datadir import DataDir
+from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
-from sedkit.dataio.tables import Events
 from sedkit.features.chunk_sets import cut, drop_silence
 from sedkit.features.chunk_settings import PER_CHUNK, ChunkSettings
 from sedkit.features.chunks import FeatureChunks, WaveChunks, chunk_frontend, clip_power, wave_power

@@ -12,8 +12,8 @@ import numpy as np
 from sedkit.core.errors import UsageError
 from sedkit.core.parallel import progress
 from sedkit.dataio.audio import audio_info, read_audio
+from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
-from sedkit.dataio.tables import Events
 from sedkit.features.frontends import FrontEnd
 from sedkit.inference.chunks import detect_chunks
 from sedkit.inference.predict import Predictor

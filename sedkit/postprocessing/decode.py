@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed
-from sedkit.dataio.tables import Events, Tags
+from sedkit.dataio.events import Events, Tags
 from sedkit.postprocessing import engine, grids
 from sedkit.postprocessing.operating_points import OperatingPoints, ascending
 from sedkit.postprocessing.rules import FrameRule, Postprocessing, Preset

@@ -11,7 +11,7 @@ import numpy as np
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import atomic_folder
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.postprocessing import engine
 
 HEADER = b"filename\tonset\toffset\tevent_label\n"

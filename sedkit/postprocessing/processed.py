@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sedkit.core.errors import SedkitError
+from sedkit.dataio.events import Tags
 from sedkit.dataio.scores import Scores
-from sedkit.dataio.tables import Tags
 from sedkit.postprocessing import grids
 from sedkit.postprocessing.decode import Limits, filter_scores, open_gate
 from sedkit.postprocessing.rules import Postprocessing, Preset

@@ -9,7 +9,7 @@ import numpy as np
 
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.log import log
-from sedkit.dataio.tables import Events, Tags, tags_of
+from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.postprocessing.choose import FOLDS, Counts, folds_of, macro_f1, per_fold
 from sedkit.postprocessing.rules import BoxRule, FrameRule, Postprocessing, Preset
 

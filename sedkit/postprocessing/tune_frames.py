@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sedkit.core.parallel import progress
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts
 from sedkit.evaluation.event import count_events
 from sedkit.evaluation.psds import PSDS1, PSDS2, psds_of_points

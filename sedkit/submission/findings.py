@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 REFUSED = "refused"
@@ -16,9 +16,15 @@ SEVERITIES = (REFUSED, SCORED_WRONGLY, WARNING, NOTE)
 
 #: Findings of one kind in one file beyond this number are summed up in one more finding.
 MOST_PER_KIND = 20
+#: The same of one kind in all tables of a system: what is wrong with one table is mostly wrong with all of them.
+_MOST_PER_SYSTEM = 3
+#: The same of one kind in the whole package.
+_MOST_IN_ALL = 40
 
-#: Characters of a finding as printed.
+#: Characters of a finding.
 _LONGEST = 1000
+
+_MORE = "more of this kind"
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class Finding:
         Line of the file (1 is the header), None where no single row is meant.
     message, expected
         What was found, and what should stand there.
+    count
+        How often: rows of the file, or files; file and row are those of the first.
     """
 
     severity: str
@@ -46,71 +54,118 @@ class Finding:
     row: int | None
     message: str
     expected: str = ""
+    count: int = 1
 
     def text(self) -> str:
         """Return one line for people."""
         where = self.file + (f":{self.row}" if self.row is not None else "")
-        line = ": ".join(x for x in (where, self.message) if x) + (
-            f"; expected {self.expected}" if self.expected else ""
-        )
-        return printable(line)
+        often = f" ({self.count:,} times, first here)" if self.count > 1 else ""
+        expected = f"; expected {self.expected}" if self.expected else ""
+        return printable(": ".join(x for x in (where, f"{self.message}{often}") if x) + expected)
 
 
 def printable(line: str) -> str:
     """Make a line fit for a terminal: no control characters, no endless lines, whoever made the package."""
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"
+    return _cut("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line[: _LONGEST + 1]))
 
 
 class Findings:
-    """Collects findings; many of one kind in one file are cut and summed up."""
+    """Collects findings; the same one is counted, many of one kind in one file are cut and summed up."""
 
     def __init__(self) -> None:
-        self._items: list[Finding] = []
-        self._count: dict[tuple[str, str, str], int] = {}
+        self._items: dict[tuple[str, str, str, str, str], Finding] = {}
+        self._distinct: dict[tuple[str, str, str], int] = {}
+        self._beyond: dict[tuple[str, str, str], int] = {}
 
     def add(
-        self, severity: str, kind: str, file: str = "", message: str = "", expected: str = "", row: int | None = None
+        self,
+        severity: str,
+        kind: str,
+        file: str = "",
+        message: str = "",
+        expected: str = "",
+        row: int | None = None,
+        count: int = 1,
     ) -> None:
-        """Note one finding."""
-        key = (severity, kind, file)
-        self._count[key] = self._count.get(key, 0) + 1
-        if self._count[key] <= MOST_PER_KIND:
-            self._items.append(Finding(severity, kind, file, row, message, expected))
+        """Note one finding, or one that stands there so many times."""
+        message, expected = _cut(message), _cut(expected)
+        key, place = (severity, kind, file, message, expected), (severity, kind, file)
+        same = self._items.get(key)
+        if same is not None:
+            self._items[key] = replace(same, count=same.count + count)
+        elif self.room(severity, kind, file):
+            self._distinct[place] = self._distinct.get(place, 0) + 1
+            self._items[key] = Finding(severity, kind, file, row, message, expected, count)
+        else:
+            self.add_more(severity, kind, file, count)
+
+    def room(self, severity: str, kind: str, file: str) -> int:
+        """Return how many more findings of one kind in one file are told apart: for others no message is needed."""
+        return MOST_PER_KIND - self._distinct.get((severity, kind, file), 0)
+
+    def add_more(self, severity: str, kind: str, file: str, count: int) -> None:
+        """Count findings of one kind in one file that are summed up."""
+        if count:
+            self._beyond[severity, kind, file] = self._beyond.get((severity, kind, file), 0) + count
 
     def take(self, other: Findings, without: Container[str] = ()) -> None:
         """Take the findings made of other files, without those of some kinds."""
-        self._items += [item for item in other._items if item.kind not in without]
-        for key, count in other._count.items():
-            if key[1] not in without:
-                self._count[key] = self._count.get(key, 0) + count
+        for item in other._items.values():
+            if item.kind not in without:
+                self.add(item.severity, item.kind, item.file, item.message, item.expected, item.row, item.count)
+        for (severity, kind, file), count in other._beyond.items():
+            if kind not in without:
+                self.add_more(severity, kind, file, count)
 
     def sum_up(self, other: Findings, folder: str) -> None:
-        """Take the findings made of the files of a folder, cut and summed up together, by kind."""
-        total: dict[tuple[str, str], int] = {}
-        for (severity, kind, _), count in other._count.items():
-            total[severity, kind] = total.get((severity, kind), 0) + count
-        noted = dict.fromkeys(total, 0)
-        for item in sorted(other._items, key=lambda f: (f.file, f.row or 0)):
-            if noted[item.severity, item.kind] < MOST_PER_KIND:
-                noted[item.severity, item.kind] += 1
-                self.add(item.severity, item.kind, item.file, item.message, item.expected, item.row)
-        for (severity, kind), count in total.items():
-            if count > noted[severity, kind]:
-                self.add(severity, kind, folder, f"{count - noted[severity, kind]} more of this kind")
+        """Take the findings made of the files of a folder: the same one in several files is one, few of one kind."""
+        alike: dict[tuple[str, str], dict[tuple[str, str], list[Finding]]] = {}
+        for item in sorted(other._items.values(), key=lambda f: (f.file, f.row or 0)):
+            groups = alike.setdefault((item.severity, item.kind), {})
+            groups.setdefault((item.message, item.expected), []).append(item)
+        for (severity, kind), groups in alike.items():
+            counted = [(items[0], sum(item.count for item in items)) for items in groups.values()]
+            for first, count in counted[:_MOST_PER_SYSTEM]:
+                self.add(severity, kind, first.file, first.message, first.expected, first.row, count)
+            more = sum(count for _, count in counted[_MOST_PER_SYSTEM:])
+            more += sum(n for key, n in other._beyond.items() if key[:2] == (severity, kind))
+            self.add_more(severity, kind, folder, more)
 
     def sorted(self) -> list[Finding]:
         """Return the findings, gravest first, then by file and row."""
-        more = [
-            Finding(severity, kind, file, None, f"{count - MOST_PER_KIND} more of this kind")
-            for (severity, kind, file), count in self._count.items()
-            if count > MOST_PER_KIND
-        ]
+        kinds: dict[tuple[str, str], list[Finding]] = {}
+        for item in self._items.values():
+            kinds.setdefault((item.severity, item.kind), []).append(item)
+        out: list[Finding] = []
+        for (severity, kind), items in kinds.items():
+            shown = _fairly(items, _MOST_IN_ALL)
+            out += shown
+            beyond = {file: n for (s, k, file), n in self._beyond.items() if (s, k) == (severity, kind)}
+            for item in set(items).difference(shown):
+                beyond[item.file] = beyond.get(item.file, 0) + item.count
+            if len(beyond) > 1:
+                out.append(Finding(severity, kind, "", None, f"{sum(beyond.values())} {_MORE} in {len(beyond)} files"))
+            out += [Finding(severity, kind, file, None, f"{n} {_MORE}") for file, n in beyond.items()][: len(beyond) == 1]
         last = float("inf")
         return sorted(
-            [*self._items, *more],
-            key=lambda f: (SEVERITIES.index(f.severity), f.file, f.kind, last if f.row is None else f.row),
+            out, key=lambda f: (SEVERITIES.index(f.severity), f.file, f.kind, last if f.row is None else f.row)
         )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _fairly(items: list[Finding], most: int) -> list[Finding]:
+    """Return so many findings at most: of every file the first, then of every file the second, and so on."""
+    if len(items) <= most:
+        return items
+    ranks: dict[str, int] = {}
+    ranked = []
+    for item in items:
+        ranks[item.file] = ranks.get(item.file, 0) + 1
+        ranked.append((ranks[item.file], item.file, item.row or 0, len(ranked)))
+    return [items[place] for *_, place in sorted(ranked)[:most]]
 
 
 def status(findings: Iterable[Finding]) -> int:

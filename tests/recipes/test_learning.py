@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from sedkit.dataio.tables import Tags, read_weak, write_weak
+from sedkit.dataio.events import Tags
+from sedkit.dataio.tables import read_weak, write_weak
 from sedkit.training.batches import Stream, load_source
 from sedkit.training.experiment import Experiment
 from sedkit.training.plan import make_plan

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 
 from sedkit.core.errors import listed
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.submission.archive import Package
 from sedkit.submission.check.bytes import read_within
 from sedkit.submission.check.energy import energy_tables

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from sedkit.core.errors import listed
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.reading import threshold_of
 from sedkit.submission.findings import WARNING, Findings
 

@@ -8,14 +8,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sedkit.core.errors import SedkitError, listed, suggest
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import occurring
 from sedkit.evaluation.reading import read_reference
-from sedkit.submission.check.fields import decimals, is_number, percent_rounding
+from sedkit.submission.check.fields import decimals, percent_rounding
 from sedkit.submission.check.outputs import Output
 from sedkit.submission.check.table import ClipList
 from sedkit.submission.check.yaml_lines import Meta, get
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings, printable
+from sedkit.submission.numbers import is_number
 from sedkit.submission.results import COVERED
 
 #: Where the results of the development set stand.

@@ -17,16 +17,17 @@ import numpy as np
 
 from sedkit.core.errors import SedkitError, listed
 from sedkit.core.vocabulary import DESED_CLASSES
+from sedkit.dataio.events import Events
+from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
-from sedkit.dataio.tables import Events, stem
 from sedkit.evaluation.recordings import are_pieces, join_scores, join_truth, piece_of
-from sedkit.submission.check.fields import is_number
 from sedkit.submission.check.recompute import Confirmed, Reference, is_close, note_durations
 from sedkit.submission.check.scores import ClipScores, RunScores
 from sedkit.submission.check.yaml_lines import Meta, get
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings
 from sedkit.submission.formats import Format, OperatingPoints
 from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
+from sedkit.submission.numbers import is_number
 
 if TYPE_CHECKING:
     from sedkit.evaluation.psds import PsdsParameters

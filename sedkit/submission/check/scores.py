@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import listed
 from sedkit.core.parallel import progress
+from sedkit.dataio.names import stem
 from sedkit.dataio.rows import number, plain_numbers
-from sedkit.dataio.tables import stem
 from sedkit.submission.archive import Package
 from sedkit.submission.check.bytes import decoded, read_within, with_line_feeds
 from sedkit.submission.check.table import ClipList, near_clip

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sedkit.core.errors import listed, suggest
+from sedkit.dataio.events import Events
+from sedkit.dataio.names import AUDIO_ENDINGS, stem
 from sedkit.dataio.rows import columns_of, number
-from sedkit.dataio.tables import AUDIO_ENDINGS, Events, read_durations, read_filenames, stem
+from sedkit.dataio.tables import read_durations, read_filenames
 from sedkit.submission.check.bytes import decoded, with_line_feeds
 from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format

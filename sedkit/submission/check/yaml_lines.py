@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sedkit.core.files import yaml_loader
 from sedkit.submission.check.bytes import decoded
 from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
 
 #: More than any description of a system holds.
 _MOST_NODES = 100_000
 _DEEPEST = 50
+#: Characters of the keys that lead to a value.
+_LONGEST_PATH = 1000
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Meta:
 
     def row(self, path: str) -> int | None:
         """Return the line of a key, or where it is missing that of the block it belongs to."""
+        path = path[:_LONGEST_PATH]
         while path:
             if path in self.lines:
                 return self.lines[path]
@@ -145,15 +149,17 @@ class _Lines:
             self._take(f"{above}{key.value}", key, value)
 
     def _take(self, path: str, marked: Any, node: Any) -> None:
-        self.rows[path] = marked.start_mark.line + 1
-        self.walk(node, f"{path}.")
+        # Below a key that is a text of its own, every path would repeat it.
+        if len(path) <= _LONGEST_PATH:
+            self.rows[path] = marked.start_mark.line + 1
+            self.walk(node, f"{path}.")
 
 
 def _load(text: str, lines: _Lines | None = None) -> Any:
     """Load YAML of unknown origin; ValueError where it is nested too deeply, or too large once aliases are expanded."""
     import yaml
 
-    kind = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    kind = yaml_loader()
     _judge(yaml.parse(text, Loader=kind))
     loader = kind(text)
     try:
@@ -163,11 +169,7 @@ def _load(text: str, lines: _Lines | None = None) -> Any:
         if lines is not None:
             # Before the values are made: that puts merged keys (<<) among a node's own.
             lines.walk(node)
-        try:
-            return loader.construct_document(node)
-        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
-            # PyYAML's own constructors trip over values with a tag that they do not fit, such as `!!int ""`.
-            raise ValueError(f"a value does not fit its tag, {error}") from None
+        return loader.construct_document(node)
     finally:
         loader.dispose()
 

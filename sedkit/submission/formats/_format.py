@@ -146,6 +146,8 @@ class Format:
         No clip of the evaluation sets is known to be longer; an hour where nothing better is known.
     max_systems
         Systems a team may hand in.
+    report_pages
+        Pages of the technical report: 5 in the rules of 2018 and 2019, (4+1) in those of 2020 and 2023.
     source_code_examples
         Addresses of the organisers' baselines: not a participant's source code.
     unverified, sources
@@ -167,6 +169,7 @@ class Format:
     baseline_refused: bool = False
     longest_clip_s: float = 11.0
     max_systems: int = 4
+    report_pages: int = 5
     source_code_examples: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()

@@ -9,7 +9,8 @@ from pathlib import Path
 from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.core.files import write_text
 from sedkit.core.log import log
-from sedkit.dataio.tables import Events, events_text, read_strong
+from sedkit.dataio.events import Events
+from sedkit.dataio.tables import events_text, read_strong
 from sedkit.evaluation.reading import read_operating_points
 from sedkit.postprocessing.rules import Postprocessing, read_postprocessing
 from sedkit.submission.check.table import ClipList

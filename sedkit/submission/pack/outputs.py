@@ -13,7 +13,9 @@ import numpy as np
 from sedkit.core.energy import TABLE_SUFFIX
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import read_text, write_text
-from sedkit.dataio.tables import Events, events_text, read_strong, stem
+from sedkit.dataio.events import Events
+from sedkit.dataio.names import stem
+from sedkit.dataio.tables import events_text, read_strong
 from sedkit.postprocessing.rules import FrameRule, Postprocessing
 from sedkit.submission.check.table import ClipList
 from sedkit.submission.experiment import Experiment

@@ -127,7 +127,7 @@ def _read_report(path: Path) -> bytes:
     if not path.is_file():
         raise SedkitError(f"{path}: no such file, expected the technical report")
     data = path.read_bytes()
-    problem, _ = judge_report(data)
+    problem = judge_report(data).problem
     if problem:
         raise SedkitError(f"{path}: {problem}, expected the technical report as PDF")
     return data

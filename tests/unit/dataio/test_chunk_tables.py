@@ -13,7 +13,8 @@ from sedkit.dataio.chunks import (
     published_chunks,
     tagged_chunks,
 )
-from sedkit.dataio.tables import Events, Tags, read_strong
+from sedkit.dataio.events import Events, Tags
+from sedkit.dataio.tables import read_strong
 
 FIVE = ("Alarm_bell_ringing", "Cat", "Dog", "Running_water", "Vacuum_cleaner")
 

@@ -6,7 +6,7 @@ import pytest
 from sedkit.core.errors import SedkitError
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import Clips, DataDir, write_datadir
-from sedkit.dataio.tables import Events, tags_of
+from sedkit.dataio.events import Events, tags_of
 
 LABELS = Vocabulary(("Cat", "Dog"))
 

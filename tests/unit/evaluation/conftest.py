@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 
 Rows = list[tuple[str, float | None, float | None, str | None]]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sedkit.core.errors import SedkitError
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.bootstrap import Drawn, Resamples, interval, rates_of_resamples
 from sedkit.evaluation.counts import rates

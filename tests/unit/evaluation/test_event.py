@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.counts import as_json, rates
 from sedkit.evaluation.event import EventParameters, count_events

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sedkit.core.errors import SedkitError
-from sedkit.dataio.tables import Events, tags_of
+from sedkit.dataio.events import Events, tags_of
 from sedkit.evaluation import measures
 from sedkit.evaluation.evaluate import evaluate
 from sedkit.evaluation.measures import Options, Output, Truth
@@ -23,11 +23,11 @@ def case(table, durations) -> tuple[Truth, Output]:
 
 
 def test_the_judges_agree(case) -> None:
-    results = evaluate(*case, METRICS, official=True)
+    results = evaluate(*case, METRICS, judged=case)
     assert results["event_based"]["official"]["tool"] == "sed_eval"
     assert results["psds2"]["official"]["value"] == pytest.approx(results["psds2"]["value"], abs=1e-9)
     assert {"sed_eval", "psds_eval"} <= set(results["versions"])
-    assert evaluate(*case, METRICS, Options(undefined="zero"), official=True)["undefined"] == "zero"
+    assert evaluate(*case, METRICS, Options(undefined="zero"), judged=case)["undefined"] == "zero"
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -47,14 +47,15 @@ def test_a_difference_ends_the_call_loudly(case, monkeypatch: pytest.MonkeyPatch
         value = measures.psds_value
         monkeypatch.setattr(measures, "psds_value", lambda *a: (value(*a)[0] + 1e-4, {}))
     with pytest.raises(SedkitError, match="official tools disagree"):
-        evaluate(truth, output, (metric,), official=True)
+        evaluate(truth, output, (metric,), judged=(truth, output))
 
 
 def test_what_has_no_judge_is_not_compared(case) -> None:
     truth, output = case
-    old = evaluate(truth, output, ("psds2",), Options(psds_variant="operating_points_0.3.0"), official=True)
+    old = evaluate(truth, output, ("psds2",), Options(psds_variant="operating_points_0.3.0"), judged=(truth, output))
     assert old["psds2"]["official"] is None
     one = Events.from_rows([("f", 0.0, 1.0, "a")])
     alone = Truth(one, tags_of(one), {"f": 1000.0})
-    results = evaluate(alone, Output(one, OperatingPoints("p", (0.5,), (one,))), ("psds1",), official=True)
+    output = Output(one, OperatingPoints("p", (0.5,), (one,)))
+    results = evaluate(alone, output, ("psds1",), judged=(alone, output))
     assert (results["psds1"]["value"], results["psds1"]["official"]) == (1.0, None)

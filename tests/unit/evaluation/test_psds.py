@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sedkit.core.errors import SedkitError
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.official import official_psds
 from sedkit.evaluation.psds import PSDS1, PSDS2, PsdsParameters, psds_of_points
 

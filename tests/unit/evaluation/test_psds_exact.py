@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
-from sedkit.dataio.tables import Events
 from sedkit.evaluation.intersection import prepare
 from sedkit.evaluation.psds import PSDS1, PSDS2, PsdsParameters, psds_of_points, psds_value
 from sedkit.evaluation.psds_exact import points_of_sweep, psds_of_sweep, sweep

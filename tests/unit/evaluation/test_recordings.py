@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sedkit.core.errors import SedkitError
+from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.scores import Scores
-from sedkit.dataio.tables import Events, tags_of
 from sedkit.evaluation.bootstrap import Resamples
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.measures import Output, Truth

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sedkit.core.errors import SedkitError
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.counts import as_json, rates
 from sedkit.evaluation.official import differences, official_segment

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
-from sedkit.dataio.tables import Events
 from sedkit.evaluation.segment_auc import SegmentAucParameters, cut_segments, partial_auc
 
 

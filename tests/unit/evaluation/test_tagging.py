@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from sedkit.dataio.tables import Tags
+from sedkit.dataio.events import Tags
 from sedkit.evaluation.tagging import TaggingParameters, tagging_rates
 
 

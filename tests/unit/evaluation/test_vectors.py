@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from sedkit.core.errors import SedkitError
+from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores
-from sedkit.dataio.tables import Events, read_durations, read_events
+from sedkit.dataio.tables import read_durations, read_events
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.counts import Rates, rates
 from sedkit.evaluation.event import EventParameters, count_events

@@ -13,8 +13,9 @@ from test_predict import make_checkpoint
 
 from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError, UsageError
+from sedkit.dataio.events import Events
 from sedkit.dataio.store import read_scores
-from sedkit.dataio.tables import Events, read_strong
+from sedkit.dataio.tables import read_strong
 from sedkit.inference.detect import as_audacity, as_json, as_tsv, detect_scores, names_of
 from sedkit.inference.predict import Predictor
 from sedkit.inference.windows import score_recording, window_starts

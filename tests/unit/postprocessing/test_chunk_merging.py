@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.chunks import ChunkTable, covering_starts, event_chunks
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.segment import count_segments
 from sedkit.postprocessing.chunks import merge_chunks

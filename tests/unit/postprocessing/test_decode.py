@@ -14,8 +14,9 @@ from slow_decoder import as_set, make_scores, slow_decode, slow_row
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import read_json
+from sedkit.dataio.events import Tags
 from sedkit.dataio.store import read_scores
-from sedkit.dataio.tables import Tags, read_strong
+from sedkit.dataio.tables import read_strong
 from sedkit.evaluation.counts import rates
 from sedkit.evaluation.event import count_events
 from sedkit.evaluation.segment import count_segments

@@ -13,9 +13,10 @@ from slow_decoder import make_scores
 
 from sedkit.cli.main import main
 from sedkit.core.files import read_yaml, sha256_file
+from sedkit.dataio.events import tags_of
 from sedkit.dataio.score_tsvs import write_score_tsvs
 from sedkit.dataio.store import read_scores, write_scores
-from sedkit.dataio.tables import read_events, read_strong, tags_of, write_events, write_weak
+from sedkit.dataio.tables import read_events, read_strong, write_events, write_weak
 from sedkit.postprocessing import FrameRule, Postprocessing, decode
 
 LABELS = ["Cat", "Dog"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from slow_decoder import make_scores
 
 from sedkit.core.errors import SedkitError, UsageError
-from sedkit.dataio.tables import Events, Tags, tags_of
+from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.evaluation.counts import rates
 from sedkit.evaluation.event import count_events
 from sedkit.evaluation.psds import PSDS1, psds_of_points

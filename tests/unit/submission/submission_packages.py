@@ -33,12 +33,36 @@ PEOPLE = [
 ]
 
 
-def pdf(text: str = "We detect sound events with a network.") -> bytes:
-    """A report of one page: not a pretty one, but a PDF."""
-    body = b"%PDF-1.4\n" + b"".join(
-        b"%d 0 obj\n<< /Note (%s %d) >>\nendobj\n" % (i, text.encode(), i) for i in range(1, 60)
+def pdf(text: str = "We detect sound events with a network.", pages: int = 1) -> bytes:
+    """A report that says one thing again and again: a plain PDF with its pages, as readers ask for them."""
+    lines = "".join(f"({text}) Tj T*\n" for _ in range(5)).encode("latin-1")
+    return pdf_of(b"BT /F1 12 Tf 14 TL 50 700 Td\n" + lines + b"ET", pages)
+
+
+def pdf_of(content: bytes, pages: int = 1, said: bytes = b"") -> bytes:
+    """A PDF whose pages all show the same content stream; `said` stands in the stream's dictionary."""
+    kids = b" ".join(b"%d 0 R" % (5 + i) for i in range(pages))
+    page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R /Resources << /Font << /F1 3 0 R >> >> >>"
+    return pdf_of_objects(
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [%s] /Count %d >>" % (kids, pages),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Length %d %s >>\nstream\n%s\nendstream" % (len(content), said, content),
+        *[page] * pages,
     )
-    return body + b"trailer\n<< /Root 1 0 R >>\n%%EOF\n"
+
+
+def pdf_of_objects(*objects: bytes) -> bytes:
+    """A PDF of these objects, the first its catalog; a comment makes it as long as any report."""
+    out, places = bytearray(b"%PDF-1.4\n%" + b"-" * 1100 + b"\n"), []
+    for number, content in enumerate(objects, start=1):
+        places.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    table = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(places) + 1)
+    out += b"".join(b"%010d 00000 n \n" % place for place in places)
+    out += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(places) + 1, table)
+    return bytes(out)
 
 
 def events(form: Format, seed: int, part: float = 1.0) -> str:

@@ -14,9 +14,10 @@ from submission_faults import in_meta
 from submission_packages import CLIP_LIST, CLIPS, as_folder, as_zip, correct, events, meta
 from submission_systems import LABELS, codecarbon, run
 
+from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores, write_scores
-from sedkit.dataio.tables import Events, read_strong, write_events
+from sedkit.dataio.tables import read_strong, write_events
 from sedkit.submission.check import recompute
 from sedkit.submission.check.examine import examine_package
 from sedkit.submission.check.table import ClipList

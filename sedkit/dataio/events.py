@@ -1,0 +1,152 @@
+"""Events and tags in memory, integer-coded: what strong and weak tables hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sedkit.core.errors import SedkitError, listed, suggest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Events:
+    """A strong table, integer-coded.
+
+    Attributes
+    ----------
+    filenames
+        Every clip that the table lists, with or without events, in order of first appearance.
+    labels
+        Class order.
+    clip, label
+        (n_events,) int64, indices into `filenames` and `labels`.
+    onset_s, offset_s
+        (n_events,) float64, seconds.
+    line
+        (n_events,) int64, line in the file (1 is the header).
+    source
+        Where the table came from, for messages.
+    """
+
+    filenames: tuple[str, ...]
+    labels: tuple[str, ...]
+    clip: np.ndarray
+    label: np.ndarray
+    onset_s: np.ndarray
+    offset_s: np.ndarray
+    line: np.ndarray
+    source: str = "table"
+
+    @property
+    def n_events(self) -> int:
+        """Number of events."""
+        return len(self.clip)
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Iterable[tuple[str, float | None, float | None, str | None]],
+        labels: Sequence[str] | None = None,
+        source: str = "table",
+    ) -> Events:
+        """Build a table from (filename, onset, offset, label) rows; three Nones list a clip without events."""
+        names: dict[str, int] = {}
+        found: list[tuple[int, float, float, str]] = []
+        for name, onset, offset, label in rows:
+            clip = names.setdefault(name, len(names))
+            if label is not None:
+                assert onset is not None and offset is not None
+                found.append((clip, float(onset), float(offset), label))
+        order = tuple(labels) if labels is not None else tuple(sorted({row[3] for row in found}))
+        code = {label: i for i, label in enumerate(order)}
+        for row in found:
+            if row[3] not in code:
+                raise SedkitError(f"{source}: unknown label {row[3]!r}{suggest(row[3], order)}")
+        return cls(
+            filenames=tuple(names),
+            labels=order,
+            clip=np.array([row[0] for row in found], dtype=np.int64),
+            label=np.array([code[row[3]] for row in found], dtype=np.int64),
+            onset_s=np.array([row[1] for row in found], dtype=np.float64),
+            offset_s=np.array([row[2] for row in found], dtype=np.float64),
+            line=np.arange(2, len(found) + 2, dtype=np.int64),
+            source=source,
+        )
+
+    def take(self, rows: np.ndarray) -> Events:
+        """Return the table with these event rows (indices or a mask); the clips stay."""
+        return replace(
+            self,
+            clip=self.clip[rows],
+            label=self.label[rows],
+            onset_s=self.onset_s[rows],
+            offset_s=self.offset_s[rows],
+            line=self.line[rows],
+        )
+
+    def keep_clips(self, filenames: Sequence[str]) -> Events:
+        """Return the table of exactly these clips, in this order; a clip that was not listed comes without events."""
+        new = {name: i for i, name in enumerate(filenames)}
+        code = np.array([new.get(name, -1) for name in self.filenames], dtype=np.int64)
+        clip = code[self.clip] if self.n_events else self.clip
+        kept = self.take(clip >= 0)
+        return replace(kept, filenames=tuple(filenames), clip=clip[clip >= 0])
+
+    def keep_labels(self, labels: Sequence[str]) -> Events:
+        """Return the table with exactly these classes in this order; rows of other classes go, the clips stay."""
+        new = {name: i for i, name in enumerate(labels)}
+        code = np.array([new.get(name, -1) for name in self.labels], dtype=np.int64)
+        label = code[self.label] if self.n_events else self.label
+        kept = self.take(label >= 0)
+        return replace(kept, labels=tuple(labels), label=label[label >= 0])
+
+    def rows(self) -> Iterable[tuple[str, float | None, float | None, str | None]]:
+        """Yield (filename, onset, offset, label) by clip and onset; three Nones for a clip without events."""
+        order = np.lexsort((self.label, self.offset_s, self.onset_s, self.clip))
+        counts = np.bincount(self.clip, minlength=len(self.filenames))
+        first = np.concatenate([[0], np.cumsum(counts)])
+        for i, name in enumerate(self.filenames):
+            if counts[i] == 0:
+                yield name, None, None, None
+            for j in order[first[i] : first[i + 1]]:
+                yield name, float(self.onset_s[j]), float(self.offset_s[j]), self.labels[self.label[j]]
+
+    def frame(self) -> pd.DataFrame:
+        """Return a pandas DataFrame filename, onset, offset, event_label; a clip without events is a row of NaN."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [(n, np.nan if a is None else a, np.nan if b is None else b, c) for n, a, b, c in self.rows()],
+            columns=["filename", "onset", "offset", "event_label"],
+        )
+
+
+@dataclass(frozen=True)
+class Tags:
+    """A weak table: which classes occur in which clip, `present` being (clips, labels) bool."""
+
+    filenames: tuple[str, ...]
+    labels: tuple[str, ...]
+    present: np.ndarray
+    source: str = "table"
+
+    def keep_clips(self, filenames: Sequence[str]) -> Tags:
+        """Return the rows of these clips, in this order; a clip that is not listed is an error."""
+        at = {name: i for i, name in enumerate(self.filenames)}
+        missing = [name for name in filenames if name not in at]
+        if missing:
+            raise SedkitError(f"{self.source}: {len(missing)} clips are not listed ({listed(missing, 3)})")
+        return replace(self, filenames=tuple(filenames), present=self.present[[at[n] for n in filenames]])
+
+
+def tags_of(events: Events) -> Tags:
+    """Return the tags that the events of each clip imply."""
+    present = np.zeros((len(events.filenames), len(events.labels)), dtype=bool)
+    present[events.clip, events.label] = True
+    return Tags(events.filenames, events.labels, present, events.source)
