@@ -194,5 +194,3 @@ cores() {
 }
 
 has_gpu() { [[ ${device:-auto} != cpu ]] && command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; }
-# Whether the processor itself multiplies bfloat16; as cpu_has_bf16 in sedkit/models/precision.py.
-has_bf16() { grep -qsE '^flags.* (avx512_bf16|amx_bf16)( |$)' /proc/cpuinfo; }

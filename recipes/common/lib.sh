@@ -204,9 +204,6 @@ main() {
     data=$data_dir/$recipe
     say "$recipe: systems $(joined "${systems[@]}"); seeds $(joined "${seeds[@]}"); data: ${dataset_root:-generated miniature}; trained on: $train_on"
     say "budget $budget, expected: ${EXPECTED_TIME[$budget]}"
-    if [[ $budget == quick && $device != cuda ]] && ! has_gpu && ! has_bf16; then
-        say "this processor has no bf16: systems that have a smaller network for such (budgets.quick_without_bf16) take it"
-    fi
     if [[ $dry_run == false ]]; then
         # shellcheck disable=SC2119
         use_environment

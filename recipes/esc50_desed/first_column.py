@@ -22,7 +22,8 @@ from sedkit.cli._options import Parser
 from sedkit.cli.main import guarded
 from sedkit.core.errors import SedkitError, listed
 from sedkit.core.files import sha256_file, write_json
-from sedkit.dataio.tables import Events, read_strong
+from sedkit.dataio.events import Events
+from sedkit.dataio.tables import read_strong
 
 #: First classes of the publication's training and test tables, which are in order of first appearance.
 PREDICTED_CLASS, REFERENCE_CLASS = "Dog", "Cat"

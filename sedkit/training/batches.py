@@ -15,8 +15,8 @@ from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.timegrid import TimeGrid
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import DataDir
+from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.store import FeatureFile
-from sedkit.dataio.tables import Events, tags_of
 from sedkit.models.scaler import Scaler
 from sedkit.objectives.base import Batch, StreamBatch
 from sedkit.training.settings import StreamSettings

@@ -33,9 +33,6 @@ from sedkit.training.plan import Plan
 from sedkit.training.settings import StreamSettings, settings_dict
 from sedkit.training.validate import evaluate
 
-#: Seconds of a forward pass as a part of those of a training step, for the time estimate.
-_FORWARD_PART = 0.35
-
 
 class Experiment:
     """One run: reads the data, trains, keeps the folder.
@@ -57,7 +54,8 @@ class Experiment:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
             torch.utils.deterministic.fill_uninitialized_memory = False
-        torch.backends.cudnn.benchmark = not self.settings.deterministic
+        # cuDNN would choose its algorithms, and with them the last digits, by timing them.
+        torch.backends.cudnn.benchmark = False
         torch.manual_seed(self.settings.seed)
 
         self.labels: Vocabulary | None = None
@@ -138,17 +136,8 @@ class Experiment:
         self.scaler = scaler
         counts = shares(self.plan.data.streams, settings.batch_size)
         self.batches = Batches(self.streams, counts, settings.seed, scaler, self.device)
-        eval_clips = sum(len(s) for s in self.select.values())
-        eval_clips += sum(min(len(s), self.plan.data.draw_clips) for s in self.draw.values())
         loop = self.loop = Loop(
-            self.network,
-            self.objective,
-            self.batches,
-            settings,
-            self.dtype,
-            self._evaluate,
-            self._save,
-            eval_clips * _FORWARD_PART / settings.batch_size,
+            self.network, self.objective, self.batches, settings, self.dtype, self._evaluate, self._save
         )
         self.elapsed_before = 0.0
         if last is not None:
@@ -156,7 +145,7 @@ class Experiment:
                 network.load_state_dict(last.networks[name])
             loop.load_state_dict(last.training["loop"])
             self.elapsed_before = self._cut_metrics(loop.progress.step)
-            log.info("train: going on after step %d of %d", loop.progress.step, loop.progress.steps)
+            log.info("train: going on after step %d of %d", loop.progress.step, settings.steps)
         else:
             for name in ("checkpoints/last.pt", "checkpoints/best.pt", "metrics.jsonl", "summary.json"):
                 (folder / name).unlink(missing_ok=True)
@@ -180,11 +169,11 @@ class Experiment:
         write_json(
             folder / "summary.json",
             {
-                "steps": now.steps,
+                "steps": settings.steps,
                 "best_step": now.best_step if self.select else now.step,
                 "best": now.best,
                 "select_by": settings.select_by if self.select else None,
-                "lr_every": now.lr_every,
+                "lr_every": settings.lr_every,
                 "elapsed_s": round(self.elapsed_before + time.monotonic() - self.started, 1),
             },
         )
@@ -339,9 +328,8 @@ def _commit() -> str | None:
             ["git", "-C", str(here), "rev-parse", "HEAD"],
             capture_output=True,
             text=True,
-            timeout=10,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
         return None
     return out.stdout.strip() if out.returncode == 0 else None

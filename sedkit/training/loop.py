@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from sedkit.core.errors import SedkitError
-from sedkit.core.log import log
 from sedkit.core.parallel import progress
 from sedkit.models.output import SedModel
 from sedkit.objectives.base import Objective
 from sedkit.training.batches import Batches
 from sedkit.training.settings import TrainingSettings
-
-#: Steps before the clock is trusted, and steps that are timed, to find how many fit into `training.max_minutes`.
-_WARM_STEPS, _TIMED_STEPS = 2, 8
-#: What a run of limited time is rounded down to, so that a little noise of the clock does not change it.
-_STEP_UNIT = 25
-#: A network of fewer steps has not learnt anything: a slower machine takes longer than it should instead.
-_LEAST_STEPS = 100
 
 
 @dataclass
@@ -36,17 +26,12 @@ class Progress:
     ----------
     step
         Steps done.
-    steps, lr_every
-        As planned: the settings', or less where `max_minutes` cut them (`planned` tells that this is decided).
     best, best_step
         The best figure of the selection part so far and where it was; None before the first evaluation.
     sums, n_sums
         Sum of each loss term since the last evaluation, and over how many steps.
     """
 
-    steps: int
-    lr_every: float
-    planned: bool
     step: int = 0
     best: float | None = None
     best_step: int = 0
@@ -54,16 +39,10 @@ class Progress:
     n_sums: int = 0
 
 
-def learning_rate(settings: TrainingSettings, lr_every: float, step: int) -> float:
+def learning_rate(settings: TrainingSettings, step: int) -> float:
     """Return the rate of a step (0 is the first): `learning_rate` * `lr_factor` ** (step // `lr_every`)."""
-    decays = int(step // lr_every) if lr_every else 0
+    decays = int(step // settings.lr_every) if settings.lr_every else 0
     return settings.learning_rate * settings.lr_factor**decays
-
-
-def fit_steps(step_s: float, left_s: float, done: int, steps: int) -> int:
-    """Return how many steps in all fit: `done` and those of the `left_s` seconds, in units of 25, 100 to `steps`."""
-    fits = done + int(left_s / step_s)
-    return steps if fits >= steps or steps <= _LEAST_STEPS else max(_LEAST_STEPS, fits // _STEP_UNIT * _STEP_UNIT)
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
@@ -101,8 +80,6 @@ class Loop:
         Called with the record so far every `eval_every` steps and at the end: completes the record, updates `progress`.
     save
         Called every `checkpoint_every` steps, after each evaluation and at the end.
-    eval_steps
-        Cost of one evaluation, as a number of training steps; for the time estimate.
     """
 
     def __init__(
@@ -114,10 +91,9 @@ class Loop:
         dtype: torch.dtype,
         evaluate: Callable[[dict[str, Any]], None],
         save: Callable[[], None],
-        eval_steps: float = 0.0,
     ) -> None:
         self.network, self.objective, self.batches, self.settings = network, objective, batches, settings
-        self.dtype, self.evaluate, self.save, self.eval_steps = dtype, evaluate, save, eval_steps
+        self.dtype, self.evaluate, self.save = dtype, evaluate, save
         self.device = next(network.parameters()).device
         self.optimizer = torch.optim.Adam(
             network.parameters(),
@@ -128,7 +104,7 @@ class Loop:
             amsgrad=settings.amsgrad,
             fused=True,
         )
-        self.progress = Progress(settings.steps, settings.lr_every, planned=not settings.max_minutes)
+        self.progress = Progress()
         self._sums: dict[str, Tensor] = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -146,12 +122,13 @@ class Loop:
         self.optimizer.load_state_dict(state["optimizer"])
         self.objective.load_state_dict(state["objective"])
         restore_random_state(state["random"], self.device)
-        self.progress = Progress(**state["progress"])
+        # Checkpoints of earlier versions also hold the number of steps.
+        self.progress = Progress(**{f.name: state["progress"][f.name] for f in fields(Progress)})
 
     def step(self, batch: Any) -> dict[str, Tensor]:
         """Do one optimiser step and return the loss terms."""
         now = self.progress
-        rate = learning_rate(self.settings, now.lr_every, now.step)
+        rate = learning_rate(self.settings, now.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
@@ -183,68 +160,22 @@ class Loop:
     def _record(self) -> dict[str, Any]:
         self._collect()
         now, n = self.progress, max(1, self.progress.n_sums)
-        rate = learning_rate(self.settings, now.lr_every, max(0, now.step - 1))
+        rate = learning_rate(self.settings, max(0, now.step - 1))
         record = {"step": now.step, "learning_rate": rate, "train": {k: v / n for k, v in now.sums.items()}}
         now.sums, now.n_sums = {}, 0
         return record
 
-    def _synchronise(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-
     def run(self) -> None:
         """Train to the end, from wherever `progress` is."""
         self.network.train()
-        settings, started, told = self.settings, time.monotonic(), False
-        marks: list[float] = []
-        first = self.progress.step
-        while self.progress.step < self.progress.steps:
-            bar = progress(total=self.progress.steps, description="train", unit="step")
-            bar.update(self.progress.step)
-            with bar:
-                for batch in self.batches.iterate(self.progress.step, self.progress.steps):
-                    self.step(batch)
-                    bar.update(1)
-                    now = self.progress
-                    if not told and now.step - first >= _WARM_STEPS:
-                        self._synchronise()
-                        marks.append(time.monotonic())
-                    if now.step % settings.eval_every == 0 or now.step == now.steps:
-                        self.evaluate(self._record())
-                        self.save()
-                    elif now.step % settings.checkpoint_every == 0:
-                        self.save()
-                    if not told and (len(marks) > _TIMED_STEPS or now.step == now.steps):
-                        told = True
-                        if self._plan(marks, started):
-                            break
-
-    def _plan(self, marks: list[float], started: float) -> bool:
-        """Say how long the run will take and cut it to `max_minutes`; return whether the number of steps changed."""
-        now, settings = self.progress, self.settings
-        gaps = sorted(b - a for a, b in itertools.pairwise(marks))
-        if not gaps:
-            return False
-        # The lower quartile: something else that is busy for a few seconds must not halve the run.
-        step_s = max(gaps[len(gaps) // 4], 1e-6)
-        with_eval_s = step_s * (1 + self.eval_steps / settings.eval_every)
-        before, decide = now.steps, not now.planned
-        if decide:
-            left_s = settings.max_minutes * 60 - (time.monotonic() - started)
-            now.steps = max(now.step, fit_steps(with_eval_s, left_s, now.step, settings.steps))
-            now.lr_every = settings.lr_every * now.steps / settings.steps
-            now.planned = True
-        seconds = (now.steps - now.step) * with_eval_s
-        log.info(
-            "train: %.3f s a step: %d more steps, about %s%s",
-            step_s,
-            now.steps - now.step,
-            f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.0f} s",
-            f" ({now.steps} steps instead of {before}: what fits {settings.max_minutes:g} minutes)"
-            if now.steps != before
-            else "",
-        )
-        if decide:
-            # Kept at once: a run that is killed and called again must not decide otherwise.
-            self.save()
-        return now.steps != before
+        settings, now = self.settings, self.progress
+        with progress(total=settings.steps, description="train", unit="step") as bar:
+            bar.update(now.step)
+            for batch in self.batches.iterate(now.step, settings.steps):
+                self.step(batch)
+                bar.update(1)
+                if now.step % settings.eval_every == 0 or now.step == settings.steps:
+                    self.evaluate(self._record())
+                    self.save()
+                elif now.step % settings.checkpoint_every == 0:
+                    self.save()

@@ -225,8 +225,7 @@ def make_plan(
     """
     given = {"train_on": train_on, "device": device, "weights": weights}
     overrides = [*overrides, *(f"training.{key}={value}" for key, value in given.items() if value is not None)]
-    raw = read_config(config)
-    merged = apply_budget(raw, budget, _without_bf16(raw, budget, overrides), overrides)
+    merged = apply_budget(read_config(config), budget, overrides)
     settings = training_settings(merged.get("training"))
     if settings.train_on not in TRAIN_ON:
         raise UsageError(f"training.train_on is {settings.train_on!r}, expected one of {listed(TRAIN_ON)}")
@@ -248,7 +247,7 @@ def check_config(config: Path, overrides: list[str], budget: str | None = None) 
     from sedkit.models.registry import resolve_model
     from sedkit.objectives.registry import resolve_objective
 
-    merged = apply_budget(read_config(config), budget, False, overrides)
+    merged = apply_budget(read_config(config), budget, overrides)
     _check_present(merged)
     data_settings(merged["data"])
     training_settings(merged.get("training"))
@@ -263,29 +262,10 @@ def _check_present(config: dict[str, Any]) -> None:
             raise UsageError(f"the configuration has no section {name!r}, which training needs")
 
 
-def _without_bf16(raw: dict[str, Any], budget: str | None, overrides: list[str]) -> bool:
-    """Tell whether the smaller plan for slow processors applies, and say so."""
-    from sedkit.models.precision import cpu_has_bf16
-
-    changes = (raw.get("budgets") or {}).get(f"{budget}_without_bf16")
-    if not changes or cpu_has_bf16():
-        return False
-    device = training_settings(apply_budget(raw, budget, False, overrides).get("training")).device
-    if device != "cpu":
-        # torch alone knows whether there is a GPU; it is asked only on processors without bf16.
-        from sedkit.models.precision import choose_device
-
-        if choose_device(device).type != "cpu":
-            return False
-    shown = ", ".join(f"{key}={value}" for key, value in changes.items())
-    log.info("train: this processor has no bf16: budget %s takes the smaller network here (%s)", budget, shown)
-    return True
-
-
 def _with_steps_of(config: dict[str, Any], split: Path) -> dict[str, Any]:
     """Return `config` with the steps at which the split run was best, and its learning rate schedule."""
     chosen = read_json(split / "summary.json")
     training = dict(config.get("training") or {})
-    training.update(steps=chosen["best_step"], lr_every=chosen["lr_every"], max_minutes=0)
+    training.update(steps=chosen["best_step"], lr_every=chosen["lr_every"])
     log.info("train: %d steps, as the best of %s", chosen["best_step"], split)
     return {**config, "training": training}

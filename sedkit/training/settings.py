@@ -89,9 +89,6 @@ class TrainingSettings:
     select_by
         What makes a checkpoint the best one on `data.select`: mean average precision of the clip scores, or of the
         frame scores, or the loss; `last` takes the last step whatever the part says.
-    max_minutes
-        Time that the run should take: after the first steps are timed, fewer steps are done where `steps` do not fit
-        (rounded down to 25, at least 100; `lr_every` shrinks with them). 0: all steps, whatever they take.
     seed
         Of the initial weights and the order of the clips.
     device, precision
@@ -120,7 +117,6 @@ class TrainingSettings:
     eval_every: int = 200
     checkpoint_every: int = 100
     select_by: Literal["clip_map", "frame_map", "loss", "last"] = "clip_map"
-    max_minutes: float = 0.0
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -136,7 +132,7 @@ class TrainingSettings:
         for name in ("learning_rate", "lr_factor", "epsilon"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected above 0")
-        for name in ("lr_every", "weight_decay", "clip_norm", "max_minutes"):
+        for name in ("lr_every", "weight_decay", "clip_norm"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected at least 0")
 
@@ -167,7 +163,7 @@ def training_settings(raw: dict[str, Any] | None) -> TrainingSettings:
     return typed(raw, TrainingSettings, "training")
 
 
-def apply_budget(raw: dict[str, Any], name: str | None, without_bf16: bool, overrides: list[str]) -> dict[str, Any]:
+def apply_budget(raw: dict[str, Any], name: str | None, overrides: list[str]) -> dict[str, Any]:
     """Return a configuration with a budget's keys applied, then the overrides, and no budgets left.
 
     Parameters
@@ -176,8 +172,6 @@ def apply_budget(raw: dict[str, Any], name: str | None, without_bf16: bool, over
         As read, without overrides.
     name
         `quick`, `published`, or any other mapping of dotted keys in the section `budgets`; None applies none.
-    without_bf16
-        The run is on a processor without bfloat16: `budgets.<name>_without_bf16` is applied on top, where it exists.
     overrides
         `section.key=value`.
 
@@ -191,14 +185,12 @@ def apply_budget(raw: dict[str, Any], name: str | None, without_bf16: bool, over
     out = copy.deepcopy(raw)
     budgets = out.pop("budgets", None) or {}
     if name is not None:
-        choices = [key for key in budgets if not key.endswith("_without_bf16")]
-        if name not in choices:
+        if name not in budgets:
             raise UsageError(
-                f"unknown budget {name!r}{suggest(name, choices)}, the configuration has {listed(choices)}"
+                f"unknown budget {name!r}{suggest(name, budgets)}, the configuration has {listed(budgets)}"
             )
-        for part in (name, *([f"{name}_without_bf16"] if without_bf16 else [])):
-            for key, value in (budgets.get(part) or {}).items():
-                set_key(out, key, value)
+        for key, value in (budgets[name] or {}).items():
+            set_key(out, key, value)
     return apply_overrides(out, overrides)
 
 

@@ -25,7 +25,6 @@ REDUCED = (
     "training.batch_size=8",
     "training.learning_rate=0.003",
     "training.lr_every=0",
-    "training.max_minutes=0",
     "training.precision=fp32",
 )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 
+import pytest
+
 
 def commands(text: str) -> list[list[str]]:
     """Take a dry run's output apart."""
@@ -117,6 +119,17 @@ def test_the_budget_is_chosen_and_said(runme, tmp_path):
     assert "budget published" in runme(*words, PATH=path, NO_GPU="0").stderr
     assert "budget quick" in runme(*words, PATH=path, NO_GPU="9").stderr
     assert "budget quick" in runme(*words, "--device=cpu", PATH=path, NO_GPU="0").stderr
+
+
+@pytest.mark.parametrize("recipe", ["dcase2019_task4", "esc50_desed"])
+def test_an_output_of_every_class_throughout_ends_with_its_clips(runme, recipe):
+    """Without durations it would end at the last reference event, and be absent from clips without events."""
+    calls = [c for c in commands(runme(recipe, "--dry-run", "--stage=7", "--stop-stage=7").stdout) if "score" in c]
+    beside = [c for c in calls if "--baselines" in c]
+    assert beside
+    for words in beside:
+        given = {name: words[words.index(name) + 1] for name in ("--reference", "--durations")}
+        assert given["--durations"] == given["--reference"].replace("strong.tsv", "clips.tsv")
 
 
 def test_train_on_all_stands_apart_and_takes_the_split_run(runme):

@@ -10,8 +10,8 @@ import numpy as np
 from sedkit.core.files import write_yaml
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import Clips, write_datadir
+from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.store import write_features
-from sedkit.dataio.tables import Events, tags_of
 from sedkit.features.frontends import frontend_from
 
 LABELS = ("Alarm", "Cat", "Dog")

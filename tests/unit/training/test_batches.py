@@ -15,7 +15,7 @@ from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.timegrid import TimeGrid
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import DataDir
-from sedkit.dataio.tables import Events
+from sedkit.dataio.events import Events
 from sedkit.models.scaler import fit_scaler
 from sedkit.training.batches import Batches, Sampler, Stream, frame_targets, load_source, shares
 from sedkit.training.settings import StreamSettings

@@ -9,7 +9,7 @@ from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import write_wav
 from sedkit.dataio.datadir import Clips, DataDir, write_datadir
-from sedkit.dataio.tables import Events, Tags
+from sedkit.dataio.events import Events, Tags
 from sedkit.features.chunk_settings import ChunkSettings, WaveAugment
 from sedkit.features.extract import extract
 from sedkit.features.logmel import LogMel

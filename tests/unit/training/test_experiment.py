@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -17,10 +18,11 @@ import torch
 from fake_data import make_set, write_config
 
 from sedkit.cli.main import main
+from sedkit.core.config import read_config
 from sedkit.core.errors import SedkitError
 from sedkit.models.checkpoint import read_checkpoint
 from sedkit.training.experiment import Experiment
-from sedkit.training.loop import fit_steps, learning_rate
+from sedkit.training.loop import learning_rate
 from sedkit.training.plan import make_plan
 from sedkit.training.settings import TrainingSettings
 
@@ -50,17 +52,10 @@ def same_state(a: Any, b: Any) -> bool:
 
 def test_published_learning_rate() -> None:
     settings = TrainingSettings()
-    rates = [learning_rate(settings, 200, step) for step in (0, 199, 200, 4999, 5000)]
+    rates = [learning_rate(settings, step) for step in (0, 199, 200, 4999, 5000)]
     assert rates[:3] == pytest.approx([1e-3, 1e-3, 9e-4], rel=1e-12)
     assert rates[4] == pytest.approx(7.18e-5, rel=1e-3)
-    assert learning_rate(settings, 0, 10_000) == 1e-3
-
-
-def test_steps_that_fit_the_time() -> None:
-    assert fit_steps(0.5, 240, 8, 400) == 400
-    assert fit_steps(1.0, 230, 8, 400) == 225
-    assert fit_steps(60.0, 240, 8, 400) == 100
-    assert fit_steps(60.0, 240, 8, 30) == 30
+    assert learning_rate(TrainingSettings(lr_every=0), 10_000) == 1e-3
 
 
 @pytest.mark.parametrize("target", ["clip", "frame"])
@@ -265,13 +260,36 @@ def test_two_streams_share_the_batch(data_root: Path, tmp_path: Path) -> None:
     )
 
 
-def test_time_limit_cuts_steps_and_schedule(data_root: Path, tmp_path: Path) -> None:
-    done = train(
-        data_root, tmp_path / "exp", "training.steps=100000", "training.max_minutes=0.0001", "training.lr_every=4000"
-    )
-    assert done.loop.progress.step == done.loop.progress.steps == 100
-    assert done.loop.progress.lr_every == 4.0
-    assert records(tmp_path / "exp")[-1]["step"] == 100
+def test_a_busy_machine_does_the_steps_of_a_quiet_one(
+    repository: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recipe's quick budget, by a clock that stands still and by one that runs a minute ahead at each look."""
+    quick = read_config(repository / "recipes/dcase2019_task4/conf/cnn9_weak.yaml")["budgets"]["quick"]
+    # More than the 100 steps that every limit of time would leave.
+    small = {"model.base_channels": 2, "training.steps": 104, "training.eval_every": 52}
+    path = write_config(tmp_path / "c.yaml", budgets={"quick": {**quick, **small}})
+    for name, ahead_s in (("quiet", 0.0), ("busy", 60.0)):
+        looks = itertools.count()
+        for clock in ("monotonic", "perf_counter", "process_time"):
+            monkeypatch.setattr(time, clock, lambda looks=looks, ahead_s=ahead_s: next(looks) * ahead_s)
+        (tmp_path / name).mkdir()
+        Experiment(make_plan(path, [], data_root, tmp_path / name, budget="quick")).run(resume=False)
+    assert [record["step"] for record in records(tmp_path / "busy")] == [52, 104]
+    assert records(tmp_path / "busy") == records(tmp_path / "quiet")
+    quiet, busy = (read_checkpoint(tmp_path / name / "checkpoints/last.pt") for name in ("quiet", "busy"))
+    assert same_state(quiet.networks, busy.networks)
+    assert same_state(quiet.training["loop"], busy.training["loop"])
+
+
+def test_a_checkpoint_of_an_earlier_version_is_gone_on_with(data_root: Path, tmp_path: Path) -> None:
+    loop = train(data_root, tmp_path / "exp").loop
+    state = loop.state_dict()
+    kept = dict(state["progress"])
+    # Those also held the steps that a limit of time had left.
+    state["progress"] |= {"steps": 12, "lr_every": 5.0, "planned": True}
+    loop.load_state_dict(state)
+    assert loop.state_dict()["progress"] == kept
+    assert kept["step"] == 12
 
 
 def test_a_resumed_run_goes_on_exactly(data_root: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pytest
@@ -28,18 +27,16 @@ def test_defaults_are_the_published_schedule() -> None:
 
 def test_budget_then_overrides() -> None:
     raw = config()
-    raw["budgets"]["quick_without_bf16"] = {"model.base_channels": 1}
-    assert apply_budget(raw, None, False, [])["training"]["steps"] == 12
-    quick = apply_budget(raw, "quick", False, ["training.batch_size=2"])
+    assert apply_budget(raw, None, [])["training"]["steps"] == 12
+    quick = apply_budget(raw, "quick", ["training.batch_size=2"])
     assert (quick["training"]["steps"], quick["training"]["batch_size"], quick["model"]["base_channels"]) == (3, 2, 2)
     assert "budgets" not in quick
-    assert apply_budget(raw, "quick", True, [])["model"]["base_channels"] == 1
-    assert apply_budget(raw, "quick", True, ["training.steps=8"])["training"]["steps"] == 8
+    assert apply_budget(raw, "quick", ["training.steps=8"])["training"]["steps"] == 8
     assert raw["training"]["steps"] == 12
     with pytest.raises(UsageError, match="give the key that the budget sets"):
-        apply_budget(raw, "quick", False, ["budgets.quick.training.steps=3"])
+        apply_budget(raw, "quick", ["budgets.quick.training.steps=3"])
     with pytest.raises(UsageError, match="unknown budget 'quik' .did you mean \"quick\""):
-        apply_budget(raw, "quik", False, [])
+        apply_budget(raw, "quik", [])
 
 
 @pytest.mark.parametrize(
@@ -48,6 +45,7 @@ def test_budget_then_overrides() -> None:
         ({"stepz": 3}, "training: unknown key 'stepz'.*did you mean"),
         ({"steps": "many"}, "training: .*steps"),
         ({"steps": 0}, "steps is 0, expected at least 1"),
+        ({"max_minutes": 3.9}, "training: unknown key 'max_minutes'"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0, expected above 0"),
         ({"select_by": "f1"}, "training: .*select_by"),
     ],
@@ -101,21 +99,6 @@ def test_a_plan_names_what_is_missing(data_root: Path, tmp_path: Path) -> None:
         make_plan(write_config(tmp_path / "d.yaml", objective=None), [], data_root, tmp_path / "exp")
 
 
-def test_a_processor_without_bf16_is_told_first(
-    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    small = {"quick": {"training.steps": 3}, "quick_without_bf16": {"model.base_channels": 1}}
-    path = write_config(tmp_path / "c.yaml", budgets=small)
-    caplog.set_level(logging.INFO, logger="sedkit")
-    plans = {}
-    for has in (True, False):
-        monkeypatch.setattr("sedkit.models.precision.cpu_has_bf16", lambda has=has: has)
-        plans[has] = make_plan(path, [], data_root, tmp_path / "exp", budget="quick")
-    assert [plans[has].config["model"]["base_channels"] for has in (True, False)] == [2, 1]
-    assert caplog.text.count("no bf16: budget quick takes the smaller network here (model.base_channels=1)") == 1
-    assert make_plan(path, [], data_root, tmp_path / "exp").config["model"]["base_channels"] == 2
-
-
 def test_inputs_leave_out_what_is_only_drawn(data_root: Path, tmp_path: Path) -> None:
     plan = make_plan(write_config(tmp_path / "c.yaml"), [], data_root, tmp_path / "exp")
     assert plan.sets == ("weak", "validation")
@@ -136,8 +119,8 @@ def test_all_needs_a_finished_split_run(data_root: Path, tmp_path: Path) -> None
         make_plan(path, [], data_root, tmp_path / "other", train_on="all")
     (split / "postprocessing.yaml").write_text("{}")
     (split / "summary.json").write_text('{"best_step": 6, "lr_every": 2.5}')
-    plan = make_plan(path, ["training.max_minutes=1"], data_root, tmp_path / "all_seed0", train_on="all")
-    assert (plan.training.steps, plan.training.lr_every, plan.training.max_minutes) == (6, 2.5, 0)
+    plan = make_plan(path, [], data_root, tmp_path / "all_seed0", train_on="all")
+    assert (plan.training.steps, plan.training.lr_every) == (6, 2.5)
     assert plan.run_info()["trained_on"] == "all"
     both = make_plan(path, [], data_root, tmp_path / "all+validation_seed0", train_on="all+validation")
     assert {p.parent.name for p in both.inputs} == {"weak", "validation"}
