@@ -245,10 +245,10 @@ def _psds(parameters: PsdsParameters, work: Work) -> Measured:
 
 
 def _columns(
-    labels: Sequence[str], scores: Scores, rows: Sequence[str], values: NDArray[np.float32]
-) -> NDArray[np.float32]:
+    labels: Sequence[str], scores: Scores, rows: Sequence[str], values: NDArray[np.floating]
+) -> NDArray[np.floating]:
     """Bring clip scores onto clips and classes; what the scores lack is 0."""
-    out = np.zeros((len(rows), len(labels)), np.float32)
+    out = np.zeros((len(rows), len(labels)), values.dtype)
     row = {name: i for i, name in enumerate(scores.filenames)}
     there = [i for i, name in enumerate(rows) if name in row]
     columns = [(k, scores.labels.index(name)) for k, name in enumerate(labels) if name in scores.labels]
@@ -297,19 +297,19 @@ def _first_column(reference: Events, estimate: Events) -> Measured:
 
 
 def _partial_auc(truth: Truth, scores: Scores, options: Options) -> Measured:
-    from sedkit.evaluation.recordings import SEGMENT_S, are_pieces, join_scores, join_truth, piece_of
+    from sedkit.evaluation.recordings import SEGMENT_S, all_excerpts, join_scores, join_truth, recording_lengths
     from sedkit.evaluation.segment_auc import SegmentAucParameters, cut_segments, partial_auc
 
     parameters = SegmentAucParameters(segment_s=options.segment.segment_s)
     events, durations = _events(truth), truth.durations
-    joined = are_pieces(events.filenames)
-    recording = {name: (piece_of(name) or (name,))[0] for name in events.filenames} if joined else {}
+    excerpts = all_excerpts(events.filenames, durations, scores)
+    joined = bool(excerpts)
     if joined:
         if parameters.segment_s != SEGMENT_S:
             raise UsageError(f"--segment {parameters.segment_s:g}: recordings are joined by the second, expected 1")
-        scores = join_scores(scores, events.filenames, events.labels)
-        durations = dict(zip(scores.filenames, scores.duration_s.tolist(), strict=True))
-        events = join_truth(events)
+        durations = recording_lengths(excerpts, durations)
+        scores = join_scores(scores, excerpts, events.labels, durations)
+        events = join_truth(events, excerpts)
     segments = cut_segments(events, scores, durations, parameters)
     value, classes = partial_auc(segments, parameters, options.undefined)
     block = {
@@ -320,6 +320,7 @@ def _partial_auc(truth: Truth, scores: Scores, options: Options) -> Measured:
     }
 
     def resampled(resamples: Resamples) -> dict[str, Drawn]:
+        recording = {name: excerpt.recording for name, excerpt in excerpts.items()}
         drawn = resamples.of_recordings(recording) if joined else resamples
         if drawn is None:
             log.warning("the clips are of one recording (or group): no interval of the partial AUC")

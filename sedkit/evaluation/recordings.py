@@ -1,52 +1,138 @@
-"""MAESTRO Real is annotated in long recordings and scored in clips of them: their scores put together again.
+"""MAESTRO Real is annotated in long recordings and scored in excerpts of them: their scores put together again.
 
-After the organisers' baseline of 2024: clips are named ``<recording>-<start>-<end>``, in hundredths of a second, and
-overlap. A clip's score in a segment of one second is the mean over its windows, weighted by their share of the segment;
-a recording's is the mean over the clips that reach into the segment; its truth is that of its clips.
+After the organisers' baseline of 2024: excerpts are named ``<recording>-<start>-<end>.wav``, six digits of hundredths
+of a second each, and overlap. An excerpt's score in a segment of one second is the mean over its windows, weighted by
+their share of the segment; a recording's is the mean over the excerpts that reach into the segment; its truth is that
+of its excerpts. A recording ends where the table of durations says, also where its last excerpts hold no event and so
+have no row in the reference: such seconds have no event, and the excerpts of the reference alone are scored there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sedkit.core.log import log
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
 
 SEGMENT_S = 1.0
 
-_PIECE = re.compile(r"(?P<recording>.+)-(?P<start>\d{1,7})-(?P<end>\d{1,7})")
+_EXCERPT = re.compile(r"(?P<recording>.+)-(?P<start>\d{6})-(?P<end>\d{6})")
+#: How far a listed duration may be from the length in a name: names are cut to hundredths, tables round to tenths.
+_LISTED_S = 0.1
+#: How far the end of scores may be: networks give whole windows, the last of which may be padded or dropped.
+_SCORED_S = 1.0
 
 
-def piece_of(filename: str) -> tuple[str, float, float] | None:
-    """Return recording, start and end in seconds of a clip cut from it, None where the name does not say.
+@dataclass(frozen=True)
+class Excerpt:
+    """Where a clip lies in its recording, in seconds."""
 
-    >>> piece_of("cafe_restaurant_00-000100-001100.wav")
-    ('cafe_restaurant_00', 1.0, 11.0)
-    >>> piece_of("Y-4h1b2c3d4e_30.000_40.000.wav")
+    recording: str
+    start_s: float
+    end_s: float
+
+    def lasts(self, seconds: float, tolerance_s: float) -> bool:
+        """Tell whether a length agrees; a very short excerpt is never taken for one twice as long."""
+        length_s = self.end_s - self.start_s
+        return abs(seconds - length_s) <= min(tolerance_s, length_s / 2) + 1e-9
+
+
+def excerpt_of(filename: str) -> Excerpt | None:
+    """Return where a clip's name says that it lies, None where it is not the name of an excerpt.
+
+    >>> excerpt_of("cafe_restaurant_00-000100-001100.wav")
+    Excerpt(recording='cafe_restaurant_00', start_s=1.0, end_s=11.0)
+    >>> excerpt_of("kitchen-3-12.wav"), excerpt_of("Y-4h1b2c3d4e_30.000_40.000.wav")
+    (None, None)
     """
-    match = _PIECE.fullmatch(stem(filename))
+    match = _EXCERPT.fullmatch(stem(filename))
     if match is None or int(match["start"]) >= int(match["end"]):
         return None
-    return match["recording"], int(match["start"]) / 100, int(match["end"]) / 100
+    return Excerpt(match["recording"], int(match["start"]) / 100, int(match["end"]) / 100)
 
 
-def are_pieces(filenames: Sequence[str]) -> bool:
-    """Tell whether every clip is named as a piece of a recording."""
-    return bool(filenames) and all(piece_of(name) is not None for name in filenames)
+def excerpts_of(
+    filenames: Sequence[str], durations: Mapping[str, float] | None, scores: Scores | None = None
+) -> dict[str, Excerpt]:
+    """Return the clips that are excerpts: by their names, and by their lengths where these are known.
+
+    Parameters
+    ----------
+    filenames
+        Clips.
+    durations
+        Clip durations in seconds.
+    scores
+        Where they end says how long a clip without a duration is.
+    """
+    listed = {stem(name): seconds for name, seconds in (durations or {}).items()}
+    scored: dict[str, float] = {}
+    if scores is not None:
+        ends = [edges[-1] if len(edges) else 0.0 for edges in map(scores.edges, range(len(scores.filenames)))]
+        scored = {stem(name): float(end) for name, end in zip(scores.filenames, ends, strict=True)}
+    found = {}
+    for name in filenames:
+        excerpt, clip = excerpt_of(name), stem(name)
+        if excerpt is None:
+            continue
+        if clip in listed:
+            agrees = excerpt.lasts(listed[clip], _LISTED_S)
+        else:
+            agrees = clip not in scored or excerpt.lasts(scored[clip], _SCORED_S)
+        if agrees:
+            found[name] = excerpt
+    return found
 
 
-def join_truth(reference: Events) -> Events:
-    """Return the events of the recordings whose clips a table lists, every clip being a piece of one."""
-    pieces = {name: piece for name in reference.filenames if (piece := piece_of(name)) is not None}
+def all_excerpts(
+    filenames: Sequence[str], durations: Mapping[str, float] | None, scores: Scores | None = None
+) -> dict[str, Excerpt]:
+    """Return `excerpts_of` where every clip is one; else none, with a warning where some have the name of one."""
+    found = excerpts_of(filenames, durations, scores)
+    if len(found) == len(filenames):
+        return found
+    named = [name for name in filenames if excerpt_of(name) is not None]
+    other = [name for name in named if name not in found]
+    if named:
+        log.warning(
+            "%s: the partial AUC is that of single clips: %s",
+            (other or named)[0],
+            f"{len(other)} named as excerpts of a recording are not as long as their names say"
+            if other
+            else f"{len(named)} of {len(filenames)} are excerpts of recordings, joined only where all are (--clips)",
+        )
+    return {}
+
+
+def recording_lengths(excerpts: Mapping[str, Excerpt], durations: Mapping[str, float] | None) -> dict[str, float]:
+    """Return where each recording of the excerpts ends, in seconds.
+
+    That is its own duration where the table lists recordings, as the organisers' does; else the end of its last
+    excerpt, in the table or among those given.
+    """
+    length_s: dict[str, float] = {}
+    for excerpt in excerpts.values():
+        length_s[excerpt.recording] = max(length_s.get(excerpt.recording, 0.0), excerpt.end_s)
+    for excerpt in excerpts_of(tuple(durations or ()), durations).values():
+        if excerpt.recording in length_s:
+            length_s[excerpt.recording] = max(length_s[excerpt.recording], excerpt.end_s)
+    whole = {stem(name): seconds for name, seconds in (durations or {}).items()}
+    return {recording: whole.get(recording, seconds) for recording, seconds in length_s.items()}
+
+
+def join_truth(reference: Events, excerpts: Mapping[str, Excerpt]) -> Events:
+    """Return the events of the recordings, every clip of the table being an excerpt of one."""
     rows: list[tuple[str, float | None, float | None, str | None]] = []
     for name, onset, offset, label in reference.rows():
         # The baseline takes whole seconds of the start.
-        recording, start_s = pieces[name][0], float(int(pieces[name][1]))
+        recording, start_s = excerpts[name].recording, float(int(excerpts[name].start_s))
         if onset is None or offset is None:
             rows.append((recording, None, None, None))
         else:
@@ -54,43 +140,44 @@ def join_truth(reference: Events) -> Events:
     return Events.from_rows(rows, reference.labels, reference.source)
 
 
-def join_scores(scores: Scores, filenames: Sequence[str], labels: Sequence[str]) -> Scores:
+def join_scores(
+    scores: Scores, excerpts: Mapping[str, Excerpt], labels: Sequence[str], length_s: Mapping[str, float]
+) -> Scores:
     """Return the recordings' scores in segments of one second.
 
     Parameters
     ----------
     scores
-        Of the clips. A class that they lack scores 0, as does a segment that no clip with scores reaches into.
-    filenames
-        The clips to join, every one a piece of a recording.
+        Of the clips. A class that they lack scores 0, as does a segment that no excerpt with scores reaches into.
+    excerpts
+        The clips to join.
     labels
         The classes of the result.
+    length_s
+        The recordings' lengths in seconds, in the order of the result.
 
     Returns
     -------
     Scores
-        (recordings, segments, classes), with the recordings in order of their first clip.
+        (recordings, segments, classes).
     """
-    pieces = [piece_of(name) or (name, 0.0, 0.0) for name in filenames]
-    length_s: dict[str, float] = {}
-    for recording, _, end_s in pieces:
-        length_s[recording] = max(length_s.get(recording, 0.0), end_s)
     n = {recording: int(np.ceil(seconds / SEGMENT_S)) for recording, seconds in length_s.items()}
     total = {recording: np.zeros((count, len(labels))) for recording, count in n.items()}
     weight = {recording: np.zeros(count) for recording, count in n.items()}
     row = {name: i for i, name in enumerate(scores.filenames)}
     known = [k for k, label in enumerate(labels) if label in scores.labels]
     columns = [scores.labels.index(labels[k]) for k in known]
-    for name, (recording, start_s, end_s) in zip(filenames, pieces, strict=True):
+    for name, excerpt in excerpts.items():
         if name not in row:
             continue
         values = scores.framewise[row[name], : scores.n_frames[row[name]]][:, columns]
-        means = _segment_means(values.astype(np.float64), scores.edges(row[name]), end_s - start_s)
-        first = int(start_s // SEGMENT_S)
-        means = means[: n[recording] - first]
-        total[recording][first : first + len(means), known] += means
-        weight[recording][first : first + len(means)] += 1
-    framewise = np.zeros((len(n), max(n.values(), default=1), len(labels)), np.float32)
+        length = excerpt.end_s - excerpt.start_s
+        means = _segment_means(values.astype(np.float64), scores.edges(row[name]), length)
+        first = int(excerpt.start_s // SEGMENT_S)
+        means = means[: max(n[excerpt.recording] - first, 0)]
+        total[excerpt.recording][first : first + len(means), known] += means
+        weight[excerpt.recording][first : first + len(means)] += 1
+    framewise = np.zeros((len(n), max(n.values(), default=1), len(labels)))
     for i, recording in enumerate(n):
         framewise[i, : n[recording]] = total[recording] / np.maximum(weight[recording], 1)[:, None]
     return Scores(
@@ -104,12 +191,16 @@ def join_scores(scores: Scores, filenames: Sequence[str], labels: Sequence[str])
 
 
 def _segment_means(values: NDArray[np.float64], edges_s: NDArray[np.float64], length_s: float) -> NDArray[np.float64]:
-    """Return the mean scores of a clip's segments, (segments, classes); it may end before the length its name says."""
-    integral = np.vstack([np.zeros(values.shape[1]), np.cumsum(values * np.diff(edges_s)[:, None], axis=0)])
-    bounds = np.arange(int(np.ceil(length_s / SEGMENT_S)) + 1) * SEGMENT_S
-    bounds = bounds[: np.searchsorted(bounds, edges_s[-1], side="left") + 1]
-    at = np.minimum(bounds, edges_s[-1])
-    area = np.zeros((len(at), values.shape[1]))
-    for c in range(values.shape[1]):
-        area[:, c] = np.interp(at, edges_s, integral[:, c])
-    return np.asarray(np.diff(area, axis=0) / np.diff(at)[:, None], dtype=np.float64)
+    """Return the mean scores of an excerpt's segments, (segments, classes); its scores may end before its name's end.
+
+    Each mean is added up by itself, as the baseline does it: equal scores stay equal, and tie.
+    """
+    n = int(np.ceil(round(min(length_s, float(edges_s[-1])), 6) / SEGMENT_S))
+    means = np.zeros((n, values.shape[1]))
+    for s in range(n):
+        begin, end = s * SEGMENT_S, (s + 1) * SEGMENT_S
+        a = max(int(np.searchsorted(edges_s, begin, side="right")) - 1, 0)
+        b = min(int(np.searchsorted(edges_s, end, side="left")), len(values))
+        share = np.minimum(edges_s[a + 1 : b + 1], end) - np.maximum(edges_s[a:b], begin)
+        means[s] = (share[:, None] * values[a:b]).sum(axis=0) / share.sum()
+    return means

@@ -20,7 +20,7 @@ from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.recordings import are_pieces, join_scores, join_truth, piece_of
+from sedkit.evaluation.recordings import Excerpt, excerpts_of, join_scores, join_truth, recording_lengths
 from sedkit.submission.check.recompute import Confirmed, Reference, is_close, note_durations
 from sedkit.submission.check.scores import ClipScores, RunScores
 from sedkit.submission.check.yaml_lines import Meta, get
@@ -83,7 +83,7 @@ def check_score_results(
         mine = {path: x for path, x in stated.items() if path.rpartition(".")[2] in keys}
         if not mine:
             continue
-        parts = [(reference, part) for reference in references if (part := part_of(reference.events)) is not None]
+        parts = [(reference, part) for reference in references if (part := part_of(reference.events, duration_s))]
         if not parts:
             names = listed(path.rpartition(".")[2] for path in mine)
             message = f"{names} not recomputed: no reference holds events of {what}'s classes"
@@ -96,27 +96,27 @@ def check_score_results(
     return confirmed
 
 
-def _desed_part(reference: Events) -> Events | None:
+def _desed_part(reference: Events, duration_s: Mapping[str, float] | None) -> Events | None:
     """Return the clips of DESED with the events of its classes; None where there is no such event."""
-    other = _of_maestro(reference)
+    other = _of_maestro(reference, duration_s)
     part = reference.keep_clips([name for name in reference.filenames if name not in other])
     part = part.keep_labels(DESED_CLASSES.labels)
     return part if part.n_events else None
 
 
-def _maestro_part(reference: Events) -> Events | None:
+def _maestro_part(reference: Events, duration_s: Mapping[str, float] | None) -> Events | None:
     """Return the clips of MAESTRO with the events of its evaluated classes; None where there is no such event."""
-    mine = _of_maestro(reference)
+    mine = _of_maestro(reference, duration_s)
     part = reference.keep_clips([name for name in reference.filenames if name in mine])
     part = part.keep_labels(MAESTRO_EVALUATED)
     return part if part.n_events else None
 
 
-def _of_maestro(reference: Events) -> set[str]:
-    """Return the clips with an event of MAESTRO's classes, and those named as pieces of a recording."""
+def _of_maestro(reference: Events, duration_s: Mapping[str, float] | None) -> set[str]:
+    """Return the clips with an event of MAESTRO's classes, and the excerpts of recordings."""
     codes = [i for i, label in enumerate(reference.labels) if label in MAESTRO_CLASSES]
     clips = {reference.filenames[i] for i in np.unique(reference.clip[np.isin(reference.label, codes)])}
-    return clips | {name for name in reference.filenames if piece_of(name) is not None}
+    return clips | set(excerpts_of(reference.filenames, duration_s))
 
 
 class _Figures:
@@ -128,6 +128,7 @@ class _Figures:
         self.truth = truth
         self.form = form
         wanted = [stem(name) for name in truth.filenames]
+        self.listed_s = duration_s
         # A score table knows its clip by its id alone.
         known = {stem(name): seconds for name, seconds in (duration_s or {}).items()}
         self.duration_s = {n: known[clip] for n, clip in zip(truth.filenames, wanted, strict=True) if clip in known}
@@ -140,7 +141,8 @@ class _Figures:
         """Return the ways to compute a figure, the preferred one first."""
         if key == "mPAUC":
             whole = ("recordings joined from their clips", self._area_of_recordings)
-            return [*([whole] if are_pieces(self.truth.filenames) else []), ("single clips", self._area_of_clips)]
+            joined = len(self._excerpts) == len(self.truth.filenames)
+            return [*([whole] if joined else []), ("single clips", self._area_of_clips)]
         from sedkit.evaluation.psds import PSDS1, PSDS2
 
         parameters = PSDS1 if key == "PSDS1" else PSDS2
@@ -185,18 +187,19 @@ class _Figures:
         counted = (count_detections(self._ground, found, parameters.criteria) for found in self._detections)
         return [psds_value(counts, parameters)[0] for counts in counted]
 
+    @cached_property
+    def _excerpts(self) -> dict[str, Excerpt]:
+        scores = self._scores[0] if self._scores else None
+        return excerpts_of(self.truth.filenames, self.listed_s, scores)
+
     def _area_of_clips(self) -> list[float]:
-        known: dict[str, float] = {}
-        for name in self.truth.filenames:
-            piece = piece_of(name)
-            known |= {name: piece[2] - piece[1]} if piece else {}
-        known |= self.duration_s
+        known = {name: excerpt.end_s - excerpt.start_s for name, excerpt in self._excerpts.items()} | self.duration_s
         return [_area(self.truth, run, known or None) for run in self._scores]
 
     def _area_of_recordings(self) -> list[float]:
-        truth = join_truth(self.truth)
-        joined = (join_scores(run, self.truth.filenames, self.truth.labels) for run in self._scores)
-        return [_area(truth, scores, dict(zip(scores.filenames, scores.duration_s, strict=True))) for scores in joined]
+        truth, length_s = join_truth(self.truth, self._excerpts), recording_lengths(self._excerpts, self.listed_s)
+        joined = (join_scores(run, self._excerpts, self.truth.labels, length_s) for run in self._scores)
+        return [_area(truth, scores, length_s) for scores in joined]
 
 
 def _area(truth: Events, scores: Scores, duration_s: Mapping[str, float] | None) -> float:
