@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed, suggest
+from sedkit.dataio.names import renamed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,6 +136,10 @@ class Tags:
     labels: tuple[str, ...]
     present: np.ndarray
     source: str = "table"
+
+    def named_as(self, filenames: Iterable[str]) -> Tags:
+        """Return the tags with clips called as in a list of others' names (see `names.renamed`)."""
+        return replace(self, filenames=renamed(self.filenames, filenames, self.source))
 
     def keep_clips(self, filenames: Sequence[str]) -> Tags:
         """Return the rows of these clips, in this order; a clip that is not listed is an error."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, suggest
-from sedkit.core.files import atomic_folder
+from sedkit.core.files import atomic_folder, read_bytes
+from sedkit.core.parallel import progress
+from sedkit.dataio.names import stem
+from sedkit.dataio.rows import parse_rows, refuse
 from sedkit.dataio.scores import Scores
 
 # Times are written with 6 decimals by some tools: neighbouring ends this close are one edge.
@@ -24,16 +28,14 @@ def read_score_tsvs(folder: Path) -> Scores:
         )
     labels: tuple[str, ...] = ()
     grids: list[NDArray[np.float64]] = []
-    values: list[NDArray[np.float32]] = []
-    for path in paths:
-        columns, table = _read(path)
-        labels = labels or columns
-        if columns != labels:
-            table = _reorder(path, columns, labels, table)
-        grids.append(_edges(path, table))
-        values.append(table[:, 2:].astype(np.float32))
+    values: list[NDArray[np.float64]] = []
+    for path in progress(paths, description="reading scores"):
+        table = parse_score_table(str(path), read_bytes(path))
+        labels = labels or table.labels
+        values.append(table.values if table.labels == labels else _reordered(table, labels))
+        grids.append(_edges(table))
     n_frames = np.array([len(value) for value in values], dtype=np.int64)
-    framewise = np.zeros((len(paths), n_frames.max(), len(labels)), dtype=np.float32)
+    framewise = np.zeros((len(paths), n_frames.max(), len(labels)))
     for target, value in zip(framewise, values, strict=True):
         target[: len(value)] = value
     return Scores(
@@ -41,14 +43,57 @@ def read_score_tsvs(folder: Path) -> Scores:
         n_frames=n_frames,
         duration_s=np.array([grid[-1] for grid in grids]),
         frame_edges_s=_common(grids),
-        filenames=tuple(f"{path.stem}.wav" for path in paths),
+        filenames=tuple(f"{path.name.removesuffix('.tsv')}.wav" for path in paths),
         labels=labels,
         producer=folder.name,
     )
 
 
+@dataclass(frozen=True)
+class ScoreTable:
+    """One clip's scores: `onset_s`, `offset_s` (frames,) float64, `values` (frames, classes) float64, their lines."""
+
+    source: str
+    labels: tuple[str, ...]
+    onset_s: NDArray[np.float64]
+    offset_s: NDArray[np.float64]
+    values: NDArray[np.float64]
+    line: NDArray[np.int64]
+
+
+def parse_score_table(source: str, data: bytes) -> ScoreTable:
+    """Read the bytes of a clip's score table, as sed_scores_eval does (pandas, float64).
+
+    Raises
+    ------
+    SedkitError
+        A header other than `onset offset <class>...`, a class that stands twice, no row, a row with more or fewer
+        fields, or a cell that is no finite number.
+    """
+    rows = parse_rows(source, data, ("onset", "offset"), numbers=None)
+    names = rows.names
+    if names[:2] != ("onset", "offset") or len(names) < 3:
+        header = " ".join(names)[:60]
+        raise SedkitError(f"{source}:1: got the header {header!r}, expected onset, offset and one column per class")
+    if len(set(names)) < len(names):
+        raise SedkitError(f"{source}:1: a column stands twice, expected each class once")
+    refuse(rows.findings, source)
+    if rows.has_index:
+        raise SedkitError(f"{source}:{rows.line[0]}: {len(names) + 1} fields, expected {len(names)} as in the header")
+    if not len(rows):
+        raise SedkitError(f"{source}: no frames, expected at least one row")
+    table = np.stack([rows.numbers(name) for name in names], axis=1)
+    wrong = np.argwhere(~np.isfinite(table))
+    if len(wrong):
+        row, column = wrong[0]
+        raise SedkitError(
+            f"{source}:{rows.line[row]}: {names[column]} {rows.text(names[column], row)!r}, expected a finite number"
+        )
+    return ScoreTable(source, names[2:], table[:, 0], table[:, 1], table[:, 2:], rows.line)
+
+
 def score_tsv_text(scores: Scores, i: int) -> str:
-    """Return the table of clip `i`, with all digits of float32; frames that begin at or past its end are left out."""
+    """Return the table of clip `i`, with all digits of its scores; frames from its end on are left out."""
     edges, classes = scores.edges(i), len(scores.labels)
     n = int(np.count_nonzero(np.diff(edges) > 0))
     edges = edges[: n + 1]
@@ -58,80 +103,38 @@ def score_tsv_text(scores: Scores, i: int) -> str:
         edges[1:],
         scores.framewise[i, :n],
     )
-    row = "%.10g\t%.10g" + "\t%.9g" * classes + "\n"
+    digits = 9 if scores.framewise.dtype == np.float32 else 17
+    row = "%.10g\t%.10g" + f"\t%.{digits}g" * classes + "\n"
     return "\t".join(("onset", "offset", *scores.labels)) + "\n" + (row * n) % tuple(table.ravel().tolist())
 
 
-def _read(path: Path) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    try:
-        header, *rows = path.read_text(encoding="utf-8-sig").splitlines() or [""]
-    except (OSError, UnicodeDecodeError) as error:
-        raise SedkitError(f"{path}: cannot be read as a table ({error})") from None
-    names = header.split("\t")
-    if names[:2] != ["onset", "offset"] or len(names) < 3:
-        raise SedkitError(f"{path}:1: got the header {header[:60]!r}, expected onset, offset and one column per class")
-    if len(set(names)) < len(names):
-        raise SedkitError(f"{path}:1: a column stands twice, expected each class once")
-    while rows and not rows[-1]:
-        rows.pop()
-    if not rows:
-        raise SedkitError(f"{path}: no frames, expected at least one row")
-    try:
-        if any(row.count("\t") != len(names) - 1 for row in rows):
-            raise ValueError
-        table = np.array(list(map(float, "\t".join(rows).split("\t")))).reshape(len(rows), len(names))
-    except ValueError:
-        raise _bad_row(path, rows, len(names)) from None
-    bad = ~np.isfinite(table).all(axis=1)
-    if bad.any():
-        raise SedkitError(f"{path}:{2 + int(bad.argmax())}: holds NaN or infinity, expected finite numbers")
-    return tuple(names[2:]), table
-
-
-def _bad_row(path: Path, rows: list[str], columns: int) -> SedkitError:
-    for line, row in enumerate(rows, start=2):
-        fields = row.split("\t")
-        if len(fields) != columns:
-            return SedkitError(f"{path}:{line}: got {len(fields)} fields, expected {columns} as in the header")
-        for field in fields:
-            try:
-                float(field)
-            except ValueError:
-                return SedkitError(f"{path}:{line}: got {field!r}, expected a number")
-    return SedkitError(f"{path}: cannot be read as a table of numbers")
-
-
-def _reorder(
-    path: Path,
-    columns: tuple[str, ...],
-    labels: tuple[str, ...],
-    table: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    other = sorted(set(columns) ^ set(labels))
+def _reordered(table: ScoreTable, labels: tuple[str, ...]) -> NDArray[np.float64]:
+    other = sorted(set(table.labels) ^ set(labels))
     if other:
-        hint = suggest(
-            other[0],
-            [label for label in labels if label not in columns] or list(labels),
-        )
+        hint = suggest(other[0], [label for label in labels if label not in table.labels] or list(labels))
         raise SedkitError(
-            f"{path}:1: {len(columns)} classes unlike the other files' {len(labels)}, the first is {other[0]!r}{hint}"
+            f"{table.source}:1: {len(table.labels)} classes unlike the other files' {len(labels)}, the first is "
+            f"{other[0]!r}{hint}"
         )
-    return table[:, [0, 1, *(2 + columns.index(label) for label in labels)]]
+    return table.values[:, [table.labels.index(label) for label in labels]]
 
 
-def _edges(path: Path, table: NDArray[np.float64]) -> NDArray[np.float64]:
-    onset, offset = table[:, 0], table[:, 1]
+def _edges(table: ScoreTable) -> NDArray[np.float64]:
+    onset, offset = table.onset_s, table.offset_s
     apart = np.abs(onset[1:] - offset[:-1]) > _TOLERANCE_S
     if apart.any():
         k = int(apart.argmax())
         raise SedkitError(
-            f"{path}:{k + 3}: onset {onset[k + 1]:g} after offset {offset[k]:g}, expected frames without gap or overlap"
+            f"{table.source}:{table.line[k + 1]}: onset {onset[k + 1]:g} after offset {offset[k]:g}, expected frames "
+            "without gap or overlap"
         )
     edges = np.append(onset, offset[-1])
     back = np.diff(edges) <= 0
     if back.any() or edges[0] < 0:
         k = int(back.argmax())
-        raise SedkitError(f"{path}:{k + 2}: onset {edges[k]:g}, offset {edges[k + 1]:g}, expected 0 <= onset < offset")
+        raise SedkitError(
+            f"{table.source}:{table.line[k]}: onset {edges[k]:g}, offset {edges[k + 1]:g}, expected 0 <= onset < offset"
+        )
     return edges
 
 
@@ -148,11 +151,20 @@ def _common(
 
 
 def write_score_tsvs(folder: str | Path, scores: Scores) -> None:
-    """Write one `<stem>.tsv` per clip (`onset offset <class>...`, the challenge's format); replaces the folder."""
-    stems = [Path(name).stem for name in scores.filenames]
-    twice = {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) else set()
-    if twice:
-        raise SedkitError(f"{folder}: two clips would be written to {min(twice)}.tsv, expected stems that differ")
+    """Write one `<id>.tsv` per clip (`onset offset <class>...`, the challenge's format); replaces the folder.
+
+    Raises
+    ------
+    SedkitError
+        Two clips of one id (names that differ in the audio ending alone).
+    """
+    of_id: dict[str, str] = {}
+    for name in scores.filenames:
+        if of_id.setdefault(stem(name), name) != name:
+            raise SedkitError(
+                f"{folder}: {of_id[stem(name)]} and {name} would both be written to {stem(name)}.tsv, expected names "
+                "that differ without their ending"
+            )
     with atomic_folder(folder) as temporary:
-        for i, stem in enumerate(stems):
-            (temporary / f"{stem}.tsv").write_text(score_tsv_text(scores, i), encoding="utf-8")
+        for i, clip in enumerate(of_id):
+            (temporary / f"{clip}.tsv").write_text(score_tsv_text(scores, i), encoding="utf-8")

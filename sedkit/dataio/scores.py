@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, listed
+from sedkit.dataio.names import renamed
 
 
 @dataclass
@@ -17,31 +18,32 @@ class Scores:
 
     Attributes
     ----------
-    framewise : (clips, frames, classes) float32; frames beyond a clip's `n_frames` mean nothing.
+    framewise : (clips, frames, classes) float32, or float64 where they come as that; frames beyond a clip's `n_frames`
+        mean nothing.
     n_frames : (clips,) int64
     duration_s : (clips,) float64
     frame_edges_s : (frames + 1,) float64 for all clips, or a tuple of one (n_frames[i] + 1,) array per clip.
     filenames, labels : tuples of str.
-    clipwise : (clips, classes) float32, or None.
+    clipwise : (clips, classes) float32 or float64, or None.
     producer : who made them: a checkpoint's hash or free text.
     """
 
-    framewise: NDArray[np.float32]
+    framewise: NDArray[np.floating]
     n_frames: NDArray[np.int64]
     duration_s: NDArray[np.float64]
     frame_edges_s: NDArray[np.float64] | tuple[NDArray[np.float64], ...]
     filenames: tuple[str, ...]
     labels: tuple[str, ...]
-    clipwise: NDArray[np.float32] | None = None
+    clipwise: NDArray[np.floating] | None = None
     producer: str = ""
 
     def __post_init__(self) -> None:
-        self.framewise = np.asarray(self.framewise, dtype=np.float32)
+        self.framewise = _floats(self.framewise)
         self.n_frames = np.asarray(self.n_frames, dtype=np.int64)
         self.duration_s = np.asarray(self.duration_s, dtype=np.float64)
         self.filenames, self.labels = tuple(self.filenames), tuple(self.labels)
         if self.clipwise is not None:
-            self.clipwise = np.asarray(self.clipwise, dtype=np.float32)
+            self.clipwise = _floats(self.clipwise)
         if isinstance(self.frame_edges_s, tuple):
             self.frame_edges_s = tuple(np.asarray(edges, dtype=np.float64) for edges in self.frame_edges_s)
         else:
@@ -53,6 +55,10 @@ class Scores:
         edges = self.frame_edges_s
         edges = edges[i] if isinstance(edges, tuple) else edges[: self.n_frames[i] + 1]
         return np.fmin(edges, self.duration_s[i])
+
+    def named_as(self, filenames: Iterable[str]) -> Scores:
+        """Return the scores with clips called as in a list of others' names (see `names.renamed`)."""
+        return replace(self, filenames=renamed(self.filenames, filenames, self.producer or "scores"))
 
     def keep_clips(self, filenames: Iterable[str]) -> Scores:
         """Return the scores of these clips, in this order. Raises SedkitError where one has no scores."""
@@ -75,6 +81,11 @@ class Scores:
             clipwise=None if self.clipwise is None else self.clipwise[rows],
             producer=self.producer,
         )
+
+
+def _floats(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Leave float64 as it is: scores that others computed are compared as they stand, however close they are."""
+    return values if getattr(values, "dtype", None) == np.float64 else np.asarray(values, dtype=np.float32)
 
 
 def _check_scores(scores: Scores) -> None:

@@ -173,9 +173,9 @@ def write_features(
 
 
 def read_scores(path: str | Path) -> Scores:
-    """Read a scores file, or a folder of per-clip score TSVs (`onset offset <class>...`, file name = clip's stem).
+    """Read a scores file, or a folder of per-clip score TSVs (`onset offset <class>...`, file name = clip's id).
 
-    A clip of a folder gets the name `<stem>.wav`, no clip scores, and the end of its last frame as duration.
+    A clip of a folder gets the name `<id>.wav`, no clip scores, and the end of its last frame as duration.
 
     Raises
     ------
@@ -224,9 +224,9 @@ def write_scores(path: str | Path, scores: Scores) -> None:
             row[: len(grid)] = grid
         edges = padded
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file["framewise"] = np.asarray(scores.framewise, dtype="<f4")
+        file["framewise"] = scores.framewise.astype(scores.framewise.dtype.newbyteorder("<"), copy=False)
         if scores.clipwise is not None:
-            file["clipwise"] = np.asarray(scores.clipwise, dtype="<f4")
+            file["clipwise"] = scores.clipwise.astype(scores.clipwise.dtype.newbyteorder("<"), copy=False)
         file["n_frames"] = scores.n_frames
         file["duration_s"] = scores.duration_s
         file["frame_edges_s"] = edges

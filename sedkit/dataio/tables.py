@@ -276,7 +276,7 @@ def write_weak(path: str | os.PathLike[str], tags: Tags) -> None:
     SedkitError
         A class whose name holds a comma is present in a clip: it would be read back as two classes.
     """
-    parted = [label for label, on in zip(tags.labels, tags.present.any(axis=0), strict=True) if on and "," in label]
+    parted = [label for k, label in enumerate(tags.labels) if "," in label and tags.present[:, k].any()]
     if parted:
         raise SedkitError(
             f"{path}: label {parted[0]!r} holds a comma, which parts the labels of a weak table; "
@@ -313,8 +313,8 @@ def durations_of(table: Rows) -> np.ndarray:
         A row without a name, or a duration that is no number above 0.
     """
     seconds, names = table.numbers("duration"), table.cells("filename")
-    wrong = ~(np.isfinite(seconds) & (seconds > 0)) | np.array([not name for name in names], dtype=bool)
-    for i in np.flatnonzero(wrong)[:1]:
+    nameless = np.array([not name for name in names], dtype=bool)
+    for i in np.flatnonzero(nameless | ~np.isfinite(seconds) | (seconds <= 0))[:1]:
         what = f"duration {table.text('duration', i)!r} of {names[i]}, expected seconds above 0"
         raise SedkitError(f"{table.source}:{table.line[i]}: {what if names[i] else 'no filename, expected a clip'}")
     return seconds

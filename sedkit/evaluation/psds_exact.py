@@ -37,12 +37,12 @@ class Sweep:
     """
 
     ground: Ground
-    threshold: NDArray[np.float32]
+    threshold: NDArray[np.floating]
     label: NDArray[np.int64]
     clip: NDArray[np.int64]
     true: NDArray[np.int64]
     false: NDArray[np.int64]
-    cross_threshold: NDArray[np.float32]
+    cross_threshold: NDArray[np.floating]
     cross_label: NDArray[np.int64]
     cross_clip: NDArray[np.int64]
     cross_other: NDArray[np.int64]
@@ -119,10 +119,14 @@ def _sweep(
     triggers = np.zeros((most, n_classes), np.bool_)
     share, d_cross = np.zeros(n_classes), np.zeros(n_classes, np.int64)
     room, n_out = 1 << 16, 0
-    o_threshold, o_label, o_clip = np.empty(room, np.float32), np.empty(room, np.int64), np.empty(room, np.int64)
+    o_threshold, o_label, o_clip = np.empty(room, framewise.dtype), np.empty(room, np.int64), np.empty(room, np.int64)
     o_true, o_false = np.empty(room, np.int64), np.empty(room, np.int64)
     c_room, n_cross = 1 << 16, 0
-    c_threshold, c_label, c_clip = np.empty(c_room, np.float32), np.empty(c_room, np.int64), np.empty(c_room, np.int64)
+    c_threshold, c_label, c_clip = (
+        np.empty(c_room, framewise.dtype),
+        np.empty(c_room, np.int64),
+        np.empty(c_room, np.int64),
+    )
     c_other, c_change = np.empty(c_room, np.int64), np.empty(c_room, np.int64)
     for clip in range(len(of_clip)):
         if of_clip[clip] < 0:
@@ -209,7 +213,7 @@ def _sweep(
                     d_false = 0
                 if d_true or d_false:
                     if n_out == room:
-                        o_threshold = np.concatenate((o_threshold, np.empty(room, np.float32)))
+                        o_threshold = np.concatenate((o_threshold, np.empty(room, framewise.dtype)))
                         o_label = np.concatenate((o_label, np.empty(room, np.int64)))
                         o_clip = np.concatenate((o_clip, np.empty(room, np.int64)))
                         o_true = np.concatenate((o_true, np.empty(room, np.int64)))
@@ -222,7 +226,7 @@ def _sweep(
                     for k in range(n_classes):
                         if d_cross[k]:
                             if n_cross == c_room:
-                                c_threshold = np.concatenate((c_threshold, np.empty(c_room, np.float32)))
+                                c_threshold = np.concatenate((c_threshold, np.empty(c_room, framewise.dtype)))
                                 c_label = np.concatenate((c_label, np.empty(c_room, np.int64)))
                                 c_clip = np.concatenate((c_clip, np.empty(c_room, np.int64)))
                                 c_other = np.concatenate((c_other, np.empty(c_room, np.int64)))
@@ -254,7 +258,7 @@ def _sweep(
 class _Steps:
     """The points that raise one class's curve: (steps,) thresholds, efpr and tpr, efpr rising."""
 
-    threshold: NDArray[np.float32]
+    threshold: NDArray[np.floating]
     efpr: NDArray[np.float64]
     tpr: NDArray[np.float64]
 
@@ -313,7 +317,7 @@ def points_of_sweep(swept: Sweep, parameters: PsdsParameters, n_points: int = IN
     for c in range(k):
         threshold = _steps(swept, c, parameters).threshold
         pick = np.unique(np.linspace(0, len(threshold) - 1, min(n_points, len(threshold))).round().astype(int))
-        grid = np.sort(threshold[pick])[::-1] if len(threshold) else np.full(1, np.inf, np.float32)
+        grid = np.sort(threshold[pick])[::-1] if len(threshold) else np.full(1, np.inf)
         mine, crossed = swept.label == c, swept.cross_label == c
         for name, change in (("true", swept.true[mine]), ("false", swept.false[mine])):
             at = np.searchsorted(-grid, -swept.threshold[mine])

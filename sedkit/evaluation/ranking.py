@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def cumulative(
-    score: NDArray[np.float32], target: NDArray[np.bool_], weight: NDArray[np.float64]
+    score: NDArray[np.floating], target: NDArray[np.bool_], weight: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Count targets and others at or above each distinct score, highest first.
 

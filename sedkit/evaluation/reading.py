@@ -16,6 +16,7 @@ import numpy as np
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags
+from sedkit.dataio.names import renamed
 from sedkit.dataio.rows import Finding, columns_of, read_rows
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.tables import ERRORS, read_events
@@ -88,6 +89,29 @@ def _confident(path: str | Path, events: Events) -> Events:
     active = events.take(np.isin(events.line, table.line[value > 0.5]))
     log.info("%s: %d of %d rows have a confidence above 0.5 and count", path, active.n_events, events.n_events)
     return active
+
+
+def names_as_in(reference: Sequence[str], names: Sequence[str], source: str) -> tuple[str, ...]:
+    """Return the names that a table gives to clips as a reference has them.
+
+    The challenge scripts compare file names as they stand, and so do tables here. A table none of whose names is the
+    reference's but whose ids are (it has no audio endings, or others) means the same clips, and is warned of.
+    """
+    known = set(reference)
+    if any(name in known for name in names):
+        return tuple(names)
+    new = renamed(names, reference, source)
+    for name, other in zip(names, new, strict=True):
+        if name != other:
+            log.warning(
+                "%s: names clips by another ending than the reference (%s here, %s there): taken as the same clips, "
+                "where the official scripts, which compare names as they stand, find none",
+                source,
+                name,
+                other,
+            )
+            break
+    return new
 
 
 def warn_of(findings: Iterable[Finding], what: str) -> None:

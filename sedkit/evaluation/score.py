@@ -27,6 +27,7 @@ from sedkit.evaluation.measures import Options, Output, Truth
 from sedkit.evaluation.reading import (
     TABLES,
     OperatingPoints,
+    names_as_in,
     read_operating_points,
     read_reference,
     read_table_to_score,
@@ -86,8 +87,8 @@ def score_files(request: Request) -> dict[str, Any]:
     events = reference if isinstance(reference, Events) else None
     classes = _read_labels(request.labels, reference)
     keep = _kept_clips(request, reference.filenames)
-    durations = read_durations(request.durations) if request.durations else None
-    output = _read_output(request)
+    durations = _read_durations(request, reference)
+    output = _named_as(reference.filenames, _read_output(request))
     described = _describe_reference(request, reference, classes, keep)
 
     if durations is not None:
@@ -101,6 +102,7 @@ def score_files(request: Request) -> dict[str, Any]:
                 len(without),
             )
     against = _other(request)
+    against = None if against is None else _named_as(reference.filenames, against)
     for one in (output, *([against] if against else [])):
         if events is not None:
             for tables in ((one.estimate,) if one.estimate else (), one.points.tables if one.points else ()):
@@ -233,6 +235,27 @@ def _read_output(request: Request) -> Output:
         estimate=read_table_to_score(request.estimate, "estimate") if request.estimate else None,
         points=read_operating_points(request.operating_points) if request.operating_points else None,
         scores=read_scores(request.scores) if request.scores else None,
+    )
+
+
+def _read_durations(request: Request, reference: Events | Tags) -> dict[str, float] | None:
+    if request.durations is None:
+        return None
+    seconds = read_durations(request.durations)
+    return dict(zip(names_as_in(reference.filenames, tuple(seconds), request.durations), seconds.values(), strict=True))
+
+
+def _named_as(names: Sequence[str], output: Output) -> Output:
+    """Call the clips of an output as the reference does: scores by their ids, tables as `names_as_in` has it."""
+
+    def renamed(table: Events) -> Events:
+        return replace(table, filenames=names_as_in(names, table.filenames, table.source))
+
+    estimate, points, scores = output.estimate, output.points, output.scores
+    return Output(
+        estimate=None if estimate is None else renamed(estimate),
+        points=None if points is None else replace(points, tables=tuple(map(renamed, points.tables))),
+        scores=None if scores is None else scores.named_as(names),
     )
 
 

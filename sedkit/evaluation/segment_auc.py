@@ -33,7 +33,7 @@ class Segments:
 
     filenames: tuple[str, ...]
     labels: tuple[str, ...]
-    score: NDArray[np.float32]
+    score: NDArray[np.floating]
     target: NDArray[np.bool_]
     clip: NDArray[np.int64]
 
@@ -62,7 +62,7 @@ def cut_segments(
         length = np.array([durations.get(name, own) for name, own in zip(reference.filenames, length, strict=True)])
     n_segments = np.ceil(length / parameters.segment_s).astype(np.int64)
     first = np.concatenate([[0], np.cumsum(n_segments)])
-    score = np.zeros((int(first[-1]), len(column)), np.float32)
+    score = np.zeros((int(first[-1]), len(column)), scores.framewise.dtype)
     for i, name in enumerate(reference.filenames):
         if name not in row or not n_segments[i]:
             continue

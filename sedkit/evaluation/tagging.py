@@ -36,7 +36,7 @@ class TaggingRates:
 
 def tagging_rates(
     reference: Tags,
-    clipwise: NDArray[np.float32],
+    clipwise: NDArray[np.floating],
     parameters: TaggingParameters,
     undefined: Undefined = "official",
     weights: NDArray[np.float64] | None = None,
@@ -71,7 +71,7 @@ def tagging_rates(
 
 
 def _rates(
-    score: NDArray[np.float32], target: NDArray[np.bool_], weight: NDArray[np.float64], threshold: float
+    score: NDArray[np.floating], target: NDArray[np.bool_], weight: NDArray[np.float64], threshold: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     true, false = cumulative(score, target, weight)
     tagged = score > threshold

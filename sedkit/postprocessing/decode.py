@@ -2,8 +2,8 @@
 
 Per clip and class: the clip gate, a median filter over the frame scores, runs above the threshold, their extension
 to the second threshold, merging over short gaps, dropping of short events. Frame intervals are half open; times are
-the frames' edges, cut at the clip's duration. Comparisons are those of the float32 scores with float64 thresholds:
-greater than `threshold` and `clip_threshold`, at or above `low`.
+the frames' edges, cut at the clip's duration. Comparisons are those of the scores (float32 or float64) with float64
+thresholds: greater than `threshold` and `clip_threshold`, at or above `low`.
 
 For many thresholds the filter runs once: for windows of odd length median(x > t) = median(x) > t.
 """
@@ -193,7 +193,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Filtered:
-    """Median-filtered scores of the clips that share a frame rate: `planes` (clips, classes, frames) float32."""
+    """Median-filtered scores of the clips that share a frame rate: `planes` (clips, classes, frames)."""
 
     clips: np.ndarray
     planes: np.ndarray
@@ -205,7 +205,7 @@ def filter_scores(scores: Scores, median_s: np.ndarray) -> list[Filtered]:
     """Run each class's median filter ((classes,) seconds) over each clip, grouped by frame rate."""
     rates = grids.frame_rates_hz(scores)
     n_frames = grids.n_frames_heard(scores, grids.times_s(scores))
-    framewise = np.ascontiguousarray(scores.framewise, dtype=np.float32)
+    framewise = np.ascontiguousarray(scores.framewise)
     out = []
     for rate in np.unique(rates):
         clips = np.flatnonzero(rates == rate)
@@ -218,11 +218,12 @@ def filter_scores(scores: Scores, median_s: np.ndarray) -> list[Filtered]:
 
 def find_intervals(filtered: Sequence[Filtered], gate: np.ndarray, limits: Limits) -> np.ndarray:
     """Return clip, label, first and last frame (exclusive) of the events, (n, 4) int32, by clip, class and time."""
-    high, low = _at_most_float32(limits.threshold), -_at_most_float32(-limits.low)
     parts = [np.zeros((0, 4), np.int32)]
     for group in filtered:
         merge, shortest = limits.frames(group.rate_hz)
         functions = engine.choose(group.planes.size)
+        high = _at_most(limits.threshold, group.planes.dtype)
+        low = -_at_most(-limits.low, group.planes.dtype)
         found = functions.regions(group.planes, group.n_frames, gate[group.clips], high, low, merge, shortest)
         found[:, 0] = group.clips[found[:, 0]]
         parts.append(found)
@@ -241,16 +242,18 @@ def _intervals_at(
     if len(filtered) == 1 and limits.only_threshold:
         (group,) = filtered
         functions = engine.choose(group.planes.size * len(thresholds))
-        bounds, found = functions.regions_at(group.planes, group.n_frames, gate, _at_most_float32(thresholds))
+        bounds, found = functions.regions_at(
+            group.planes, group.n_frames, gate, _at_most(thresholds, group.planes.dtype)
+        )
         return bounds, found
     points = [find_intervals(filtered, gate, limits.at(threshold)) for threshold in thresholds]
     return np.cumsum([0, *(len(point) for point in points)]), np.concatenate(points)
 
 
-def _at_most_float32(x: np.ndarray) -> np.ndarray:
-    """Return the greatest float32 numbers <= x: a float32 number is > x exactly where it is > that one."""
-    y = x.astype(np.float32)
-    return np.where(y > x, np.nextafter(y, np.float32(-np.inf)), y).astype(np.float32)
+def _at_most(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return the greatest numbers of a type <= x: a number of that type is > x exactly where it is > that one."""
+    y = x.astype(dtype)
+    return np.where(y > x, np.nextafter(y, y.dtype.type(-np.inf)), y).astype(dtype)
 
 
 # ------------------------------------------------------------------------------------------------ the clip gate
@@ -263,7 +266,7 @@ def open_gate(scores: Scores, rules: Postprocessing, tags: Scores | Tags | None 
         unknown = [label for label in tags.labels if label not in scores.labels]
         if unknown:
             raise SedkitError(f"{tags.source}: tags of classes that the scores lack: {listed(unknown)}")
-        present = tags.keep_clips(scores.filenames).present
+        present = tags.named_as(scores.filenames).keep_clips(scores.filenames).present
         closed = np.zeros(len(scores.filenames), bool)
         return np.stack([present[:, column[x]] if x in column else closed for x in scores.labels], axis=1)
     limit = np.array([np.nan if rule.clip_threshold is None else rule.clip_threshold for rule in rules.rules])
@@ -303,9 +306,6 @@ def _clip_scores_of(tags: Scores, scores: Scores) -> np.ndarray:
             f"(only in the tags: {listed(sorted(set(tags.labels) - set(scores.labels))) or 'none'}; "
             f"only in the scores: {listed(sorted(set(scores.labels) - set(tags.labels))) or 'none'})"
         )
-    row = {name: i for i, name in enumerate(tags.filenames)}
-    missing = [name for name in scores.filenames if name not in row]
-    if missing:
-        raise SedkitError(f"tags ({tags.producer}): no scores for {len(missing)} clips ({listed(missing, 3)})")
-    columns = [tags.labels.index(label) for label in scores.labels]
-    return tags.clipwise[np.ix_([row[name] for name in scores.filenames], columns)]
+    ordered = tags.named_as(scores.filenames).keep_clips(scores.filenames).clipwise
+    assert ordered is not None
+    return ordered[:, [tags.labels.index(label) for label in scores.labels]]

@@ -56,6 +56,7 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float] | None = None, names:
     clipwise = None if without or first.clipwise is None else np.zeros(first.clipwise.shape, np.float64)
     seen: dict[str, int] = {}
     for i, (part, name, weight) in enumerate(zip(parts, names, share, strict=True)):
+        part = part.named_as(first.filenames)
         rows = _order(first.filenames, part.filenames, "clips", names[0], name)
         columns = _order(first.labels, part.labels, "classes", names[0], name)
         _check_grid(first, part, rows, names[0], name)
@@ -71,21 +72,23 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float] | None = None, names:
             clipwise += weight * tags
     members = " + ".join(f"{w:.4g} x {part.producer or n}" for w, part, n in zip(share, parts, names, strict=True))
     return Scores(
-        framewise=framewise.astype(np.float32),
+        framewise=framewise.astype(np.result_type(*(part.framewise for part in parts))),
         n_frames=first.n_frames,
         duration_s=first.duration_s,
         frame_edges_s=first.frame_edges_s,
         filenames=first.filenames,
         labels=first.labels,
-        clipwise=None if clipwise is None else clipwise.astype(np.float32),
+        clipwise=None
+        if clipwise is None
+        else clipwise.astype(np.result_type(*(part.clipwise for part in parts if part.clipwise is not None))),
         producer=f"ensemble of {len(parts)}: {members}",
     )
 
 
 def _digest(framewise: np.ndarray, clipwise: np.ndarray | None) -> str:
-    found = hashlib.sha256(np.ascontiguousarray(framewise, dtype=np.float32).tobytes())
+    found = hashlib.sha256(np.ascontiguousarray(framewise, dtype=np.float64).tobytes())
     if clipwise is not None:
-        found.update(np.ascontiguousarray(clipwise, dtype=np.float32).tobytes())
+        found.update(np.ascontiguousarray(clipwise, dtype=np.float64).tobytes())
     return found.hexdigest()
 
 

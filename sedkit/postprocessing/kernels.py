@@ -1,7 +1,8 @@
 """Compiled loops of the decoders (numba, cached on disk). `plain` holds the same functions in numpy for small inputs.
 
-Arrays: `framewise` (clips, frames, classes) float32; `planes` (clips, classes, frames) float32, minus infinity behind
-a clip's last valid frame. Thresholds are float32 numbers that compare like the float64 ones (see `decode`).
+Arrays: `framewise` (clips, frames, classes) float32 or float64; `planes` (clips, classes, frames) of the same type,
+minus infinity behind a clip's last valid frame. Thresholds are of that type too, and compare like the float64 ones (see
+`decode`).
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def _median_row(p: np.ndarray, half: int, n: int, out: np.ndarray) -> None:
     else:
         # The window kept sorted: one value leaves, one comes in.
         width = 2 * half + 1
-        window = np.empty(width, np.float32)
+        window = np.empty(width, p.dtype)
         for k in range(width):
             at = k
             while at > 0 and window[at - 1] > p[k]:
@@ -124,7 +125,7 @@ def median_planes(framewise: np.ndarray, n_frames: np.ndarray, half: np.ndarray)
     Parameters
     ----------
     framewise
-        (clips, frames, classes) float32.
+        (clips, frames, classes) float32 or float64.
     n_frames
         (clips,) int64, valid frames.
     half
@@ -134,14 +135,14 @@ def median_planes(framewise: np.ndarray, n_frames: np.ndarray, half: np.ndarray)
     Returns
     -------
     planes
-        (clips, classes, frames) float32.
+        (clips, classes, frames) of the scores' type.
     """
     n_clips, length, n_classes = framewise.shape
-    planes = np.empty((n_clips, n_classes, length), np.float32)
+    planes = np.empty((n_clips, n_classes, length), framewise.dtype)
     widest = 0
     for c in range(n_classes):
         widest = max(widest, half[c])
-    padded = np.empty(length + 2 * widest, np.float32)
+    padded = np.empty(length + 2 * widest, framewise.dtype)
     for i in range(n_clips):
         n = n_frames[i]
         for c in range(n_classes):
@@ -240,14 +241,14 @@ def regions(
     Parameters
     ----------
     planes
-        (clips, classes, frames) float32.
+        (clips, classes, frames) of the scores' type.
     n_frames
         (clips,) int64, valid frames.
     gate
         (clips, classes) bool; a closed pair has no events.
     threshold, low
-        (classes,) float32; active frames are > threshold, and intervals reach as far as frames are >= low (infinity:
-        no second threshold).
+        (classes,) of the scores' type; active frames are > threshold, and intervals reach as far as frames are >= low
+        (infinity: no second threshold).
     merge
         (classes,) int64; intervals with a gap of at most so many frames become one.
     shortest
@@ -342,7 +343,7 @@ def regions_at(
     planes, n_frames, gate
         As in `regions`.
     thresholds
-        (points,) float32, ascending.
+        (points,) of the scores' type, ascending.
 
     Returns
     -------

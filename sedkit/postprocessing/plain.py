@@ -7,7 +7,7 @@ import numpy as np
 
 def median_planes(framewise: np.ndarray, n_frames: np.ndarray, half: np.ndarray) -> np.ndarray:
     """Run a median filter along time; see `kernels.median_planes`."""
-    planes = np.full((framewise.shape[0], framewise.shape[2], framewise.shape[1]), -np.inf, dtype=np.float32)
+    planes = np.full((framewise.shape[0], framewise.shape[2], framewise.shape[1]), -np.inf, dtype=framewise.dtype)
     for n in np.unique(n_frames):
         if n == 0:
             continue

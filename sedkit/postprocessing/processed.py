@@ -58,7 +58,7 @@ def _box_scores(scores: Scores, boxes: Boxes) -> Scores:
         ends = [0.0, times[i, n_heard[i]]] if n_heard[i] else []
         edges.append(np.unique(np.concatenate([ends, boxes.onset_s[own], boxes.offset_s[own]])))
     n_frames = np.array([max(len(row) - 1, 0) for row in edges])
-    framewise = np.zeros((len(edges), int(n_frames.max(initial=0)), len(scores.labels)), np.float32)
+    framewise = np.zeros((len(edges), int(n_frames.max(initial=0)), len(scores.labels)), scores.framewise.dtype)
     for clip, label, onset, offset, confidence in zip(
         boxes.clip, boxes.label, boxes.onset_s, boxes.offset_s, boxes.confidence, strict=True
     ):

@@ -86,7 +86,7 @@ def find_boxes(scores: Scores, rules: Postprocessing, gate: np.ndarray | None = 
     if gate is None:
         gate = np.ones((len(scores.filenames), len(scores.labels)), bool)
     cells, values, n = _all_boxes(
-        np.ascontiguousarray(scores.framewise, dtype=np.float32),
+        np.ascontiguousarray(scores.framewise),
         times,
         n_frames,
         gate,

@@ -70,6 +70,7 @@ def tune(
             "(filename onset offset event_label)"
         )
     rules = (start or Preset("start", "threshold", FrameRule(threshold=0.5), "")).over(scores.labels)
+    scores = scores.named_as(reference.filenames)
     known = set(reference.filenames)
     unknown = [name for name in scores.filenames if name not in known]
     if unknown:

@@ -207,7 +207,7 @@ def test_clips_that_the_output_lacks(case: Case) -> None:
     assert (estimate["coverage"], estimate["partial"]) == (0.25, None)
     case.put("est.tsv", "".join(ESTIMATE.splitlines(keepends=True)[:3]) + "c.wav\t\t\t\n")
     assert case.results(*EST)["estimate"]["partial"] is True
-    case.put("est.tsv", ESTIMATE.replace(".wav", ""))
+    case.put("est.tsv", ESTIMATE.replace("\n", "\nfolder/").removesuffix("folder/"))
     status, _, err = case.call(*EST)
     assert (status, "none of its 4 clips is in the reference" in err) == (1, True)
 

@@ -71,10 +71,10 @@ def test_a_reference_with_overlaps_is_scored_without_intersection(case: Case) ->
 
 
 def test_what_is_compared_is_looked_at_as_closely(case: Case) -> None:
-    case.put("other.tsv", ESTIMATE.replace(".wav", ".flac"))
+    case.put("other.tsv", ESTIMATE.replace("\n", "\nfolder/").removesuffix("folder/"))
     status, _, err = case.call(*EST, "--against", "@other.tsv")
     assert status == 0
-    assert "other.tsv:2: a.flac is not a clip of the reference (4 such clips, 5 rows" in err
+    assert "other.tsv:2: folder/a.wav is not a clip of the reference (4 such clips, 5 rows" in err
 
 
 def test_classes_left_out_on_purpose_are_not_warned_of(case: Case) -> None:

@@ -143,7 +143,7 @@ def test_tags_given_as_scores_are_held_against_the_clip_thresholds():
         decode(scores, Postprocessing.uniform(scores.labels, FrameRule(threshold=0.5)), tags)
     with pytest.raises(SedkitError, match="hold no clip scores"):
         decode(scores, gated)
-    with pytest.raises(SedkitError, match="no scores for 1 clips"):
+    with pytest.raises(SedkitError, match="lack 1 of 2 clips"):
         decode(scores, gated, tags.keep_clips(["0.wav"]))
 
 
