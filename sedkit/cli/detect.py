@@ -14,7 +14,7 @@ HELP = "find events in recordings of any length, sample rate and number of chann
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("experiment", type=Path, metavar="EXP", help="experiment folder, or a checkpoint file")
-    parser.add_argument("audio", type=Path, nargs="+", metavar="AUDIO")
+    parser.add_argument("audio", type=Path, nargs="+", metavar="AUDIO", help="recordings, or folders of them")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: print the events")
     parser.add_argument(
         "--format",
@@ -51,40 +51,49 @@ def run(args: argparse.Namespace) -> int:
                 "FILE.yaml, a preset (published) or a threshold (0.5)"
             )
         rules_name = str(found)
-    stems = [path.stem for path in args.audio]
-    if args.format == "audacity" and len(stems) > 1:
-        if args.out is None:
-            raise UsageError("--format audacity with several recordings needs --out DIR, one label track each")
-        if len(set(stems)) < len(stems):
-            raise UsageError("--format audacity: two recordings have the same name, and so would their label tracks")
+    from sedkit.core.errors import SedkitError
     from sedkit.core.files import write_text
     from sedkit.core.log import log
+    from sedkit.dataio.names import stem
     from sedkit.dataio.store import write_scores
-    from sedkit.inference.detect import as_audacity, as_json, as_tsv, detect_scores, names_of
+    from sedkit.inference.detect import as_audacity, as_json, as_tsv, detect_scores, names_of, recordings_of
     from sedkit.inference.predict import Predictor
     from sedkit.postprocessing import decode
     from sedkit.postprocessing.rules import read_postprocessing
 
-    names_of(args.audio)
+    recordings = recordings_of(args.audio)
+    names_of(recordings)
+    several = len(recordings) > 1
+    if args.format == "audacity" and several:
+        if args.out is None:
+            raise UsageError("--format audacity with several recordings needs --out DIR, one label track each")
+        if len({stem(path.name) for path in recordings}) < len(recordings):
+            raise UsageError("--format audacity: two recordings have the same name, and so would their label tracks")
+    refused: list[str] | None = [] if several else None
     predictor = Predictor.open(checkpoint, args.device, args.precision)
     rules = read_postprocessing(rules_name, predictor.labels.labels)
-    scores = detect_scores(predictor, args.audio, args.window, args.hop)
+    scores = detect_scores(predictor, recordings, args.window, args.hop, refused=refused)
     events = decode(scores, rules)
     if args.scores:
         write_scores(args.scores, scores)
-    if args.format == "audacity":
-        tracks = as_audacity(events)
-        if len(tracks) > 1:
-            for name, text in tracks.items():
-                write_text(args.out / f"{Path(name).stem}.txt", text)
-            log.info("detect: %s: %d label tracks, %d events", args.out, len(tracks), events.n_events)
-            return 0
-        text = "".join(tracks.values())
+    if args.format == "audacity" and several:
+        for name, track in as_audacity(events).items():
+            write_text(args.out / f"{stem(Path(name).name)}.txt", track)
     else:
-        text = as_tsv(events) if args.format == "tsv" else as_json(events, scores.duration_s.tolist())
-    if args.out is None:
-        print(text, end="")
-    else:
-        write_text(args.out, text)
+        if args.format == "audacity":
+            text = "".join(as_audacity(events).values())
+        else:
+            text = as_tsv(events) if args.format == "tsv" else as_json(events, scores.duration_s.tolist())
+        if args.out is None:
+            print(text, end="")
+        else:
+            write_text(args.out, text)
+    if args.out is not None:
         log.info("detect: %s: %d events in %d recordings", args.out, events.n_events, len(events.filenames))
+    if refused:
+        where = f"are in {args.out}" if args.out is not None else "stand above"
+        raise SedkitError(
+            f"{len(refused)} of {len(recordings)} recordings could not be read, each named above with the reason; the "
+            f"events of the others {where}"
+        )
     return 0

@@ -2,16 +2,19 @@
 
 Plain PCM16 WAV, what most data sets hold, is read without libsndfile, whose conversion to float costs ten times the
 reading. Everything else (FLAC, Ogg, MP3, 24-bit, float) goes through soundfile. A file that is empty, cut off or not
-audio is an error that names it: libsndfile itself reads a cut WAV silently short.
+audio is an error that names it: libsndfile itself reads a cut WAV silently short. A WAV whose header states a wrong
+length is read whole (`sedkit.dataio.wav`).
 """
 
 from __future__ import annotations
 
-import os
+import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -20,11 +23,12 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import atomic_path
+from sedkit.dataio.wav import Wav, read_wav_header
 
 RESAMPLERS = ("exact", "fast")
 _PCM, _EXTENSIBLE = 1, 0xFFFE
-# Programs that write to a pipe cannot know the length and leave one of these (or more) in its place.
-_STREAMED = 0x7FFFF000
+# libsndfile says about 2**63 of a FLAC whose header does not tell its length.
+_UNKNOWN_FRAMES = 1 << 62
 
 
 class AudioInfo(NamedTuple):
@@ -78,34 +82,29 @@ def read_audio(path: str | Path, sample_rate: int | None = None, resampler: str 
 def audio_info(path: str | Path) -> AudioInfo:
     """Read the header of a recording: duration in seconds, rate in Hz, channels, frames. Errors as in `read_audio`."""
     path = Path(path)
+    with _opened(path) as source:
+        if isinstance(source, _Pcm16):
+            return AudioInfo(source.frames / source.sample_rate, source.sample_rate, source.channels, source.frames)
+        frames = _stated_frames(source, path)
+        # A cut FLAC still announces its whole length: only its last sample tells.
+        if source.seekable():
+            source.seek(frames - 1)
+            if not len(source.read(1)):
+                raise SedkitError(f"{path}: cut off: it ends before the {frames} samples that its header announces")
+        return AudioInfo(frames / source.samplerate, source.samplerate, source.channels, frames)
+
+
+def header_fault(path: str | Path) -> str:
+    """Say in one line what is wrong with the lengths in a WAV's header, though it is read whole; ``""``: nothing.
+
+    Errors as in `read_audio`.
+    """
     try:
         with open(path, "rb") as file:
-            plain = _plain_wav(file, path)
-        if plain:
-            return AudioInfo(
-                plain.frames / plain.sample_rate,
-                plain.sample_rate,
-                plain.channels,
-                plain.frames,
-            )
-        with soundfile.SoundFile(path) as sound:
-            if not sound.frames:
-                raise _empty(path)
-            # A cut FLAC still announces its whole length: only its last sample tells.
-            if sound.seekable():
-                sound.seek(sound.frames - 1)
-                if not len(sound.read(1)):
-                    raise SedkitError(
-                        f"{path}: cut off: it ends before the {sound.frames} samples that its header announces"
-                    )
-            return AudioInfo(
-                sound.frames / sound.samplerate,
-                sound.samplerate,
-                sound.channels,
-                sound.frames,
-            )
-    except (OSError, soundfile.SoundFileError) as error:
-        raise _broken(path, error) from None
+            wav = read_wav_header(file, Path(path))
+    except OSError as error:
+        raise _broken(Path(path), error) from None
+    return wav.fault if wav else ""
 
 
 def write_wav(path: str | Path, x: NDArray[Any], rate: int) -> None:
@@ -133,21 +132,14 @@ def write_wav(path: str | Path, x: NDArray[Any], rate: int) -> None:
 
 
 def _read_mono(path: Path) -> tuple[NDArray[np.float32], int]:
-    try:
-        with open(path, "rb") as file:
-            plain = _plain_wav(file, path)
-            if plain:
-                file.seek(plain.offset)
-                samples = np.frombuffer(file.read(2 * plain.frames * plain.channels), "<i2")
-                return _mean_int16(samples.reshape(-1, plain.channels)), plain.sample_rate
-        with soundfile.SoundFile(path) as sound:
-            rate, expected = sound.samplerate, sound.frames
-            integers = sound.subtype == "PCM_16"
-            samples = sound.read(dtype="int16" if integers else "float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise _broken(path, error) from None
-    if not expected:
-        raise _empty(path)
+    with _opened(path) as source:
+        if isinstance(source, _Pcm16):
+            count = source.frames * source.channels
+            samples = np.fromfile(path, "<i2", count, offset=source.offset)
+            return _mean_int16(samples.reshape(-1, source.channels)), source.sample_rate
+        rate, expected = source.samplerate, _stated_frames(source, path)
+        integers = source.subtype == "PCM_16"
+        samples = source.read(dtype="int16" if integers else "float32", always_2d=True)
     if len(samples) < expected:
         raise SedkitError(f"{path}: cut off: {len(samples)} samples of the {expected} that its header announces")
     if integers:
@@ -158,6 +150,38 @@ def _read_mono(path: Path) -> tuple[NDArray[np.float32], int]:
     return np.ascontiguousarray(mono), rate
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[_Pcm16 | soundfile.SoundFile]:
+    """Yield where the samples of a plain WAV lie, or a file that libsndfile reads, behind a right header."""
+    try:
+        source: Path | io.BytesIO = path
+        with open(path, "rb") as file:
+            wav = read_wav_header(file, path)
+            plain = _layout(wav, path) if wav else None
+            if wav and not plain and not wav.usual:
+                file.seek(wav.offset)
+                source = io.BytesIO(wav.riff(file.read(wav.length)))
+        if plain:
+            yield plain
+            return
+        with soundfile.SoundFile(source) as sound:
+            yield sound
+    except (OSError, soundfile.SoundFileError) as error:
+        raise _broken(path, error) from None
+
+
+def _stated_frames(sound: soundfile.SoundFile, path: Path) -> int:
+    """Return the samples that a header announces."""
+    if not sound.frames:
+        raise _empty(path)
+    if sound.frames >= _UNKNOWN_FRAMES:
+        raise SedkitError(
+            f"{path}: its header does not tell how long it is, as of a {sound.format} that was written to a pipe; "
+            "write it anew (ffmpeg -i)"
+        )
+    return int(sound.frames)
+
+
 def _mean_int16(samples: NDArray[np.int16]) -> NDArray[np.float32]:
     channels = samples.shape[1]
     if channels == 1:
@@ -166,46 +190,19 @@ def _mean_int16(samples: NDArray[np.int16]) -> NDArray[np.float32]:
     return (total * (1 / (32768 * channels))).astype(np.float32)
 
 
-def _plain_wav(file: BinaryIO, path: Path) -> _Pcm16 | None:
-    """Find the samples of a plain PCM16 RIFF file; None where it is another format.
-
-    Raises where a WAV, of any sample format, ends before its header says.
-    """
-    size = os.fstat(file.fileno()).st_size
-    if size == 0:
-        raise SedkitError(f"{path}: zero bytes, expected audio (fetch it again, or leave it out)")
-    head = file.read(12)
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+def _layout(wav: Wav, path: Path) -> _Pcm16 | None:
+    """Lay out plain PCM16; None where it is another sample format."""
+    if len(wav.form) < 16:
         return None
-    form = b""
-    while len(chunk := file.read(8)) == 8:
-        name, length = struct.unpack("<4sI", chunk)
-        at = file.tell()
-        if name == b"fmt ":
-            form = file.read(min(length, 40))
-        elif name == b"data":
-            held = size - at
-            if length > held and length < _STREAMED:
-                raise SedkitError(
-                    f"{path}: cut off: its header announces {length} bytes of sound, {held} are there (fetch it again)"
-                )
-            return _layout(form, at, min(length, held), path)
-        file.seek(at + length + length % 2)
-    raise SedkitError(f"{path}: cut off: a WAV header without sound behind it (fetch it again)")
-
-
-def _layout(form: bytes, offset: int, length: int, path: Path) -> _Pcm16 | None:
-    if len(form) < 16:
-        return None
-    code, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", form)
-    if code == _EXTENSIBLE and len(form) >= 26:
-        code = struct.unpack_from("<H", form, 24)[0]
+    code, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", wav.form)
+    if code == _EXTENSIBLE and len(wav.form) >= 26:
+        code = struct.unpack_from("<H", wav.form, 24)[0]
     if code != _PCM or bits != 16 or not channels or not rate:
         return None
-    frames = length // (2 * channels)
+    frames = wav.length // (2 * channels)
     if not frames:
         raise _empty(path)
-    return _Pcm16(rate, channels, frames, offset)
+    return _Pcm16(rate, channels, frames, wav.offset)
 
 
 def _empty(path: Path) -> SedkitError:

@@ -13,7 +13,7 @@ from sedkit.core.errors import SedkitError
 from sedkit.core.files import sha256_file
 from sedkit.core.log import log
 from sedkit.core.parallel import run_jobs
-from sedkit.dataio.audio import audio_info
+from sedkit.dataio.audio import audio_info, header_fault
 from sedkit.dataio.names import AUDIO_ENDINGS, stem
 
 _CHUNK = 256
@@ -35,6 +35,8 @@ class Recording:
         Bytes.
     probe
         Hash of 4 kB from the middle: files that differ in it or in size are not equal.
+    fault
+        What is wrong with the lengths in its header, though it is read whole; ``""`` where nothing is.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class Recording:
     channels: int
     size: int
     probe: str
+    fault: str = ""
 
 
 def files_of(folders: Iterable[Path]) -> dict[str, Path]:
@@ -99,7 +102,11 @@ def read_headers(
         raise SedkitError(f"{bad[0]}{more}; repair or fetch it again, or leave it out with --lenient true")
     if bad:
         log.warning("%s: %d broken files left out, the first: %s", description, len(bad), bad[0])
-    return {name: result for name, result in zip(names, flat, strict=True) if isinstance(result, Recording)}
+    found = {name: result for name, result in zip(names, flat, strict=True) if isinstance(result, Recording)}
+    faults = [recording.fault for recording in found.values() if recording.fault]
+    if faults:
+        log.warning("%s: %d files state a wrong length, the first: %s", description, len(faults), faults[0])
+    return found
 
 
 def _headers(paths: list[Path]) -> list[Recording | str]:
@@ -108,14 +115,14 @@ def _headers(paths: list[Path]) -> list[Recording | str]:
 
 def _header(path: Path) -> Recording | str:
     try:
-        info = audio_info(path)
+        info, fault = audio_info(path), header_fault(path)
         size = path.stat().st_size
         with open(path, "rb") as file:
             file.seek(size // 2)
             probe = hashlib.sha256(file.read(4096)).hexdigest()[:16]
     except (SedkitError, OSError) as error:
         return str(error)
-    return Recording(path.absolute(), info.duration_s, info.sample_rate, info.channels, size, probe)
+    return Recording(path.absolute(), info.duration_s, info.sample_rate, info.channels, size, probe, fault)
 
 
 def equal_files(first: dict[str, Recording], second: dict[str, Recording]) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -214,8 +214,7 @@ def _as_clips(predictor: Predictor, table: ChunkTable, reader: Reader, batch_siz
 
 def detect_chunks(
     predictor: Predictor,
-    names: Sequence[str],
-    paths: Sequence[Path],
+    waveforms: Iterable[tuple[str, Floats]],
     frontend: FrontEnd,
     hop_s: float | None = None,
     batch_size: int = 64,
@@ -224,6 +223,8 @@ def detect_chunks(
 
     Parameters
     ----------
+    waveforms
+        Name and samples, at the front end's rate, of each recording.
     frontend
         The network's, for recordings of any length.
     hop_s
@@ -231,9 +232,9 @@ def detect_chunks(
     """
     chunk_s = chunk_s_of(predictor)
     hop_s = chunk_s / 10 if hop_s is None else hop_s
-    duration_s, probability = [], []
-    for name, path in zip(names, progress(paths, description="detect", unit="recording"), strict=True):
-        wave = read_audio(path, frontend.sample_rate)
+    names, duration_s, probability = [], [], []
+    for name, wave in waveforms:
+        names.append(name)
         duration_s.append(len(wave) / frontend.sample_rate)
         table = covering([name], np.array(duration_s[-1:]), predictor.labels.labels, chunk_s, hop_s)
         if frontend.name in PER_CHUNK:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sedkit.core.errors import UsageError
+from sedkit.core.errors import SedkitError, UsageError
+from sedkit.core.log import log
 from sedkit.core.parallel import progress
-from sedkit.dataio.audio import audio_info, read_audio
+from sedkit.dataio.audio import header_fault, read_audio
 from sedkit.dataio.events import Events
+from sedkit.dataio.names import AUDIO_ENDINGS
 from sedkit.dataio.scores import Scores
+from sedkit.datasets.audiofiles import files_of
 from sedkit.features.frontends import FrontEnd
 from sedkit.inference.chunks import detect_chunks
 from sedkit.inference.predict import Predictor
@@ -21,6 +25,26 @@ from sedkit.inference.windows import score_recording
 
 #: Window of a network that takes any length and whose front end knows no clip length.
 _WINDOW_S = 10.0
+
+
+def recordings_of(paths: Sequence[Path]) -> list[Path]:
+    """Return files as they are, and in place of each folder the audio files in it (not below it), by name.
+
+    Raises
+    ------
+    UsageError
+        A folder holds no audio file.
+    """
+    out = []
+    for path in paths:
+        if path.is_dir():
+            found = files_of([path])
+            if not found:
+                raise UsageError(f"{path}: no audio file in this folder, expected some of {', '.join(AUDIO_ENDINGS)}")
+            out += [found[name] for name in sorted(found)]
+        else:
+            out.append(path)
+    return out
 
 
 def names_of(paths: Sequence[Path]) -> tuple[str, ...]:
@@ -54,6 +78,7 @@ def detect_scores(
     window_s: float | None = None,
     hop_s: float | None = None,
     batch_size: int = 16,
+    refused: list[str] | None = None,
 ) -> Scores:
     """Score recordings of any length, sample rate and number of channels.
 
@@ -66,6 +91,8 @@ def detect_scores(
     window_s, hop_s
         Windows and their distance; by default the length that the network was trained on, and half of it (a network of
         chunks: a tenth).
+    refused
+        Takes, and the log says, why a recording cannot be read; it is left out. Without such a list it is an error.
 
     Returns
     -------
@@ -74,24 +101,22 @@ def detect_scores(
     Raises
     ------
     SedkitError
-        A file that cannot be read; it is named, before anything is scored.
+        A file that cannot be read, or none that can.
     """
-    for path in paths:
-        audio_info(path)
     frontend, trained_s = whole_recordings(predictor.frontend)
     if predictor.chunks is not None:
         if window_s is not None:
             raise UsageError(
                 "the network was trained on chunks of one length, which are its windows; leave --window out"
             )
-        return detect_chunks(predictor, names_of(paths), paths, frontend, hop_s)
+        return detect_chunks(predictor, _waveforms(paths, frontend.sample_rate, refused), frontend, hop_s)
     rate_hz = frontend.grid.frame_rate_hz
     chunk = predictor.network.chunk_frames
     window = chunk or max(1, round((window_s or trained_s) * rate_hz))
     hop = max(1, round(hop_s * rate_hz) if hop_s else window // (10 if chunk else 2))
-    framewise, clipwise, durations, grid = [], [], [], predictor.grid
-    for path in progress(paths, description="detect", unit="recording"):
-        waveform = read_audio(path, frontend.sample_rate)
+    names, framewise, clipwise, durations, grid = [], [], [], [], predictor.grid
+    for name, waveform in _waveforms(paths, frontend.sample_rate, refused):
+        names.append(name)
         durations.append(len(waveform) / frontend.sample_rate)
         features = frontend.transform(waveform[None])[0]
         n_real = frontend.valid_frames(durations[-1])
@@ -99,7 +124,7 @@ def detect_scores(
         framewise.append(frames[: max(1, grid.n_frames(durations[-1]))])
         clipwise.append(clip)
     n_frames = np.array([len(x) for x in framewise], dtype=np.int64)
-    together = np.zeros((len(paths), int(n_frames.max()), len(predictor.labels)), dtype=np.float32)
+    together = np.zeros((len(names), int(n_frames.max()), len(predictor.labels)), dtype=np.float32)
     for row, frames in zip(together, framewise, strict=True):
         row[: len(frames)] = frames
     return Scores(
@@ -107,11 +132,33 @@ def detect_scores(
         n_frames=n_frames,
         duration_s=np.array(durations),
         frame_edges_s=grid.edges_s(together.shape[1]),
-        filenames=names_of(paths),
+        filenames=tuple(names),
         labels=predictor.labels.labels,
         clipwise=np.stack(clipwise),
         producer=predictor.producer,
     )
+
+
+def _waveforms(
+    paths: Sequence[Path], sample_rate: int, refused: list[str] | None
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield the name and the samples of each recording that can be read; there is at least one."""
+    read = 0
+    for name, path in zip(names_of(paths), progress(paths, description="detect", unit="recording"), strict=True):
+        try:
+            fault, waveform = header_fault(path), read_audio(path, sample_rate)
+        except SedkitError as error:
+            if refused is None:
+                raise
+            refused.append(str(error))
+            log.error("%s", error)
+            continue
+        if fault:
+            log.warning("%s", fault)
+        read += 1
+        yield name, waveform
+    if not read:
+        raise SedkitError(f"none of the {len(paths)} recordings can be read")
 
 
 def as_tsv(events: Events) -> str:

@@ -153,3 +153,15 @@ def test_a_name_that_begins_with_a_dash_is_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_wav("-a.wav", noise(10), 8000)
     assert len(read_audio("-a.wav")) == 10
+
+
+@pytest.mark.parametrize("reader", [read_audio, audio_info])
+def test_a_flac_that_does_not_tell_its_length_is_named(tmp_path, reader):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, noise(8000), 8000)
+    raw = bytearray(path.read_bytes())
+    # STREAMINFO: 36 bits of samples from the second half of byte 21 on; 0 stands for "unknown".
+    raw[21:26] = bytes([raw[21] & 0xF0, 0, 0, 0, 0])
+    path.write_bytes(raw)
+    with pytest.raises(SedkitError, match="a.flac: its header does not tell how long it is.* write it anew"):
+        reader(path)

@@ -97,6 +97,18 @@ def test_detection_takes_chunks_every_tenth_of_one(data: DataDir) -> None:
         detect_scores(predictor(ALONE), [data.audio_path(0)], window_s=2.0)
 
 
+def test_detection_goes_on_after_what_cannot_be_read(data: DataDir, tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"")
+    refused: list[str] = []
+    paths = [data.audio_path(0), tmp_path / "bad.wav", data.audio_path(1)]
+    found = detect_scores(predictor(ALONE), paths, refused=refused)
+    assert found.filenames == ("a.wav", "b.wav")
+    np.testing.assert_allclose(found.duration_s, DURATIONS)
+    assert len(refused) == 1 and refused[0].startswith(f"{tmp_path}/bad.wav: zero bytes")
+    with pytest.raises(SedkitError, match=r"bad\.wav: zero bytes"):
+        detect_scores(predictor(ALONE), paths)
+
+
 def test_published_chunks_come_with_what_they_are_taken_for(data: DataDir) -> None:
     scores, truth = predict_published(predictor(SLICED), data)
     # a.wav: Cat (one chunk) and Dog (three) from 0.25 s on; b.wav's only event is the last one: dropped.

@@ -156,3 +156,72 @@ def test_command(experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         == 0
     )
     assert {p.name for p in (tmp_path / "tracks").iterdir()} == {"-short.txt", "long.txt", "exact.txt"}
+
+
+def test_goes_on_after_recordings_that_cannot_be_read(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    good = make_recordings(folder)
+    whole = good[2].read_bytes()
+    bad = {
+        "cut.wav": (whole[:5000], "cut off: its header announces 64000 bytes of sound, 4956 are there"),
+        "empty.wav": (b"", "zero bytes"),
+        "text.flac": (b"<html>not found</html>" * 9, "not audio that can be read"),
+        "silent.wav": (whole[:40] + bytes(4), "holds no sound"),
+    }
+    for name, (content, _) in bad.items():
+        (folder / name).write_bytes(content)
+    soundfile.write(folder / "nan.wav", np.array([0.0, np.nan] * 9), 8000, subtype="FLOAT")
+    (folder / "notes.txt").write_text("not a recording")
+    (folder / "wrong.wav").write_bytes(whole[:40] + len(whole).to_bytes(4, "little") + whole[44:])
+    out, scores = tmp_path / "events.tsv", tmp_path / "scores.h5"
+    call = ["detect", str(experiment), "--postprocessing", "0.0", "--out", str(out), "--scores", str(scores)]
+    # A folder stands for the audio files in it.
+    assert main([*call, str(folder), str(tmp_path / "absent.wav")]) == 1
+    said = capsys.readouterr().err.splitlines()
+    reasons = {name: reason for name, (_, reason) in bad.items()} | {"nan.wav": "NaN", "absent.wav": "no such file"}
+    for name, reason in reasons.items():
+        lines = [line for line in said if f"/{name}:" in line]
+        assert len(lines) == 1 and lines[0].startswith("error: ") and reason in lines[0]
+    assert "sedkit detect: error: 6 of 10 recordings could not be read, each named above" in said[-1]
+    assert [line for line in said if "states a wrong length" in line] == [
+        f"warning: {folder}/wrong.wav: its header states a wrong length ({len(whole)} bytes of sound, 64000 are "
+        "there): read whole"
+    ]
+    names = ("-short.wav", "exact.wav", "long.flac", "wrong.wav")
+    assert read_scores(scores).filenames == names
+    events = read_strong(out)
+    assert events.filenames == names
+    assert sorted(events.offset_s.round(3).tolist()) == [0.3] * 3 + [2.0] * 6 + [7.3] * 3
+    # One label track each, although only one of the two can be read.
+    assert (
+        main([*call[:4], "--format", "audacity", "--out", str(tmp_path / "t"), str(good[0]), str(folder / "cut.wav")])
+        == 1
+    )
+    assert [p.name for p in (tmp_path / "t").iterdir()] == ["-short.txt"]
+
+
+def test_nothing_is_written_where_no_recording_can_be_read(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["detect", str(experiment), "--postprocessing", "0.5", "--out", str(tmp_path / "events.tsv")]
+    assert main([*call, str(tmp_path / "a.wav")]) == 1
+    assert capsys.readouterr().err == f"sedkit detect: error: {tmp_path}/a.wav: no such file\n"
+    assert main([*call, str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]) == 1
+    assert "none of the 2 recordings can be read" in capsys.readouterr().err
+    (tmp_path / "folder").mkdir()
+    assert main([*call, str(tmp_path / "folder")]) == 2
+    assert "no audio file in this folder" in capsys.readouterr().err
+    assert not (tmp_path / "events.tsv").exists()
+
+
+def test_names_without_an_audio_ending_stay_whole(experiment: Path, tmp_path: Path) -> None:
+    source = make_recordings(tmp_path)[0].read_bytes()
+    paths = [tmp_path / "Yab_70.000_80.000", tmp_path / "Yab_70.000_90.000"]
+    for path in paths:
+        path.write_bytes(source)
+    call = ["detect", str(experiment), *map(str, paths), "--postprocessing", "0.0"]
+    assert main([*call, "--format", "audacity", "--out", str(tmp_path / "tracks")]) == 0
+    assert {p.name for p in (tmp_path / "tracks").iterdir()} == {"Yab_70.000_80.000.txt", "Yab_70.000_90.000.txt"}
