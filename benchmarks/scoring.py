@@ -2,26 +2,24 @@
 
 Event, segment and intersection F1 of the predictions at 0.5, PSDS1 and PSDS2 of 50 operating points. Both sides start
 from data in memory in the form they take: DataFrames for the official tools, integer-coded tables for sedkit. The time
-that sedkit needs to make its tables from the same DataFrames is measured too. Figures must be equal, the ratio at least
-60, and 1000 bootstrap resamples of all five figures faster than one official evaluation.
+that sedkit needs to make its tables from the same DataFrames is measured too. Figures must be equal, and 1000 bootstrap
+resamples of all five figures faster than one official evaluation. Needs the vector dcase2021_baseline ($SEDKIT_SHARED).
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import statistics
-import sys
 import tarfile
 import tempfile
-import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks._measure import Comparisons, Form, Report, in_turn
+from sedkit.core.errors import UsageError
 from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.tables import read_durations, read_events
 from sedkit.evaluation import official
@@ -30,7 +28,12 @@ from sedkit.evaluation.measures import Output, Truth
 from sedkit.evaluation.psds import PSDS1, PSDS2
 from sedkit.evaluation.reading import OperatingPoints, read_operating_points
 
-LEAST_RATIO = 60.0
+RUNS = 3
+COMPARISONS: Comparisons = {
+    "scoring": ("sedkit", "sed_eval and psds_eval", 60.0),
+    "scoring.from_dataframes": ("sedkit, from DataFrames", "sed_eval and psds_eval", None),
+    "scoring.bootstrap": ("sedkit, with 1000 resamples", "sed_eval and psds_eval", 1.0),
+}
 METRICS = ("event", "segment", "intersection", "psds1", "psds2")
 RESAMPLES = 1000
 
@@ -94,79 +97,65 @@ def coded(frames: Sequence[Any]) -> list[Events]:
     ]
 
 
-def seconds_of(call: Callable[[], Any]) -> float:
-    """Time one call."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def main(argv: Sequence[str]) -> int:
-    """Measure, check and print; returns 1 where figures differ or a bound is missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks scoring", description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--vectors", type=Path, help="folder of the vector dcase2021_baseline (default: $SEDKIT_SHARED)"
-    )
-    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (3)")
-    args = parser.parse_args(argv)
-    shared = Path(os.environ.get("SEDKIT_SHARED") or Path(__file__).resolve().parents[2] / "shared")
-    folder = args.vectors or shared / "vectors" / "dcase2021_baseline"
-    if not folder.is_dir():
-        print(f"benchmarks scoring: error: {folder} is not there: give --vectors")
-        return 2
-    warnings.simplefilter("ignore")
-    truth, output = load(folder)
+def shorter(truth: Truth, output: Output) -> tuple[Truth, Output]:
+    """Return 100 clips and five of the operating points."""
     assert truth.events is not None and output.estimate is not None and output.points is not None
-    frames = [official.table(t) for t in (truth.events, output.estimate, *output.points.tables)]
-    names = truth.events.filenames
+    names, points = truth.events.filenames[:100], output.points
+    reference = truth.events.keep_clips(names)
+    cut = OperatingPoints(points.path, points.thresholds[::10], tuple(t.keep_clips(names) for t in points.tables[::10]))
+    durations = {name: truth.durations[name] for name in names} if truth.durations else None
+    return Truth(reference, tags_of(reference), durations), replace(
+        output, estimate=output.estimate.keep_clips(names), points=cut
+    )
 
-    def encode_and_score() -> None:
-        assert output.points is not None
-        reference, estimate, *tables = coded(frames)
-        points = OperatingPoints("points", output.points.thresholds, tuple(tables))
+
+def run(form: Form) -> Report:
+    """Score the same tables on both sides."""
+    shared = Path(os.environ.get("SEDKIT_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+    folder = shared / "vectors" / "dcase2021_baseline"
+    if not folder.is_dir():
+        raise UsageError(f"scoring: {folder} is not there; name the folder that holds vectors/ in SEDKIT_SHARED")
+    truth, output = load(folder)
+    if form.quick:
+        truth, output = shorter(truth, output)
+    events, estimate, points = truth.events, output.estimate, output.points
+    assert events is not None and estimate is not None and points is not None
+    frames = [official.table(t) for t in (events, estimate, *points.tables)]
+
+    def encode_and_score() -> dict[str, float]:
+        reference, found, *tables = coded(frames)
         # The reference's DataFrame leaves out clips without events: they are listed again.
-        reference, estimate = reference.keep_clips(names), estimate.keep_clips(names)
-        ours(Truth(reference, tags_of(reference), truth.durations), Output(estimate, points))
+        reference, found = reference.keep_clips(events.filenames), found.keep_clips(events.filenames)
+        made = OperatingPoints("points", points.thresholds, tuple(tables))
+        return ours(Truth(reference, tags_of(reference), truth.durations), Output(found, made))
 
     def make_frames() -> None:
-        assert output.points is not None
-        for table in (*output.points.tables, *output.points.tables):
+        for table in (*points.tables, *points.tables):
             official.table(table)
 
-    ours(truth, output, 10)  # compiles, or loads what was compiled
-    judged(truth, Output(output.estimate, OperatingPoints("p", (0.5,), output.points.tables[25:26])))  # imports
-    times: dict[str, list[float]] = {"official": [], "sedkit": [], "with encoding": [], "with intervals": []}
-    for _ in range(args.rounds):
-        # The DataFrames that psds_eval takes are given, not made in its time.
-        times["official"].append(seconds_of(lambda: judged(truth, output)) - seconds_of(make_frames))
-        times["sedkit"].append(statistics.median(seconds_of(lambda: ours(truth, output)) for _ in range(5)))
-        times["with encoding"].append(statistics.median(seconds_of(encode_and_score) for _ in range(5)))
-        times["with intervals"].append(seconds_of(lambda: ours(truth, output, RESAMPLES)))
-    theirs, found = judged(truth, output), ours(truth, output)
-    wrong = [m for m in METRICS if abs(theirs[m] - found[m]) > (1e-5 if m.startswith("psds") else 1e-9)]
-    median = {name: statistics.median(values) for name, values in times.items()}
-    events = sum(t.n_events for t in output.points.tables)
-    print(
-        f"{len(names)} clips, {truth.events.n_events} events, {len(output.points.tables)} points, {events} detections"
+    judges = COMPARISONS["scoring"][1]
+    seconds, figures = in_turn(
+        form,
+        {
+            judges: lambda: judged(truth, output),
+            "making DataFrames": make_frames,
+            "sedkit": lambda: ours(truth, output),
+            "sedkit, from DataFrames": encode_and_score,
+            "sedkit, with 1000 resamples": lambda: ours(truth, output, RESAMPLES),
+        },
     )
-    for metric in METRICS:
-        same = "DIFFERENT" if metric in wrong else "equal"
-        print(f"  {metric:<14}{found[metric]:.9f}  official {theirs[metric]:.9f}  {same}")
-    print(f"sed_eval + psds_eval              {median['official']:8.3f} s")
-    rows = {
-        "sedkit": "sedkit",
-        "with encoding": "sedkit, from DataFrames",
-        "with intervals": f"sedkit, {RESAMPLES} resamples",
+    # The DataFrames that psds_eval takes are given, not made in its time.
+    seconds[judges] -= seconds.pop("making DataFrames")
+    wrong = {
+        key: [m for m in METRICS if not abs(figures[a][m] - figures[b][m]) <= (1e-5 if m.startswith("psds") else 1e-9)]
+        for key, (a, b, _) in COMPARISONS.items()
     }
-    for name, text in rows.items():
-        print(f"{text:<34}{median[name]:8.3f} s  {median['official'] / median[name]:7.1f} times faster")
-    ratio = median["official"] / median["sedkit"]
-    faster = median["with intervals"] < median["official"]
-    print(
-        f"ratio {ratio:.1f}, wanted {LEAST_RATIO:g}; resampling {'' if faster else 'NOT '}faster than one official run"
+    detections = sum(t.n_events for t in points.tables)
+    return Report(
+        title=f"{len(events.filenames)} clips, {events.n_events} events, {len(points.tables)} points, "
+        f"{detections} detections",
+        seconds=seconds,
+        equal={key: not metrics for key, metrics in wrong.items()},
+        work={"clips": len(events.filenames)},
+        notes=tuple(f"{m:<14}{figures['sedkit'][m]:.9f}  official {figures[judges][m]:.9f}" for m in METRICS),
     )
-    return 0 if ratio >= LEAST_RATIO and faster and not wrong else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
