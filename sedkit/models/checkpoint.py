@@ -16,9 +16,25 @@ from sedkit.core.vocabulary import Vocabulary
 from sedkit.models.output import SedModel
 from sedkit.models.registry import build_model
 from sedkit.models.scaler import Scaler
-from sedkit.models.weights import read_tensors
+from sedkit.models.weights import check_state, read_tensors
 
 FORMAT = 1
+#: What a checkpoint holds.
+_CONTENT = {
+    "model": dict,
+    "labels": list,
+    "frontend": dict,
+    "frontend_hash": str,
+    "grid": dict,
+    "n_bins": int,
+    "scaler": dict,
+    "networks": dict,
+    "selected": str,
+    "step": int,
+    "run": dict,
+    "config": dict,
+    "training": dict,
+}
 
 
 @dataclass
@@ -51,6 +67,8 @@ class Checkpoint:
         The resolved configuration of the run.
     training
         State needed to go on: optimiser, objective, random generators, best figure (empty for a network alone).
+    source
+        The file that it was read from, for messages.
     """
 
     model: dict[str, Any]
@@ -66,6 +84,7 @@ class Checkpoint:
     run: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    source: str = "the checkpoint"
 
     def network(self, name: str | None = None) -> SedModel:
         """Rebuild a network in evaluation mode; None takes the selected one.
@@ -73,14 +92,15 @@ class Checkpoint:
         Raises
         ------
         SedkitError
-            The checkpoint holds no network of that name.
+            The checkpoint holds no network of that name, or one with other tensors than its `model` section says.
         """
         name = self.selected if name is None else name
         if name not in self.networks:
             raise SedkitError(
-                f"no network {name!r}{suggest(name, self.networks)} in the checkpoint, it has {listed(self.networks)}"
+                f"no network {name!r}{suggest(name, self.networks)} in {self.source}, it has {listed(self.networks)}"
             )
         network = build_model(self.model, len(self.labels), self.n_bins)
+        check_state(network, self.networks[name], f"{self.source}: network {name!r}")
         network.load_state_dict(self.networks[name])
         return network.eval()
 
@@ -117,20 +137,30 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         No such file, or not a checkpoint of this format.
     """
     content = read_tensors(path)
-    if content.get("format") != FORMAT:
-        raise SedkitError(f"{path}: checkpoint format {content.get('format')!r}, expected {FORMAT}; train again")
-    return Checkpoint(
-        model=content["model"],
-        labels=Vocabulary(tuple(content["labels"])),
-        frontend=content["frontend"],
-        frontend_hash=content["frontend_hash"],
-        grid=TimeGrid(**content["grid"]),
-        n_bins=content["n_bins"],
-        scaler=Scaler(**content["scaler"]),
-        networks=content["networks"],
-        selected=content["selected"],
-        step=content["step"],
-        run=content["run"],
-        config=content["config"],
-        training=content["training"],
-    )
+    found = content.get("format")
+    if not isinstance(found, int) or found != FORMAT:
+        shown = repr(found) if found is None or isinstance(found, int) else f"a {type(found).__name__}"
+        raise SedkitError(
+            f"{path}: checkpoint format {shown}, expected {FORMAT} (written by `sedkit train`); train again"
+        )
+    absent = [key for key, kind in _CONTENT.items() if not isinstance(content.get(key), kind)]
+    networks = content.get("networks")
+    if not absent and not all(isinstance(state, dict) for state in networks.values()):
+        absent = ["networks"]
+    if absent:
+        raise SedkitError(f"{path}: a checkpoint without a usable {listed(absent)}; fetch it again, or train again")
+    try:
+        scaler = Scaler(**content["scaler"])
+        if scaler.mean.shape != (content["n_bins"],) or scaler.std.shape != scaler.mean.shape:
+            raise ValueError("a scaler of other features")
+        return Checkpoint(
+            **{key: content[key] for key in _CONTENT if key not in ("labels", "grid", "scaler")},
+            labels=Vocabulary(tuple(content["labels"])),
+            grid=TimeGrid(**content["grid"]),
+            scaler=scaler,
+            source=str(path),
+        )
+    except (SedkitError, TypeError, ValueError, AttributeError):
+        raise SedkitError(
+            f"{path}: a checkpoint whose labels, time grid or scaler cannot be used; fetch it again, or train again"
+        ) from None

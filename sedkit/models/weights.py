@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-import pickle
+import re
+import warnings
+import zipfile
 from typing import Any
 
 import torch
@@ -14,30 +16,123 @@ from sedkit.core.files import sha256_file
 from sedkit.core.log import log
 from sedkit.models.output import SedModel
 
+#: How files of other programs begin.
+_OTHERS = {
+    b"\x89HDF": "an HDF5 file",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x1f\x8b": "a gzip archive",
+    b"%PDF": "a PDF",
+    b"RIFF": "a WAV",
+}
+_DO = "fetch it again, or save the network's state_dict() with torch.save"
+
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a file of tensors and plain data; nothing in it is executed.
+    """Read a file of tensors and plain data; nothing in it is executed, and its checksums are compared.
 
     Raises
     ------
     SedkitError
-        No such file, or one that holds more than tensors and plain data.
+        No such file, a damaged one, or one that holds more than tensors and plain data.
     """
     if not os.path.isfile(path):
-        raise SedkitError(f"{path}: no such file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
-        raise SedkitError(f"{path}: not a file of tensors and plain data ({str(error).splitlines()[0]})") from None
+        raise SedkitError(f"{path}: {'is a folder, expected a file' if os.path.isdir(path) else 'no such file'}")
+    with open(path, "rb") as file:
+        head = file.read(512)
+    reason = _unlike(path, head)
+    if not reason:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                content = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # the bytes of a damaged pickle are orders that may fail in any way
+            reason = _refusal(head, str(error))
+    if reason:
+        raise SedkitError(f"{path}: not a file of tensors and plain data: {reason}; {_DO}")
     if not isinstance(content, dict):
-        raise SedkitError(f"{path}: holds a {type(content).__name__}, expected a mapping of names to tensors")
+        raise SedkitError(f"{path}: holds a {type(content).__name__}, expected a mapping of names to tensors; {_DO}")
     return content
+
+
+def _unlike(path: str | os.PathLike[str], head: bytes) -> str:
+    """Say what tells a file from one that torch.save wrote; ``""`` where nothing does."""
+    if not head:
+        return "it is empty (0 bytes)"
+    if head.startswith(b"PK"):
+        return _damage(path)
+    for start, what in _OTHERS.items():
+        if head.startswith(start):
+            return f"it is {what}"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= os.path.getsize(path):
+        return "it is a safetensors file"
+    text = head.decode("utf-8", "ignore")
+    if len(text) >= len(head) - 3 and all(c.isprintable() or c.isspace() for c in text):
+        return f"it is text ({' '.join(text.split())[:40]!r})"
+    return ""
+
+
+def _damage(path: str | os.PathLike[str]) -> str:
+    """Say what is wrong with a zip, which is how torch.save writes; ``""`` where nothing is."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            names = [member.filename for member in members]
+            if not any(name.endswith("/data.pkl") for name in names):
+                return f"it is a zip of another program (with {listed(map(ascii, names), 2) or 'nothing in it'})"
+            if any("/code/" in name for name in names):
+                return "it is a TorchScript program"
+            # torch compares no checksums, and can be told to write none (all are 0 then).
+            broken = archive.testzip() if any(member.CRC for member in members) else None
+            return f"it is damaged ({broken!a} in it does not match its checksum)" if broken else ""
+    except Exception:  # an offset or a method that is damaged may lead anywhere
+        return "it is cut off or damaged (a zip whose table of contents cannot be read)"
+
+
+def _refusal(head: bytes, said: str) -> str:
+    """Put in plain words why torch refuses a file."""
+    objects = re.search(r"GLOBAL ([\w.]+)", said)
+    if objects:
+        return f"it holds a Python object ({objects[1]}), which only running its code could make"
+    if head.startswith((b"PK", b"\x80")):
+        return "it is damaged, or holds Python objects"
+    return "torch.save did not write it, or it is damaged"
+
+
+def check_state(network: SedModel, state: dict[str, Any], source: object, whole: bool = True) -> None:
+    """Compare the names and shapes of a state dict with those of a network.
+
+    Parameters
+    ----------
+    source
+        Where the state comes from, for messages.
+    whole
+        Every tensor of the network has to be there.
+
+    Raises
+    ------
+    SedkitError
+        A tensor that the network does not have, or has in another shape, or one that is absent.
+    """
+    own = network.state_dict()
+    unknown = [name for name in state if name not in own]
+    if unknown:
+        raise SedkitError(f"{source}: {len(unknown)} tensors that the network does not have ({listed(unknown, 3)})")
+    for name, value in state.items():
+        shape = tuple(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        if shape != tuple(own[name].shape):
+            raise SedkitError(f"{source}: {name} is {shape}, expected {tuple(own[name].shape)}")
+    absent = [name for name in own if name not in state] if whole else []
+    if absent:
+        raise SedkitError(f"{source}: {len(absent)} tensors of the network are absent ({listed(absent, 3)})")
 
 
 def _state_of(content: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Find the state dict in what people save: the dict itself, below a usual key, or a checkpoint of sedkit."""
-    if "networks" in content and "selected" in content:
-        content = content["networks"][content["selected"]]
+    networks = content.get("networks")
+    if isinstance(networks, dict) and "selected" in content:
+        content = networks.get(content["selected"])
+        if not isinstance(content, dict):
+            raise SedkitError(f"{path}: a checkpoint without the network that it selects; make it again")
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content.get(key), dict):
             content = content[key]
@@ -61,16 +156,10 @@ def load_weights(network: SedModel, path: str | os.PathLike[str]) -> str:
     """
     digest = sha256_file(path) if os.path.isfile(path) else ""
     state = network.adapt_weights(_state_of(read_tensors(path), path))
-    own = network.state_dict()
-    unknown = [name for name in state if name not in own]
-    if unknown:
-        raise SedkitError(f"{path}: {len(unknown)} tensors that the network does not have ({listed(unknown, 3)})")
-    for name, value in state.items():
-        if value.shape != own[name].shape:
-            raise SedkitError(f"{path}: {name} is {tuple(value.shape)}, expected {tuple(own[name].shape)}")
+    check_state(network, state, path, whole=False)
     if not state:
         raise SedkitError(f"{path}: no tensor fits the network")
     network.load_state_dict(state, strict=False)
-    fresh = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    fresh = [name for name in network.state_dict() if name not in state and not name.endswith("num_batches_tracked")]
     log.info("weights: %s (sha256 %s): %d tensors; fresh: %s", path, digest, len(state), listed(fresh, 4) or "none")
     return digest

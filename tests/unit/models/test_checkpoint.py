@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import logging
+import pickle
+import warnings
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +20,7 @@ from sedkit.core.vocabulary import Vocabulary
 from sedkit.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from sedkit.models.registry import build_model, resolve_model
 from sedkit.models.scaler import Scaler
-from sedkit.models.weights import load_weights
+from sedkit.models.weights import load_weights, read_tensors
 
 
 def make(model: dict, n_classes: int = 3, n_bins: int = 16) -> tuple[Checkpoint, torch.nn.Module]:
@@ -78,6 +83,125 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     torch.save({"path": Path("x")}, tmp_path / "code.pt")
     with pytest.raises(SedkitError, match="code.pt: not a file of tensors"):
         read_checkpoint(tmp_path / "code.pt")
+
+
+def pickled(value: object, protocol: int) -> bytes:
+    return pickle.dumps(value, protocol=protocol)
+
+
+def zipped(members: dict[str, str]) -> bytes:
+    with zipfile.ZipFile(content := io.BytesIO(), "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return content.getvalue()
+
+
+def saved(value: object, **options: object) -> bytes:
+    torch.save(value, content := io.BytesIO(), **options)
+    return content.getvalue()
+
+
+def scripted() -> bytes:
+    content = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), content)
+    return content.getvalue()
+
+
+TENSORS = {"blocks.0.conv1.weight": torch.arange(50.0).reshape(2, 1, 5, 5)}
+LEGACY = {"_use_new_zipfile_serialization": False}
+REFUSED = {
+    "empty": (lambda: b"", "it is empty"),
+    "text": (lambda: b"hello\n" * 99, "it is text"),
+    "a server's answer": (lambda: b"<!DOCTYPE html><title>404</title>", "it is text"),
+    "zeros": (lambda: bytes(900), "torch.save did not write it"),
+    "anything": (lambda: bytes(range(256)) * 4, "torch.save did not write it"),
+    "half": (lambda: saved(TENSORS)[:900], "cut off or damaged"),
+    "its beginning": (lambda: saved(TENSORS)[:9], "cut off or damaged"),
+    "no zip": (lambda: b"PK\x03\x04 no zip" * 30, "cut off or damaged"),
+    "half, before 1.6": (lambda: saved(TENSORS, **LEGACY)[:-90], "damaged"),
+    "its beginning, before 1.6": (lambda: saved(TENSORS, **LEGACY)[:60], "damaged"),
+    "a document": (
+        lambda: zipped({"word/document.xml": "x"}),
+        r"a zip of another program \(with 'word/document.xml'\)",
+    ),
+    "an empty zip": (lambda: zipped({}), "a zip of another program"),
+    "arrays": (lambda: zipped({"a.npy": "x"}), "a zip of another program"),
+    "a program": (scripted, "a TorchScript program"),
+    "HDF5": (lambda: b"\x89HDF\r\n\x1a\n" + bytes(90), "an HDF5 file"),
+    "safetensors": (lambda: (9).to_bytes(8, "little") + b'{"a":{}} ' + bytes(9), "a safetensors file"),
+    "gzip": (lambda: b"\x1f\x8b\x08" + bytes(90), "a gzip archive"),
+    "a network": (lambda: saved(torch.nn.Linear(2, 2)), r"a Python object \(torch.nn.modules.linear.Linear\)"),
+    "an object": (lambda: saved({"path": Path("x")}), r"a Python object \(pathlib.PosixPath\)"),
+    "an object, before 1.6": (lambda: saved({"path": Path("x")}, **LEGACY), r"a Python object \(pathlib.PosixPath\)"),
+    "a pickle": (lambda: pickled({"a": 1}, 4), "Python objects"),
+    "a pickled object": (lambda: pickled({"a": Path("x")}, 4), "Python objects"),
+    "a list": (lambda: saved([torch.ones(2)]), "holds a list, expected a mapping"),
+    "a tensor": (lambda: saved(torch.ones(2)), "holds a Tensor, expected a mapping"),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_is_one_plain_line_that_says_what_to_do(tmp_path: Path, name: str) -> None:
+    content, reason = REFUSED[name]
+    path = tmp_path / "best.pt"
+    path.write_bytes(content())
+    network = build_model({"name": "cnn5_avg", "base_channels": 2}, 3, 16)
+    for read in (read_checkpoint, lambda path: load_weights(network, path)):
+        with pytest.raises(SedkitError, match=reason) as caught:
+            read(path)
+        said = str(caught.value)
+        assert said.startswith(f"{path}: ") and said.isprintable() and len(said) < len(str(path)) + 220
+        assert said.endswith("; fetch it again, or save the network's state_dict() with torch.save")
+        assert "weights_only" not in said and "PyTorch" not in said
+
+
+def test_a_damaged_byte_never_gives_other_weights(tmp_path: Path) -> None:
+    whole, path = saved(TENSORS), tmp_path / "w.pt"
+    for at in [*range(0, len(whole), 41), *range(-200, 0, 7)]:
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x55
+        path.write_bytes(damaged)
+        with contextlib.suppress(SedkitError):
+            content = read_tensors(path)
+            assert content.keys() == TENSORS.keys(), at
+            assert all(torch.equal(content[key], value) for key, value in TENSORS.items()), at
+
+
+def test_a_checkpoint_that_lacks_something_is_named(tmp_path: Path) -> None:
+    checkpoint, network = make({"name": "cnn9_avg", "base_channels": 2})
+    path = tmp_path / "best.pt"
+    write_checkpoint(path, checkpoint)
+    whole = torch.load(path, weights_only=True)
+    changes = {key: None for key in whole if key not in ("version", "format")}
+    changes |= {
+        "labels": ["a", "a"],
+        "grid": {"hop_samples": 0},
+        "scaler": {"mean": torch.ones(3), "std": torch.ones(3)},
+    }
+    changes |= {"networks": {"network": 3}, "n_bins": "16"}
+    cases = [{key: whole[key] for key in whole if key != gone} for gone in whole if gone != "version"]
+    for content in [*cases, *({**whole, key: value} for key, value in changes.items()), {"format": torch.ones(9)}]:
+        torch.save(content, path)
+        with pytest.raises(SedkitError, match=r"best\.pt: (a checkpoint w|checkpoint format)") as caught:
+            read_checkpoint(path)
+        assert str(caught.value).isprintable() and "train again" in str(caught.value)
+    for name, value, reason in (
+        ("fc.weight", torch.ones(1, 1), r"fc.weight is \(1, 1\), expected"),
+        ("fc.weight", "text", "fc.weight is a str, expected"),
+        ("fc.weight", None, r"1 tensors of the network are absent \(fc.weight\)"),
+        ("other", torch.ones(1), r"1 tensors that the network does not have \(other\)"),
+    ):
+        state = {**network.state_dict(), name: value}
+        state = {key: tensor for key, tensor in state.items() if tensor is not None}
+        torch.save({**whole, "networks": {"network": state}}, path)
+        with pytest.raises(SedkitError, match=f"best.pt: network 'network': {reason}"):
+            read_checkpoint(path).network()
+    torch.save({**whole, "selected": "teacher"}, path)
+    with pytest.raises(SedkitError, match="best.pt: a checkpoint without the network that it selects"):
+        load_weights(network, path)
 
 
 def test_imagenet_weights(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
