@@ -11,7 +11,7 @@ from sedkit.core.errors import UsageError, suggest
 
 HELP = "figures of events or scores against a reference"
 
-_METRICS = ("event", "segment", "intersection", "psds1", "psds2", "tagging", "pauc", "first_column")
+_METRICS = ("event", "segment", "intersection", "psds1", "psds2", "tagging", "pauc")
 #: Options that name a file or folder the figures depend on.
 _INPUTS = ("reference", "estimate", "operating_points", "scores", "durations", "labels", "groups", "clips", "against")
 _VARIANTS = ("operating_points", "exact", "operating_points_0.3.0")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -14,11 +13,13 @@ import numpy as np
 import sedkit
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.log import log
-from sedkit.dataio.events import Events
+from sedkit.evaluation.baselines import baselines as scored_baselines
+from sedkit.evaluation.baselines import clip_lengths
 from sedkit.evaluation.bootstrap import LEVEL, RULE, Drawn, Resamples
 from sedkit.evaluation.counts import as_json, number, rates
 from sedkit.evaluation.measures import (
     BLOCKS,
+    FEW_UNITS,
     Measured,
     Options,
     Output,
@@ -28,13 +29,8 @@ from sedkit.evaluation.measures import (
     measure,
     variant_of,
 )
-from sedkit.evaluation.overlaps import checked_order
 
 _NEEDS_TABLE = ("event", "segment", "intersection")
-_RUN = re.compile(
-    r"(?:^|/)(?P<recipe>[^/]+)/(?P<system>[^/]+)/"
-    r"(?:snr(?P<snr_db>-?[\d.]+)_)?(?:fold(?P<fold>\d+)_)?(?P<all>all(?:\+validation)?_)?seed(?P<seed>\d+)(?:/|$)"
-)
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ def check_inputs(metrics: Sequence[str], truth: Truth, output: Output, options: 
     for metric in metrics:
         if metric != "tagging" and truth.events is None:
             raise UsageError(f"--metrics {metric}: --reference is a weak table, expected onsets and offsets")
-        if metric in (*_NEEDS_TABLE, "first_column") and output.estimate is None:
+        if metric in _NEEDS_TABLE and output.estimate is None:
             more = " (or --threshold T|all with --operating-points)" if output.points is not None else ""
             raise UsageError(f"--metrics {metric} needs --estimate{more}")
         if metric in ("psds1", "psds2"):
@@ -80,26 +76,22 @@ def possible_metrics(truth: Truth, output: Output) -> tuple[str, ...]:
         names += _NEEDS_TABLE if output.estimate is not None else ()
         if truth.durations is not None and (output.points is not None or output.scores is not None):
             names += ["psds1", "psds2"]
-    if output.scores is not None and output.scores.clipwise is not None:
+    if output.scores is not None and output.scores.clipwise is not None and truth.tags.labels:
         names.append("tagging")
     return tuple(names)
 
 
-def overlapping(truth: Truth, output: Output) -> str | None:
-    """Return what the intersection criterion would refuse in a reference or a table, None where there is nothing."""
-    for table in (truth.events, output.estimate):
-        if table is not None:
-            try:
-                checked_order(table, True)
-            except SedkitError as error:
-                return str(error)
-    return None
+def _nothing_to_score(truth: Truth, output: Output) -> str:
+    if truth.events is None:
+        return "nothing to score: a weak --reference serves --metrics tagging, which needs --scores with clip scores"
+    needed = "--durations (PSDS) or --metrics pauc" if output.scores is not None else "--durations (PSDS)"
+    return f"nothing to score from what is given: add --estimate, or {needed}"
 
 
 def evaluate(
     truth: Truth,
     output: Output,
-    metrics: Sequence[str],
+    metrics: Sequence[str] | None,
     options: Options | None = None,
     *,
     interval_of: Interval | None = None,
@@ -115,7 +107,8 @@ def evaluate(
     truth, output
         Reference and system output, on the classes to be scored.
     metrics
-        Names from `measures.BLOCKS`.
+        Names from `measures.BLOCKS`. None: all whose inputs are there; one that refuses an input is left out with a
+        warning.
     options
         How to score.
     interval_of
@@ -139,7 +132,12 @@ def evaluate(
     have = output
     if every_threshold and output.points is not None:
         have = replace(output, estimate=output.points.tables[0])
+    asked, metrics = metrics is not None, possible_metrics(truth, have) if metrics is None else metrics
+    if not metrics:
+        raise UsageError(_nothing_to_score(truth, output))
     check_inputs(metrics, truth, have, options)
+    if baselines:
+        clip_lengths(truth)
     # Two outputs are compared by one variant of PSDS, whatever forms the other one has.
     alike = replace(options, psds_variant=variant_of(output, options))
     if against is not None and not any(_feeds(metric, truth, against[1], alike) for metric in metrics):
@@ -150,13 +148,20 @@ def evaluate(
     resamples = _resamples(truth, interval_of) if interval_of else None
     results: dict[str, Any] = {}
     disagreements: list[str] = []
+    refused: dict[str, list[str]] = {}
     work = Work(truth, output, options)
     for metric in metrics:
         of_metric, points = work, None
-        if every_threshold and metric in _NEEDS_TABLE:
-            chosen, points = _best_point(metric, truth, output, options)
-            of_metric = Work(truth, chosen, options)
-        measured = measure(metric, of_metric)
+        try:
+            if every_threshold and metric in _NEEDS_TABLE:
+                chosen, points = _best_point(metric, truth, output, options)
+                of_metric = Work(truth, chosen, options)
+            measured = measure(metric, of_metric)
+        except SedkitError as error:
+            if asked:
+                raise
+            refused.setdefault(str(error), []).append(metric)
+            continue
         block = measured.block
         if points is not None:
             block.update(points)
@@ -167,17 +172,35 @@ def evaluate(
                 if drawn[place].units:
                     _at(block, place)["resampled"] = drawn[place].units
             if against is not None:
-                block["against"] = _compare(metric, truth, against, alike, measured, drawn, resamples)
+                try:
+                    block["against"] = _compare(metric, truth, against, alike, measured, drawn, resamples)
+                except SedkitError as error:
+                    if asked:
+                        raise
+                    log.warning("%s: not compared by %s", error, BLOCKS[metric])
+                    block["against"] = None
         if judged is not None:
             block["official"], found = _judge(metric, *_at_point(judged, points), options, measured)
             disagreements += found
         results[BLOCKS[metric]] = block
+    for why, names in refused.items():
+        if not results:
+            raise SedkitError(why)
+        figures = ", ".join(BLOCKS[name].replace("_", "-") for name in names)
+        log.warning("%s: no %s figures, unless --metrics asks for them", why, figures)
     if judged is not None:
         from sedkit.evaluation.official import refuse_differences
 
         refuse_differences(disagreements)
     if baselines:
-        results["baselines"] = _baselines(truth, metrics, options)
+        results["baselines"] = scored_baselines(truth, [m for m in metrics if BLOCKS[m] in results], options)
+    if resamples is not None and resamples.n_units < FEW_UNITS and ("psds1" in results or "psds2" in results):
+        log.warning(
+            "intervals of PSDS from %d %s: those of poor systems are too narrow from fewer than %d",
+            resamples.n_units,
+            resamples.described()["over"],
+            FEW_UNITS,
+        )
     if resamples is not None and interval_of is not None:
         results["bootstrap"] = {
             "resamples": resamples.n,
@@ -261,7 +284,7 @@ def _judge(
     from sedkit.evaluation import official as judges
 
     reference = truth.events
-    if metric in ("tagging", "pauc", "first_column") or reference is None:
+    if metric in ("tagging", "pauc") or reference is None:
         return None, []
     if metric in ("psds1", "psds2"):
         from sedkit.evaluation.psds import PSDS1, PSDS2
@@ -298,114 +321,6 @@ def _judge(
         place: {k: number(v) for k, v in theirs[place].items()} for place in ("macro", "micro") if place in theirs
     }
     return {"tool": "psds_eval" if metric == "intersection" else "sed_eval", **shown}, found
-
-
-def _baselines(truth: Truth, metrics: Sequence[str], options: Options) -> dict[str, Any]:
-    """Score an output without events and one with every class active over the whole of every clip."""
-    names, labels = truth.tags.filenames, truth.tags.labels
-    out: dict[str, Any] = {}
-    for name, active in (("all_negative", False), ("all_positive", True)):
-        made = _constant(truth, active)
-        scored = replace(options, psds_variant=None)
-        blocks = {}
-        for metric in metrics:
-            if metric in ("tagging", "pauc"):
-                # Constant scores: 1 is above every threshold, 0 below.
-                output = Output(scores=_constant_scores(names, labels, truth, float(active)))
-            else:
-                from sedkit.evaluation.reading import OperatingPoints
-
-                output = Output(estimate=made, points=OperatingPoints(name, (0.5,), (made,)))
-            block = measure(metric, Work(truth, output, scored)).block
-            block.pop("left_out_of_macro", None)
-            blocks[BLOCKS[metric]] = block
-        out[name] = blocks
-    return out
-
-
-def _ends(truth: Truth) -> np.ndarray:
-    """(clips,) where each clip ends: its duration, else its last reference event."""
-    ends = np.zeros(len(truth.tags.filenames))
-    if truth.events is not None:
-        np.maximum.at(ends, truth.events.clip, truth.events.offset_s)
-    if truth.durations is not None:
-        ends = np.array([truth.durations.get(n, e) for n, e in zip(truth.tags.filenames, ends, strict=True)])
-    return ends
-
-
-def _constant(truth: Truth, active: bool) -> Events:
-    names, labels = truth.tags.filenames, truth.tags.labels
-    ends = _ends(truth)
-    rows: list[tuple[str, float | None, float | None, str | None]] = []
-    for name, end in zip(names, ends.tolist(), strict=True):
-        if active and end > 0:
-            rows += [(name, 0.0, end, label) for label in labels]
-        else:
-            rows.append((name, None, None, None))
-    return Events.from_rows(rows, labels, source="all_positive" if active else "all_negative")
-
-
-def _constant_scores(names: Sequence[str], labels: Sequence[str], truth: Truth, value: float) -> Any:
-    from sedkit.dataio.scores import Scores
-
-    ends = np.maximum(_ends(truth), 1e-3)
-    return Scores(
-        framewise=np.full((len(names), 1, len(labels)), value, np.float32),
-        n_frames=np.ones(len(names), np.int64),
-        duration_s=ends,
-        frame_edges_s=tuple(np.array([0.0, end]) for end in ends),
-        filenames=tuple(names),
-        labels=tuple(labels),
-        clipwise=np.full((len(names), len(labels)), value, np.float32),
-        producer="constant",
-    )
-
-
-def describe_estimate(
-    path: str, sha256: str, listed: Sequence[str], n_events: int | None, reference: Sequence[str], *, lists_empty: bool
-) -> dict[str, Any]:
-    """Return the `estimate` block: how many of the reference's clips the output lists.
-
-    `partial` is False where it lists all, True where clips are missing although the output lists clips without
-    events too (or is a file of scores), and None where that cannot be told: many tables leave out clips without
-    events.
-    """
-    wanted = set(reference)
-    there = len(wanted & set(listed))
-    if listed and reference and not there:
-        raise SedkitError(
-            f"{path}: none of its {len(listed)} clips is in the reference ({listed[0]!r} here, {reference[0]!r} "
-            "there); do the names differ in the folder, the ending or a leading letter?"
-        )
-    complete = there == len(wanted)
-    return {
-        "path": path,
-        "sha256": sha256,
-        "clips": len(listed),
-        "events": n_events,
-        "coverage": there / len(wanted) if wanted else None,
-        "partial": False if complete else (True if lists_empty else None),
-    }
-
-
-def run_of_path(path: str) -> dict[str, Any]:
-    """Read recipe, system, seed, fold, SNR and training set off an experiment file's path; None for another path.
-
-    >>> run_of_path("exp/dcase2019/crnn/fold2_seed1/events/validation.tsv")["fold"]
-    2
-    """
-    match = _RUN.search(path)
-    if not match:
-        return dict.fromkeys(("recipe", "system", "seed", "fold", "snr_db", "trained_on"))
-    found = match.groupdict()
-    return {
-        "recipe": found["recipe"],
-        "system": found["system"],
-        "seed": int(found["seed"]),
-        "fold": int(found["fold"]) if found["fold"] else None,
-        "snr_db": float(found["snr_db"]) if found["snr_db"] else None,
-        "trained_on": (found["all"] or "split_").removesuffix("_"),
-    }
 
 
 def _versions(official: bool) -> dict[str, str]:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.log import log
-from sedkit.dataio.events import Events, Tags, tags_of
+from sedkit.dataio.events import Events, Tags
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.bootstrap import Drawn, Resamples, rates_of_resamples
-from sedkit.evaluation.chunk_first_column import PREDICTED_CLASS, REFERENCE_CLASS, first_column_f1
 from sedkit.evaluation.counts import ClipCounts, Undefined, as_json, number, rates
 from sedkit.evaluation.event import EventParameters, count_events
 from sedkit.evaluation.intersection import (
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Below this number of operating points, noise hides between them (see `psds_bootstrap`).
 _FEW_POINTS = 5
+#: Below this number of clips, intervals of the PSDS of poor systems are too narrow (see `psds_bootstrap`).
+FEW_UNITS = 150
 BLOCKS = {
     "event": "event_based",
     "segment": "segment_based",
@@ -46,7 +47,6 @@ BLOCKS = {
     "psds2": "psds2",
     "tagging": "tagging",
     "pauc": "segment_auc",
-    "first_column": "published_first_column",
 }
 Variant = Literal["operating_points", "exact", "operating_points_0.3.0"]
 
@@ -148,8 +148,6 @@ def measure(metric: str, work: Work) -> Measured:
         reference, estimate = join_if_asked(options, _events(work.truth), _given(work.output.estimate))
         counts = count_intersections(reference, estimate, options.intersection, work.truth.durations)
         return _f1(counts, asdict(options.intersection), options)
-    if metric == "first_column":
-        return _first_column(_events(work.truth), _given(work.output.estimate))
     if metric in ("psds1", "psds2"):
         return _psds(PSDS1 if metric == "psds1" else PSDS2, work)
     if metric == "tagging":
@@ -280,20 +278,6 @@ def _tagging(truth: Truth, scores: Scores, options: Options) -> Measured:
 
     values = {place: float(getattr(figures, place)["average_precision"]) for place in ("macro", "micro")}
     return Measured(block, values, resampled, primary="average_precision")
-
-
-def _first_column(reference: Events, estimate: Events) -> Measured:
-    """Read one column of each table of chunks (see `chunk_first_column`); a chunk is a clip here."""
-    labels = tuple(dict.fromkeys((*reference.labels, PREDICTED_CLASS, REFERENCE_CLASS)))
-    present = tags_of(reference.keep_labels(labels)).present
-    active = tags_of(estimate.keep_clips(reference.filenames).keep_labels(labels)).present
-    found = first_column_f1(active, labels, present, labels)
-
-    def resampled(resamples: Resamples) -> dict[str, Drawn]:
-        weights = resamples.weights(reference.filenames).T.astype(np.float64)
-        return {"value": Drawn(first_column_f1(active, labels, present, labels, weights=weights).values, found.value)}
-
-    return Measured(found.as_dict(), {"value": found.value}, resampled, primary="value")
 
 
 def _partial_auc(truth: Truth, scores: Scores, options: Options) -> Measured:

@@ -7,18 +7,17 @@ per kind.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from sedkit.core.errors import SedkitError, UsageError, listed
+from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.log import log
-from sedkit.dataio.events import Events, Tags
+from sedkit.dataio.events import Events
 from sedkit.dataio.names import renamed
 from sedkit.dataio.rows import Finding, columns_of, read_rows
-from sedkit.dataio.scores import Scores
 from sedkit.dataio.tables import ERRORS, read_events
 
 _HOW_SCORED = {
@@ -166,95 +165,3 @@ def read_operating_points(folder: str | Path) -> OperatingPoints:
         tables.append(events)
     warn_of(odd, "operating points")
     return OperatingPoints(str(folder), thresholds, tuple(tables))
-
-
-def warn_beside_reference(
-    reference: Events,
-    tables: Sequence[Events],
-    durations: Mapping[str, float] | None,
-    classes: Sequence[str] | None,
-) -> None:
-    """Warn of rows that do not fit the reference (clips, labels, times past the clip's end), once for all tables."""
-    known = set(reference.filenames)
-    outside = [[i for i, name in enumerate(table.filenames) if name not in known] for table in tables]
-    if any(outside):
-        rows = [np.flatnonzero(np.isin(t.clip, clips)) for t, clips in zip(tables, outside, strict=True)]
-        at = next(i for i, clips in enumerate(outside) if clips)
-        first = tables[at].filenames[outside[at][0]]
-        log.warning(
-            "%s%s: %s is not a clip of the reference (%d such clips, %d rows: not scored, as the official scripts do)",
-            tables[at].source,
-            f":{tables[at].line[rows[at][0]]}" if len(rows[at]) else "",
-            first,
-            len({tables[i].filenames[j] for i, clips in enumerate(outside) for j in clips}),
-            sum(map(len, rows)),
-        )
-    # Rows of the reference's other classes are what `--labels` was given to leave out.
-    allowed = {*(classes or ()), *reference.labels}
-    unknown = [[i for i, name in enumerate(table.labels) if name not in allowed] for table in tables]
-    rows = [np.flatnonzero(np.isin(t.label, labels)) for t, labels in zip(tables, unknown, strict=True)]
-    if first_row := _first_row(tables, rows):
-        names = sorted({tables[i].labels[k] for i, r in enumerate(rows) for k in tables[i].label[r]})
-        log.warning(
-            "%s: label %s is not among the classes of the reference (%d such rows: %s)",
-            first_row,
-            listed(repr(name) for name in names),
-            sum(map(len, rows)),
-            "left out" if classes is not None else "false positives in micro figures, no part in PSDS",
-        )
-    if durations:
-        end = [np.array([durations.get(name, np.inf) for name in table.filenames]) for table in tables]
-        rows = [np.flatnonzero(t.offset_s > e[t.clip]) for t, e in zip(tables, end, strict=True)]
-        if first_row := _first_row(tables, rows):
-            at = next(i for i, r in enumerate(rows) if len(r))
-            table, row = tables[at], int(rows[at][0])
-            log.warning(
-                "%s: offset %g s is past the end of %s at %g s (%d such rows: scored as they stand)",
-                first_row,
-                table.offset_s[row],
-                table.filenames[table.clip[row]],
-                end[at][table.clip[row]],
-                sum(map(len, rows)),
-            )
-
-
-def warn_of_scores(
-    reference: Events | Tags, scores: Scores, durations: Mapping[str, float] | None, classes: Sequence[str] | None
-) -> None:
-    """Warn of scores that do not fit the reference: clips, classes on either side, clips that go on past their end."""
-    who = scores.producer or "scores"
-    known = set(reference.filenames)
-    outside = [name for name in scores.filenames if name not in known]
-    if outside:
-        log.warning("%s: scores of %s, no clip of the reference (%d such: not scored)", who, outside[0], len(outside))
-    wanted = classes if classes is not None else reference.labels
-    absent = [name for name in wanted if name not in scores.labels and name in reference.labels]
-    if absent:
-        log.warning("%s: no scores of the classes %s, which count as 0", who, listed(repr(name) for name in absent))
-    unknown = [name for name in scores.labels if name not in wanted and name not in reference.labels]
-    if unknown:
-        log.warning("%s: scores of the classes %s, which are not scored", who, listed(repr(name) for name in unknown))
-    if durations:
-        # Models give whole frames: what is past the end by less than a second is nothing to tell of.
-        ends = [edges[-1] if len(edges) else 0.0 for edges in map(scores.edges, range(len(scores.filenames)))]
-        over = [
-            (name, end, durations[name])
-            for name, end in zip(scores.filenames, ends, strict=True)
-            if name in durations and end > durations[name] + 1.0
-        ]
-        if over:
-            log.warning(
-                "%s: scores of %s go on to %g s, past its end at %g s (%d such clips: exact PSDS counts false "
-                "positives there, psds_eval does not)",
-                who,
-                *over[0],
-                len(over),
-            )
-
-
-def _first_row(tables: Sequence[Events], rows: Sequence[np.ndarray]) -> str | None:
-    """Return file and line of the first of the given rows of each table, None where there is none."""
-    for table, found in zip(tables, rows, strict=True):
-        if len(found):
-            return f"{table.source}:{table.line[found[0]]}"
-    return None

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
-from sedkit.core.files import sha256_file
 from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags, tags_of
+from sedkit.dataio.names import stem
 from sedkit.dataio.rows import columns_of, read_rows, read_table, refuse
 from sedkit.dataio.tables import read_durations, read_weak
-from sedkit.evaluation.evaluate import (
-    Interval,
-    describe_estimate,
-    evaluate,
-    overlapping,
-    possible_metrics,
-    run_of_path,
-)
-from sedkit.evaluation.measures import Options, Output, Truth
+from sedkit.evaluation.describe import describe_output, describe_reference, mark_missing, run_of_path
+from sedkit.evaluation.evaluate import Interval, evaluate
+from sedkit.evaluation.fit import Fit
+from sedkit.evaluation.measures import Options, Output, Truth, variant_of
 from sedkit.evaluation.reading import (
     TABLES,
     OperatingPoints,
@@ -31,10 +24,8 @@ from sedkit.evaluation.reading import (
     read_operating_points,
     read_reference,
     read_table_to_score,
-    warn_beside_reference,
-    warn_of_scores,
 )
-from sedkit.evaluation.references import content_hash, known_reference
+from sedkit.evaluation.recordings import excerpt_of
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
@@ -89,61 +80,36 @@ def score_files(request: Request) -> dict[str, Any]:
     keep = _kept_clips(request, reference.filenames)
     durations = _read_durations(request, reference)
     output = _named_as(reference.filenames, _read_output(request))
-    described = _describe_reference(request, reference, classes, keep)
-
-    if durations is not None:
-        without = [name for name in (reference.filenames if keep is None else keep.reference) if name not in durations]
-        if without:
-            log.warning(
-                "%s: no duration of %s (%d such clips of the reference: false positives in them do not count in PSDS "
-                "and intersection figures, as psds_eval has it)",
-                request.durations,
-                without[0],
-                len(without),
-            )
     against = _other(request)
     against = None if against is None else _named_as(reference.filenames, against)
-    for one in (output, *([against] if against else [])):
-        if events is not None:
-            for tables in ((one.estimate,) if one.estimate else (), one.points.tables if one.points else ()):
-                warn_beside_reference(events, tables, durations, classes)
-        if one.scores is not None:
-            warn_of_scores(reference, one.scores, durations, classes)
-    estimate = _describe_output(request, output, reference.filenames if keep is None else keep.reference)
-    _mark_missing(request, described, estimate, whole=keep is None)
     truth = _cut_truth(reference, durations, classes, keep)
+    described = describe_reference(request.reference, reference, truth)
+    path = request.estimate or request.scores or request.operating_points or ""
+    estimate = describe_output(output, path, truth.tags.filenames)
+    mark_missing(described, estimate, whole=keep is None)
     judged = _judged(request, output, classes, keep) if request.official and events is not None else None
-    output = _at_threshold(request, _cut_output(output, classes, keep))
+    to_score = [_keep_clips(one, keep) for one in (output, against) if one is not None]
+    cut, *other = [_keep_labels(one, classes) for one in to_score]
+    cut = _at_threshold(request, cut)
 
     options = request.options
     if isinstance(request.threshold, float):
         options = replace(options, tagging_threshold=request.threshold)
-    every = request.threshold == "all"
-    metrics = request.metrics
-    if metrics is None:
-        have = replace(output, estimate=output.points.tables[0]) if every and output.points else output
-        metrics = possible_metrics(truth, have)
-        if "intersection" in metrics and options.overlaps == "refuse" and (odd := overlapping(truth, have)):
-            log.warning("%s: no intersection-based figures, unless --metrics asks for them", odd)
-            metrics = tuple(name for name in metrics if name != "intersection")
-        if not metrics:
-            needed = "--durations (PSDS) or --metrics pauc" if output.scores is not None else "--durations (PSDS)"
-            raise UsageError(
-                "nothing to score: a weak --reference serves --metrics tagging, which needs --scores with clip scores"
-                if events is None
-                else f"nothing to score from what is given: add --estimate, or {needed}"
-            )
     results = evaluate(
         truth,
-        output,
-        metrics,
+        cut,
+        request.metrics,
         options,
         interval_of=_interval(request, truth.tags.filenames),
-        against=(str(request.against), _cut_output(against, classes, keep)) if against else None,
+        against=(str(request.against), other[0]) if other else None,
         judged=judged,
         baselines=request.baselines,
-        every_threshold=every,
+        every_threshold=request.threshold == "all",
     )
+    fit = Fit(reference, truth, classes, results, variant_of(cut, options) == "exact")
+    fit.warn_of_durations(request.durations)
+    for one in to_score:
+        fit.warn_of(one)
     tail = {name: results.pop(name) for name in ("undefined", "overlaps", "versions")}
     return {"reference": described, "estimate": estimate, **results, "run": run, **tail}
 
@@ -174,6 +140,8 @@ def _check(request: Request) -> None:
         raise UsageError(
             "--threshold chooses an operating point or the tagging threshold: give --operating-points or --scores"
         )
+    if request.baselines and not request.durations:
+        raise UsageError("--baselines needs --durations: an output of every class throughout ends where the clips do")
     if request.folds and not request.clips:
         raise UsageError("--fold needs --clips, the table with the column fold")
     if request.groups and not (request.bootstrap or request.against):
@@ -269,7 +237,8 @@ def _judged(request: Request, output: Output, classes: Sequence[str] | None, kee
     if points is not None:
         points = replace(points, tables=tuple(official.read_events(table.source) for table in points.tables))
     estimate = official.read_events(request.estimate) if request.estimate else None
-    return truth, _at_threshold(request, _cut_output(replace(output, estimate=estimate, points=points), classes, keep))
+    output = _keep_labels(_keep_clips(replace(output, estimate=estimate, points=points), keep), classes)
+    return truth, _at_threshold(request, output)
 
 
 def _at_threshold(request: Request, output: Output) -> Output:
@@ -286,7 +255,10 @@ def _cut_truth(
 ) -> Truth:
     if keep is not None:
         reference = reference.keep_clips(keep.reference)
-        durations = None if durations is None else {n: s for n, s in durations.items() if n in keep.names}
+        # A table may give the durations of recordings that the clips are excerpts of.
+        whole = {excerpt.recording for name in keep.reference if (excerpt := excerpt_of(name)) is not None}
+        if durations is not None:
+            durations = {n: s for n, s in durations.items() if n in keep.names or stem(n) in whole}
     if isinstance(reference, Tags):
         order = [k for k in classes or reference.labels if k in reference.labels]
         present = reference.present[:, [reference.labels.index(k) for k in order]]
@@ -296,115 +268,25 @@ def _cut_truth(
     return Truth(reference, tags_of(reference), durations)
 
 
-def _cut_output(output: Output, classes: Sequence[str] | None, keep: _Cut | None) -> Output:
-    def cut(table: Events) -> Events:
-        if keep is not None:
-            table = table.keep_clips([name for name in table.filenames if name in keep.names])
-        if classes is not None:
-            table = table.keep_labels([k for k in classes if k in table.labels])
-        return table
+def _keep_clips(output: Output, keep: _Cut | None) -> Output:
+    if keep is None:
+        return output
+    return _tables_of(output, lambda table: table.keep_clips([n for n in table.filenames if n in keep.names]))
 
-    points = output.points
-    return Output(
-        estimate=None if output.estimate is None else cut(output.estimate),
-        points=None if points is None else replace(points, tables=tuple(cut(t) for t in points.tables)),
-        scores=output.scores,
+
+def _keep_labels(output: Output, classes: Sequence[str] | None) -> Output:
+    if classes is None:
+        return output
+    return _tables_of(output, lambda table: table.keep_labels([k for k in classes if k in table.labels]))
+
+
+def _tables_of(output: Output, cut: Callable[[Events], Events]) -> Output:
+    estimate, points = output.estimate, output.points
+    return replace(
+        output,
+        estimate=None if estimate is None else cut(estimate),
+        points=None if points is None else replace(points, tables=tuple(map(cut, points.tables))),
     )
-
-
-def _describe_reference(
-    request: Request, reference: Events | Tags, classes: Sequence[str] | None, keep: _Cut | None
-) -> dict[str, Any]:
-    if isinstance(reference, Tags):
-        return {
-            "path": request.reference,
-            "sha256": sha256_file(request.reference),
-            "known_as": None,
-            "clips": len(reference.filenames if keep is None else keep.reference),
-            "events": int(reference.present.sum()),
-        }
-    sha256 = content_hash(reference)
-    known = known_reference(sha256)
-    cut = reference
-    if keep is not None:
-        cut = cut.keep_clips(keep.reference)
-    if classes is not None:
-        cut = cut.keep_labels([k for k in classes if k in cut.labels])
-    name = None
-    if known is not None:
-        smaller = cut.n_events < reference.n_events or len(cut.filenames) < len(reference.filenames)
-        name = known.name + ("/subset" if smaller else "")
-        if known.outdated_by is not None:
-            log.warning("%s: %s: outdated, corrected as %s", request.reference, known.title, known.outdated_by)
-    out: dict[str, Any] = {
-        "path": request.reference,
-        "sha256": sha256,
-        "known_as": name,
-        "clips": len(cut.filenames),
-        "events": cut.n_events,
-    }
-    if known is not None and known.outdated_by is not None:
-        out["outdated_by"] = known.outdated_by
-    return out
-
-
-def _describe_output(request: Request, output: Output, wanted: Sequence[str]) -> dict[str, Any]:
-    if output.estimate is not None and request.estimate:
-        table = output.estimate
-        empty = len(np.unique(table.clip)) < len(table.filenames)
-        return describe_estimate(
-            request.estimate, sha256_file(request.estimate), table.filenames, table.n_events, wanted, lists_empty=empty
-        )
-    if output.scores is not None and request.scores:
-        path = Path(request.scores)
-        names = output.scores.filenames
-        there = set(names)
-        missing = [name for name in wanted if name not in there]
-        block = describe_estimate(request.scores, _hash_of(path), names, None, wanted, lists_empty=True)
-        if missing:
-            log.warning(
-                "%s: no scores for %s (%d of %d clips of the reference: scored as clips without detections; "
-                "--clips cuts the reference)",
-                path,
-                missing[0],
-                len(missing),
-                len(wanted),
-            )
-        return block
-    assert output.points is not None and request.operating_points
-    names = tuple(dict.fromkeys(name for table in output.points.tables for name in table.filenames))
-    events = sum(table.n_events for table in output.points.tables)
-    empty = any(len(np.unique(table.clip)) < len(table.filenames) for table in output.points.tables)
-    sha256 = _hash_of(Path(request.operating_points))
-    return describe_estimate(request.operating_points, sha256, names, events, wanted, lists_empty=empty)
-
-
-def _mark_missing(request: Request, reference: dict[str, Any], estimate: dict[str, Any], *, whole: bool) -> None:
-    """Mark figures as partial where the reference is a data dir's that lacks clips of the official list."""
-    folder = Path(request.reference).parent
-    if not ((folder / "clips.tsv").is_file() and (folder / "missing.tsv").is_file()):
-        return
-    missing = len(set(read_table(folder / "missing.tsv", ("filename",))["filename"]))
-    if not missing:
-        return
-    estimate["partial"] = True
-    if whole and estimate["coverage"] is not None:
-        # Of clips that are not there nobody knows the fold: the coverage of a fold is that of its clips on disk.
-        reference["missing"] = missing
-        estimate["coverage"] *= reference["clips"] / (reference["clips"] + missing)
-    log.warning(
-        "%s: %d clips of the official list are not on disk (missing.tsv): partial figures", request.reference, missing
-    )
-
-
-def _hash_of(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's names and contents."""
-    if path.is_file():
-        return sha256_file(path)
-    import hashlib
-
-    parts = [f"{p.name} {sha256_file(p)}" for p in sorted(path.iterdir()) if p.is_file()]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _interval(request: Request, filenames: Sequence[str]) -> Interval | None:

@@ -107,9 +107,7 @@ METRICS: dict[str, Metric] = {
     "mpauc": Metric(
         "mean partial AUC", "mPAUC", "fraction", "segment_auc", ("value",), {"segment_s": 1.0, "max_fpr": 0.1}, 3
     ),
-    "chunk_first_column_f1": Metric(
-        "F1 of the first class column (%)", "first-column F1", block="published_first_column", value=("value",)
-    ),
+    "chunk_first_column_f1": Metric("F1 of the first class column (%)", "first-column F1"),
     "energy_training_kwh": Metric("energy of training (kWh)", "training kWh", "kwh", decimals=3, lower=True),
     "energy_devtest_kwh": Metric("energy of devtest inference (kWh)", "devtest kWh", "kwh", decimals=3, lower=True),
     "macs": Metric("multiply-accumulate operations (millions)", "MACs (M)", "million", decimals=3, lower=True),

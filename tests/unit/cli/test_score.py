@@ -114,19 +114,31 @@ def test_intervals_and_paired_differences(case: Case) -> None:
     assert (same["difference"], same["interval"]) == (0.0, [0.0, 0.0])
 
 
-def test_only_psds_is_corrected_and_both_values_are_shown(case: Case) -> None:
+def test_psds_has_an_interval_and_no_second_value(case: Case) -> None:
     case.put("est.tsv", ESTIMATE.replace("Cat", "Cow"))
     words = (*EST, *POINTS, *DUR, *SCORES, "--bootstrap", "100")
-    found = case.results(*words)
-    assert 0 <= found["psds1"]["corrected"] <= 1
-    for name in ("event_based", "segment_based", "tagging"):
-        assert not any("corrected" in found[name][place] for place in ("macro", "micro"))
+    found = case.results(*words, "--against", "@points")
+    assert "corrected" not in json.dumps(found)
+    low, high = found["psds1"]["interval"]
+    assert 0 <= low <= high <= 1
     status, out, err = case.call(*words)
-    assert status == 0
-    assert (
-        f"PSDS1                      {found['psds1']['value']:.4f}  corrected {found['psds1']['corrected']:.4f}" in out
-    )
+    assert (status, "corrected" in out) == (0, False)
+    assert f"PSDS1                      {found['psds1']['value']:.4f} [{low:.4f}, {high:.4f}]" in out
     assert "PSDS from 3 operating points: intervals from fewer than 5 are too narrow" in err
+    narrow = "intervals of PSDS from 4 clips: those of poor systems are too narrow from fewer than 150"
+    assert err.count(narrow) == 1
+    # What F1 of few clips gives needs no such word.
+    assert "too narrow" not in case.call(*EST, "--bootstrap", "100")[2]
+
+
+def test_an_official_psds_below_its_interval_is_explained(case: Case) -> None:
+    from sedkit.evaluation.text import as_text
+
+    results = case.results(*POINTS, *DUR, "--bootstrap", "100")
+    line = "PSDS1: its interval is about very many clips; on few, the official figure lies lower"
+    for interval, said in (([0.5, 0.8], False), ([0.7, 0.9], True)):
+        psds = results["psds1"] | {"value": 0.6, "interval": interval}
+        assert (line in as_text(results | {"psds1": psds})) == said
 
 
 def test_only_like_is_compared_with_like(case: Case) -> None:
@@ -145,6 +157,35 @@ def test_the_same_seed_gives_the_same_interval(case: Case) -> None:
         case.results(*EST, "--bootstrap", "100", "--seed", seed)["event_based"]["macro"]["interval"] for seed in "112"
     ]
     assert runs[0] == runs[1] != runs[2]
+
+
+def test_every_class_throughout_ends_where_the_clips_do(case: Case) -> None:
+    """Two clips of 10 s, events in seconds 0-1 of one, by hand: every class throughout has 20 segments, 2 right."""
+    case.put("two.tsv", "filename\tonset\toffset\tevent_label\na.wav\t0.000\t2.000\tDog\nb.wav\t\t\t\n")
+    case.put("two_s.tsv", "filename\tduration\na.wav\t10.0\nb.wav\t10.0\n")
+    words = (*EST, "--metrics", "event,segment", "--baselines", "true")
+    found = case.results(*words, "--durations", "@two_s.tsv", reference="two.tsv")["baselines"]["all_positive"]
+    # Precision 2/20, recall 1. Without durations the output would end at 2 s, miss b.wav, and reach 1.
+    assert found["segment_based"]["macro"]["f1"] == pytest.approx(2 * 2 / (20 + 2))
+    assert found["segment_based"]["micro"]["n_estimate"] == 20
+    assert (found["event_based"]["macro"]["f1"], found["event_based"]["micro"]["n_estimate"]) == (0.0, 2)
+    # A clip with a duration only has no event either: it is no clip of sed_eval's figures, and one of psds_eval's.
+    case.put("two_s.tsv", "filename\tduration\na.wav\t10.0\nb.wav\t10.0\nc.wav\t10.0\n")
+    words = (*EST, "--metrics", "segment,intersection", "--baselines", "true")
+    found = case.results(*words, "--durations", "@two_s.tsv", reference="two.tsv")["baselines"]["all_positive"]
+    assert found["segment_based"]["micro"]["n_estimate"] == 20
+    assert found["intersection_based"]["classes"]["Dog"]["n_estimate"] == 3
+
+
+@pytest.mark.parametrize("words", [EST, (*SCORES, "--metrics", "pauc"), SCORES, (*SCORES, "--metrics", "tagging")])
+def test_baselines_need_the_duration_of_every_clip(case: Case, words: tuple[str, ...]) -> None:
+    status, out, err = case.call(*words, "--baselines", "true")
+    (line,) = err.splitlines()
+    assert (status, out, "--baselines needs --durations" in line) == (2, "", True)
+    case.put("dur.tsv", "filename\tduration\na.wav\t100\nb.wav\t100\n")
+    status, out, err = case.call(*words, *DUR, "--baselines", "true")
+    assert (status, out) == (1, "")
+    assert "--baselines: no duration of c.wav (2 of 4 clips of the reference), expected all in --durations" in err
 
 
 def test_baselines(case: Case) -> None:
@@ -198,6 +239,12 @@ def test_clips_without_a_duration_are_warned_of(case: Case) -> None:
     case.put("dur.tsv", "filename\tduration\na.wav\t100\nb.wav\t100\n")
     status, _, err = case.call(*POINTS, *DUR)
     assert (status, "no duration of c.wav (2 such clips" in err) == (0, True)
+    assert "psds1, psds2: no detection in them is a false positive" in err
+    # Only where a figure depends on it: those of sed_eval do not.
+    assert "no duration" not in case.call(*EST, *DUR, "--metrics", "event,segment")[2]
+    for words, n in ((DUR, 2), ((), 4)):
+        err = case.call(*SCORES, *words, "--metrics", "pauc")[2]
+        assert f"({n} of 4 clips; pauc: they end at their last reference event" in err
 
 
 def test_clips_that_the_output_lacks(case: Case) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from score_case import DUR, EST, ESTIMATE, POINTS, REFERENCE, SCORES, Case
 
@@ -68,6 +70,111 @@ def test_a_reference_with_overlaps_is_scored_without_intersection(case: Case) ->
     assert "no intersection-based figures, unless --metrics asks for them" in err
     assert case.call(*EST, "--metrics", "intersection")[0] == 1
     assert case.results(*EST, "--overlaps", "merge")["intersection_based"]["macro"]["f1"] is not None
+
+
+@pytest.mark.parametrize("scores", [(), SCORES])
+@pytest.mark.parametrize("durations", [(), DUR])
+@pytest.mark.parametrize(
+    "tables",
+    [(), EST, POINTS, (*EST, *POINTS), (*POINTS, "--threshold", "0.5"), (*POINTS, "--threshold", "all")],
+)
+def test_figures_that_can_be_computed_are_not_lost(
+    case: Case, tables: tuple[str, ...], scores: tuple[str, ...], durations: tuple[str, ...]
+) -> None:
+    """Whatever is given: an overlap in the reference costs the figures that refuse it, and no other."""
+    case.put("ref.tsv", REFERENCE + "a.wav\t1.500\t2.500\tDog\n")
+    has_table = "--estimate" in tables or "--threshold" in tables
+    wanted = {"event_based", "segment_based"} if has_table else set()
+    wanted |= {"tagging"} if scores else set()
+    refused = {"intersection-based"} if has_table else set()
+    refused |= {"psds1", "psds2"} if durations and (scores or "--operating-points" in tables) else set()
+    status, _, err = case.call(*tables, *scores, *durations, "--json", "@out.json")
+    if not wanted:
+        # Without any figure left, what stands in the way is an error.
+        assert (status, "overlaps another event of its class" in err) == ((1, True) if refused else (2, False))
+        return
+    assert status == 0, err
+    found = json.loads((case.folder / "out.json").read_text())
+    blocks = {"event_based", "segment_based", "intersection_based", "psds1", "psds2", "tagging"}
+    assert blocks & set(found) == wanted
+    if refused:
+        (line,) = [line for line in err.splitlines() if "unless --metrics asks" in line]
+        names = line.partition(": no ")[2].partition(" figures, unless")[0]
+        assert set(names.split(", ")) == refused
+    merged = case.results(*tables, *scores, *durations, "--overlaps", "merge")
+    assert blocks & set(merged) == wanted | {name.replace("-", "_") for name in refused}
+
+
+def test_an_overlap_in_one_form_costs_the_figures_of_that_form(case: Case) -> None:
+    case.put("points/th_0.90.tsv", ESTIMATE + "a.wav\t1.500\t2.500\tDog\n")
+    found = case.results(*EST, *POINTS, *DUR, "--baselines", "true")
+    assert ("intersection_based" in found, "psds1" in found) == (True, False)
+    assert "psds1" not in found["baselines"]["all_positive"]
+    # psds_eval 0.3.0 let overlaps pass, and so does its variant.
+    found = case.results(*EST, *POINTS, *DUR, "--psds-variant", "operating_points_0.3.0")
+    assert {"intersection_based", "psds1"} <= set(found)
+    # So does a table to compare with: the difference is left out, the figures stay.
+    case.put("other.tsv", ESTIMATE + "a.wav\t1.500\t2.500\tDog\n")
+    found = case.results(*EST, "--against", "@other.tsv")
+    assert found["event_based"]["against"] is not None
+    assert (found["intersection_based"]["macro"]["f1"] is not None, found["intersection_based"]["against"]) == (
+        True,
+        None,
+    )
+    case.put("ref.tsv", "filename\tonset\toffset\tevent_label\n" + "".join(f"{n}.wav\t\t\t\n" for n in "abcd"))
+    found = case.results(*EST, *SCORES, *DUR)
+    assert ("event_based" in found, "psds1" in found, "tagging" in found) == (True, False, False)
+
+
+def test_clips_outside_the_reference_are_false_positives_where_they_have_a_duration(case: Case) -> None:
+    """What the warning says of each figure is what the judge makes of it (psds_eval, run by --official)."""
+    case.put("est.tsv", ESTIMATE + "z.wav\t1.000\t2.000\tDog\n")
+    case.put("long.tsv", (case.folder / "dur.tsv").read_text() + "z.wav\t100.0\n")
+    n_false = {}
+    for durations, said in (
+        ("@dur.tsv", "z.wav is not a clip of the reference (1 such clips, 1 rows: not scored)"),
+        (
+            "@long.tsv",
+            "(1 such clips, 1 rows: event, segment: not scored; intersection: detections there are false positives, "
+            "since they have a duration)",
+        ),
+    ):
+        words = (*EST, "--durations", durations)
+        assert said in case.call(*words)[2]
+        found = case.results(*words, "--official", "true")
+        n_false[durations] = found["intersection_based"]["classes"]["Dog"]
+        assert found["event_based"]["micro"]["n_estimate"] == 5
+    # Dog: 2 of 3 detections are relevant, then 2 of 4.
+    precision = {name: figures["precision"] for name, figures in n_false.items()}
+    assert precision == {"@dur.tsv": pytest.approx(2 / 3), "@long.tsv": pytest.approx(2 / 4)}
+    # Only of figures that are computed.
+    assert "not a clip of the reference" not in case.call(*words, *POINTS, "--metrics", "psds1")[2]
+    err = case.call(*words, "--metrics", "intersection")[2]
+    assert "1 rows: intersection: detections there are false positives" in err
+    case.put("points/th_0.10.tsv", ESTIMATE + "z.wav\t1.000\t2.000\tDog\n")
+    err = case.call(*POINTS, *words[2:])[2]
+    assert "1 rows: psds1, psds2: detections there are false positives, since they have a duration" in err
+    # --clips left it out on purpose.
+    case.put("clips.tsv", "filename\na.wav\nb.wav\nc.wav\nd.wav\n")
+    assert "z.wav" not in case.call(*words, "--clips", "@clips.tsv")[2]
+
+
+def test_scores_outside_the_reference_are_scored_by_exact_psds_alone(case: Case) -> None:
+    from sedkit.dataio.store import read_scores, write_scores
+
+    scores = read_scores(case.folder / "scores.h5")
+    scores.filenames = (*scores.filenames[:-1], "zz.wav")
+    write_scores(case.folder / "odd.h5", scores)
+    case.put("long.tsv", (case.folder / "dur.tsv").read_text() + "zz.wav\t100.0\n")
+    words = ("--scores", "@odd.h5")
+    assert "no clip of the reference (1 such: not scored)" in case.call(*words, *DUR)[2]
+    err = case.call(*words, "--durations", "@long.tsv")[2]
+    assert "(1 such: tagging: not scored; psds1, psds2: detections there are false positives, since they have" in err
+    free, counted = (
+        case.results(*words, "--durations", name, "--metrics", "psds1")["psds1"]["classes"]["Cat"]
+        for name in ("@dur.tsv", "@long.tsv")
+    )
+    assert counted < free
 
 
 def test_what_is_compared_is_looked_at_as_closely(case: Case) -> None:

@@ -174,12 +174,14 @@ def test_the_correction_takes_away_what_sampling_adds_to_the_spread() -> None:
         counts = count_points(ground, points, parameters.criteria)
         resamples = Resamples(ground.filenames, n=200, seed=1)
         drawn = psds_of_resamples(counts, resamples, parameters)
-        return psds_value(counts, parameters)[0], drawn.mean(), corrected_psds(counts, resamples, parameters).centre
+        low, high = corrected_psds(counts, resamples, parameters).interval()
+        return psds_value(counts, parameters)[0], drawn.mean(), (low + high) / 2
 
     truth = figures(20000)[0]
-    estimate, resampled, corrected = np.mean([figures(300) for _ in range(20)], axis=0)
+    estimate, resampled, middle = np.mean([figures(300) for _ in range(20)], axis=0)
     assert resampled < estimate - 0.005 < truth - 0.015
-    assert abs(corrected - truth) < 0.4 * (truth - estimate)
+    # Intervals lie about the figure on very many clips, not about the official one on few.
+    assert abs(middle - truth) < 0.4 * (truth - estimate)
 
 
 def test_psds2_needs_the_cross_triggers_of_each_resample(table: Table, durations: Callable) -> None:

@@ -1,0 +1,73 @@
+"""Two outputs that know nothing, to compare a system with: no event at all, and every class active throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sedkit.core.errors import SedkitError
+from sedkit.dataio.events import Events
+from sedkit.dataio.scores import Scores
+from sedkit.evaluation.measures import BLOCKS, Options, Output, Truth, Work, measure
+from sedkit.evaluation.reading import OperatingPoints
+
+
+def clip_lengths(truth: Truth) -> dict[str, float]:
+    """Return the clips that an output can hold events in, with their durations in seconds.
+
+    They are those of the reference and those with a duration only, which have no event. A clip without a duration ends
+    nobody knows where: its last reference event would leave out the silence after it, in which every event is false.
+    """
+    durations = dict(truth.durations or {})
+    absent = [name for name in truth.tags.filenames if name not in durations]
+    if absent:
+        raise SedkitError(
+            f"--baselines: no duration of {absent[0]} ({len(absent)} of {len(truth.tags.filenames)} clips of the "
+            "reference), expected all in --durations: an output of every class throughout ends where the clips do"
+        )
+    return dict.fromkeys(truth.tags.filenames, 0.0) | durations
+
+
+def baselines(truth: Truth, metrics: Sequence[str], options: Options) -> dict[str, Any]:
+    """Score an output without events, and one with every class active over the whole of every clip."""
+    seconds, labels = clip_lengths(truth), truth.tags.labels
+    scored = replace(options, psds_variant=None)
+    out: dict[str, Any] = {}
+    for name, active in (("all_negative", False), ("all_positive", True)):
+        made = _events(name, seconds, labels, active)
+        as_table = Output(estimate=made, points=OperatingPoints(name, (0.5,), (made,)))
+        # Constant scores: 1 is above every threshold, 0 below.
+        as_scores = Output(scores=_scores(seconds, labels, float(active)))
+        blocks = {}
+        for metric in metrics:
+            output = as_scores if metric in ("tagging", "pauc") else as_table
+            block = measure(metric, Work(truth, output, scored)).block
+            block.pop("left_out_of_macro", None)
+            blocks[BLOCKS[metric]] = block
+        out[name] = blocks
+    return out
+
+
+def _events(name: str, seconds: dict[str, float], labels: Sequence[str], active: bool) -> Events:
+    rows: list[tuple[str, float | None, float | None, str | None]] = []
+    for clip, end in seconds.items():
+        whole = [(clip, 0.0, end, label) for label in labels] if active and end > 0 else []
+        rows += whole or [(clip, None, None, None)]
+    return Events.from_rows(rows, labels, source=name)
+
+
+def _scores(seconds: dict[str, float], labels: Sequence[str], value: float) -> Scores:
+    ends = np.maximum(list(seconds.values()), 1e-3)
+    return Scores(
+        framewise=np.full((len(seconds), 1, len(labels)), value, np.float32),
+        n_frames=np.ones(len(seconds), np.int64),
+        duration_s=ends,
+        frame_edges_s=tuple(np.array([0.0, end]) for end in ends),
+        filenames=tuple(seconds),
+        labels=tuple(labels),
+        clipwise=np.full((len(seconds), len(labels)), value, np.float32),
+        producer="constant",
+    )

@@ -1,0 +1,141 @@
+"""Say in a results file what was scored: reference, output, and the run that it comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sedkit.core.errors import SedkitError
+from sedkit.core.files import sha256_file
+from sedkit.core.log import log
+from sedkit.dataio.events import Events, Tags
+from sedkit.dataio.rows import read_table
+from sedkit.evaluation.measures import Output, Truth
+from sedkit.evaluation.references import content_hash, known_reference
+
+_RUN = re.compile(
+    r"(?:^|/)(?P<recipe>[^/]+)/(?P<system>[^/]+)/"
+    r"(?:snr(?P<snr_db>-?[\d.]+)_)?(?:fold(?P<fold>\d+)_)?(?P<all>all(?:\+validation)?_)?seed(?P<seed>\d+)(?:/|$)"
+)
+
+
+def describe_estimate(
+    path: str, sha256: str, listed: Sequence[str], n_events: int | None, reference: Sequence[str], *, lists_empty: bool
+) -> dict[str, Any]:
+    """Return the `estimate` block: how many of the reference's clips the output lists.
+
+    `partial` is False where it lists all, True where clips are missing although the output lists clips without
+    events too (or is a file of scores), and None where that cannot be told: many tables leave out clips without
+    events.
+    """
+    wanted = set(reference)
+    there = len(wanted & set(listed))
+    if listed and reference and not there:
+        raise SedkitError(
+            f"{path}: none of its {len(listed)} clips is in the reference ({listed[0]!r} here, {reference[0]!r} "
+            "there); do the names differ in the folder, the ending or a leading letter?"
+        )
+    complete = there == len(wanted)
+    return {
+        "path": path,
+        "sha256": sha256,
+        "clips": len(listed),
+        "events": n_events,
+        "coverage": there / len(wanted) if wanted else None,
+        "partial": False if complete else (True if lists_empty else None),
+    }
+
+
+def run_of_path(path: str) -> dict[str, Any]:
+    """Read recipe, system, seed, fold, SNR and training set off an experiment file's path; None for another path.
+
+    >>> run_of_path("exp/dcase2019/crnn/fold2_seed1/events/validation.tsv")["fold"]
+    2
+    """
+    match = _RUN.search(path)
+    if not match:
+        return dict.fromkeys(("recipe", "system", "seed", "fold", "snr_db", "trained_on"))
+    found = match.groupdict()
+    return {
+        "recipe": found["recipe"],
+        "system": found["system"],
+        "seed": int(found["seed"]),
+        "fold": int(found["fold"]) if found["fold"] else None,
+        "snr_db": float(found["snr_db"]) if found["snr_db"] else None,
+        "trained_on": (found["all"] or "split_").removesuffix("_"),
+    }
+
+
+def describe_reference(path: str, reference: Events | Tags, truth: Truth) -> dict[str, Any]:
+    """Return the `reference` block of the whole table and of what was scored of it; warn of an outdated one."""
+    out: dict[str, Any] = {
+        "path": path,
+        "sha256": sha256_file(path) if isinstance(reference, Tags) else content_hash(reference),
+        "known_as": None,
+        "clips": len(truth.tags.filenames),
+        "events": int(truth.tags.present.sum()) if truth.events is None else truth.events.n_events,
+    }
+    known = None if truth.events is None else known_reference(out["sha256"])
+    if known is not None and isinstance(reference, Events):
+        smaller = out["events"] < reference.n_events or out["clips"] < len(reference.filenames)
+        out["known_as"] = known.name + ("/subset" if smaller else "")
+        if known.outdated_by is not None:
+            log.warning("%s: %s: outdated, corrected as %s", path, known.title, known.outdated_by)
+            out["outdated_by"] = known.outdated_by
+    return out
+
+
+def describe_output(output: Output, path: str, wanted: Sequence[str]) -> dict[str, Any]:
+    """Return the `estimate` block of the first form that an output has: a table, scores, operating points."""
+    sha256 = hash_of(Path(path))
+    if output.estimate is None and output.scores is not None:
+        names = output.scores.filenames
+        block = describe_estimate(path, sha256, names, None, wanted, lists_empty=True)
+        there = set(names)
+        missing = [name for name in wanted if name not in there]
+        if missing:
+            log.warning(
+                "%s: no scores for %s (%d of %d clips of the reference: they score 0, as clips without detections; "
+                "--clips cuts the reference)",
+                path,
+                missing[0],
+                len(missing),
+                len(wanted),
+            )
+        return block
+    tables = (output.estimate,) if output.estimate is not None else output.points.tables if output.points else ()
+    names = tuple(dict.fromkeys(name for table in tables for name in table.filenames))
+    empty = any(len(np.unique(table.clip)) < len(table.filenames) for table in tables)
+    return describe_estimate(path, sha256, names, sum(table.n_events for table in tables), wanted, lists_empty=empty)
+
+
+def mark_missing(reference: dict[str, Any], estimate: dict[str, Any], *, whole: bool) -> None:
+    """Mark figures as partial where the reference is a data dir's that lacks clips of the official list."""
+    folder = Path(reference["path"]).parent
+    if not ((folder / "clips.tsv").is_file() and (folder / "missing.tsv").is_file()):
+        return
+    missing = len(set(read_table(folder / "missing.tsv", ("filename",))["filename"]))
+    if not missing:
+        return
+    estimate["partial"] = True
+    if whole and estimate["coverage"] is not None:
+        # Of clips that are not there nobody knows the fold: the coverage of a fold is that of its clips on disk.
+        reference["missing"] = missing
+        estimate["coverage"] *= reference["clips"] / (reference["clips"] + missing)
+    log.warning(
+        "%s: %d clips of the official list are not on disk (missing.tsv): partial figures", reference["path"], missing
+    )
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's names and contents."""
+    if path.is_file():
+        return sha256_file(path)
+    import hashlib
+
+    parts = [f"{p.name} {sha256_file(p)}" for p in sorted(path.iterdir()) if p.is_file()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
