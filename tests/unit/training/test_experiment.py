@@ -270,12 +270,15 @@ def test_a_busy_machine_does_the_steps_of_a_quiet_one(
     path = write_config(tmp_path / "c.yaml", budgets={"quick": {**quick, **small}})
     for name, ahead_s in (("quiet", 0.0), ("busy", 60.0)):
         looks = itertools.count()
-        for clock in ("monotonic", "perf_counter", "process_time"):
-            monkeypatch.setattr(time, clock, lambda looks=looks, ahead_s=ahead_s: next(looks) * ahead_s)
+        for clock in ("time.monotonic", "time.perf_counter", "time.process_time", "subprocess._time"):
+            monkeypatch.setattr(clock, lambda looks=looks, ahead_s=ahead_s: next(looks) * ahead_s)
         (tmp_path / name).mkdir()
         Experiment(make_plan(path, [], data_root, tmp_path / name, budget="quick")).run(resume=False)
     assert [record["step"] for record in records(tmp_path / "busy")] == [52, 104]
     assert records(tmp_path / "busy") == records(tmp_path / "quiet")
+    assert not torch.backends.cudnn.benchmark, "algorithms are not chosen by timing them"
+    commits = [json.loads((tmp_path / name / "environment.json").read_text())["commit"] for name in ("quiet", "busy")]
+    assert commits[0] == commits[1], "git is waited for"
     quiet, busy = (read_checkpoint(tmp_path / name / "checkpoints/last.pt") for name in ("quiet", "busy"))
     assert same_state(quiet.networks, busy.networks)
     assert same_state(quiet.training["loop"], busy.training["loop"])
