@@ -31,9 +31,8 @@ class Row:
         Whether it is a result that was given.
     system
         Name as printed.
-    value, text, spread, interval, corrected
-        In the metric's unit; `text` as published or with the metric's decimals; `corrected` is the estimate that the
-        interval is about where that is not the value.
+    value, text, spread, interval
+        In the metric's unit; `text` as published or with the metric's decimals.
     runs
         Number of runs behind the figure; None where a source does not say.
     rank, of, tied
@@ -58,7 +57,6 @@ class Row:
     text: str
     spread: str | None = None
     interval: tuple[float, float] | None = None
-    corrected: float | None = None
     runs: int | None = None
     rank: int | None = None
     of: int | None = None
@@ -315,7 +313,6 @@ def _own_row(summary: Summary) -> Row:
         text=f"{summary.mean:.{decimals}f}",
         spread=None if summary.spread is None else f"{summary.spread:.{decimals}f}",
         interval=summary.interval,
-        corrected=summary.corrected,
         runs=len(summary.values),
         parameters=group.parameters,
         coverage="; ".join(group.coverage),

@@ -14,7 +14,7 @@ from pathlib import Path
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import read_text, write_text
 from sedkit.submission.benchmark.compare import metric_title
-from sedkit.submission.benchmark.text import CORRECTED, CORRECTED_MARK, interval_text, markdown_cell, markdown_row
+from sedkit.submission.benchmark.text import interval_text, markdown_cell, markdown_row
 from sedkit.submission.official import METRICS
 from sedkit.submission.results import Group, Summary
 
@@ -44,7 +44,7 @@ def _figure(summary: Summary) -> str:
     if summary.spread is not None:
         text += f" ± {summary.spread:.{decimals}f}"
     elif summary.interval is not None:
-        text += f" {interval_text(summary.interval, summary.corrected, decimals)}"
+        text += f" {interval_text(summary.interval, decimals)}"
     remark = "".join(f" ({reason.partition(':')[0]})" for reason in summary.reasons)
     return f"{metric_title(summary.metric, summary.variant, summary.parameters)}: {text}{remark}"
 
@@ -112,8 +112,6 @@ def update_rows(path: str | os.PathLike[str], groups: Sequence[Group], command: 
         *(markdown_row(rows[key]) for key in sorted(rows)),
     ]
     legend = [_LEGEND] if any(_ABSENT in row for row in rows.values()) else []
-    figures = _HEAD.index(_FIGURES)
-    legend += [CORRECTED] if any(f"({CORRECTED_MARK} " in row[figures] for row in rows.values()) else []
     legend = ["", "  \n".join(legend), ""] if legend else []
     write_text(page, before + "\n".join([BEGIN, *lines, *legend, END]) + after)
 

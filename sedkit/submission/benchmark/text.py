@@ -14,11 +14,7 @@ from sedkit.submission.official import METRICS
 #: Characters of a note that still stands in its row.
 _LONGEST_NOTE = 40
 
-CORRECTED_MARK = "corrected"
-CORRECTED = (
-    f"{CORRECTED_MARK}: the centre of the interval, nearer to the figure on very many clips; the official value may "
-    "lie below the interval"
-)
+_BELOW = "an official PSDS of few clips may lie below its interval, which is about very many clips"
 
 _OTHER_VARIANTS = "other variant or parameters: no differences, no ranks"
 
@@ -52,23 +48,23 @@ def _value(row: Row) -> str:
     return row.text + (f" ± {row.spread}" if row.spread else "")
 
 
-def interval_text(bounds: tuple[float, float], corrected: float | None, decimals: int) -> str:
-    """Return an interval as printed, with the estimate that it is about where that is not the figure itself.
+def interval_text(bounds: tuple[float, float], decimals: int) -> str:
+    """Return an interval as printed.
 
-    >>> interval_text((0.36, 0.39), 0.375, 4)
-    '[0.3600, 0.3900] (corrected 0.3750)'
+    >>> interval_text((0.36, 0.39), 4)
+    '[0.3600, 0.3900]'
     """
-    text = f"[{bounds[0]:.{decimals}f}, {bounds[1]:.{decimals}f}]"
-    return text if corrected is None else f"{text} ({CORRECTED_MARK} {corrected:.{decimals}f})"
+    return f"[{bounds[0]:.{decimals}f}, {bounds[1]:.{decimals}f}]"
 
 
 def _interval(row: Row, metric: str) -> str:
-    return "" if row.interval is None else interval_text(row.interval, row.corrected, METRICS[metric].decimals)
+    return "" if row.interval is None else interval_text(row.interval, METRICS[metric].decimals)
 
 
-def _corrected(tables: Iterable[Table]) -> tuple[str, ...]:
-    """Explain corrected estimates where some are shown."""
-    return (CORRECTED,) if any(row.corrected is not None for table in tables for row in table.rows) else ()
+def _below(tables: Iterable[Table]) -> tuple[str, ...]:
+    """Explain figures below their intervals where there are some."""
+    rows = [row for table in tables for row in table.rows]
+    return (_BELOW,) if any(row.interval is not None and row.value < row.interval[0] for row in rows) else ()
 
 
 def _rank(row: Row) -> str:
@@ -140,7 +136,7 @@ def _ranked(table: Table) -> _Block:
         about.append(f"differences and ratios to {table.baseline}")
     if all(row.ours for row in table.rows):
         about.append("no official figure for this reference and variant")
-    remarks = (*_corrected([table]), *(f"note {number}: {note}" for note, number in below.items()))
+    remarks = (*_below([table]), *(f"note {number}: {note}" for note, number in below.items()))
     ours, sources = [row.ours for row in table.rows], [_source(row) for row in table.rows]
     return _Block(table.title, *_filled(head, rows), ours, sources, "; ".join(about), remarks)
 
@@ -169,7 +165,7 @@ def _wide(title: str, tables: Sequence[Table]) -> _Block:
         rows.append((system, *cells, _count(parameters), "; ".join(dict.fromkeys(notes))))
         sources.append(tuple(cited))
     head = ("system", *heads, "parameters", "runs")
-    remarks = (*_corrected(tables), *(f"note {number}: {note}" for note, number in below.items()))
+    remarks = (*_below(tables), *(f"note {number}: {note}" for note, number in below.items()))
     return _Block(title, *_filled(head, rows), [ours for _, ours in systems], sources, "", remarks)
 
 
@@ -285,7 +281,6 @@ _CSV_HEAD = (
     "sd",
     "low",
     "high",
-    "corrected",
     "runs",
     "rank",
     "of",
@@ -310,7 +305,7 @@ def as_csv(report: Report) -> str:
         metric = METRICS[table.metric]
         parameters = " ".join(f"{k}={v:g}" for k, v in table.parameters.items())
         for row in table.rows:
-            bounds = (*(row.interval or (None, None)), row.corrected)
+            bounds = row.interval or (None, None)
             shown = [None if bound is None else f"{bound:.{metric.decimals}f}" for bound in bounds]
             cells: list[object] = [section, table.reference, table.metric, metric.unit, table.variant, parameters]
             cells += [row.system, str(row.ours).lower(), row.text, row.spread, *shown, row.runs, row.rank, row.of]

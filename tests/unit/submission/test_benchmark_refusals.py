@@ -169,7 +169,6 @@ def without(*keys: str) -> dict[str, Any]:
         (results(event_based={"parameters": {"collar_s": "0.2"}}), "event_based.parameters.collar_s is '0.2'"),
         (results(event_based={"points": 3}), "event_based.points is 3"),
         (results(event_based={"macro": {"f1": 0.4, "interval": "wide"}}), "event_based.macro.interval is 'wide'"),
-        (results(event_based={"macro": {"f1": 0.4, "corrected": "x"}}), "event_based.macro.corrected is 'x', expected"),
         (results(event_based={"macro": {"f1": 0.4, "interval": [0.3]}}), "event_based.macro.interval is [0.3]"),
         (results(psds1={"parameters": PSDS1, "value": 0.3}), "psds1.variant is None"),
         (results(psds1={"variant": ["exact"], "value": 0.3}), "psds1.variant is ['exact']"),
