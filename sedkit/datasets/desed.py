@@ -18,7 +18,8 @@ from sedkit.dataio.names import stem
 from sedkit.dataio.rows import columns_of, read_table
 from sedkit.dataio.tables import read_filenames, read_strong, read_weak
 from sedkit.datasets.audiofiles import Recording, files_of, locate, read_headers
-from sedkit.datasets.desed_layout import VALIDATION_PARTS, Source, find_root, find_sources, table_at
+from sedkit.datasets.desed_layout import Source, find_root, find_sources, not_read, table_at
+from sedkit.datasets.desed_places import VALIDATION_PARTS
 from sedkit.datasets.prepared import Prepared, coverage_line
 from sedkit.datasets.recordings import Key, clashes, groups_of, read_ledger, refuse_clashes
 from sedkit.datasets.splits import split_parts
@@ -64,6 +65,8 @@ def read_set(source: Source, lenient: bool, labels: bool = True) -> SetOnDisk:
     weak, strong = None, None
     names: dict[str, None] = {}
     files = files_of(source.folders)
+    # Where none of the audio is there, labels are of no use and their faults of no harm.
+    labels = labels and bool(files)
     for table in source.tables:
         columns = columns_of(table)
         if not labels or columns == ("filename",):
@@ -101,7 +104,33 @@ def coverage(root: Path, evaluation: str | None = None) -> list[str]:
     base = find_root(root)
     found = [read_set(source, lenient=True, labels=False) for source in find_sources(base, evaluation)]
     _need_some(base, found, evaluation)
-    return [coverage_line(s.source.name, len(s.paths), len(s.listed)) for s in found]
+    _say_absent(base, found)
+    return [coverage_line(s.source.name, len(s.paths), len(s.listed)) for s in found if s.listed]
+
+
+def _say_absent(root: Path, found: Sequence[SetOnDisk]) -> None:
+    """Say of every set of the layout what is absent, and what lies in the root beside the sets."""
+    for s in found:
+        name, tables = s.source.name, listed(s.source.tables)
+        if not s.listed:
+            log.info("%s: absent: %s", name, s.source.looked_for or f"{tables or listed(s.source.folders)}: no clip")
+        elif not s.paths:
+            places = listed((folder for folder in s.source.folders if not folder.name.endswith("_16k")), 8)
+            log.warning(
+                "%s: none of the %d clips of %s is on disk; looked for in %s", name, len(s.listed), tables, places
+            )
+        elif s.source.labelled and not s.source.tables:
+            log.warning(
+                "%s: %d clips, and no table: they are taken without labels (%s)",
+                name,
+                len(s.paths),
+                s.source.looked_for,
+            )
+    folders, others = not_read(root, [s.source for s in found])
+    if folders:
+        log.warning("not read, for they belong to none of these sets: audio in %s", listed(folders, 8))
+    if others:
+        log.info("not read, for they belong to none of these sets: %s", listed(others, 8))
 
 
 def _need_some(root: Path, found: Sequence[SetOnDisk], evaluation: str | None) -> None:
@@ -124,7 +153,7 @@ def prepare(
     Parameters
     ----------
     root
-        Folder with `audio/` and `metadata/`, in the layout of 2019 or of 2021 and later.
+        Folder with `audio/` and `metadata/`, in any official layout (`desed_places`).
     lenient
         Leave out and count what is broken: rows, audio files, training clips that are also reported.
     evaluation
@@ -142,7 +171,8 @@ def prepare(
     base = find_root(root)
     found = [read_set(source, lenient) for source in find_sources(base, evaluation)]
     _need_some(base, found, evaluation)
-    for s in found:
+    _say_absent(base, found)
+    for s in (s for s in found if s.listed):
         s.recordings = read_headers(s.paths, jobs, lenient, s.source.name)
         print(coverage_line(s.source.name, len(s.recordings), len(s.listed)))
         _describe(s)
@@ -261,12 +291,10 @@ def _parts(training: list[SetOnDisk], keys: list[Key], groups: dict[Key, str], s
     for s in training:
         own = [key for key in keys if key[0] == s.source.name]
         names = [groups[key] for key in own]
-        if s.source.name == "unlabelled":
+        if s.source.shares is None:
             chosen: Sequence[str] = [fixed.get(name, "train") for name in names]
-        elif s.source.name == "synthetic_validation":
-            chosen = split_parts(_tags(s, [k[1] for k in own]), names, seed, fixed, (0.0, 0.5, 0.5))
         else:
-            chosen = split_parts(_tags(s, [k[1] for k in own]), names, seed, fixed)
+            chosen = split_parts(_tags(s, [k[1] for k in own]), names, seed, fixed, s.source.shares)
         parts.update(zip(own, chosen, strict=True))
         fixed.update({name: part for name, part in zip(names, chosen, strict=True) if name})
     return parts
@@ -275,9 +303,9 @@ def _parts(training: list[SetOnDisk], keys: list[Key], groups: dict[Key, str], s
 def _validation_folds(base: Path, keys: list[Key]) -> dict[Key, str]:
     """The 2018 set that each validation clip comes from, where the tables of both are there."""
     folds = dict.fromkeys(keys, "validation")
-    for part in VALIDATION_PARTS:
-        table = table_at(base / "metadata" / "validation" / part)
-        members = set(read_filenames(table)) if table else set()
+    for part, tables in VALIDATION_PARTS.items():
+        found = [table for table in (table_at(base, name) for name in tables) if table]
+        members = {name for table in found for name in read_filenames(table)}
         folds.update({key: part for key in keys if key[1] in members})
     return folds
 
