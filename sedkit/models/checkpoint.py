@@ -19,6 +19,7 @@ from sedkit.models.scaler import Scaler
 from sedkit.models.weights import check_state, read_tensors
 
 FORMAT = 1
+_ADVICE = "fetch it again, or train again with --force true"
 #: What a checkpoint holds.
 _CONTENT = {
     "model": dict,
@@ -136,19 +137,19 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     SedkitError
         No such file, or not a checkpoint of this format.
     """
-    content = read_tensors(path)
+    content = read_tensors(path, _ADVICE)
     found = content.get("format")
     if not isinstance(found, int) or found != FORMAT:
         shown = repr(found) if found is None or isinstance(found, int) else f"a {type(found).__name__}"
         raise SedkitError(
-            f"{path}: checkpoint format {shown}, expected {FORMAT} (written by `sedkit train`); train again"
+            f"{path}: checkpoint format {shown}, expected {FORMAT} (written by `sedkit train`); {_ADVICE}"
         )
     absent = [key for key, kind in _CONTENT.items() if not isinstance(content.get(key), kind)]
     networks = content.get("networks")
     if not absent and not all(isinstance(state, dict) for state in networks.values()):
         absent = ["networks"]
     if absent:
-        raise SedkitError(f"{path}: a checkpoint without a usable {listed(absent)}; fetch it again, or train again")
+        raise SedkitError(f"{path}: a checkpoint without a usable {listed(absent)}; {_ADVICE}")
     try:
         scaler = Scaler(**content["scaler"])
         if scaler.mean.shape != (content["n_bins"],) or scaler.std.shape != scaler.mean.shape:
@@ -161,6 +162,4 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             source=str(path),
         )
     except (SedkitError, TypeError, ValueError, AttributeError):
-        raise SedkitError(
-            f"{path}: a checkpoint whose labels, time grid or scaler cannot be used; fetch it again, or train again"
-        ) from None
+        raise SedkitError(f"{path}: a checkpoint whose labels, time grid or scaler cannot be used; {_ADVICE}") from None

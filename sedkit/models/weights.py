@@ -24,11 +24,18 @@ _OTHERS = {
     b"%PDF": "a PDF",
     b"RIFF": "a WAV",
 }
-_DO = "fetch it again, or save the network's state_dict() with torch.save"
+_SAVE = "fetch it again, or save the network's state_dict() with torch.save"
 
 
-def read_tensors(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_tensors(path: str | os.PathLike[str], advice: str = _SAVE) -> dict[str, Any]:
     """Read a file of tensors and plain data; nothing in it is executed, and its checksums are compared.
+
+    Parameters
+    ----------
+    path
+        The file.
+    advice
+        What to do about a file that is refused.
 
     Raises
     ------
@@ -48,9 +55,9 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Any]:
         except Exception as error:  # the bytes of a damaged pickle are orders that may fail in any way
             reason = _refusal(head, str(error))
     if reason:
-        raise SedkitError(f"{path}: not a file of tensors and plain data: {reason}; {_DO}")
+        raise SedkitError(f"{path}: not a file of tensors and plain data: {reason}; {advice}")
     if not isinstance(content, dict):
-        raise SedkitError(f"{path}: holds a {type(content).__name__}, expected a mapping of names to tensors; {_DO}")
+        raise SedkitError(f"{path}: holds a {type(content).__name__}, expected a mapping of names to tensors; {advice}")
     return content
 
 

@@ -149,12 +149,15 @@ def test_a_refusal_is_one_plain_line_that_says_what_to_do(tmp_path: Path, name: 
     path = tmp_path / "best.pt"
     path.write_bytes(content())
     network = build_model({"name": "cnn5_avg", "base_channels": 2}, 3, 16)
-    for read in (read_checkpoint, lambda path: load_weights(network, path)):
+    for read, advice in (
+        (read_checkpoint, "train again with --force true"),
+        (lambda path: load_weights(network, path), "save the network's state_dict() with torch.save"),
+    ):
         with pytest.raises(SedkitError, match=reason) as caught:
             read(path)
         said = str(caught.value)
         assert said.startswith(f"{path}: ") and said.isprintable() and len(said) < len(str(path)) + 220
-        assert said.endswith("; fetch it again, or save the network's state_dict() with torch.save")
+        assert said.endswith(f"; fetch it again, or {advice}")
         assert "weights_only" not in said and "PyTorch" not in said
 
 
