@@ -18,7 +18,7 @@ from sedkit.dataio.names import stem
 from sedkit.dataio.rows import columns_of, read_table
 from sedkit.dataio.tables import read_filenames, read_strong, read_weak
 from sedkit.datasets.audiofiles import Recording, files_of, locate, read_headers
-from sedkit.datasets.desed_layout import Source, find_root, find_sources, not_read, table_at
+from sedkit.datasets.desed_layout import Source, find_root, find_sources, ledger_of, not_read, table_at
 from sedkit.datasets.desed_places import VALIDATION_PARTS
 from sedkit.datasets.prepared import Prepared, coverage_line
 from sedkit.datasets.recordings import Key, clashes, groups_of, read_ledger, refuse_clashes
@@ -193,7 +193,7 @@ def prepare(
 
 def _recordings(base: Path, found: Sequence[SetOnDisk]) -> dict[Key, tuple[str, ...]]:
     """Source recordings of each clip, as far as a ledger tells them."""
-    ledger = read_ledger(base / "metadata" / "sources.tsv")
+    ledger = read_ledger(ledger_of(base))
     return {
         (s.source.name, name): ledger[s.source.ledger, name]
         for s in found

@@ -90,7 +90,8 @@ def _source(root: Path, known: KnownSet) -> Source:
     folders, tables = max(candidates, key=lambda c: (any(map(holds_audio, c[0])), bool(c[1])))
     audio = dict.fromkeys(f"audio/{place.audio[0]}" for place in known.places)
     meta = dict.fromkeys(f"metadata/{table}.tsv" for place in known.places for table in place.tables)
-    looked_for = f"no audio in {listed(audio, 8)}, no table {listed(meta, 8)} or .csv"
+    trees = listed(f"{tree}/" for tree in TREES if tree)
+    looked_for = f"no audio in {listed(audio, 3)}, no table {listed(meta, 3)} (nor below {trees})"
     return Source(
         known.name,
         known.ledger,
@@ -100,7 +101,7 @@ def _source(root: Path, known: KnownSet) -> Source:
         known.whole_folder,
         known.labelled,
         known.shares,
-        f"{looked_for}, nor any below {listed(f'{tree}/' for tree in TREES if tree)}",
+        looked_for,
     )
 
 
@@ -126,6 +127,11 @@ def table_at(root: Path, name: str) -> Path | None:
             if path.is_file():
                 return path
     return None
+
+
+def ledger_of(root: Path) -> Path:
+    """Where a table may tell which recordings went into which clip."""
+    return root / "metadata" / "sources.tsv"
 
 
 def holds_audio(folder: Path) -> bool:
@@ -254,6 +260,7 @@ def not_read(root: Path, sources: Sequence[Source]) -> tuple[list[str], list[str
     """Folders of audio and tables, relative to the root, that belong to none of the sets as they are read."""
     used = {path for source in sources for path in (*source.folders, *source.tables)}
     used |= {table for names in VALIDATION_PARTS.values() for table in _tables(root, names)}
+    used.add(ledger_of(root))
     folders = [
         folder
         for tree in TREES
