@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -153,6 +154,9 @@ def parse_rows(
     import pandas as pd
 
     check_text(source, data)
+    if _LONE_RETURN.search(data):
+        # pandas' tokenizer loses its way, and memory without end, behind a carriage return that ends a line alone.
+        data = _LINE_END.sub(b"\n", data)
     raw = header_of(source, data, columns)
     names = tuple(name.strip() for name in raw)
     absent = [name for name in columns if name not in names]
@@ -172,15 +176,15 @@ def parse_rows(
     findings: list[Finding] = []
     try:
         frame = pd.read_csv(io.BytesIO(data), **options)
-        lines = None
-    except pd.errors.ParserError as error:
-        lines, findings = _rows_too_long(source, data, options["sep"], error)
-        options["on_bad_lines"] = "skip"
-        frame = pd.read_csv(io.BytesIO(data), **options)
-    except pd.errors.EmptyDataError:
-        raise SedkitError(f"{source}: is empty, expected a header line with {', '.join(columns)}") from None
-    if lines is None:
         lines = _lines(source, data, options["sep"], len(frame))
+    except pd.errors.ParserError:
+        lines, findings = _rows_too_long(source, data, options["sep"])
+        options["on_bad_lines"] = "skip"
+        try:
+            frame = pd.read_csv(io.BytesIO(data), **options)
+        except pd.errors.ParserError:
+            *_, (line, _) = _records(source, data, options["sep"])
+            raise SedkitError(f"{source}:{line}: a quote is opened here and never closed") from None
     if len(lines) != len(frame) or frame.shape[1] != len(names):
         raise SedkitError(f"{source}: quotes or line ends cannot be followed; expected one row a line")
     return Rows(source, names, lines, findings, frame, data, options)
@@ -215,16 +219,15 @@ def separator_of(data: bytes) -> str:
 def _first_line(data: bytes) -> str:
     start = 3 if data.startswith(_MARK) else 0
     for match in _LINE_END.finditer(data):
-        if line := data[start : match.start()].strip(b" "):
+        if (line := data[start : match.start()]).strip(b" "):
             return line.decode("utf-8", errors="replace")
         start = match.end()
-    return data[start:].strip(b" ").decode("utf-8", errors="replace")
+    return data[start:].decode("utf-8", errors="replace")
 
 
 def _lines(source: str, data: bytes, separator: str, n_rows: int) -> np.ndarray:
     """Return the line of each of a table's rows: blank lines have none, a row may go over several."""
-    ends = data.count(b"\n")
-    if ends - data.endswith(b"\n") == n_rows and b'"' not in data and b"\r" not in data.replace(b"\r\n", b""):
+    if data.count(b"\n") - data.endswith(b"\n") == n_rows and b'"' not in data and b"\r" not in data:
         return np.arange(2, n_rows + 2, dtype=np.int64)
     return np.array([line for line, _ in _records(source, data, separator)][1:], dtype=np.int64)
 
@@ -248,11 +251,8 @@ def _records(source: str, data: bytes, separator: str) -> Iterable[tuple[int, in
         raise SedkitError(f"{source}:{last + 1}: a quote is opened here and never closed") from None
 
 
-def _rows_too_long(source: str, data: bytes, separator: str, error: Exception) -> tuple[np.ndarray, list[Finding]]:
+def _rows_too_long(source: str, data: bytes, separator: str) -> tuple[np.ndarray, list[Finding]]:
     """Tell which rows pandas stumbled over: those with more fields than the header and the first row have."""
-    if "EOF inside string" in str(error):
-        *_, (line, _) = _records(source, data, separator)
-        raise SedkitError(f"{source}:{line}: a quote is opened here and never closed")
     (_, width), *rows = _records(source, data, separator)
     width = max(width, rows[0][1]) if rows else width
     findings = [
