@@ -30,8 +30,8 @@ _METADATA = re.compile(
     rb"id3 |ID3 |plst|DISP|minf|elm1|regn|SAUR|strc|MARK"
 )
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")
-#: No metadata is looked for farther from the end of a file.
-_LONGEST_TAIL = 1 << 20
+#: No metadata is looked for farther from the end of a file; where the header seems right, not farther than this.
+_LONGEST_TAIL, _SHORT_TAIL = 1 << 20, 1 << 10
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,10 @@ def _ends_there(file: BinaryIO, size: int, chunk: _Chunk, wide: bool) -> bool:
     end = chunk.begin + chunk.length
     file.seek(end)
     rest = file.read(_LONGEST_TAIL)
-    if len(rest) < (24 if wide else 8) or not rest.strip(b"\0") or rest.lstrip(b"\0").startswith(_TAGS):
+    if len(rest) < (24 if wide else 8):
+        # Some count the metadata behind the sound in.
+        return wide or _begin_of_metadata(file, chunk.begin, size, _SHORT_TAIL) == size
+    if not rest.strip(b"\0") or rest.lstrip(b"\0").startswith(_TAGS):
         return True
     return _is_metadata(file, _behind(file, chunk, wide), size, wide)
 
@@ -175,9 +178,9 @@ def _is_metadata(file: BinaryIO, at: int, size: int, wide: bool) -> bool:
     return chunk is not None and (_METADATA.fullmatch(chunk.name) is not None or chunk.begin + chunk.length <= size)
 
 
-def _begin_of_metadata(file: BinaryIO, begin: int, size: int) -> int:
+def _begin_of_metadata(file: BinaryIO, begin: int, size: int, within: int = _LONGEST_TAIL) -> int:
     """Return where chunks begin that reach exactly to the end of a file, or its end."""
-    first = max(begin, size - _LONGEST_TAIL)
+    first = max(begin, size - within)
     file.seek(first)
     tail = file.read()
     for match in _METADATA.finditer(tail):

@@ -139,6 +139,16 @@ def test_a_cut_file_is_an_error(tmp_path, around, lost, subtype, reader):
         reader(path)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("more", [1, 10, 30, len(LIST)])
+def test_metadata_that_the_header_counts_in_are_no_sound(tmp_path, more, subtype):
+    form, sound, expected = sound_of(tmp_path, subtype, 2)
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(form, sound, data=lambda right, size: right + more, behind=LIST))
+    np.testing.assert_allclose(read_audio(path), expected, atol=1e-7, rtol=0)
+    assert "states a wrong length" in header_fault(path)
+
+
 def test_a_partial_frame_at_the_end_is_left_out(tmp_path):
     form, sound, expected = sound_of(tmp_path, "PCM_16", 2)
     for name, length in (("right", None), ("streamed", STREAMED)):
