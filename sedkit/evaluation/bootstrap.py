@@ -113,7 +113,7 @@ class Drawn:
     """A figure in resamples, (n,), and the estimate that they scatter around.
 
     `corrected` tells that the estimate is not the official figure: what sampling adds to its spread is taken off. It
-    serves the interval alone: in simulations it was no nearer to the figure on very many clips than the official one.
+    serves the interval alone (see `psds_bootstrap`).
     `units` describes what was drawn where that is not what the other figures' resamples are of.
     """
 

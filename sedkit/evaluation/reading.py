@@ -25,7 +25,7 @@ _HOW_SCORED = {
     "zero_duration": "counted as events by the event metrics, dropped by the intersection criterion",
     "negative_onset": "scored as they stand",
     "duplicate_row": "each row counts",
-    "overlap": "each row counts; PSDS and intersection figures refuse them (--overlaps merge)",
+    "overlap": "each row counts in event and segment figures; --overlaps says what PSDS and intersection make of them",
     "empty_row_beside_events": "the empty row is passed over",
 }
 TABLES = (".tsv", ".csv", ".txt")
