@@ -168,6 +168,8 @@ def _opened(path: Path) -> Iterator[_Pcm16 | soundfile.SoundFile]:
             yield sound
     except (OSError, soundfile.SoundFileError) as error:
         raise _broken(path, error) from None
+    except MemoryError:
+        raise SedkitError(f"{path}: announces more samples than fit into memory; cut it into shorter files") from None
 
 
 def _stated_frames(sound: soundfile.SoundFile, path: Path) -> int:

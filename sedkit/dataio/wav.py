@@ -24,6 +24,7 @@ _UNKNOWN_32 = 0xFFFFFFFF
 #: Programs that write to a pipe leave a number about as near as this to the largest that fits (SoX: 0x7FFFF000).
 _NEAR = 0x1000
 _LONGEST_FORM = 4096
+_FARTHEST = 1 << 62
 #: Chunks of metadata and tags that stand behind the sound.
 _METADATA = re.compile(
     rb"LIST|bext|cue |fact|smpl|inst|JUNK|junk|PAD |FLLR|iXML|axml|chna|levl|PEAK|_PMX|acid|umid|cart|wamd|guan|afsp|"
@@ -109,7 +110,7 @@ def read_wav_header(file: BinaryIO, path: Path) -> Wav | None:
 
 
 def _chunk_at(file: BinaryIO, at: int, wide: bool) -> _Chunk | None:
-    file.seek(at)
+    file.seek(min(at, _FARTHEST))
     head = file.read(24 if wide else 8)
     if len(head) < (24 if wide else 8) or not _is_name(head[:4]):
         return None

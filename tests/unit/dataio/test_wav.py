@@ -217,3 +217,19 @@ def test_other_formats_have_no_such_fault(tmp_path):
     assert header_fault(tmp_path / "a.flac") == header_fault(tmp_path / "a.wav") == ""
     with pytest.raises(SedkitError, match="no such file"):
         header_fault(tmp_path / "none.wav")
+
+
+@pytest.mark.parametrize("kind", ["WAV", "RF64", "W64"])
+def test_any_damage_to_a_header_is_read_or_named(tmp_path, kind):
+    soundfile.write(tmp_path / "right.wav", signal(2), 8000, subtype="PCM_16", format=kind)
+    whole = (tmp_path / "right.wav").read_bytes()
+    path = tmp_path / "a.wav"
+    for at in range(min(len(whole), 140)):
+        for value in (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x01"):
+            path.write_bytes(whole[:at] + value + whole[at + len(value) :])
+            for reader in (read_audio, audio_info, header_fault):
+                try:
+                    reader(path)
+                except SedkitError as error:
+                    said = str(error)
+                    assert said.startswith(f"{path}: ") and said.isprintable()
