@@ -10,9 +10,11 @@ import numpy as np
 
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
+from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.measures import BLOCKS, Options, Output, Truth, Work, measure
 from sedkit.evaluation.reading import OperatingPoints
+from sedkit.evaluation.recordings import excerpts_of
 
 
 def clip_lengths(truth: Truth) -> dict[str, float]:
@@ -20,8 +22,13 @@ def clip_lengths(truth: Truth) -> dict[str, float]:
 
     They are those of the reference and those with a duration only, which have no event. A clip without a duration ends
     nobody knows where: its last reference event would leave out the silence after it, in which every event is false.
+    Of an excerpt of a recording with a duration, the name tells.
     """
     durations = dict(truth.durations or {})
+    whole = {stem(name) for name in truth.recordings}
+    for name, excerpt in excerpts_of(truth.tags.filenames, durations).items():
+        if name not in durations and excerpt.recording in whole:
+            durations[name] = excerpt.end_s - excerpt.start_s
     absent = [name for name in truth.tags.filenames if name not in durations]
     if absent:
         raise SedkitError(

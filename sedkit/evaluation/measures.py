@@ -62,11 +62,15 @@ class Output:
 
 @dataclass(frozen=True)
 class Truth:
-    """What it is scored against: events (None for a weak reference), tags, clip durations in seconds."""
+    """What it is scored against: events (None for a weak reference), tags, durations in seconds.
+
+    `durations` are those of clips, `recordings` those of the recordings that the clips are excerpts of.
+    """
 
     events: Events | None
     tags: Tags
     durations: Mapping[str, float] | None = None
+    recordings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -291,7 +295,7 @@ def _partial_auc(truth: Truth, scores: Scores, options: Options) -> Measured:
     if joined:
         if parameters.segment_s != SEGMENT_S:
             raise UsageError(f"--segment {parameters.segment_s:g}: recordings are joined by the second, expected 1")
-        durations = recording_lengths(excerpts, durations)
+        durations = recording_lengths(excerpts, {**(durations or {}), **truth.recordings})
         scores = join_scores(scores, excerpts, events.labels, durations)
         events = join_truth(events, excerpts)
     segments = cut_segments(events, scores, durations, parameters)

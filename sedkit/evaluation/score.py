@@ -255,17 +255,21 @@ def _cut_truth(
 ) -> Truth:
     if keep is not None:
         reference = reference.keep_clips(keep.reference)
-        # A table may give the durations of recordings that the clips are excerpts of.
-        whole = {excerpt.recording for name in keep.reference if (excerpt := excerpt_of(name)) is not None}
-        if durations is not None:
-            durations = {n: s for n, s in durations.items() if n in keep.names or stem(n) in whole}
+    # A table may give the durations of the recordings that the clips are excerpts of: these are no clips.
+    whole = {excerpt.recording for name in reference.filenames if (excerpt := excerpt_of(name)) is not None}
+    whole -= {stem(name) for name in reference.filenames}
+    recordings = {name: seconds for name, seconds in (durations or {}).items() if stem(name) in whole}
+    if durations is not None:
+        kept = durations if keep is None else keep.names
+        durations = {n: s for n, s in durations.items() if n in kept and n not in recordings}
     if isinstance(reference, Tags):
         order = [k for k in classes or reference.labels if k in reference.labels]
         present = reference.present[:, [reference.labels.index(k) for k in order]]
-        return Truth(None, Tags(reference.filenames, tuple(order), present, reference.source), durations)
+        tags = Tags(reference.filenames, tuple(order), present, reference.source)
+        return Truth(None, tags, durations, recordings)
     if classes is not None:
         reference = reference.keep_labels([k for k in classes if k in reference.labels])
-    return Truth(reference, tags_of(reference), durations)
+    return Truth(reference, tags_of(reference), durations, recordings)
 
 
 def _keep_clips(output: Output, keep: _Cut | None) -> Output:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from score_case import DUR, EST, ESTIMATE, POINTS, REFERENCE, SCORES, Case
+
+from sedkit.dataio.scores import Scores
+from sedkit.dataio.store import read_scores, write_scores
 
 
 @pytest.mark.parametrize(
@@ -40,8 +44,6 @@ def test_figures_never_take_the_place_of_what_they_are_made_from(case: Case) -> 
 
 
 def test_scores_that_do_not_fit_the_reference_are_warned_of(case: Case) -> None:
-    from sedkit.dataio.store import read_scores, write_scores
-
     scores = read_scores(case.folder / "scores.h5")
     scores.labels = tuple("Doggy" if label == "Dog" else label for label in scores.labels)
     scores.filenames = (*scores.filenames[:-1], "zz.wav")
@@ -160,8 +162,6 @@ def test_clips_outside_the_reference_are_false_positives_where_they_have_a_durat
 
 
 def test_scores_outside_the_reference_are_scored_by_exact_psds_alone(case: Case) -> None:
-    from sedkit.dataio.store import read_scores, write_scores
-
     scores = read_scores(case.folder / "scores.h5")
     scores.filenames = (*scores.filenames[:-1], "zz.wav")
     write_scores(case.folder / "odd.h5", scores)
@@ -232,3 +232,25 @@ def test_bad_use_is_one_line_and_status_2(case: Case, words: tuple[str, ...], me
     assert (status, out, len(lines)) == (2, "", 1)
     assert lines[0].startswith("sedkit score: error: ")
     assert message in lines[0]
+
+
+def test_durations_of_recordings_serve_their_excerpts(case: Case) -> None:
+    """Two recordings of 4 s in excerpts of 2 s; their last has no row, the table of durations lists recordings."""
+    names = [f"{recording}-{100 * s:06d}-{100 * s + 200:06d}.wav" for recording in "ab" for s in (0, 2)]
+    values = np.array([[0.9, 0.1], [0.8, 0.7], [0.6, 0.2], [0.5, 0.4]])[..., None]
+    scores = Scores(values, np.full(4, 2), np.full(4, 2.0), np.arange(3.0), tuple(names), ("car",))
+    write_scores(case.folder / "excerpts.h5", scores)
+    rows = f"{names[0]}\t0.0\t1.0\tcar\n{names[2]}\t1.0\t2.0\tcar\n"
+    case.put("ref.tsv", "filename\tonset\toffset\tevent_label\n" + rows)
+    case.put("dur.tsv", "filename\tduration\na.wav\t4.0\nb.wav\t4.0\nother.wav\t4.0\n")
+    words = ("--scores", "@excerpts.h5", *DUR, "--metrics", "pauc")
+    found = case.results(*words, "--bootstrap", "100", "--baselines", "true")
+    # Of 8 seconds 2 are active, scored .9 and .2; the others .1, .6 and, where no excerpt has a row, 4 times 0: the
+    # first event stands before any other second, the second one after one of 6.
+    assert found["segment_auc"]["value"] == pytest.approx(0.5)
+    assert found["segment_auc"]["variant"] == "recordings"
+    assert (found["segment_auc"]["resampled"]["units"], found["bootstrap"]["units"]) == (2, 3)
+    case.put("clips.tsv", f"filename\n{names[0]}\n{names[1]}\n")
+    assert case.results(*words, "--clips", "@clips.tsv")["segment_auc"]["value"] == pytest.approx(1.0)
+    # They are no clips: of the excerpts none has a duration that PSDS could count hours by, but for that of `other`.
+    assert "no duration of a-000000-000200.wav (2 such clips" in case.call(*words[:4], "--metrics", "psds1")[2]
