@@ -29,6 +29,7 @@ RESAMPLERS = ("exact", "fast")
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 # libsndfile says about 2**63 of a FLAC whose header does not tell its length.
 _UNKNOWN_FRAMES = 1 << 62
+_BLOCK = 1 << 16
 
 
 class AudioInfo(NamedTuple):
@@ -85,7 +86,9 @@ def audio_info(path: str | Path) -> AudioInfo:
     with _opened(path) as source:
         if isinstance(source, _Pcm16):
             return AudioInfo(source.frames / source.sample_rate, source.sample_rate, source.channels, source.frames)
-        frames = _stated_frames(source, path)
+        frames = len(_samples(source, path, "int16")) if isinstance(source, _Streamed) else int(source.frames)
+        if not frames:
+            raise _empty(path)
         # A cut FLAC still announces its whole length: only its last sample tells.
         if source.seekable():
             source.seek(frames - 1)
@@ -137,11 +140,8 @@ def _read_mono(path: Path) -> tuple[NDArray[np.float32], int]:
             count = source.frames * source.channels
             samples = np.fromfile(path, "<i2", count, offset=source.offset)
             return _mean_int16(samples.reshape(-1, source.channels)), source.sample_rate
-        rate, expected = source.samplerate, _stated_frames(source, path)
-        integers = source.subtype == "PCM_16"
-        samples = source.read(dtype="int16" if integers else "float32", always_2d=True)
-    if len(samples) < expected:
-        raise SedkitError(f"{path}: cut off: {len(samples)} samples of the {expected} that its header announces")
+        rate, integers = source.samplerate, source.subtype == "PCM_16"
+        samples = _samples(source, path, "int16" if integers else "float32")
     if integers:
         return _mean_int16(samples), rate
     if not np.isfinite(samples).all():
@@ -165,6 +165,10 @@ def _opened(path: Path) -> Iterator[_Pcm16 | soundfile.SoundFile]:
             yield plain
             return
         with soundfile.SoundFile(source) as sound:
+            if sound.frames < _UNKNOWN_FRAMES:
+                yield sound
+                return
+        with _Streamed(source) as sound:
             yield sound
     except (OSError, soundfile.SoundFileError) as error:
         raise _broken(path, error) from None
@@ -172,16 +176,29 @@ def _opened(path: Path) -> Iterator[_Pcm16 | soundfile.SoundFile]:
         raise SedkitError(f"{path}: announces more samples than fit into memory; cut it into shorter files") from None
 
 
-def _stated_frames(sound: soundfile.SoundFile, path: Path) -> int:
-    """Return the samples that a header announces."""
-    if not sound.frames:
+class _Streamed(soundfile.SoundFile):
+    """A file whose header does not tell its length, as of a FLAC that was written to a pipe: read, never sought in."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _samples(sound: soundfile.SoundFile, path: Path, dtype: str) -> NDArray[Any]:
+    """Read all samples, (samples, channels)."""
+    if isinstance(sound, _Streamed):
+        blocks = []
+        while len(block := sound.read(_BLOCK, dtype=dtype, always_2d=True)):
+            blocks.append(block)
+        samples = np.concatenate(blocks) if blocks else np.zeros((0, 1), dtype)
+    else:
+        samples = sound.read(dtype=dtype, always_2d=True)
+        if len(samples) < sound.frames:
+            raise SedkitError(
+                f"{path}: cut off: {len(samples)} samples of the {sound.frames} that its header announces"
+            )
+    if not len(samples):
         raise _empty(path)
-    if sound.frames >= _UNKNOWN_FRAMES:
-        raise SedkitError(
-            f"{path}: its header does not tell how long it is, as of a {sound.format} that was written to a pipe; "
-            "write it anew (ffmpeg -i)"
-        )
-    return int(sound.frames)
+    return samples
 
 
 def _mean_int16(samples: NDArray[np.int16]) -> NDArray[np.float32]:
