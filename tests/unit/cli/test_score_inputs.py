@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import soundfile as sf
 from score_case import DUR, EST, ESTIMATE, POINTS, REFERENCE, SCORES, Case
 
 from sedkit.dataio.scores import Scores
@@ -254,3 +258,31 @@ def test_durations_of_recordings_serve_their_excerpts(case: Case) -> None:
     assert case.results(*words, "--clips", "@clips.tsv")["segment_auc"]["value"] == pytest.approx(1.0)
     # They are no clips: of the excerpts none has a duration that PSDS could count hours by, but for that of `other`.
     assert "no duration of a-000000-000200.wav (2 such clips" in case.call(*words[:4], "--metrics", "psds1")[2]
+
+
+@pytest.mark.parametrize(("labels", "percent"), [("recipes/esc50_desed/labels.txt", 14.3), (None, 15.9)])
+def test_every_class_throughout_on_real_recordings(
+    case: Case, real_desed: Path, repository: Path, labels: str | None, percent: float
+) -> None:
+    """A class has every second of every clip in the output, and those that an event reaches into in the reference."""
+    table = pd.read_csv(real_desed / "metadata/validation/validation.tsv", sep="\t").dropna()
+    files = sorted((real_desed / "audio/validation").glob("*.wav"))
+    seconds = {path.name: sf.info(path).duration for path in files}
+    rows = "".join(f"{name}\t{length}\n" for name, length in seconds.items())
+    case.put("dur.tsv", "filename\tduration\n" + rows)
+    case.put("ref.tsv", (real_desed / "metadata/validation/validation.tsv").read_text())
+    classes = (repository / labels).read_text().split() if labels else sorted(set(table.event_label))
+    n_output = sum(math.ceil(length) for length in seconds.values())
+    f1 = []
+    for label in classes:
+        active: set[tuple[str, int]] = set()
+        for row in table[table.event_label == label].itertuples():
+            active |= {(row.filename, s) for s in range(math.floor(row.onset), math.ceil(row.offset))}
+        right = sum(s < math.ceil(seconds[name]) for name, s in active)
+        f1.append(2 * right / (n_output + len(active)))
+    words = ("--estimate", "@ref.tsv", *DUR, "--metrics", "event,segment", "--baselines", "true")
+    words += ("--labels", str(repository / labels)) if labels else ()
+    found = case.results(*words)["baselines"]["all_positive"]
+    assert round(100 * found["segment_based"]["macro"]["f1"], 1) == percent
+    assert found["segment_based"]["macro"]["f1"] == pytest.approx(np.mean(f1))
+    assert found["event_based"]["macro"]["f1"] == 0.0
