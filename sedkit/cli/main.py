@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import sedkit
 from sedkit.cli._options import Parser
-from sedkit.core.errors import SedkitError, UsageError, suggest
+from sedkit.core.errors import SedkitError, UsageError, printable, suggest
 from sedkit.core.log import start_logging
 
 #: Every verb with its line of help; the module of the same name is imported only when the verb is called.
@@ -58,7 +58,7 @@ def guarded(name: str, call: Callable[[], int]) -> int:
         sys.stdout.flush()
         return status
     except SedkitError as error:
-        print(f"{name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{name}: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)

@@ -18,6 +18,24 @@ class UsageError(SedkitError):
     status = 2
 
 
+def printable(text: str) -> str:
+    r"""Return a text that a terminal prints and does not obey: what is no printable character is written as its code.
+
+    >>> printable("\x1b[31mred")
+    '\\x1b[31mred'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of another library's message, or the error's kind where it has none.
+
+    >>> first_line(MemoryError())
+    'MemoryError'
+    """
+    return printable(str(error).partition("\n")[0].strip()) or type(error).__name__
+
+
 def suggest(word: str, choices: Iterable[str]) -> str:
     """Return `` (did you mean "x"?)`` for the choice nearest to `word`, or an empty string.
 

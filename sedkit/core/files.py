@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sedkit.core.errors import SedkitError
+from sedkit.core.errors import SedkitError, first_line
 from sedkit.core.log import log
 
 #: Characters of a number in YAML: sixty times what any quantity needs, and few enough to be computed with.
@@ -114,7 +114,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise SedkitError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from None
     except (ValueError, RecursionError) as error:
         # A number of thousands of digits, endless nesting.
-        raise SedkitError(f"{path}: not valid JSON ({str(error).splitlines()[0]})") from None
+        raise SedkitError(f"{path}: not valid JSON ({first_line(error)})") from None
 
 
 def read_yaml(path: str | os.PathLike[str]) -> Any:
@@ -127,11 +127,11 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        problem = getattr(error, "problem", None) or first_line(error)
         raise SedkitError(f"{path}{where}: not valid YAML ({problem})") from None
     except (ValueError, TypeError, RecursionError) as error:
         # Well-formed YAML whose values cannot be: a mapping as a key, endless nesting.
-        raise SedkitError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
+        raise SedkitError(f"{path}: not valid YAML ({first_line(error)})") from None
 
 
 @functools.cache
@@ -155,7 +155,7 @@ def yaml_loader() -> Any:
         try:
             return base.yaml_constructors[node.tag](loader, node)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            why = f" ({str(error).splitlines()[0]:.80})" if isinstance(error, ValueError) and str(error) else ""
+            why = f" ({first_line(error):.80})" if isinstance(error, ValueError) and str(error) else ""
             problem = f"{node.value!r:.60} does not fit its type {kind}{why}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 

@@ -86,9 +86,8 @@ def parse_score_table(source: str, data: bytes) -> ScoreTable:
     wrong = np.argwhere(~np.isfinite(table))
     if len(wrong):
         row, column = wrong[0]
-        raise SedkitError(
-            f"{source}:{rows.line[row]}: {names[column]} {rows.text(names[column], row)!r}, expected a finite number"
-        )
+        got = repr(rows.text(names[column], row)) if not rows.missing(names[column])[row] else "is missing"
+        raise SedkitError(f"{source}:{rows.line[row]}: {names[column]} {got}, expected a finite number")
     return ScoreTable(source, names[2:], table[:, 0], table[:, 1], table[:, 2:], rows.line)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sedkit
-from sedkit.core.errors import SedkitError
+from sedkit.core.errors import SedkitError, first_line
 from sedkit.core.files import atomic_path
 from sedkit.core.log import log
 from sedkit.dataio.score_tsvs import read_score_tsvs
@@ -242,7 +242,7 @@ def _open(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise SedkitError(f"{path}: not a readable HDF5 file ({str(error).splitlines()[0]})") from None
+        raise SedkitError(f"{path}: not a readable HDF5 file ({first_line(error)})") from None
 
 
 def _strings(data: h5py.Dataset) -> tuple[str, ...]:

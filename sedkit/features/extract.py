@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.core.errors import SedkitError, UsageError
+from sedkit.core.errors import SedkitError, UsageError, first_line
 from sedkit.core.files import atomic_path, content_hash
 from sedkit.core.log import log
 from sedkit.core.parallel import run_jobs
@@ -175,7 +175,8 @@ def _read_shard(shard: _Shard) -> NDArray[np.float32]:
     try:
         part = np.load(shard.path)
     except (OSError, ValueError, EOFError) as error:
-        raise SedkitError(f"{shard.path}: not a readable shard ({error}); remove it and run the call again") from None
+        why = first_line(error)
+        raise SedkitError(f"{shard.path}: not a readable shard ({why}); remove it and run the call again") from None
     if part.shape[0] != len(shard.audio) or part.shape[2] != shard.frontend.n_bins:
         raise SedkitError(f"{shard.path}: shape {part.shape} does not fit its clips; remove it and run the call again")
     return part

@@ -239,14 +239,14 @@ GOOD = "onset\toffset\tcat\tdog\n0\t0.5\t0.1\t0.2\n0.5\t1.0\t0.3\t0.4\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "b.tsv:1: got the header ''"),
+        ("", "b.tsv: is empty, expected a header"),
         ("onset\toffset\n0\t1\n", "b.tsv:1: got the header"),
         ("onset\toffset\tcat\tcat\n", "b.tsv:1: a column stands twice"),
         ("onset\toffset\tcat\tdog\n", "b.tsv: no frames"),
         (GOOD.replace("dog", "doq"), 'b.tsv:1: .*"dog"'),
-        (GOOD.replace("0.3", "x"), "b.tsv:3: got 'x', expected a number"),
-        (GOOD.replace("0.3\t", ""), "b.tsv:3: got 3 fields, expected 4"),
-        (GOOD.replace("0.3", "nan"), "b.tsv:3: holds NaN"),
+        (GOOD.replace("0.3", "x"), "b.tsv:3: cat 'x', expected a finite number"),
+        (GOOD.replace("0.3\t", ""), "b.tsv:3: dog is missing, expected a finite number"),
+        (GOOD.replace("0.3", "nan"), "b.tsv:3: cat is missing, expected"),
         (GOOD.replace("0.5\t1.0", "0.6\t1.0"), "b.tsv:3: onset 0.6 after offset 0.5"),
         (GOOD.replace("0.5\t1.0", "0.5\t0.4"), "b.tsv:3: onset 0.5, offset 0.4"),
     ],
