@@ -139,7 +139,7 @@ def check_equal(found, expected, clipwise=True):
     assert found.filenames == expected.filenames and found.labels == expected.labels
     np.testing.assert_array_equal(found.n_frames, expected.n_frames)
     for i, n in enumerate(expected.n_frames):
-        np.testing.assert_array_equal(found.framewise[i, :n], expected.framewise[i, :n])
+        np.testing.assert_array_equal(found.framewise[i, :n].astype(np.float32), expected.framewise[i, :n])
         np.testing.assert_allclose(found.edges(i), expected.edges(i), atol=1e-9)
     np.testing.assert_allclose(found.duration_s, expected.duration_s, atol=1e-9)
     if clipwise:
