@@ -109,7 +109,7 @@ def score_files(request: Request) -> dict[str, Any]:
     fit = Fit(reference, truth, classes, results, variant_of(cut, options) == "exact")
     fit.warn_of_durations(request.durations)
     for one in to_score:
-        fit.warn_of(one)
+        fit.warn_of(_at_threshold(request, one))
     tail = {name: results.pop(name) for name in ("undefined", "overlaps", "versions")}
     return {"reference": described, "estimate": estimate, **results, "run": run, **tail}
 

@@ -160,6 +160,8 @@ def test_clips_outside_the_reference_are_false_positives_where_they_have_a_durat
     case.put("points/th_0.10.tsv", ESTIMATE + "z.wav\t1.000\t2.000\tDog\n")
     err = case.call(*POINTS, *words[2:])[2]
     assert "1 rows: psds1, psds2: detections there are false positives, since they have a duration" in err
+    # Of the operating point that was chosen: there z.wav has no row.
+    assert "z.wav" not in case.call(*POINTS, "--threshold", "0.5")[2]
     # --clips left it out on purpose.
     case.put("clips.tsv", "filename\na.wav\nb.wav\nc.wav\nd.wav\n")
     assert "z.wav" not in case.call(*words, "--clips", "@clips.tsv")[2]
