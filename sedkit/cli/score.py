@@ -30,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--estimate", metavar="EST.tsv", help="table for event, segment and intersection figures")
     add("--operating-points", metavar="DIR", help="one table per threshold, file names ending in it: PSDS")
     add("--scores", metavar="SCORES", help="scores.h5 or a folder of per-clip score TSVs: exact PSDS, tagging, pauc")
-    add("--durations", metavar="DUR.tsv", help="filename duration: PSDS and --baselines need it, intersection and pauc use it")
+    add(
+        "--durations",
+        metavar="DUR.tsv",
+        help="filename duration: PSDS and --baselines need it, intersection and pauc use it",
+    )
     add("--metrics", type=words, metavar="A,B,…", help=f"of {','.join(_METRICS)} (default: those whose input is given)")
     add(
         "--threshold",
