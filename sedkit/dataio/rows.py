@@ -101,6 +101,12 @@ class Rows:
             out[good] = pd.read_csv(text, header=None, dtype=np.float64)[0].to_numpy()
         return out
 
+    def table(self) -> np.ndarray:
+        """Return all columns as numbers, (n_rows, n_columns) float64; NaN as `numbers` has it."""
+        if all(dtype.kind in "iuf" for dtype in self._frame.dtypes):
+            return self._frame.to_numpy(dtype=np.float64)
+        return np.stack([self.numbers(name) for name in self.names], axis=1)
+
     def missing(self, name: str) -> np.ndarray:
         """Return where a column of numbers has no value at all, (n_rows,) bool."""
         column = self._frame.iloc[:, self.names.index(name)]

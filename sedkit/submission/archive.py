@@ -27,6 +27,9 @@ MAX_TOTAL_BYTES = 8 * 2**30
 #: Each folder of a path is looked at by its whole path: a name of 64 KiB with 32,000 folders would make a gigabyte.
 _DEEPEST = 50
 
+#: What every tool unpacks; of others, a few bytes may ask for gigabytes before the first byte comes out.
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
 _BLOCK = 1 << 20
 #: The earliest time a zip can hold; the same for every member, so equal content gives equal bytes.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -117,7 +120,7 @@ class Package:
                         raise UnsafePackage([_too_large(name, len(out), self.limits.member_bytes)])
                     if self._read_bytes > 2 * self.limits.total_bytes:
                         raise UnsafePackage([_too_large("", self._read_bytes, self.limits.total_bytes)])
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
             raise UnsafePackage(
                 [Finding(REFUSED, "zip_broken", name, None, f"cannot be unpacked ({error})", "a readable zip member")]
             ) from None
@@ -194,6 +197,9 @@ def _judge_members(infos: list[zipfile.ZipInfo], limits: Limits) -> list[Finding
             out.append(Finding(REFUSED, "zip_special_file", name, None, "is no plain file", "files and folders"))
         elif info.flag_bits & 0x1:
             out.append(Finding(REFUSED, "zip_encrypted", name, None, "is encrypted", "a zip without a password"))
+        elif info.compress_type not in _COMPRESSIONS:
+            message, expected = f"is packed by method {info.compress_type}", "a zip that any tool unpacks (deflate)"
+            out.append(Finding(REFUSED, "zip_compression", name, None, message, expected))
         elif info.file_size > limits.member_bytes:
             out.append(_too_large(name, info.file_size, limits.member_bytes))
         elif name in seen:

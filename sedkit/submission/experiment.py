@@ -10,6 +10,7 @@ from typing import Any
 
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import read_json, read_yaml, sha256_file
+from sedkit.submission.numbers import is_number
 from sedkit.submission.stated import read_stated
 
 #: Sets a submission is written for, in this order of preference.
@@ -123,13 +124,13 @@ class Experiment:
         file = self.path / "energy" / f"{name}.json"
         content = read_json(file) if file.is_file() else {}
         found = content.get("kwh") if isinstance(content, dict) else None
-        return float(found) if isinstance(found, int | float) and found > 0 else None
+        return float(found) if is_number(found) and found > 0 else None
 
     @property
     def parameters(self) -> int | None:
         """Trained parameters as the run wrote them down, None where it did not."""
         found = self.environment.get("parameters")
-        return found if isinstance(found, int) else None
+        return int(found) if isinstance(found, int) and is_number(found) else None
 
     @cached_property
     def checkpoint_hashes(self) -> frozenset[str]:

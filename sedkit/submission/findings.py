@@ -117,6 +117,12 @@ class Findings:
             if kind not in without:
                 self.add_more(severity, kind, file, count)
 
+    def take_refused(self, other: Findings, about: str) -> None:
+        """Take what is refused of another's findings, with words about it in front of the messages."""
+        for item in other._items.values():
+            if item.severity == REFUSED:
+                self.add(REFUSED, item.kind, item.file, about + item.message, item.expected, item.row, item.count)
+
     def sum_up(self, other: Findings, folder: str) -> None:
         """Take the findings made of the files of a folder: the same one in several files is one, few of one kind."""
         alike: dict[tuple[str, str], dict[tuple[str, str], list[Finding]]] = {}
@@ -145,7 +151,9 @@ class Findings:
                 beyond[item.file] = beyond.get(item.file, 0) + item.count
             if len(beyond) > 1:
                 out.append(Finding(severity, kind, "", None, f"{sum(beyond.values())} {_MORE} in {len(beyond)} files"))
-            out += [Finding(severity, kind, file, None, f"{n} {_MORE}") for file, n in beyond.items()][: len(beyond) == 1]
+            out += [Finding(severity, kind, file, None, f"{n} {_MORE}") for file, n in beyond.items()][
+                : len(beyond) == 1
+            ]
         last = float("inf")
         return sorted(
             out, key=lambda f: (SEVERITIES.index(f.severity), f.file, f.kind, last if f.row is None else f.row)
@@ -161,7 +169,7 @@ def _fairly(items: list[Finding], most: int) -> list[Finding]:
     if len(items) <= most:
         return items
     ranks: dict[str, int] = {}
-    ranked = []
+    ranked: list[tuple[int, str, int, int]] = []
     for item in items:
         ranks[item.file] = ranks.get(item.file, 0) + 1
         ranked.append((ranks[item.file], item.file, item.row or 0, len(ranked)))

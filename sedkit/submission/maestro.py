@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sedkit.submission.formats._format import MAESTRO_EVALUATED
+from sedkit.submission.numbers import is_number
 
 #: Why official figures must not stand beside a mean of other classes.
 OTHER_CLASSES = "mean of other classes than MAESTRO's evaluated ones, which the official figures are of"
@@ -31,7 +32,7 @@ def evaluated_area(block: Any) -> tuple[float | None, tuple[str, ...]]:
     """
     classes = classes_of(block)
     found = [classes.get(label) for label in MAESTRO_EVALUATED]
-    known = [float(v) for v in found if isinstance(v, int | float) and math.isfinite(v)]
+    known = [float(v) for v in found if is_number(v)]
     if len(known) < len(MAESTRO_EVALUATED):
         return None, tuple(name for name, v in zip(MAESTRO_EVALUATED, found, strict=True) if v not in known)
     return statistics.fmean(known), ()

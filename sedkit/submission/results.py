@@ -13,6 +13,7 @@ from typing import Any
 from sedkit.core.errors import UsageError, listed
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.maestro import OTHER_CLASSES, evaluated_area, of_evaluated
+from sedkit.submission.numbers import is_number
 from sedkit.submission.official import METRICS, Metric, collections_for
 from sedkit.submission.results_file import mapping, read_results
 
@@ -47,7 +48,6 @@ _BEST = "threshold chosen on this set"
 class Value:
     """A figure of one run in its metric's unit, with its interval, None where there is none.
 
-    `corrected` is the centre of the interval, where that is not the figure: PSDS of few clips is biased.
     `reasons` say why official figures must not stand beside it; none where they may.
     """
 
@@ -57,7 +57,6 @@ class Value:
     value: float
     interval: tuple[float, float] | None
     reasons: tuple[str, ...] = ()
-    corrected: float | None = None
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ class Run:
         """How many of the reference's clips the output lists; empty where it lists all, or nothing is known."""
         share = (self.results.get("estimate") or {}).get("coverage")
         clips = self.reference.get("clips")
-        if not isinstance(share, int | float) or not isinstance(clips, int) or share >= 1:
+        if not is_number(share) or not isinstance(clips, int) or share >= 1:
             return ""
         clips += int(self.reference.get("missing") or 0)
         return f"{round(share * clips)} of {clips} clips"
@@ -238,11 +237,9 @@ def _value(name: str, metric: Metric, results: Mapping[str, Any]) -> Value | Non
     if name == "mpauc":
         number, bounds = of_evaluated(block, number, bounds)
     interval = (scale * bounds[0], scale * bounds[1]) if bounds is not None else None
-    centre = place.get("corrected") if interval is not None else None
-    corrected = None if centre is None else scale * centre
     parameters = {k: v for k, v in (block.get("parameters") or {}).items() if v is not None}
     reasons = _reasons(metric, results)
-    return Value(name, parameters, block.get("variant"), scale * number, interval, reasons, corrected)
+    return Value(name, parameters, block.get("variant"), scale * number, interval, reasons)
 
 
 def _reasons(metric: Metric, results: Mapping[str, Any]) -> tuple[str, ...]:
@@ -369,11 +366,6 @@ class Summary:
     def interval(self) -> tuple[float, float] | None:
         """The interval of a single run; runs are never pooled."""
         return self.values[0].interval if len(self.values) == 1 else None
-
-    @property
-    def corrected(self) -> float | None:
-        """The estimate that the interval is about, None where that is the figure itself."""
-        return self.values[0].corrected if len(self.values) == 1 else None
 
 
 def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = None) -> list[Run]:

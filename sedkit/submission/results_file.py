@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sedkit.core.errors import SedkitError, listed
 from sedkit.core.files import read_json
+from sedkit.submission.numbers import is_number
 from sedkit.submission.official import METRICS, VARIANTS
 
 _MAPPINGS = ("reference", "estimate", "run", "versions")
@@ -77,15 +77,10 @@ def _check_block(block: Mapping[str, Any], name: str, path: str) -> None:
         for key in way:
             place = mapping(place.get(key) or {}, f"{path}: {name}.{key}")
         where = ".".join((f"{path}: {name}", *way))
-        for key in (last, "corrected"):
-            _checked(place, (key,), f"{where}.", (int, float), "a finite number or null")
+        _checked(place, (last,), f"{where}.", (int, float), "a finite number or null")
         bounds = place.get("interval")
-        if bounds is not None and not (isinstance(bounds, list) and len(bounds) == 2 and all(map(_is_number, bounds))):
+        if bounds is not None and not (isinstance(bounds, list) and len(bounds) == 2 and all(map(is_number, bounds))):
             raise SedkitError(f"{where}.interval is {bounds!r:.60}, expected two finite numbers or null")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _checked(
@@ -101,6 +96,6 @@ def _checked(
         value = value.get(key) if isinstance(value, Mapping) else None
     if value is None:
         return
-    right = _is_number(value) if float in kinds else isinstance(value, kinds)
+    right = is_number(value) if float in kinds else isinstance(value, kinds)
     if not right:
         raise SedkitError(f"{where}{'.'.join(keys)} is {value!r:.60}, expected {expected}")

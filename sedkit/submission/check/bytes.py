@@ -1,9 +1,15 @@
-"""A file's bytes: read within a limit, decoded as UTF-8, its lines brought to LF; what is wrong with them is noted."""
+"""A file's bytes: read within a limit, decoded as UTF-8; what is wrong with them is noted."""
 
 from __future__ import annotations
 
+import re
+
 from sedkit.submission.archive import Package
-from sedkit.submission.findings import REFUSED, WARNING, Findings
+from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
+
+MARK = b"\xef\xbb\xbf"
+
+_BLANK = re.compile(rb"\n(?= *\n)")
 
 
 def read_within(package: Package, file: str, most_bytes: int, what: str, findings: Findings) -> bytes | None:
@@ -25,9 +31,23 @@ def decoded(file: str, data: bytes, findings: Findings) -> str | None:
         return None
 
 
-def with_line_feeds(file: str, text: str, findings: Findings) -> str:
-    """Return a text whose lines end in LF; other ends are noted."""
-    if "\r" not in text:
-        return text
-    findings.add(WARNING, "line_ends", file, "lines end in CR LF or CR", "LF", row=1)
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+def is_table_text(file: str, data: bytes, findings: Findings) -> bool:
+    """Tell whether bytes are text that a table can be read from; its mark, line ends and blank lines are noted."""
+    if decoded(file, data, findings) is None:
+        return False
+    if b"\0" in data:
+        row = data[: data.index(b"\0")].count(b"\n") + 1
+        findings.add(REFUSED, "encoding", file, "holds NUL bytes", "UTF-8 text", row=row)
+        return False
+    # The organisers' pandas reads all of these.
+    if data.startswith(MARK):
+        findings.add(WARNING, "bom", file, "begins with a byte order mark", "plain UTF-8", row=1)
+    if b"\r" in data:
+        findings.add(WARNING, "line_ends", file, "lines end in CR LF or CR", "LF", row=1)
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    first = _BLANK.search(data)
+    if first is not None:
+        row = data.count(b"\n", 0, first.end()) + 1
+        count = sum(1 for _ in _BLANK.finditer(data))
+        findings.add(NOTE, "blank_line", file, "is blank", "no blank lines", row=row, count=count)
+    return True

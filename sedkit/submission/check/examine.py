@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from sedkit.dataio.tables import stem
+from sedkit.core.errors import listed
+from sedkit.dataio.names import stem
 from sedkit.submission.archive import Limits, Package, UnsafePackage
 from sedkit.submission.check.bytes import read_within
+from sedkit.submission.check.clips import ClipList
 from sedkit.submission.check.energy import check_energy
+from sedkit.submission.check.fields import states_energy
+from sedkit.submission.check.labels import check_folder_name
 from sedkit.submission.check.layout import Layout, System, find_layout, without_junk
-from sedkit.submission.check.meta import check_meta, plain_name
-from sedkit.submission.check.outputs import check_outputs
+from sedkit.submission.check.meta import check_meta
+from sedkit.submission.check.outputs import Output, check_outputs
 from sedkit.submission.check.recompute import Confirmed, Reference, check_results
 from sedkit.submission.check.recompute_scores import check_score_results
-from sedkit.submission.check.table import ClipList
 from sedkit.submission.check.technical_report import check_report
 from sedkit.submission.check.yaml_lines import Meta, parse_meta
+from sedkit.submission.check.year import check_year
 from sedkit.submission.findings import NOTE, REFUSED, WARNING, Finding, Findings
 from sedkit.submission.formats import Format
 
 #: More than any description of a system; what is beyond is there to exhaust its reader.
 _MOST_META_BYTES = 2**20
+
+#: Systems that are looked at: twelve times what a team may hand in.
+_MOST_SYSTEMS = 48
 
 
 @dataclass(frozen=True)
@@ -81,33 +88,83 @@ def examine_package(
 def _check(package: Package, form: Format, clips: ClipList | None, references: Sequence[Reference]) -> Checked:
     findings = Findings()
     confirmed: list[Confirmed] = []
-    names = without_junk(package.names, findings)
+    names = without_junk(package.names, form, findings)
     layout = find_layout(
         names, None if package.is_zip else package.path.resolve().name, form, findings, package.empty_folders
     )
     _check_number(layout, form, findings)
     _check_list(clips, form, findings)
-    check_report(package, names, layout, findings)
+    check_report(package, names, layout, form, findings)
+    if not check_year(package, layout.systems, form, findings):
+        return Checked(findings.sorted())
     scored = frozenset(stem(name) for reference in references for name in reference.events.filenames)
     digests: dict[bytes, str] = {}
-    for system in layout.systems:
-        _check_folder_name(system, len(layout.systems), form, findings)
+    systems: list[tuple[System, Meta, Output]] = []
+    described: set[str] = set()
+    for system in layout.systems[:_MOST_SYSTEMS]:
+        check_folder_name(system, len(layout.systems), form, findings)
         meta = _check_meta_file(package, system, form, not layout.single, findings)
+        described.add(_meta_file(system) or "")
         output = check_outputs(package, system, form, clips, scored, findings)
         twin = digests.setdefault(output.digest, system.label) if output.digest else system.label
         if twin != system.label:
             findings.add(NOTE, "outputs_identical", system.path, f"the same output as {twin}", "systems that differ")
-        if meta is not None and form.energy:
-            check_energy(meta, system, output.energy, form, findings)
-        if meta is None or not references:
+        if meta is None:
             continue
-        if form.scores is not None:
+        if form.energy:
+            check_energy(meta, system, output.energy, form, findings)
+            systems.append((system, meta, output))
+        if form.scores is not None and references:
             duration_s = clips.duration_s if clips else None
             confirmed += check_score_results(meta, output.runs, form, duration_s, references, findings)
-            continue
-        for reference in references:
-            confirmed += check_results(meta, output, clips, reference, findings)
+        elif references:
+            for reference in references:
+                confirmed += check_results(meta, output, clips, reference, findings)
+    _check_energy_stated(systems, form, not layout.single, findings)
+    if form.every_yaml:
+        _check_strange_yaml(package, names, described, form, findings)
     return Checked(findings.sorted(), confirmed)
+
+
+def _check_energy_stated(
+    systems: Sequence[tuple[System, Meta, Output]], form: Format, whole: bool, findings: Findings
+) -> None:
+    """Look at systems without any energy: where the rules demand it, at least the best system's has to be there."""
+    silent = [meta for _, meta, _ in systems if isinstance(meta.values.get("system"), Mapping)]
+    silent = [meta for meta in silent if not states_energy(meta, form)]
+    measured = any(output.energy for *_, output in systems)
+    kwh = [item.path for item in form.fields if item.kind == "kwh" and "baseline" not in item.path]
+    asked = listed(path.rpartition(".")[2] for path in kwh)
+    if silent and form.energy_mandatory and whole and len(silent) == len(systems) and not measured:
+        message = f"energy ({asked}) is stated of no system, where the rules demand that of the best one at least"
+        row = silent[0].row("system.complexity")
+        findings.add(REFUSED, "energy_absent", silent[0].file, message, "kWh measured by CodeCarbon", row=row)
+        return
+    for meta in silent:
+        message = f"energy is absent for {asked}"
+        row = meta.row("system.complexity")
+        findings.add(WARNING, "energy_absent", meta.file, message, "kWh measured by CodeCarbon", row=row)
+
+
+def _check_strange_yaml(
+    package: Package, names: Sequence[str], described: Set[str], form: Format, findings: Findings
+) -> None:
+    """Look at the YAML files that are no system's description, where the script loads every one of them."""
+    for name in names:
+        folder, _, file = name.partition("/")
+        if name in described or not file.endswith(".yaml") or "/" in file or "." in (file[0], folder[0]):
+            continue
+        quiet = Findings()
+        data = read_within(package, name, _MOST_META_BYTES, "a meta file", quiet)
+        meta = None if data is None else parse_meta(name, data, quiet)
+        if meta is not None:
+            check_meta(meta, folder, form, True, quiet)
+        first = next((found for found in quiet.sorted() if found.severity == REFUSED), None)
+        if first is not None:
+            message = f"is loaded by the organisers' script, which stops at it: {first.message}"
+            findings.add(REFUSED, "extra_yaml", name, message, "no YAML files but the meta files", first.row)
+        else:
+            findings.add(WARNING, "extra_file", name, "a second meta file", "one a system")
 
 
 def _check_number(layout: Layout, form: Format, findings: Findings) -> None:
@@ -115,7 +172,9 @@ def _check_number(layout: Layout, form: Format, findings: Findings) -> None:
         expected = f"a folder {form.describe_label()} with its output and meta file"
         findings.add(REFUSED, "no_system", "", "no system's files were found", expected)
     if len(layout.systems) > form.max_systems:
-        findings.add(REFUSED, "too_many_systems", "", f"{len(layout.systems)} systems", f"at most {form.max_systems}")
+        message = f"{len(layout.systems)} systems"
+        message += f", of which the first {_MOST_SYSTEMS} are looked at" if len(layout.systems) > _MOST_SYSTEMS else ""
+        findings.add(REFUSED, "too_many_systems", "", message, f"at most {form.max_systems}")
 
 
 def _check_list(clips: ClipList | None, form: Format, findings: Findings) -> None:
@@ -126,67 +185,26 @@ def _check_list(clips: ClipList | None, form: Format, findings: Findings) -> Non
         findings.add(REFUSED, "list_count", "", message, f"the {number} clips of {form.year}")
 
 
-def _check_folder_name(system: System, systems: int, form: Format, findings: Findings) -> None:
-    """Look at a folder's name; where its files agree on another one that is one fault, and theirs is looked for."""
-    named = _label_of_files(system, form)
-    if named is None or named == system.label:
-        _check_label(system, systems, form, findings)
-        return
-    good = [name for name in (system.label, named) if form.label_pattern.fullmatch(name)]
-    if good == [named]:
-        message = f"folder name {system.label!r}, where its files are named after {named!r}"
-        findings.add(REFUSED, "label_pattern", system.path, message, form.describe_label())
-    elif good:
-        message = f"the files of folder {system.label!r} are named after {named!r}"
-        findings.add(REFUSED, "folder_name", system.path, message, "one label for folder and files")
-    else:
-        _check_label(system, systems, form, findings)
-    system.label = named
-    if len(good) == 2:
-        _check_label(system, systems, form, findings)
-
-
-def _label_of_files(system: System, form: Format) -> str | None:
-    """Return the label that both the meta file and the output carry, None where they carry none or several."""
-
-    def labels(names: Iterable[str], ending: str) -> set[str]:
-        return {found.removesuffix(ending) for name in names if (found := PurePosixPath(name).name).endswith(ending)}
-
-    if form.scores:
-        output = labels(system.folders, form.scores.suffix.format(run=1))
-    else:
-        assert form.table_suffix is not None
-        output = labels(system.files, form.table_suffix)
-    both = labels(system.files, ".meta.yaml") & output
-    return next(iter(both)) if len(both) == 1 and "" not in both else None
-
-
-def _check_label(system: System, systems: int, form: Format, findings: Findings) -> None:
-    match = form.label_pattern.fullmatch(system.label)
-    if match is None:
-        message, expected = f"folder name {system.label!r}", form.describe_label()
-        if not system.label.isascii():
-            message += " holds letters that are not ASCII"
-            parts = [plain_name(part) for part in system.label.split("_")]
-            expected += f" in ASCII letters, for example {'_'.join(parts)}"
-        findings.add(REFUSED, "label_pattern", system.path, message, expected)
-    elif not 1 <= int(match["number"]) <= form.max_systems and systems <= form.max_systems:
-        message = f"number {match['number']} in {system.label!r}"
-        findings.add(REFUSED, "label_number", system.path, message, f"1 to {form.max_systems}")
+def _meta_file(system: System) -> str | None:
+    """Return the file that describes a system: the one named after it, else the first YAML file."""
+    wanted = f"{system.label}.meta.yaml"
+    candidates = [name for name in system.files if name.lower().endswith((".yaml", ".yml"))]
+    named = [name for name in candidates if PurePosixPath(name).name == wanted]
+    return next(iter([*named, *candidates]), None)
 
 
 def _check_meta_file(package: Package, system: System, form: Format, whole: bool, findings: Findings) -> Meta | None:
-    wanted = f"{system.label}.meta.yaml"
-    candidates = [n for n in system.files if n.lower().endswith((".yaml", ".yml"))]
-    named = [n for n in candidates if PurePosixPath(n).name == wanted]
-    if not candidates:
+    wanted, name = f"{system.label}.meta.yaml", _meta_file(system)
+    if name is None:
         findings.add(REFUSED, "meta_missing", system.path, "no meta file", wanted)
         return None
-    name = (named or candidates)[0]
-    if not named:
-        findings.add(REFUSED, "meta_name", name, "not named after its folder", wanted)
-    for other in candidates:
-        if other != name:
+    if PurePosixPath(name).name != wanted:
+        severity = REFUSED if form.folders_checked else WARNING
+        findings.add(severity, "meta_name", name, "not named after its folder", wanted)
+    for other in system.files:
+        # Where a script loads them all, they are looked at one by one.
+        loaded = form.every_yaml and other.endswith(".yaml")
+        if other.lower().endswith((".yaml", ".yml")) and other != name and not loaded:
             findings.add(WARNING, "extra_file", other, "a second meta file", f"only {wanted}")
     data = read_within(package, name, _MOST_META_BYTES, "a meta file", findings)
     meta = None if data is None else parse_meta(name, data, findings)

@@ -16,6 +16,8 @@ from sedkit.submission.formats import Format
 
 TABLE = re.compile(r"\.(?:csv|tsv|txt)$", re.IGNORECASE)
 
+_STOPS = "the organisers' script takes every folder for a system and stops"
+
 _META = re.compile(r"\.meta\.ya?ml$", re.IGNORECASE)
 _OUTPUT_TABLE = re.compile(r"\.output\.(?:csv|tsv|txt)$", re.IGNORECASE)
 _OUTPUT_FOLDER = re.compile(r"\.output(?:_PSDS)?$")
@@ -27,6 +29,8 @@ _JUNK = re.compile(
     r"(?:^|/)(?:__MACOSX/|\.ipynb_checkpoints/|__pycache__/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._[^/]*$)",
     re.IGNORECASE,
 )
+#: In a label: surname, institute, task, number.
+_UNDERSCORES = 3
 #: Written by the organisers' script beside the systems.
 _VALIDATED = "validated"
 
@@ -54,7 +58,7 @@ class Layout:
     single: bool
 
 
-def without_junk(names: Iterable[str], findings: Findings) -> list[str]:
+def without_junk(names: Iterable[str], form: Format, findings: Findings) -> list[str]:
     """Return the files that somebody put there; those that a file manager left are noted."""
     kept: list[str] = []
     junk: dict[str, int] = {}
@@ -67,7 +71,10 @@ def without_junk(names: Iterable[str], findings: Findings) -> list[str]:
             junk[place] = junk.get(place, 0) + 1
     for place, count in list(junk.items())[:MOST_PER_KIND]:
         message = "was left by a file manager" + (f" ({count} files)" if count > 1 else "")
-        findings.add(NOTE, "stray_file", place, message, "only the submission's files")
+        if form.folders_checked and place.count("/") == 1 and place.endswith("/"):
+            findings.add(REFUSED, "stray_file", place, f"{message}: {_STOPS}", "only the submission's files")
+        else:
+            findings.add(NOTE, "stray_file", place, message, "only the submission's files")
     if len(junk) > MOST_PER_KIND:
         findings.add(NOTE, "stray_file", "", f"{len(junk) - MOST_PER_KIND} more left by a file manager")
     return kept
@@ -104,10 +111,10 @@ def find_layout(
     systems.sort(key=lambda system: (system.path.count("/"), system.path))
     parents = {_parent(home) for home in homes}
     base = parents.pop() if len(parents) == 1 else ""
-    _check_places(systems, findings)
+    _check_places(systems, form, findings)
     # In a folder the zip that was made of it is no fault, in a zip it is.
     packed = _zips_of(homes, form) if root_name is not None else frozenset()
-    _check_others(names, empty, homes, packed, findings)
+    _check_others(names, empty, homes, packed, form, findings)
     # A second copy has the first one's faults.
     first: dict[str, System] = {}
     for system in systems:
@@ -118,6 +125,7 @@ def find_layout(
 def _homes(names: Sequence[str], empty: Sequence[str], root_name: str | None, form: Format) -> list[str]:
     """Return the folders that are systems; none of them lies in another one."""
     certain: set[str] = set()
+    tables: set[str] = set()
     # Of an empty folder nothing but its name can tell.
     likely = {home for home in empty if form.label_pattern.fullmatch(PurePosixPath(home).name)}
     for name in names:
@@ -136,13 +144,15 @@ def _homes(names: Sequence[str], empty: Sequence[str], root_name: str | None, fo
                 certain.add(above)
             elif _LIKELY.search(name):
                 likely.add(above)
+                tables |= {above} if TABLE.search(name) else set()
     if "" in certain and root_name is not None and form.label_pattern.fullmatch(root_name):
         return [""]
     inner = certain - {""}
     if inner:
-        # Beside good systems stand badly named ones.
+        # Beside good systems stand badly named ones: with an output, or with a name like theirs.
         places = {_parent(home) for home in inner}
-        certain = inner | {home for home in likely - {""} if _parent(home) in places}
+        beside = {home for home in likely - {""} if _parent(home) in places}
+        certain = inner | {home for home in beside if _is_like_system(home, tables, form)}
         # A folder named like a system that only holds the system's folder is a wrapper.
         certain -= {above for home in inner for above in _above(home) if above in likely and above not in inner}
     elif not certain:
@@ -152,6 +162,13 @@ def _homes(names: Sequence[str], empty: Sequence[str], root_name: str | None, fo
         # Of a folder that nothing is known of, its own files tell more than those of its sub-folders.
         certain = named or (likely & {""}) or {home for home in deeper if home.count("/") == lowest}
     return sorted(home for home in certain if not _lies_in_another(home, certain))
+
+
+def _is_like_system(home: str, tables: Set[str], form: Format) -> bool:
+    """Whether a folder beside systems is a badly named one of them, not one that has no place there."""
+    name = PurePosixPath(home).name
+    named = form.label_pattern.fullmatch(name) is not None or name.count("_") >= _UNDERSCORES
+    return named or (home in tables and not form.folders_checked)
 
 
 def _parent(path: str) -> str:
@@ -203,7 +220,7 @@ def _collect(names: Iterable[str], label_of: Mapping[str, str]) -> list[System]:
     return list(systems.values())
 
 
-def _check_places(systems: Sequence[System], findings: Findings) -> None:
+def _check_places(systems: Sequence[System], form: Format, findings: Findings) -> None:
     """Note systems that stand twice, and those that lie too deep."""
     first: dict[str, str] = {}
     deep: dict[str, list[str]] = {}
@@ -211,7 +228,9 @@ def _check_places(systems: Sequence[System], findings: Findings) -> None:
         parent = _parent(system.path)
         if system.label in first:
             message = f"system {system.label} stands in {first[system.label]} as well"
-            findings.add(REFUSED, "label_twice", system.path, message, "each system once")
+            # The scripts of other years do not look so deep.
+            severity = REFUSED if form.folders_checked else WARNING
+            findings.add(severity, "label_twice", system.path, message, "each system once")
         elif parent:
             deep.setdefault(parent, []).append(system.label)
         first.setdefault(system.label, system.path)
@@ -227,16 +246,25 @@ def _zips_of(homes: Iterable[str], form: Format) -> frozenset[str]:
 
 
 def _check_others(
-    names: Sequence[str], empty: Iterable[str], homes: Sequence[str], packed: Set[str], findings: Findings
+    names: Sequence[str],
+    empty: Iterable[str],
+    homes: Sequence[str],
+    packed: Set[str],
+    form: Format,
+    findings: Findings,
 ) -> None:
-    """Warn of what is neither a system's nor a report, nor one of the `packed` zips."""
+    """Warn of what is neither a system's nor a report, nor one of the `packed` zips; refuse what a script stops at."""
     within = frozenset(homes)
+    reported = any("/" not in name and name.lower().endswith(".pdf") for name in names)
     # The systems' folders and those around them.
     known = within.union(*(_above(home) for home in homes))
     files: list[str] = []
     folders: dict[str, int] = {}
     for name in names:
-        if _home_of(name, within) is not None or name.lower().endswith(".pdf"):
+        if _home_of(name, within) is not None:
+            continue
+        # A report that lies elsewhere, where there is none at the top, is missed there.
+        if name.lower().endswith(".pdf") and not (form.folders_checked and reported and "/" in name):
             continue
         if PurePosixPath(name).name == _VALIDATED or name in packed:
             continue
@@ -257,7 +285,10 @@ def _check_others(
     for name, count in list(folders.items())[:MOST_PER_KIND]:
         message = f"its {count} files belong to no part of a submission" if count > 1 else "belongs to no part of it"
         message = message if count else "is empty"
-        findings.add(WARNING, "extra_folder", name, message, expected)
+        if form.folders_checked and "/" not in name:
+            findings.add(REFUSED, "extra_folder", name, f"{message}: {_STOPS}", expected)
+        else:
+            findings.add(WARNING, "extra_folder", name, message, expected)
     if len(folders) > MOST_PER_KIND:
         more = f"{len(folders) - MOST_PER_KIND} more folders belong to no part of a submission"
-        findings.add(WARNING, "extra_folder", "", more)
+        findings.add(REFUSED if form.folders_checked else WARNING, "extra_folder", "", more)

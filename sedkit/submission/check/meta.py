@@ -9,6 +9,7 @@ from typing import Any
 
 from sedkit.core.errors import listed
 from sedkit.submission.check.fields import check_fields
+from sedkit.submission.check.kinds import shown
 from sedkit.submission.check.yaml_lines import Meta, get
 from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
 from sedkit.submission.formats import Format
@@ -34,7 +35,7 @@ def check_meta(meta: Meta, label: str, form: Format, package: bool, findings: Fi
     form
         The year's format.
     package
-        Whether a whole package is looked at (missing or example authors are then refused) or a single system folder.
+        Whether a whole package is looked at (missing authors are then refused) or a single system folder.
     findings
         Where faults are noted.
     """
@@ -52,22 +53,24 @@ def _check_names(meta: Meta, label: str, form: Format, findings: Findings) -> No
     row = meta.row("submission.label")
     if there and isinstance(found, str) and found:
         if found != label:
-            expected = f"the folder's name {label!r}"
-            findings.add(REFUSED, "label_not_folder", meta.file, f"label {found!r}", expected, row=row)
+            # The results are listed by the one, the output lies under the other.
+            severity = REFUSED if form.folders_checked else WARNING
+            message, expected = f"label {shown(found)}", f"the folder's name {label!r}"
+            findings.add(severity, "label_not_folder", meta.file, message, expected, row=row)
         if found in form.example_labels:
             message = f"label {found!r} is the template's"
             findings.add(REFUSED, "label_example", meta.file, message, form.describe_label(), row=row)
     for key in ("label", "name", "abbreviation"):
         value = get(meta.values, f"submission.{key}")[1]
         if isinstance(value, str) and "baseline" in value.lower():
-            message = f"submission.{key} {value!r} calls itself a baseline"
+            message = f"submission.{key} {shown(value)} calls itself a baseline"
             row = meta.row(f"submission.{key}")
             severity = REFUSED if form.baseline_refused else WARNING
             findings.add(severity, "baseline_name", meta.file, message, "a name of its own", row=row)
             break
     short = get(meta.values, "submission.abbreviation")[1]
     if isinstance(short, str) and len(short) > 10:
-        message = f"abbreviation {short!r} has {len(short)} characters"
+        message = f"abbreviation {shown(short)} has {len(short)} characters"
         row = meta.row("submission.abbreviation")
         findings.add(WARNING, "abbreviation_long", meta.file, message, "at most 10", row=row)
 
@@ -114,50 +117,42 @@ def _check_authors(meta: Meta, label: str, form: Format, severity: str, findings
     if examples:
         who = " ".join(str(authors[examples[0]].get(key, "")) for key in ("firstname", "lastname")).strip()
         row = meta.row(f"{above}.{examples[0]}")
-        findings.add(
-            severity, "author_example", meta.file, f"{who!r} is an example author", "the real authors", row=row
-        )
+        message = f"{who[:80]!r} is an example author"
+        findings.add(WARNING, "author_example", meta.file, message, "the real authors", row=row)
         return
     for i, author in enumerate(authors):
         names = [author.get(k) for k in ("firstname", "lastname")] if isinstance(author, Mapping) else [None]
         row = meta.row(f"{above}.{i}")
         if not all(isinstance(name, str) and name.strip() for name in names):
             message = f"author {i + 1} lacks a name"
-            findings.add(REFUSED, "author_name", meta.file, message, "firstname and lastname", row=row)
+            # The script asks that there is something.
+            severity = REFUSED if None in names else WARNING
+            findings.add(severity, "author_name", meta.file, message, "firstname and lastname", row=row)
         elif not isinstance(author.get("affiliation"), Mapping | list):
-            message = f"author {i + 1} has no affiliation"
-            findings.add(
-                WARNING,
-                "author_affiliation",
-                meta.file,
-                message,
-                "affiliation with abbreviation and institute",
-                row=row,
-            )
+            message, expected = f"author {i + 1} has no affiliation", "affiliation with abbreviation and institute"
+            findings.add(WARNING, "author_affiliation", meta.file, message, expected, row=row)
     _check_corresponding(meta, authors, label, form, findings)
 
 
 def _check_corresponding(meta: Meta, authors: list[Any], label: str, form: Format, findings: Findings) -> None:
     above = "submission.authors"
-    corresponding, odd = [], []
-    for i, author in enumerate(authors):
-        said = author.get("corresponding") if isinstance(author, Mapping) else None
-        if said is not None and not isinstance(said, bool):
-            odd.append(i)
-        if said and str(said).strip().lower() not in _NO:
-            corresponding.append(i)
+    said = {i: a["corresponding"] for i, a in enumerate(authors) if isinstance(a, Mapping) and "corresponding" in a}
+    # The scripts of 2020 and 2024 take everything but null for yes.
+    said = {i: value for i, value in said.items() if value is not None}
+    corresponding = [i for i, value in said.items() if value and str(value).strip().lower() not in _NO]
+    odd = [i for i, value in said.items() if not isinstance(value, bool)]
     expected = "exactly one with corresponding: true"
     if len(corresponding) != 1:
-        severity = WARNING if corresponding else REFUSED
         message = f"{len(corresponding) or 'no'} corresponding authors"
-        message += f" (corresponding: {authors[odd[0]]['corresponding']!r} is text)" if odd else ""
-        row = meta.row(f"{above}.{(odd or corresponding)[-1]}.corresponding" if odd or corresponding else above)
-        findings.add(severity, "author_corresponding", meta.file, message, expected, row=row)
+        message += f" (corresponding: {shown(said[odd[0]])} is text)" if odd else ""
+        message += ", though the validators take every answer for yes" if said and not corresponding else ""
+        place = (odd or corresponding or list(said))[-1:]
+        row = meta.row(f"{above}.{place[0]}.corresponding" if place else above)
+        findings.add(WARNING if said else REFUSED, "author_corresponding", meta.file, message, expected, row=row)
         return
     if odd:
-        said = listed(f"{authors[i]['corresponding']!r} (author {i + 1})" for i in odd)
-        # The script of 2020 takes everything but null for yes.
-        message = f"corresponding: {said}, which the validators take for yes"
+        words = listed(f"{shown(said[i])} (author {i + 1})" for i in odd)
+        message = f"corresponding: {words}, which the validators take for yes"
         row = meta.row(f"{above}.{odd[0]}.corresponding")
         findings.add(WARNING, "author_corresponding", meta.file, message, "true, or no such key", row=row)
     (one,) = corresponding
@@ -169,7 +164,7 @@ def _check_corresponding(meta: Meta, authors: list[Any], label: str, form: Forma
         plain_name(name).replace("-", "").lower() for name in (authors[one].get("lastname"), label.split("_")[0])
     )
     if last and form.label_pattern.fullmatch(label) and first_part not in last and last not in first_part:
-        written = str(authors[one].get("lastname")).strip()
+        written = str(authors[one].get("lastname")).strip()[:80]
         message = f"the label begins with {label.split('_')[0]}, the corresponding author is {written}"
         expected = "_".join([plain_name(written), *label.split("_")[1:]])
         findings.add(NOTE, "label_author", meta.file, message, expected, row=row)

@@ -8,14 +8,16 @@ from pathlib import PurePosixPath
 
 from sedkit.core.errors import listed
 from sedkit.dataio.events import Events
+from sedkit.evaluation.reading import threshold_of
 from sedkit.submission.archive import Package
 from sedkit.submission.check.bytes import read_within
+from sedkit.submission.check.clips import ClipList
 from sedkit.submission.check.energy import energy_tables
 from sedkit.submission.check.layout import ENERGY, TABLE, System
 from sedkit.submission.check.points import Point, check_order, check_thresholds
 from sedkit.submission.check.scores import RunScores, ScoreFolder, check_score_folder
-from sedkit.submission.check.table import MOST_BYTES, ClipList, check_table
-from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
+from sedkit.submission.check.table import MOST_BYTES, check_table
+from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format
 
 
@@ -63,7 +65,8 @@ def check_outputs(
     findings
         Where faults are noted.
     """
-    _check_rest(system, form, findings)
+    points = _find_points(system, form)
+    _check_rest(system, form, points, findings)
     energy = energy_tables(package, system)
     if form.energy and not energy:
         findings.add(NOTE, "energy_files", system.path, "no CodeCarbon table among the files", "CodeCarbon's csv")
@@ -73,17 +76,32 @@ def check_outputs(
     else:
         _check_events(package, system, form, clips, output, findings)
         if form.points:
-            _check_points(package, system, form, clips, output, findings)
+            _check_points(package, system, form, points, clips, output, findings)
     return output
 
 
-def _check_rest(system: System, form: Format, findings: Findings) -> None:
+def _find_points(system: System, form: Format) -> str | None:
+    """Return the folder of a system's operating points: that of the right name, else the one that looks like it."""
+    if form.points is None:
+        return None
+    wanted = f"{system.label}{form.points.suffix}"
+    if wanted in system.folders:
+        return wanted
+    counted = {
+        folder: sum(threshold_of(PurePosixPath(name).stem) is not None for name in names if TABLE.search(name))
+        for folder, names in system.folders.items()
+    }
+    most = max(counted, key=lambda folder: counted[folder], default=None)
+    return most if most is not None and counted[most] > 1 else None
+
+
+def _check_rest(system: System, form: Format, points: str | None, findings: Findings) -> None:
     """Warn of files and folders that are no part of a system."""
     for name in system.files:
         low = name.lower()
         if not (TABLE.search(low) or low.endswith((".yaml", ".yml", ".pdf"))):
             findings.add(WARNING, "extra_file", name, "belongs to no part of a submission", "output and meta file only")
-    known = []
+    known = [] if points is None else [points]
     if form.points:
         known.append(f"{system.label}{form.points.suffix}")
     if form.scores:
@@ -107,7 +125,7 @@ def _check_events(
         return
     name = (named or [n for n in tables if ".output" in n] or tables)[0]
     if not named:
-        findings.add(REFUSED, "output_name", name, "not named after its folder", wanted)
+        findings.add(WARNING, "output_name", name, "not named after its folder", wanted)
     for other in tables:
         if other != name:
             findings.add(WARNING, "extra_file", other, "a second table", f"only {wanted}")
@@ -118,18 +136,28 @@ def _check_events(
 
 
 def _check_points(
-    package: Package, system: System, form: Format, clips: ClipList | None, output: Output, findings: Findings
+    package: Package,
+    system: System,
+    form: Format,
+    folder: str | None,
+    clips: ClipList | None,
+    output: Output,
+    findings: Findings,
 ) -> None:
     assert form.points is not None
     wanted = f"{system.label}{form.points.suffix}"
-    where = system.place(wanted)
-    files = system.folders.get(wanted)
     expected = f"one table for each of {len(form.points.thresholds)} thresholds"
-    if files is None:
+    if folder is None:
         message = "no folder of operating points: PSDS cannot be computed"
-        severity = WARNING if form.points.required else NOTE
-        findings.add(severity, "points_missing", where, message, expected)
+        # Where the year ranks by PSDS, a system without them has no figure.
+        severity = SCORED_WRONGLY if form.points.required else NOTE
+        findings.add(severity, "points_missing", system.place(wanted), message, expected)
         return
+    where, files = system.place(folder), system.folders[folder]
+    if folder != wanted:
+        severity = SCORED_WRONGLY if form.points.required else WARNING
+        message = "operating points in a folder of another name: they are not looked for there"
+        findings.add(severity, "points_place", where, message, f"{wanted}/")
     # What is wrong with one table is mostly wrong with all of them.
     together = Findings()
     points: dict[str, Point] = {}
@@ -144,9 +172,12 @@ def _check_points(
                 points[name] = Point(digest, events)
         # No detection at a high threshold is right (an empty file is not), and which clips are silent there is
         # nobody's fault.
-        together.take(quiet, without=("table_empty", "clip_missing") if package.size(name) else ())
+        together.take(quiet, without=("table_empty", "no_events", "clip_missing") if package.size(name) else ())
     findings.sum_up(together, where)
     output.points = [point.events for point in points.values()]
+    if points and not any(events.n_events for events in output.points):
+        message = f"no event in any of {len(points)} tables"
+        findings.add(SCORED_WRONGLY, "no_events", where, message, "the events detected at each threshold")
     check_thresholds(where, sorted(files), form.points.thresholds, findings)
     check_order(where, points, findings)
 
@@ -161,6 +192,8 @@ def _check_runs(
     findings: Findings,
 ) -> None:
     assert form.scores is not None
+    # What is wrong with one table is mostly wrong with all of them, in every folder.
+    together = Findings()
     folders: list[ScoreFolder] = []
     processed: list[ScoreFolder] = []
     for run in range(1, form.scores.runs + 1):
@@ -171,17 +204,19 @@ def _check_runs(
             files = system.folders.get(system.label + suffix.format(run=run))
             if files:
                 kept = RunScores(scored) if needed else None
-                folder = check_score_folder(where, tuple(files), package, form, clips, findings, kept)
+                folder = check_score_folder(where, tuple(files), package, form, clips, together, kept)
                 folders.append(folder)
                 processed += [folder] if needed else []
                 output.runs |= {run: kept} if kept else {}
                 output.digest += folder.digest if needed else b""
             elif needed:
-                findings.add(REFUSED, "run_missing", where, "no scores", f"{form.scores.runs} runs")
+                together.add(REFUSED, "run_missing", where, "no scores", f"{form.scores.runs} runs")
             else:
-                findings.add(
+                together.add(
                     WARNING, "unprocessed_missing", where, "no unprocessed scores", "scores before post-processing"
                 )
+    _compare_with_unprocessed(system, folders, form, together)
+    findings.sum_up(together, system.path)
     if clips is None:
         _compare_clips(folders, findings)
     _compare_runs(processed, findings)
@@ -200,6 +235,20 @@ def _compare_clips(folders: list[ScoreFolder], findings: Findings) -> None:
             parts += [f"{len(more)} that others have not ({listed(more, 3)})"] if more else []
             message = f"other clips than in the other folders: {', '.join(parts)}"
             findings.add(REFUSED, "clips_differ", folder.path, message, "the same clips in every folder of a system")
+
+
+def _compare_with_unprocessed(system: System, folders: list[ScoreFolder], form: Format, findings: Findings) -> None:
+    """Warn of scores before post-processing that are those after it."""
+    assert form.scores is not None
+    digests = {folder.path: folder.digest for folder in folders if folder.clips}
+    for run in range(1, form.scores.runs + 1):
+        after, before = (
+            system.place(system.label + suffix.format(run=run))
+            for suffix in (form.scores.suffix, form.scores.unprocessed_suffix)
+        )
+        if form.scores.unprocessed and after in digests and digests[after] == digests.get(before):
+            message, expected = "the same scores as after post-processing", "scores before post-processing"
+            findings.add(WARNING, "unprocessed_identical", before, message, expected)
 
 
 def _compare_runs(folders: list[ScoreFolder], findings: Findings) -> None:

@@ -11,9 +11,9 @@ from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import occurring
 from sedkit.evaluation.reading import read_reference
-from sedkit.submission.check.fields import decimals, percent_rounding
+from sedkit.submission.check.clips import ClipList
+from sedkit.submission.check.kinds import decimals, percent_rounding
 from sedkit.submission.check.outputs import Output
-from sedkit.submission.check.table import ClipList
 from sedkit.submission.check.yaml_lines import Meta, get
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings, printable
 from sedkit.submission.numbers import is_number

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sedkit.evaluation.psds import PsdsParameters
 
 #: Clips times windows times classes that are scored at once.
-_MOST_VALUES = 300_000_000
+_MOST_VALUES = 150_000_000
 
 _PSDS = ("PSDS1", "PSDS2")
 
@@ -216,7 +216,7 @@ def _stack(clips: Mapping[str, ClipScores], truth: Events, form: Format) -> Scor
     n = np.array([len(table.values) for table in tables], dtype=np.int64)
     if len(n) * int(n.max()) * len(columns) > _MOST_VALUES:
         raise SedkitError(f"a table of {n.max():,} windows is too long to be scored beside {len(n)} clips")
-    framewise = np.zeros((len(tables), int(n.max()), len(columns)), np.float32)
+    framewise = np.zeros((len(tables), int(n.max()), len(columns)))
     for target, table in zip(framewise, tables, strict=True):
         target[: len(table.values)] = table.values[:, columns]
     edges = tuple(table.edges_s for table in tables)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,17 +11,17 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.core.errors import listed
+from sedkit.core.errors import SedkitError, listed
 from sedkit.core.parallel import progress
 from sedkit.dataio.names import stem
-from sedkit.dataio.rows import number, plain_numbers
+from sedkit.dataio.rows import Rows, header_of, parse_rows, separator_of
 from sedkit.submission.archive import Package
-from sedkit.submission.check.bytes import decoded, read_within, with_line_feeds
-from sedkit.submission.check.table import ClipList, near_clip
+from sedkit.submission.check.bytes import MARK, is_table_text, read_within
+from sedkit.submission.check.clips import ClipList
 from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format
 
-#: Windows are printed with few decimals: two edges this close are the same edge.
+#: What is printed for 0 s.
 _EDGE_S = 1e-6
 _END_S = 0.1
 
@@ -30,11 +29,14 @@ _END_S = 0.1
 #: MAESTRO's 17 classes make 11 MiB.
 _MOST_BYTES = 16 * 2**20
 
+#: Strangers in a folder that are told apart.
+_MOST_STRANGE = 20
+
 #: A header with more is there to exhaust its reader: no task has a hundred classes.
 _MOST_COLUMNS = 1000
 
 #: Scores kept of a run: a hundred times what a challenge asks for; what is beyond is there to exhaust its reader.
-_MOST_VALUES = 300_000_000
+_MOST_VALUES = 150_000_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class ClipScores:
     """A faultless table: `edges_s` (windows + 1,) seconds, `values` (windows, classes) in the format's order."""
 
     edges_s: NDArray[np.float64]
-    values: NDArray[np.float32]
+    values: NDArray[np.float64]
 
 
 @dataclass
@@ -62,7 +64,7 @@ class RunScores:
 
 @dataclass(frozen=True)
 class ScoreFolder:
-    """A folder of score tables: its path in the package, the clip ids in it, and a digest of all that it holds."""
+    """A folder of score tables: its path in the package, the clip ids in it, and a digest of the scores in it."""
 
     path: str
     clips: frozenset[str]
@@ -94,14 +96,13 @@ def check_score_folder(
         Takes the tables that are to be scored.
     """
     tables = {PurePosixPath(name).stem: name for name in files if name.endswith(".tsv")}
-    quiet = Findings()
     if not tables:
         message = f"no *.tsv among its {len(files)} files ({listed((PurePosixPath(name).name for name in files), 2)})"
         findings.add(REFUSED, "tables_missing", folder, message, "<clip id>.tsv for every clip")
         return ScoreFolder(folder, frozenset(), b"")
     for name in files:
         if not name.endswith(".tsv"):
-            quiet.add(WARNING, "extra_file", name, "is no score table", "only <clip id>.tsv")
+            findings.add(WARNING, "extra_file", name, "is no score table", "only <clip id>.tsv")
     duration: dict[str, float] = {}
     if clips:
         wanted = {stem(name) for name in clips.filenames}
@@ -109,75 +110,113 @@ def check_score_folder(
         absent, strange = sorted(wanted - tables.keys()), sorted(tables.keys() - wanted)
         if absent:
             message = f"{len(absent)} of {len(wanted)} clips have no table ({listed(absent, 3)})"
-            quiet.add(REFUSED, "clip_missing", folder, message, "a table for every clip of the list")
-        for name in strange:
-            message = f"{name} is not in the evaluation list{near_clip(name, wanted) if len(strange) < 5 else ''}"
-            quiet.add(REFUSED, "unknown_clip", tables[name], message, "<clip id>.tsv, the id without .wav")
+            findings.add(REFUSED, "clip_missing", folder, message, "a table for every clip of the list")
+        for name in strange[:_MOST_STRANGE]:
+            message = f"{name} is not in the evaluation list{clips.hint(name)}"
+            findings.add(REFUSED, "unknown_clip", tables[name], message, "<clip id>.tsv, the id without .wav")
+        findings.add_more(REFUSED, "unknown_clip", folder, len(strange[_MOST_STRANGE:]))
     elif form.scores and form.scores.clips and len(tables) != form.scores.clips:
-        quiet.add(REFUSED, "clip_count", folder, f"{len(tables)} tables", f"{form.scores.clips}, one per clip")
-    digest = sha256()
+        findings.add(REFUSED, "clip_count", folder, f"{len(tables)} tables", f"{form.scores.clips}, one per clip")
+    digest, windows = sha256(), 0
+    lowest, highest = np.full(len(form.labels), np.inf), np.full(len(form.labels), -np.inf)
     for clip, name in progress(sorted(tables.items()), description=PurePosixPath(folder).name, unit="clip"):
-        data = read_within(package, name, _MOST_BYTES, "a score table", quiet)
+        data = read_within(package, name, _MOST_BYTES, "a score table", findings)
         if data is None:
             continue
-        digest.update(f"{clip}\n{len(data)}\n".encode("utf-8", "surrogateescape"))
-        digest.update(data)
-        scores = _check_scores(name, data, form, duration.get(clip), quiet)
+        scores = _check_scores(name, data, form, duration.get(clip), findings)
+        # However the same numbers are written.
+        content = data if scores is None else scores.edges_s.tobytes() + scores.values.tobytes()
+        digest.update(f"{clip}\n{len(content)}\n".encode("utf-8", "surrogateescape"))
+        digest.update(content)
         if kept is not None:
             kept.keep(clip, scores)
-    # What is wrong with one table is mostly wrong with all of them.
-    findings.sum_up(quiet, folder)
+        if scores is not None:
+            lowest = np.minimum(lowest, scores.values.min(axis=0))
+            highest = np.maximum(highest, scores.values.max(axis=0))
+            windows += len(scores.values)
+    if windows > 1:
+        _check_spread(folder, form, lowest == highest, findings)
     return ScoreFolder(folder, frozenset(tables), digest.digest())
+
+
+def _check_spread(folder: str, form: Format, constant: NDArray[np.bool_], findings: Findings) -> None:
+    """Look at which classes have one score in every window of every clip: no threshold tells their events apart."""
+    labels = [label for label, same in zip(form.labels, constant, strict=True) if same]
+    if constant.all():
+        message = "every class has one and the same score throughout"
+        findings.add(SCORED_WRONGLY, "scores_constant", folder, message, "scores that tell windows apart")
+    elif labels:
+        message = f"{len(labels)} classes have one and the same score throughout ({listed(labels)})"
+        findings.add(WARNING, "scores_constant", folder, message, "scores that tell windows apart")
 
 
 def _check_scores(
     file: str, data: bytes, form: Format, duration_s: float | None, findings: Findings
 ) -> ClipScores | None:
-    text = decoded(file, data, findings)
-    if text is None:
+    columns = _check_header(file, data, form, findings) if is_table_text(file, data, findings) else None
+    rows = _check_rows(file, data, columns, findings) if columns else None
+    if rows is None:
         return None
-    text = with_line_feeds(file, text, findings)
-    header, _, body = text.partition("\n")
-    if (tabs := header.count("\t")) >= _MOST_COLUMNS:
+    values = rows.table()
+    if not _check_numbers(file, rows, values, findings):
+        return None
+    whole = _check_windows(file, values, rows.line, duration_s, form.longest_clip_s, findings)
+    outside = np.flatnonzero(((values[:, 2:] < 0) | (values[:, 2:] > 1)).any(axis=1))
+    if len(outside):
+        row = int(rows.line[outside[0]])
+        findings.add(WARNING, "score_range", file, "a score outside 0 to 1", "scores from 0 to 1", row=row)
+    if not whole or any(label not in rows.names for label in form.labels):
+        return None
+    edges = np.append(values[:, 0], values[-1, 1])
+    return ClipScores(edges, values[:, [rows.names.index(label) for label in form.labels]])
+
+
+def _check_header(file: str, data: bytes, form: Format, findings: Findings) -> list[str] | None:
+    """Return the columns, or None where they are not those of a score table."""
+    first = data.removeprefix(MARK).lstrip(b"\r\n ").partition(b"\n")[0]
+    if (tabs := first.count(b"\t")) >= _MOST_COLUMNS:
         expected = f"onset, offset and {len(form.labels)} classes"
         findings.add(REFUSED, "class_columns", file, f"{tabs + 1:,} columns", expected, row=1)
         return None
-    columns = header.split("\t")
-    if columns[:2] != ["onset", "offset"]:
-        kind = "separator" if re.match(r"onset[,; ]+offset", header) else "header"
-        findings.add(REFUSED, kind, file, f"header {header[:60]!r}", "onset<TAB>offset<TAB><class>…", row=1)
+    columns = [name.strip() for name in header_of(file, data)] if first else []
+    if columns[:2] != ["onset", "offset"] or separator_of(data) != "\t":
+        kind = "separator" if re.match(rb"onset[,; ]+offset", first) else "header"
+        message = f"header {first[:60].decode(errors='replace')!r}"
+        findings.add(REFUSED, kind, file, message, "onset<TAB>offset<TAB><class>…", row=1)
         return None
-    if not _check_columns(file, columns[2:], form, findings):
+    return columns if _check_columns(file, columns[2:], form, findings) else None
+
+
+def _check_rows(file: str, data: bytes, columns: list[str], findings: Findings) -> Rows | None:
+    """Return the rows, or None where they are not as long as the header, or none."""
+    try:
+        rows = parse_rows(file, data, columns[:2], numbers=None)
+    except SedkitError as error:
+        message = str(error).removeprefix(file).lstrip(":")
+        findings.add(REFUSED, "row_fields", file, message, "one row a line")
         return None
-    lines = body.rstrip("\n").split("\n") if body.strip() else []
-    if not lines:
+    if rows.has_index or rows.findings:
+        row = rows.findings[0].line if rows.findings else int(rows.line[0])
+        findings.add(REFUSED, "row_fields", file, "more fields than in the header", str(len(columns)), row=row)
+        return None
+    if not len(rows):
         findings.add(REFUSED, "table_empty", file, "no window", "consecutive windows over the clip")
         return None
-    for row, line in enumerate(lines, start=2):
-        if line.count("\t") != len(columns) - 1:
-            findings.add(REFUSED, "row_fields", file, f"{line.count(chr(9)) + 1} fields", str(len(columns)), row=row)
-            return None
-    values = _numbers(lines, len(columns))
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(bad):
-        row = int(bad[0])
-        cell = next(cell for cell in lines[row].split("\t") if not math.isfinite(number(cell)))
-        findings.add(
-            REFUSED, "number", file, f"{cell[:40]!r} is no number", "finite numbers, digits 0 to 9", row=row + 2
-        )
-        return None
-    whole = _check_windows(file, values, duration_s, form.longest_clip_s, findings)
-    outside = np.flatnonzero(((values[:, 2:] < 0) | (values[:, 2:] > 1)).any(axis=1))
-    if len(outside):
-        findings.add(
-            WARNING, "score_range", file, "a score outside 0 to 1", "scores from 0 to 1", row=int(outside[0]) + 2
-        )
-    if not whole or any(label not in columns for label in form.labels):
-        return None
-    edges = np.append(values[:, 0], values[-1, 1])
-    with np.errstate(over="ignore"):
-        scores = values[:, [columns.index(label) for label in form.labels]].astype(np.float32)
-    return ClipScores(edges, scores)
+    return rows
+
+
+def _check_numbers(file: str, rows: Rows, values: NDArray[np.float64], findings: Findings) -> bool:
+    """Look at the cells, (rows, columns); return whether all are finite numbers."""
+    bad = np.argwhere(~np.isfinite(values))
+    if not len(bad):
+        return True
+    row, column = map(int, bad[0])
+    message = f"{rows.names[column]} {rows.text(rows.names[column], row)[:40]!r} is no number"
+    # Text and times that are none stop the scorer; a score that is missing or NaN does not.
+    text = any((np.isnan(values[:, c]) & ~rows.missing(rows.names[c])).any() for c in np.unique(bad[:, 1]).tolist())
+    severity = REFUSED if text or column < 2 else SCORED_WRONGLY
+    findings.add(severity, "number", file, message, "finite numbers, digits 0 to 9", row=int(rows.line[row]))
+    return False
 
 
 def _check_columns(file: str, classes: list[str], form: Format, findings: Findings) -> bool:
@@ -199,21 +238,13 @@ def _check_columns(file: str, classes: list[str], form: Format, findings: Findin
     return True
 
 
-def _numbers(lines: list[str], columns: int) -> np.ndarray:
-    """Return the cells as numbers, (rows, columns); what is no number is NaN."""
-    text = "\t".join(lines)
-    cells = text.split("\t")
-    try:
-        values = np.array(cells if plain_numbers([text]) else [], dtype=np.float64)
-    except ValueError:
-        values = np.array([])
-    if len(values) != len(cells):
-        values = np.array(list(map(number, cells)))
-    return values.reshape(len(lines), columns)
-
-
 def _check_windows(
-    file: str, values: np.ndarray, duration_s: float | None, longest_s: float, findings: Findings
+    file: str,
+    values: NDArray[np.float64],
+    line: NDArray[np.int64],
+    duration_s: float | None,
+    longest_s: float,
+    findings: Findings,
 ) -> bool:
     """Look at the windows, (rows, at least onset and offset); return whether they are consecutive from 0 s."""
     onset, offset = values[:, 0], values[:, 1]
@@ -224,20 +255,21 @@ def _check_windows(
     if len(backwards):
         i = int(backwards[0])
         findings.add(
-            REFUSED, "onset_offset", file, f"{onset[i]:g} to {offset[i]:g} s", "onset before offset", row=i + 2
+            REFUSED, "onset_offset", file, f"{onset[i]:g} to {offset[i]:g} s", "onset before offset", row=int(line[i])
         )
         return False
-    gaps = np.flatnonzero(np.abs(onset[1:] - offset[:-1]) > _EDGE_S)
+    # sed_scores_eval compares the numbers as they are read.
+    gaps = np.flatnonzero(onset[1:] != offset[:-1])
     if len(gaps):
         i = int(gaps[0]) + 1
-        message = f"a window begins at {onset[i]:g} s, the one before it ends at {offset[i - 1]:g} s"
-        findings.add(REFUSED, "windows_gap", file, message, "consecutive windows", row=i + 2)
+        message = f"a window begins at {onset[i]!r} s, the one before it ends at {offset[i - 1]!r} s"
+        findings.add(REFUSED, "windows_gap", file, message, "consecutive windows", row=int(line[i]))
         return False
     if duration_s is None and onset[-1] >= longest_s:
         message = f"the windows end at {offset[-1]:g} s"
         expected = f"seconds (no clip is longer than {longest_s:g} s)"
-        findings.add(REFUSED, "windows_end", file, message, expected, row=len(values) + 1)
+        findings.add(REFUSED, "windows_end", file, message, expected, row=int(line[-1]))
     elif duration_s is not None and abs(offset[-1] - duration_s) > max(_END_S, 1.01 * float(offset[-1] - onset[-1])):
         message = f"the windows end at {offset[-1]:g} s, the clip at {duration_s:g} s"
-        findings.add(SCORED_WRONGLY, "windows_end", file, message, "windows over the whole clip", row=len(values) + 1)
+        findings.add(SCORED_WRONGLY, "windows_end", file, message, "windows over the whole clip", row=int(line[-1]))
     return True

@@ -1,26 +1,23 @@
 """Faults of one event table, read as the bytes that stand in the package.
 
-`sedkit.dataio.tables` forgives what the wild brings; this module does not: what the organisers' reader (pandas, TAB,
-header in row 1) or their scorers would trip over is named, one finding a fault.
+The table is read as the organisers' scripts read it (`sedkit.dataio.rows`); what that reader or their scorers would
+trip over is named, one finding a fault.
 """
 
 from __future__ import annotations
 
-import difflib
-import math
-import os
-import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
-from sedkit.core.errors import listed, suggest
+from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.dataio.events import Events
-from sedkit.dataio.names import AUDIO_ENDINGS, stem
-from sedkit.dataio.rows import columns_of, number
-from sedkit.dataio.tables import read_durations, read_filenames
-from sedkit.submission.check.bytes import decoded, with_line_feeds
+from sedkit.dataio.names import AUDIO_ENDINGS
+from sedkit.dataio.rows import Rows, parse_rows
+from sedkit.submission.check.bytes import MARK, is_table_text
+from sedkit.submission.check.clips import ClipList, clip_of_unparted
+from sedkit.submission.check.table_header import check_header
 from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format
 from sedkit.submission.formats._format import COLUMNS
@@ -34,36 +31,9 @@ _OVERSHOOT_S = 1.0
 #: The largest to be expected: 13,190 clips (2019) with 30 events of 70 bytes each, at a low threshold without a filter.
 MOST_BYTES = 32 * 2**20
 
-_EMPTY = ("", "nan")
-
-
-@dataclass(frozen=True)
-class ClipList:
-    """The evaluation list: clips, and their durations in seconds where the list gives them."""
-
-    filenames: tuple[str, ...]
-    duration_s: dict[str, float] | None = None
-
-
-def read_clip_list(path: str | os.PathLike[str]) -> ClipList:
-    """Read the evaluation list: a table with `filename` and, if it has one, `duration` in seconds."""
-    if "duration" not in columns_of(path):
-        return ClipList(read_filenames(path))
-    duration_s = read_durations(path)
-    return ClipList(tuple(filter(None, duration_s)), duration_s)
-
-
-@dataclass
-class _Rows:
-    """Rows with an event, the clips that a row lists without one, and all clips with a row, usable or not."""
-
-    line: list[int]
-    name: list[str]
-    onset_s: list[float]
-    offset_s: list[float]
-    label: list[str]
-    empty: dict[str, int]
-    listed: set[str]
+_FIELDS = "TAB between the fields, as in the header"
+# sed_eval looks at no duration; psds_eval at what lies within the clip alone.
+_PAST_END = ", all of it past the end: a false positive without any chance to sed_eval, nothing to psds_eval"
 
 
 def check_table(file: str, data: bytes, form: Format, clips: ClipList | None, findings: Findings) -> Events | None:
@@ -86,220 +56,286 @@ def check_table(file: str, data: bytes, form: Format, clips: ClipList | None, fi
     -------
     The events as they stand (unusable rows left out), or None where the table cannot be read at all.
     """
-    lines = _decode(file, data, findings)
-    if lines is None:
+    if not is_table_text(file, data, findings):
         return None
-    first = _check_header(file, lines[0], findings)
-    if first is None:
-        return None
-    rows = _split_rows(file, lines[first:], first + 1, findings)
-    if not rows.listed:
-        findings.add(REFUSED, "table_empty", file, "no row below the header", "the detected events")
-        return None
-    _check_rows(file, rows, form, clips, findings)
-    return Events.from_rows(
-        [
-            *zip(rows.name, rows.onset_s, rows.offset_s, rows.label, strict=True),
-            *((name, None, None, None) for name in rows.empty),
-        ],
-        source=file,
-    )
-
-
-def _decode(file: str, data: bytes, findings: Findings) -> list[str] | None:
-    if data.startswith(b"\xef\xbb\xbf"):
-        findings.add(WARNING, "bom", file, "begins with a byte order mark", "plain UTF-8", row=1)
-        data = data[3:]
-    text = decoded(file, data, findings)
-    if text is None:
-        return None
-    if "\0" in text:
-        findings.add(REFUSED, "encoding", file, "holds NUL bytes", "UTF-8 text")
-        return None
-    lines = with_line_feeds(file, text, findings).split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    if not lines:
+    if not data.removeprefix(MARK).strip():
         findings.add(REFUSED, "table_empty", file, "is empty", f"a header {' '.join(COLUMNS)} and the detected events")
         return None
-    return lines
-
-
-def _check_header(file: str, header: str, findings: Findings) -> int | None:
-    """Return the index of the first data line, or None where the rows cannot be told apart."""
-    expected = "filename<TAB>onset<TAB>offset<TAB>event_label"
-    cells = header.split("\t")
-    if tuple(cells) == COLUMNS:
-        return 1
-    if len(cells) == 1 and any(c in header for c in ",; "):
-        findings.add(REFUSED, "separator", file, f"columns are not separated by TABs: {header[:60]!r}", expected, row=1)
+    cells = check_header(file, data, findings)
+    if cells is None:
         return None
-    if len(cells) == len(COLUMNS) and (_is_number(cells[1]) or cells[0].lower().endswith(AUDIO_ENDINGS)):
-        # Without a header the reader takes the first event for the column names.
-        findings.add(
-            REFUSED, "header_missing", file, f"begins with the row {header[:60]!r}", f"a header {expected}", row=1
-        )
-        return 0
-    findings.add(REFUSED, "header", file, f"header {header[:60]!r}", expected, row=1)
-    return None
-
-
-def _is_number(text: str) -> bool:
-    return math.isfinite(number(text))
-
-
-def _split_rows(file: str, lines: list[str], first_line: int, findings: Findings) -> _Rows:
-    rows = _Rows([], [], [], [], [], {}, set())
-    # One string for each name and label, however often it stands there.
-    known: dict[str, str] = {}
-    unparted: list[int] = []
-    for line, text in enumerate(lines, start=first_line):
-        cells = text.split("\t")
-        if not text.strip():
-            findings.add(NOTE, "blank_line", file, "is blank", "no blank lines", row=line)
-            continue
-        if not cells[0].strip():
-            findings.add(REFUSED, "filename_missing", file, "no filename", "the name of a clip", row=line)
-            continue
-        if len(cells) == 1 and (clip := _clip_of_unparted(text)):
-            unparted.append(line)
-            rows.listed.add(clip)
-            continue
-        rows.listed.add(cells[0])
-        if all(cell.strip().lower() in _EMPTY for cell in cells[1:]) and len(cells) <= len(COLUMNS):
-            if cells[0] in rows.empty:
-                findings.add(
-                    SCORED_WRONGLY,
-                    "duplicate_row",
-                    file,
-                    f"{cells[0]} is listed as without events twice",
-                    "once",
-                    row=line,
-                )
-            rows.empty.setdefault(cells[0], line)
-            continue
-        if len(cells) != len(COLUMNS):
-            findings.add(REFUSED, "row_fields", file, f"{len(cells)} fields", f"{len(COLUMNS)}, TAB between", row=line)
-            continue
-        if not (_is_number(cells[1]) and _is_number(cells[2])):
-            got = f"onset {cells[1]!r}, offset {cells[2]!r}"
-            findings.add(REFUSED, "number", file, got, "seconds as numbers, with a point", row=line)
-            continue
-        rows.line.append(line)
-        rows.name.append(known.setdefault(cells[0], cells[0]))
-        rows.onset_s.append(float(cells[1]))
-        rows.offset_s.append(float(cells[2]))
-        rows.label.append(known.setdefault(cells[3], cells[3]))
-    if unparted:
-        message = (
-            f"the fields of {len(unparted)} rows are not separated by TABs: {lines[unparted[0] - first_line][:60]!r}"
-        )
-        findings.add(REFUSED, "separator", file, message, "TAB between the fields, as in the header", row=unparted[0])
-    return rows
-
-
-def _clip_of_unparted(text: str) -> str | None:
-    """Return the clip of a row that something else than TABs separates, None where it is a clip's name alone."""
-    parts = re.split(r"[,;]|\s+", text.strip())
-    if len(parts) < len(COLUMNS) or not all(_is_number(part) or not part for part in parts[1:3]):
+    headless = not set(COLUMNS) <= set(cells)
+    if headless:
+        data = b"\t".join(name.encode() for name in COLUMNS) + b"\n" + data.removeprefix(MARK)
+    try:
+        rows = parse_rows(file, data, COLUMNS, numbers=("onset", "offset"))
+    except SedkitError as error:
+        findings.add(REFUSED, "row_fields", file, str(error).removeprefix(file).lstrip(":"), "one row a line")
         return None
-    return parts[0]
+    for finding in rows.findings:
+        # pandas stops at a row with more fields than the header.
+        fields = finding.message.rpartition(": ")[2].partition(",")[0]
+        findings.add(REFUSED, "row_fields", file, fields, f"{len(rows.names)}, TAB between", finding.line)
+    if not len(rows):
+        if not rows.findings:
+            findings.add(SCORED_WRONGLY, "table_empty", file, "no row below the header", "the detected events")
+        return None
+    return _Table(file, rows, headless, findings).check(form, clips)
 
 
-def near_clip(name: str, known: Collection[str]) -> str:
-    """Return `` (did you mean "x"?)`` for a clip whose name differs in little more than folder, ending or a letter.
+class _Table:
+    """The rows of a table; an event has a class or a time, any other row lists a clip without events."""
 
-    Names of clips are alike in shape (`Y…_30.000_40.000.wav`): what else is near in letters is another clip.
+    def __init__(self, file: str, rows: Rows, headless: bool, findings: Findings) -> None:
+        self.file, self.rows, self.findings = file, rows, findings
+        self.line = rows.line - headless
+        self.name, self.names = rows.coded("filename")
+        self.label, self.labels = rows.coded("event_label")
+        self.onset, self.offset = rows.numbers("onset"), rows.numbers("offset")
+        self.timeless = rows.missing("onset") | rows.missing("offset")
+        self.lone = (self.label < 0) & rows.missing("onset") & rows.missing("offset")
+        self.finite = np.isfinite(self.onset) & np.isfinite(self.offset)
+
+    def check(self, form: Format, clips: ClipList | None) -> Events | None:
+        """Note what is wrong; return the events, or None where the columns are not what the header calls them."""
+        if self.rows.has_index and not any(name.lower().endswith(AUDIO_ENDINGS) for name in self.names):
+            message = "the first row has a field more than the header: the reader takes the first of all for an index"
+            self._tell_one(SCORED_WRONGLY, "row_fields", 0, message, f"{len(self.rows.names)}, TAB between")
+            return None
+        self._check_cells()
+        self._check_clips(clips)
+        self._check_classes(form)
+        self._check_times(form, clips)
+        self._check_repeated(form)
+        if clips:
+            there = {self.names[i] for i in np.unique(self.name[self.name >= 0])} | set(self._unparted)
+            absent = [name for name in clips.filenames if name not in there]
+            if absent and not self.rows.findings:
+                message = f"{len(absent)} of {len(clips.filenames)} listed clips have no row ({listed(absent, 3)})"
+                self.findings.add(NOTE, "clip_missing", self.file, message + ": taken as without events")
+        if self.lone.all() and not self._unparted:
+            message = f"no event in any of the {len(np.unique(self.name))} clips"
+            self.findings.add(SCORED_WRONGLY, "no_events", self.file, message, "the detected events")
+        return self._events()
+
+    @cached_property
+    def _pair(self) -> tuple[np.ndarray, ...]:
+        return self.onset, self.offset
+
+    @cached_property
+    def _strange(self) -> np.ndarray:
+        """Rows that something else than TABs separates, (n_rows,) bool."""
+        strange = np.array([clip_of_unparted(name) is not None for name in self.names] + [False])
+        return strange[self.name] & self.lone
+
+    @cached_property
+    def _unparted(self) -> dict[str, int]:
+        """Clips of rows that something else than TABs separates, and the first of these rows."""
+        out: dict[str, int] = {}
+        rows = np.flatnonzero(self._strange)
+        for code, row in zip(*np.unique(self.name[rows], return_index=True), strict=True):
+            out.setdefault(clip_of_unparted(self.names[code]) or "", int(rows[row]))
+        return out
+
+    def _check_cells(self) -> None:
+        """Look at cells that are missing, or no numbers."""
+        self._tell(
+            SCORED_WRONGLY,
+            "filename_missing",
+            self.name < 0,
+            lambda i: "no filename",
+            "the name of a clip",
+            (self.name,),
+        )
+        if self._unparted:
+            count = int(self._strange.sum())
+            row = min(self._unparted.values())
+            message = f"the fields of {count} rows are not separated by TABs: {self.names[self.name[row]][:60]!r}"
+            self._tell_one(SCORED_WRONGLY, "separator", row, message, _FIELDS)
+        event = (self.name >= 0) & ~self.lone
+        text = event & ~self.finite & ~self.timeless & ~np.isinf(self.onset) & ~np.isinf(self.offset)
+        expected = "seconds as numbers, with a point"
+        # Text turns the whole column into text; a number that is none is compared as one.
+        self._tell(REFUSED, "number", text, self._shown_times, expected)
+        self._tell(SCORED_WRONGLY, "number", event & ~self.finite & ~text, self._shown_times, expected)
+
+    def _check_clips(self, clips: ClipList | None) -> None:
+        known = set(clips.filenames) if clips else None
+        rows = np.flatnonzero(self.name >= 0)
+        codes, first = np.unique(self.name[rows], return_index=True)
+        order = np.argsort(first)
+        for code, row in zip(codes[order], rows[first[order]], strict=True):
+            name = self.names[code]
+            if known is not None:
+                if name not in known and clip_of_unparted(name) is None:
+                    self._tell_clip(SCORED_WRONGLY, "unknown_clip", row, clips)
+            elif "/" in name or not name.lower().endswith(AUDIO_ENDINGS):
+                if clip_of_unparted(name) is None:
+                    self._tell_clip(SCORED_WRONGLY, "clip_name", row, None)
+            elif not name.endswith(".wav"):
+                self._tell_clip(WARNING, "clip_name", row, None)
+
+    def _tell_clip(self, severity: str, kind: str, row: int, clips: ClipList | None) -> None:
+        if not self.findings.room(severity, kind, self.file):
+            self.findings.add_more(severity, kind, self.file, 1)
+            return
+        name = self.names[self.name[row]]
+        if clips is not None:
+            message, expected = f"{name} is not in the evaluation list{clips.hint(name)}", "only clips of the list"
+        elif severity == WARNING:
+            message, expected = f"{name!r}: the clips of every set are named .wav", "<clip>.wav"
+        else:
+            message, expected = f"{name!r} is not the name of an audio file", "<clip>.wav without a folder"
+        self._tell_one(severity, kind, row, message, expected)
+
+    def _check_classes(self, form: Format) -> None:
+        event = (self.name >= 0) & ~self.lone & ~(self.timeless & (self.label < 0))
+        known = np.array([label in form.labels for label in self.labels] + [False])
+        for code in np.unique(self.label[event & ~known[self.label]]):
+            rows = np.flatnonzero(event & (self.label == code))
+            label = self.labels[code] if code >= 0 else ""
+            if not self.findings.room(SCORED_WRONGLY, "unknown_class", self.file):
+                left = event & ~known[self.label] & (self.label >= code)
+                self.findings.add_more(SCORED_WRONGLY, "unknown_class", self.file, int(left.sum()))
+                break
+            hint = suggest(label, form.labels) if len(label) < 100 else ""
+            message, expected = f"unknown class {label[:100]!r}{hint}", f"one of {listed(form.labels, 12)}"
+            self._tell_one(SCORED_WRONGLY, "unknown_class", rows[0], message, expected, len(rows))
+
+    def _check_times(self, form: Format, clips: ClipList | None) -> None:
+        durations = (clips.duration_s if clips else None) or {}
+        ends = np.array([durations.get(name, np.nan) for name in self.names] + [np.nan])[self.name]
+        limit = np.where(np.isnan(ends), form.longest_clip_s, ends + _PAST_END_S)
+        timed = (self.name >= 0) & self.finite
+        backwards = timed & (self.onset >= self.offset)
+        negative = timed & ~backwards & (self.onset < 0)
+        past = timed & ~backwards & ~negative & (self.offset > limit)
+        self._tell(SCORED_WRONGLY, "onset_offset", backwards, self._times, "onset before offset", self._pair)
+        self._tell(SCORED_WRONGLY, "negative_time", negative, self._times, "times from 0 s", self._pair)
+
+        def message(i: int) -> str:
+            outside = self.onset[i] >= (limit[i] if np.isnan(ends[i]) else ends[i])
+            return self._times(i) + (_PAST_END if outside else "")
+
+        def expected(i: int) -> str:
+            longest = f"no clip longer than {limit[i]:g} s"
+            what = longest if np.isnan(ends[i]) else f"{self.names[self.name[i]]} lasts {ends[i]:g} s"
+            return f"times within the clip ({what})"
+
+        slightly = self.offset <= limit + _OVERSHOOT_S
+        self._tell(WARNING, "time_past_clip", past & slightly, message, expected)
+        self._tell(SCORED_WRONGLY, "time_past_clip", past & ~slightly, message, expected)
+
+    def _check_repeated(self, form: Format) -> None:
+        """Look for events and empty rows that stand twice, empty rows beside events, overlaps within a class."""
+        named = self.name >= 0
+        rows = np.flatnonzero(named & self.lone)
+        _, first = np.unique(self.name[rows], return_index=True)
+        again = np.zeros(len(self.name), dtype=bool)
+        again[np.delete(rows, first)] = True
+        again &= ~self._strange
+        message: Callable[[int], str] = lambda i: f"{self.names[self.name[i]]} is listed as without events twice"  # noqa: E731
+        self._tell(SCORED_WRONGLY, "duplicate_row", again, message, "once")
+        events = np.flatnonzero(named & ~self.lone)
+        codes, first = np.unique(self.name[events], return_index=True)
+        event_of = np.full(len(self.names) + 1, -1)
+        event_of[codes] = events[first]
+        self._tell(
+            SCORED_WRONGLY,
+            "empty_row_beside_events",
+            named & self.lone & ~again & (event_of[self.name] >= 0),
+            lambda i: (
+                f"{self.names[self.name[i]]} is listed as without events, but has one in row "
+                f"{self.line[event_of[self.name[i]]]}"
+            ),
+            "either an empty row or events",
+        )
+        rows = np.flatnonzero(named & self.finite & (self.label >= 0))
+        order = rows[np.lexsort((self.offset[rows], self.onset[rows], self.label[rows], self.name[rows]))]
+        twin, overlap = _repeats(self.name[order], self.label[order], self.onset[order], self.offset[order])
+        before = dict(zip(order[1:], order[:-1], strict=True)) if twin.any() else {}
+        self._tell(
+            SCORED_WRONGLY,
+            "duplicate_row",
+            self._mask(order[1:][twin]),
+            lambda i: f"the same event as row {self.line[before[i]]}",
+            "each event once",
+        )
+        self._tell(
+            REFUSED if form.overlaps_refused else WARNING,
+            "overlap",
+            self._mask(order[1:][overlap]),
+            lambda i: (
+                f"{self.labels[self.label[i]]} from {self.onset[i]:g} s overlaps an event of its class in "
+                f"{self.names[self.name[i]]}"
+            ),
+            "separate events within a class",
+        )
+
+    def _events(self) -> Events:
+        rows = np.flatnonzero((self.name >= 0) & self.finite & (self.label >= 0))
+        return Events(
+            filenames=self.names,
+            labels=self.labels,
+            clip=self.name[rows],
+            label=self.label[rows],
+            onset_s=self.onset[rows],
+            offset_s=self.offset[rows],
+            line=self.line[rows],
+            source=self.file,
+        )
+
+    def _mask(self, rows: np.ndarray) -> np.ndarray:
+        mask = np.zeros(len(self.name), dtype=bool)
+        mask[rows] = True
+        return mask
+
+    def _times(self, i: int) -> str:
+        return f"onset {self.onset[i]:g} s, offset {self.offset[i]:g} s"
+
+    def _shown_times(self, i: int) -> str:
+        return f"onset {self.rows.text('onset', i)[:40]!r}, offset {self.rows.text('offset', i)[:40]!r}"
+
+    def _tell(
+        self,
+        severity: str,
+        kind: str,
+        mask: np.ndarray,
+        message: Callable[[int], str],
+        expected: str | Callable[[int], str],
+        alike: tuple[np.ndarray, ...] = (),
+    ) -> None:
+        """Note rows, those with equal values in `alike` as one; the message of one that is summed up is never made."""
+        rows = np.flatnonzero(mask)
+        count = np.ones(len(rows), dtype=np.int64)
+        if alike and len(rows):
+            keys = np.stack([values[rows] for values in alike], axis=1)
+            _, first, count = np.unique(keys, axis=0, return_index=True, return_counts=True)
+            order = np.argsort(first)
+            rows, count = rows[first[order]], count[order]
+        room = self.findings.room(severity, kind, self.file)
+        for i, n in zip(rows[:room], count[:room], strict=True):
+            wanted = expected if isinstance(expected, str) else expected(i)
+            self._tell_one(severity, kind, i, message(i), wanted, int(n))
+        self.findings.add_more(severity, kind, self.file, int(count[room:].sum()))
+
+    def _tell_one(self, severity: str, kind: str, row: int, message: str, expected: str, count: int = 1) -> None:
+        self.findings.add(severity, kind, self.file, message, expected, int(self.line[row]), count)
+
+
+def _repeats(
+    clip: np.ndarray, label: np.ndarray, onset_s: np.ndarray, offset_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tell which events, sorted by clip, class and time, are the one before, and which overlap an earlier one.
+
+    Both are (n_events - 1,), of the second event and those after it.
     """
-    place = name.replace("\\", "/").rsplit("/", 1)[-1]
-    mine = stem(place).lower()
-    clips = sorted(known)
-    for clip in clips:
-        theirs = stem(clip).lower()
-        short, long = sorted((mine, theirs), key=len)
-        if mine == theirs or (len(short) >= 8 and short in long):
-            return f' (did you mean "{clip}"?)'
-    near = difflib.get_close_matches(place, clips, n=1, cutoff=0.9)
-    return f' (did you mean "{near[0]}"?)' if near else ""
+    import pandas as pd
 
-
-def _check_rows(file: str, rows: _Rows, form: Format, clips: ClipList | None, findings: Findings) -> None:
-    known = set(clips.filenames) if clips else None
-    durations = clips.duration_s if clips else None
-    strangers: set[str] = set()
-    for name, line in [*zip(rows.name, rows.line, strict=True), *rows.empty.items()]:
-        if name in strangers:
-            continue
-        if known is not None and name not in known:
-            hint = near_clip(name, known) if len(strangers) < 5 else ""
-            message = f"{name} is not in the evaluation list{hint}"
-            findings.add(SCORED_WRONGLY, "unknown_clip", file, message, "only clips of the list", row=line)
-            strangers.add(name)
-        elif known is None and ("/" in name or not name.lower().endswith(AUDIO_ENDINGS)):
-            message = f"{name!r} is not the name of an audio file"
-            findings.add(SCORED_WRONGLY, "clip_name", file, message, "<clip>.wav without a folder", row=line)
-            strangers.add(name)
-        elif known is None and not name.endswith(".wav"):
-            message = f"{name!r}: the clips of every set are named .wav"
-            findings.add(WARNING, "clip_name", file, message, "<clip>.wav", row=line)
-            strangers.add(name)
-    labels = set(form.labels)
-    for name, line, onset, offset, label in zip(
-        rows.name, rows.line, rows.onset_s, rows.offset_s, rows.label, strict=True
-    ):
-        if label not in labels:
-            message = f"unknown class {label!r}{suggest(label, form.labels)}"
-            findings.add(SCORED_WRONGLY, "unknown_class", file, message, f"one of {listed(form.labels, 12)}", row=line)
-        times = f"onset {onset:g} s, offset {offset:g} s"
-        end = durations.get(name) if durations else None
-        limit = form.longest_clip_s if end is None else end + _PAST_END_S
-        if onset >= offset:
-            findings.add(SCORED_WRONGLY, "onset_offset", file, times, "onset before offset", row=line)
-        elif onset < 0:
-            findings.add(SCORED_WRONGLY, "negative_time", file, times, "times from 0 s", row=line)
-        elif offset > limit:
-            what = f"no clip longer than {limit:g} s" if end is None else f"{name} lasts {end:g} s"
-            severity = WARNING if offset <= limit + _OVERSHOOT_S else SCORED_WRONGLY
-            if onset >= (limit if end is None else end):
-                # sed_eval looks at no duration; psds_eval at what lies within the clip alone.
-                times += (
-                    ", all of it past the end: a false positive without any chance to sed_eval, nothing to psds_eval"
-                )
-            findings.add(severity, "time_past_clip", file, times, f"times within the clip ({what})", row=line)
-        if name in rows.empty:
-            findings.add(
-                SCORED_WRONGLY,
-                "empty_row_beside_events",
-                file,
-                f"{name} is listed as without events, but has one in row {line}",
-                "either an empty row or events",
-                row=rows.empty.pop(name),
-            )
-    _check_overlaps(file, rows, form, findings)
-    if clips:
-        absent = [name for name in clips.filenames if name not in rows.listed]
-        if absent:
-            message = f"{len(absent)} of {len(clips.filenames)} listed clips have no row ({listed(absent, 3)})"
-            findings.add(NOTE, "clip_missing", file, message + ": taken as without events")
-
-
-def _check_overlaps(file: str, rows: _Rows, form: Format, findings: Findings) -> None:
-    if not rows.name:
-        return
-    _, clip = np.unique(rows.name, return_inverse=True)
-    _, label = np.unique(rows.label, return_inverse=True)
-    onset, offset = np.array(rows.onset_s), np.array(rows.offset_s)
-    order = np.lexsort((offset, onset, label, clip))
-    severity = REFUSED if form.overlaps_refused else WARNING
-    reach, last = -math.inf, -1
-    for i in order:
-        same = last >= 0 and clip[i] == clip[last] and label[i] == label[last]
-        if same and onset[i] == onset[last] and offset[i] == offset[last]:
-            message = f"the same event as row {rows.line[last]}"
-            findings.add(SCORED_WRONGLY, "duplicate_row", file, message, "each event once", row=rows.line[i])
-            continue
-        if same and onset[i] < reach:
-            message = f"{rows.label[i]} from {onset[i]:g} s overlaps an event of its class in {rows.name[i]}"
-            findings.add(severity, "overlap", file, message, "separate events within a class", row=rows.line[i])
-        reach = max(reach, offset[i]) if same else offset[i]
-        last = i
+    if not len(clip):
+        return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
+    same = (clip[1:] == clip[:-1]) & (label[1:] == label[:-1])
+    twin = same & (onset_s[1:] == onset_s[:-1]) & (offset_s[1:] == offset_s[:-1])
+    group = np.concatenate([[0], np.cumsum(~same)])
+    furthest = pd.Series(offset_s).groupby(group).cummax().to_numpy()[:-1]
+    return twin, same & ~twin & (onset_s[1:] < furthest)

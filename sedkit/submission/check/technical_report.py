@@ -1,66 +1,95 @@
-"""Whether the technical report lies where it should, and is one, not a stand-in."""
+"""Whether the technical report lies where it should, is as long as the rules allow, and is one, not a stand-in."""
 
 from __future__ import annotations
 
+import json
 import re
-import zlib
-from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from sedkit.submission.archive import Package
+from sedkit.submission.check import report_reader
 from sedkit.submission.check.layout import Layout
-from sedkit.submission.findings import REFUSED, WARNING, Findings
+from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
+from sedkit.submission.formats import Format
 
 #: A PDF page with a title, authors and an abstract does not fit into less.
 MIN_BYTES = 1024
 
-#: Letters and digits of a page that is filled with a placeholder; title, authors and abstract alone make more.
+#: Larger than any report that is a text with figures; read whole, it would have to be held in memory twice.
+_MOST_BYTES = 32 << 20
+
+#: Reports that are looked at: one a system would do.
+_MOST_REPORTS = 4
+
+#: Letters of a page that is filled with a placeholder; title, authors and abstract alone make more.
 _SHORT = 1000
 _HARDLY_ANY = 100
 
-_MOST_STREAMS = 2000
-_MOST_TEXT = 8 << 20
-_PRINTABLE = bytes(range(32, 127)) + b"\t\n\r"
-#: Between words stands nothing where a PDF moves instead of printing a space.
+#: The reader ends itself after a few seconds of its own time; on a machine that is busy they may last.
+_MOST_WAIT_S = 120
+
 _STAND_IN = re.compile(
-    rb"lorem\s*ipsum|place\s*-?holder|your\s*title\s*here|insert\s*(?:your\s*)?(?:text|title|abstract)", re.IGNORECASE
+    r"lorem\s*ipsum|place\s?-?holder|your\s?title\s?here|insert\s?(?:your\s?)?(?:text|title|abstract)", re.IGNORECASE
 )
 
 
-def judge_report(data: bytes) -> tuple[str | None, str | None]:
-    """Judge whether a PDF is the technical report.
+@dataclass(frozen=True)
+class Report:
+    """What is known of a report.
 
-    Parameters
+    Attributes
     ----------
-    data
-        The file's bytes. Text is looked at as it stands in the file and in its deflated streams.
-
-    Returns
-    -------
     problem
         Why it cannot be the report, or None where it may be one.
     doubt
         What in one that may be reads as in a stand-in, or None: a long text may well speak of placeholders.
+    unread
+        Why pages or text are not known, or None.
+    pages
+        Number of pages, None where it is not known.
     """
+
+    problem: str | None = None
+    doubt: str | None = None
+    unread: str | None = None
+    pages: int | None = None
+
+
+def judge_report(data: bytes) -> Report:
+    """Judge whether a PDF is the technical report; its bytes are read by a process with limits (`report_reader`)."""
     if not data.startswith(b"%PDF-"):
-        return "is no PDF", None
+        return Report("is no PDF")
     if b"%%EOF" not in data[-2048:]:
-        return "is a PDF cut short", None
+        return Report("is a PDF cut short")
     if len(data) < MIN_BYTES:
-        return f"holds only {len(data)} bytes", None
-    text, numbered = _text(data)
-    letters = len(re.findall(rb"[A-Za-z0-9]", text)) + numbered
-    hidden = re.search(rb"/(?:Image|Encrypt|LZWDecode|ASCII85Decode|A85|LZW)\b", data) is not None
+        return Report(f"holds only {len(data)} bytes")
+    known = _read(data)
+    pages = known.get("pages")
+    if not pages:
+        locked = "pages" in known and pages is None
+        return Report(unread="is locked by a password" if locked else "cannot be read: no page is found in it")
+    if "text" not in known:
+        return Report(unread="cannot be read: its text is none, or would exhaust a reader", pages=pages)
+    text = " ".join(known["text"].split())
+    letters = len(text) - text.count(" ")
     found = _STAND_IN.search(text)
     if found is None:
-        return None, "holds hardly any text" if letters < _HARDLY_ANY and not hidden else None
-    words = f"holds the words {' '.join(found[0].decode('ascii', 'replace').split())!r}"
-    if hidden or letters >= _SHORT:
-        return None, words
-    return f"{words} and little else", None
+        return Report(
+            doubt="holds hardly any text" if letters < _HARDLY_ANY and not known["pictures"] else None, pages=pages
+        )
+    words = f"holds the words {found[0]!r}"
+    if known["pictures"] or letters >= _SHORT:
+        return Report(doubt=words, pages=pages)
+    return Report(f"{words} and little else", pages=pages)
 
 
-def check_report(package: Package, names: Sequence[str], layout: Layout, findings: Findings) -> None:
+def check_report(package: Package, names: Sequence[str], layout: Layout, form: Format, findings: Findings) -> None:
     """Look for the report beside the system folders; only warn where a single system's folder is looked at.
 
     Parameters
@@ -69,6 +98,8 @@ def check_report(package: Package, names: Sequence[str], layout: Layout, finding
         The package, and its files.
     layout
         Where its systems lie.
+    form
+        The year's format: how long the report may be.
     findings
         Where faults are noted.
     """
@@ -84,43 +115,42 @@ def check_report(package: Package, names: Sequence[str], layout: Layout, finding
         findings.add(severity, "report_place", reports[0], message, expected)
     elif not any(name.endswith(".pdf") for name in beside):
         findings.add(severity, "report_name", beside[0], "is not found by the organisers' script", "a name in .pdf")
-    for name in beside or reports:
-        data = package.read(name)
-        problem, doubt = judge_report(data)
-        if problem:
-            findings.add(severity, "report_placeholder", name, problem, "the technical report")
-        elif doubt:
-            findings.add(WARNING, "report_words", name, doubt, "the technical report")
+    found = beside or reports
+    for name in found[:_MOST_REPORTS]:
+        _check_one(package, name, severity, form, findings)
+    if len(found) > _MOST_REPORTS:
+        message = f"{len(found) - _MOST_REPORTS} more PDF files are not looked at"
+        findings.add(NOTE, "report_many", "", message, "one technical report")
 
 
-def _text(data: bytes) -> tuple[bytes, int]:
-    """Return the strings of a PDF, those of its deflated streams too, and how many letters it shows by number alone."""
-    out = bytearray()
-    numbered = 0
-    for part in _readable(data):
-        # `[(Pla)-20(ceholder)] TJ`: kerning splits words, so only what stands in brackets is joined.
-        out += b"".join(re.findall(rb"\(((?:[^()\\]|\\.)*)\)", part)) + b"\n"
-        # `<0024003F> Tj`: fonts of many glyphs, four digits a letter.
-        numbered += sum(len(x) // 4 for x in re.findall(rb"<([0-9A-Fa-f]{4,})>", part))
-    return bytes(out), numbered
+def _check_one(package: Package, name: str, severity: str, form: Format, findings: Findings) -> None:
+    if package.size(name) > _MOST_BYTES:
+        message = f"{package.size(name):,} bytes: its pages are not looked at"
+        findings.add(WARNING, "report_unread", name, message, f"at most {_MOST_BYTES:,}")
+        return
+    report = judge_report(package.read(name))
+    if report.problem:
+        findings.add(severity, "report_placeholder", name, report.problem, "the technical report")
+    elif report.doubt:
+        findings.add(WARNING, "report_words", name, report.doubt, "the technical report")
+    elif report.unread:
+        findings.add(WARNING, "report_unread", name, report.unread, "a PDF with title, authors and abstract")
+    if report.pages is not None and report.pages > form.report_pages:
+        message = f"has {report.pages} pages"
+        findings.add(WARNING, "report_long", name, message, f"at most {form.report_pages}")
 
 
-def _readable(data: bytes) -> Iterator[bytes]:
-    """Yield what a PDF holds as text: all outside its streams, and the streams that are no fonts or pictures."""
-    end = size = 0
-    for n, match in enumerate(re.finditer(rb"(?<!end)stream\r?\n", data)):
-        if n >= _MOST_STREAMS or size > _MOST_TEXT:
-            return
-        if match.start() < end:
-            continue
-        yield data[end : match.start()]
-        end = data.find(b"endstream", match.end())
-        end = len(data) if end < 0 else end
-        try:
-            stream = zlib.decompressobj().decompress(memoryview(data)[match.end() :], _MOST_TEXT)
-        except zlib.error:
-            stream = data[match.end() : end]
-        size += len(stream)
-        if len(stream.translate(None, _PRINTABLE)) < 0.1 * len(stream):
-            yield stream
-    yield data[end:]
+# `pack` judges a report before it packs it, and the package with it after that.
+@lru_cache(maxsize=4)
+def _read(data: bytes) -> dict[str, Any]:
+    """Return what the reader could tell of a PDF: nothing where it tripped over it at once."""
+    try:
+        # -P: nothing that lies in the folder of the call, a stranger's package perhaps, is taken for a module.
+        call = [sys.executable, "-P", str(Path(report_reader.__file__))]
+        told = subprocess.run(call, input=data, capture_output=True, timeout=_MOST_WAIT_S, check=False).stdout
+    except subprocess.TimeoutExpired as error:
+        told = error.stdout or b""
+    known: dict[str, Any] = {}
+    for line in told.splitlines():
+        known |= json.loads(line)
+    return known

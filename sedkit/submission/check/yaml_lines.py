@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sedkit.core.files import yaml_loader
@@ -14,6 +14,8 @@ from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Finding
 #: More than any description of a system holds.
 _MOST_NODES = 100_000
 _DEEPEST = 50
+#: Blocks that are also named after the track: `sed_system`.
+_TRACKED = ("system", "results")
 #: Characters of the keys that lead to a value.
 _LONGEST_PATH = 1000
 
@@ -27,7 +29,10 @@ class Meta:
     file
         Its path in the package.
     values
-        What stands in it; `sed_system` and `sed_results` are called `system` and `results`.
+        What stands in it; where only `sed_system` describes a system, it and `sed_results` are called `system` and
+        `results`.
+    tracked
+        Whether they were.
     lines
         Line of each key (1 is the first) by its path: keys, and positions in lists from 0, joined by dots.
     """
@@ -35,6 +40,11 @@ class Meta:
     file: str
     values: dict[str, Any]
     lines: Mapping[str, int] = field(default_factory=dict)
+    tracked: bool = False
+
+    def name(self, block: str) -> str:
+        """Return what the file calls a block."""
+        return f"sed_{block}" if self.tracked and block in _TRACKED else block
 
     def row(self, path: str) -> int | None:
         """Return the line of a key, or where it is missing that of the block it belongs to."""
@@ -84,12 +94,31 @@ def parse_meta(file: str, data: bytes, findings: Findings) -> Meta | None:
         findings.add(severity, "meta_key_twice", file, message, "each key once", row=row)
     if "#" in text:
         _check_hash_signs(file, lines, found, findings)
-    rows = where.rows
-    for tracked, plain in tracked_blocks(found).items():
-        found[plain] = found.pop(tracked)
-        start = len(tracked)
-        rows |= {plain + path[start:]: row for path, row in rows.items() if path.split(".")[0] == tracked}
-    return Meta(file, found, rows)
+    return _plain(Meta(file, found, where.rows)) if tracked_blocks(found) else Meta(file, found, where.rows)
+
+
+def second_system(meta: Meta) -> Meta | None:
+    """Return `sed_system` and `sed_results` as a meta file of their own, where they stand beside the plain blocks.
+
+    The script of 2020 looks at both pairs.
+    """
+    if meta.tracked or meta.values.get("sed_system") is None:
+        return None
+    return _plain(replace(meta, values={key: x for key, x in meta.values.items() if key not in _TRACKED}))
+
+
+def _plain(meta: Meta) -> Meta:
+    """Call the blocks of a system that are named after the track by their plain names, as its results alone."""
+    values = {key: value for key, value in meta.values.items() if key not in _TRACKED}
+    lines = {path: row for path, row in meta.lines.items() if path.split(".", 1)[0] not in _TRACKED}
+    for plain in _TRACKED:
+        if f"sed_{plain}" in values:
+            values[plain] = values.pop(f"sed_{plain}")
+    for path, row in meta.lines.items():
+        block, point, rest = path.partition(".")
+        if block.removeprefix("sed_") in _TRACKED and block.startswith("sed_"):
+            lines[f"{block.removeprefix('sed_')}{point}{rest}"] = row
+    return Meta(meta.file, values, lines, tracked=True)
 
 
 def tracked_blocks(values: Mapping[str, Any]) -> dict[str, str]:
@@ -98,8 +127,9 @@ def tracked_blocks(values: Mapping[str, Any]) -> dict[str, str]:
     >>> tracked_blocks({"submission": {}, "sed_system": {}})
     {'sed_system': 'system'}
     """
-    names = {f"sed_{plain}": plain for plain in ("system", "results")}
-    return {tracked: plain for tracked, plain in names.items() if tracked in values and plain not in values}
+    if values.get("system") is not None or values.get("sed_system") is None:
+        return {}
+    return {f"sed_{plain}": plain for plain in _TRACKED if f"sed_{plain}" in values}
 
 
 def _check_hash_signs(file: str, lines: list[str], found: dict[str, Any], findings: Findings) -> None:
@@ -111,12 +141,13 @@ def _check_hash_signs(file: str, lines: list[str], found: dict[str, Any], findin
     except (yaml.YAMLError, ValueError):
         cut = None
     if cut != found:
+        # What is left may still be read, as something else.
+        severity = WARNING if isinstance(cut, dict) else REFUSED
         row = next(
             (i for i, line in enumerate(lines, start=1) if "#" in line and not line.lstrip().startswith("#")), None
         )
-        findings.add(
-            REFUSED, "meta_hash_sign", file, "a value holds #, where the validators cut the line", "no #", row=row
-        )
+        message = "a value holds #, where the validators cut the line"
+        findings.add(severity, "meta_hash_sign", file, message, "no #", row=row)
 
 
 @dataclass

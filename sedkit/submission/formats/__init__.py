@@ -12,12 +12,26 @@ _MODULES = ("dcase2018", "dcase2019", "dcase2020", "dcase2021", "dcase2022", "dc
 #: Other names a format answers to.
 ALIASES = {"dcase2023": "dcase2023a"}
 
-__all__ = ["ALIASES", "Format", "MetaField", "OperatingPoints", "ScoreRuns", "format_names", "get_format"]
+__all__ = [
+    "ALIASES",
+    "Format",
+    "MetaField",
+    "OperatingPoints",
+    "ScoreRuns",
+    "every_format",
+    "format_names",
+    "get_format",
+]
 
 
 def _formats() -> dict[str, Format]:
     modules = [import_module(f"{__name__}.{name}") for name in _MODULES]
     return {form.name: form for module in modules for form in module.FORMATS}
+
+
+def every_format() -> tuple[Format, ...]:
+    """Return the formats of all years."""
+    return tuple(_formats().values())
 
 
 def format_names() -> tuple[str, ...]:

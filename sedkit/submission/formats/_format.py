@@ -7,6 +7,7 @@ against one of them gets a warning, never a refusal.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sedkit.core.vocabulary import DESED_CLASSES
@@ -63,7 +64,7 @@ class MetaField:
         Keys joined by dots; ``*`` stands for every class.
     kind
         ``text``, ``number``, ``integer``, ``percent`` (0 to 100), ``fraction`` (0 to 1), ``features`` (text or list,
-        may be null), ``count`` (number, may be null), ``kwh`` (above 0), ``free`` (anything, may be null).
+        may be null), ``count`` (number from 0, may be null), ``kwh`` (above 0), ``free`` (anything, may be null).
     verified
         Whether a stored validator or template names the field. Unverified ones are written by `pack` and only warned
         about by `check`.
@@ -142,6 +143,13 @@ class Format:
         Whether the scorer refuses overlapping rows of one class (psds_eval since 0.4 does).
     baseline_refused
         Whether the year's validator is known to refuse the word baseline in a name.
+    folders_checked
+        Whether the year's script takes every folder at the top for a system: one that is none stops it, and so does one
+        that is not named in four parts, as its files are and as its meta file says.
+    every_yaml
+        Whether the year's script loads every YAML file of every folder at the top.
+    energy_mandatory
+        Whether the rules demand the energy, at least that of a team's best system.
     longest_clip_s
         No clip of the evaluation sets is known to be longer; an hour where nothing better is known.
     max_systems
@@ -149,7 +157,7 @@ class Format:
     report_pages
         Pages of the technical report: 5 in the rules of 2018 and 2019, (4+1) in those of 2020 and 2023.
     source_code_examples
-        Addresses of the organisers' baselines: not a participant's source code.
+        Addresses of the organisers' baselines, by the field that must not hold them: not a participant's source code.
     unverified, sources
         What is not confirmed, and where the rest was read; `sedkit check --json` writes both beside the findings.
     """
@@ -167,10 +175,13 @@ class Format:
     scores: ScoreRuns | None = None
     overlaps_refused: bool = False
     baseline_refused: bool = False
+    folders_checked: bool = False
+    every_yaml: bool = False
+    energy_mandatory: bool = False
     longest_clip_s: float = 11.0
     max_systems: int = 4
     report_pages: int = 5
-    source_code_examples: tuple[str, ...] = ()
+    source_code_examples: Mapping[str, str] = field(default_factory=dict)
     unverified: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     label_pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)

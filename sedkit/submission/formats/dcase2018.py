@@ -20,6 +20,7 @@ FORMAT = Format(
         "the description fields other than sampling rate, features and parameter count",
     ),
     sources=(
+        "https://dcase.community/challenge2018/rules (report of 5 pages)",
         "https://dcase.community/challenge2018/submission (package, 4 systems, meta file, report)",
         "https://dcase.community/challenge2018/task-large-scale-weakly-labeled-semi-supervised-sound-event-detection-"
         "results (labels as handed in)",

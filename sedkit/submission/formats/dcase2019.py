@@ -19,7 +19,10 @@ FORMAT = Format(
         "the example labels of the template",
         "the description fields other than sampling rate, features and parameter count",
     ),
-    sources=("https://dcase.community/challenge2019/submission (package, 4 systems, meta file, report)",),
+    sources=(
+        "https://dcase.community/challenge2019/submission (package, 4 systems, meta file, report)",
+        "https://dcase.community/challenge2019/rules (report of 5 pages)",
+    ),
 )
 
 FORMATS = (FORMAT,)

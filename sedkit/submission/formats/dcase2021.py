@@ -30,6 +30,7 @@ FORMAT = Format(
         "PSDS1 and PSDS2 in results.development_dataset.overall",
         "ss_system and ss_results (known from 2020)",
         "the example labels of the template",
+        "the report's 5 pages (known from 2020 and 2023)",
     ),
     sources=("https://dcase.community/challenge2021/submission (package, 4 systems, meta file, report)",),
 )

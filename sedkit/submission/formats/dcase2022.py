@@ -11,7 +11,6 @@ from sedkit.submission.formats._format import (
     ENERGY_OF_BASELINE,
     F_SCORES,
     PSDS_OVERALL,
-    SEPARATION_UNVERIFIED,
     SYSTEM,
     WHO,
     Format,
@@ -22,23 +21,23 @@ FORMAT = Format(
     name="dcase2022",
     year=2022,
     title="Sound event detection in domestic environments",
-    task_codes=("task4", "task4_SED", "task4_SSep_SED"),
+    task_codes=("task4", "task4_SED"),
     example_labels=("Turpault_INR_task4_1", "Ronchini_INR_task4_1"),
     table_suffix=".output.tsv",
     points=OperatingPoints(required=True),
     fields=(*WHO, *SYSTEM, *F_SCORES, *PSDS_OVERALL, *ENERGY, *ENERGY_OF_BASELINE),
-    separation=SEPARATION_UNVERIFIED,
     overlaps_refused=True,
     unverified=(
         "labels: task4 with or without a track",
         "the folder of operating points: its name, 50 thresholds",
         "the keys of energy (the system's, the baseline's on the same hardware) and PSDS in the meta file",
-        "ss_system and ss_results (known from 2020)",
         "the example labels of the template",
+        "the report's 5 pages (known from 2020 and 2023)",
     ),
     sources=(
         "https://github.com/DCASE-REPO/DESED_task recipes/dcase2022_task4_baseline, dcase2023_task4_baseline README "
         "(energy: training, devtest inference, evaluation inference)",
+        "https://dcase.community/challenge2022 task 4 page (no separate track for sound separation)",
     ),
 )
 

@@ -25,6 +25,7 @@ SUBTASK_A = Format(
     task_codes=("task4a",),
     scores=ScoreRuns(),
     fields=(*WHO, *SYSTEM, *PSDS_OVERALL, *ENERGY, *ENERGY_OF_BASELINE, *MACS),
+    energy_mandatory=True,
     unverified=(
         "labels: task4a",
         "the folder names of the runs (known from 2024)",
@@ -34,6 +35,7 @@ SUBTASK_A = Format(
     sources=(
         "https://github.com/DCASE-REPO/DESED_task recipes/dcase2023_task4_baseline README (scores, three runs, "
         "unprocessed scores, energy, MACs)",
+        "https://dcase.community/challenge2023/rules (report of (4+1) pages) and the task's page (energy is mandatory)",
     ),
 )
 

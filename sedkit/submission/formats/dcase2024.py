@@ -34,11 +34,16 @@ FORMAT = Format(
     # No inference on the evaluation set is asked for.
     fields=(*WHO, *SYSTEM, *_RESULTS, *ENERGY[:2], *ENERGY_OF_BASELINE, *MACS),
     baseline_refused=True,
+    folders_checked=True,
+    energy_mandatory=True,
     longest_clip_s=3600.0,
-    source_code_examples=("https://github.com/turpaultn/dcase20_task4/tree/public_branch/baseline",),
+    source_code_examples={
+        "system.source_code": "https://github.com/turpaultn/dcase20_task4/tree/public_branch/baseline"
+    },
     unverified=(
         "the keys of energy and MACs in the meta file",
         "the names of the codecarbon files",
+        "the report's 5 pages (known from 2020 and 2023)",
         "whether the meta file states the figures of one run or the mean of the three",
     ),
     sources=(

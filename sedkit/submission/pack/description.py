@@ -9,6 +9,7 @@ from sedkit.core.errors import listed
 from sedkit.core.log import log
 from sedkit.postprocessing.rules import FrameRule, Postprocessing
 from sedkit.submission.experiment import Experiment
+from sedkit.submission.numbers import is_number
 from sedkit.submission.pack.producer import decision_of, read_producer
 
 #: What the settings of `sedkit.features.chunk_settings.WaveAugment` do, in words.
@@ -47,7 +48,7 @@ def describe_ensemble(members: Sequence[Experiment], producer: str) -> dict[str,
     """
     each = [describe_experiment(member) for member in members]
     out: dict[str, Any] = {key: joined([one.get(key) for one in each]) for one in each for key in one}
-    rates = sorted({one["input_sampling_rate"] for one in each if isinstance(one["input_sampling_rate"], int | float)})
+    rates = sorted({one["input_sampling_rate"] for one in each if is_number(one["input_sampling_rate"])})
     if rates:
         # The field is one number.
         out["input_sampling_rate"] = rates[-1]
@@ -132,7 +133,7 @@ def joined(values: Sequence[Any]) -> Any:
 
 def _sampling_rate_khz(config: Mapping[str, Any]) -> float | int | None:
     rate = (config.get("frontend") or {}).get("sample_rate")
-    if not isinstance(rate, int | float):
+    if not is_number(rate):
         return None
     return int(rate // 1000) if rate % 1000 == 0 else rate / 1000
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from sedkit.submission.experiment import Experiment
 from sedkit.submission.formats import Format
 from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
 from sedkit.submission.maestro import classes_of, evaluated_area
+from sedkit.submission.numbers import is_number
 from sedkit.submission.results import Run
 from sedkit.submission.results_file import read_results
 
@@ -164,10 +164,10 @@ def _no_figure(asked: set[str], form: Format) -> str:
 def _figure(block: Any, labels: Sequence[str]) -> float | None:
     """Return the value of a results block, None where it is undefined or was found on other classes."""
     value = (block or {}).get("value")
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         return None
     return round(float(value), 4) if set((block or {}).get("classes") or ()) <= set(labels) else None
 
 
 def _percent(value: Any) -> float | None:
-    return round(100.0 * value, 2) if isinstance(value, int | float) and math.isfinite(value) else None
+    return round(100.0 * value, 2) if is_number(value) else None

@@ -11,6 +11,7 @@ from sedkit.core.files import read_text, write_text
 from sedkit.core.log import log
 from sedkit.submission.energy_tables import is_reading, measured_kwh
 from sedkit.submission.formats import Format
+from sedkit.submission.numbers import is_number
 from sedkit.submission.pack.meta import SystemMeta, energy_stages
 
 
@@ -90,7 +91,7 @@ def fill_energy(system: SystemMeta, tables: Mapping[str, EnergyTable], form: For
                 )
             values[path] = float(f"{total:.6g}")
             continue
-        if isinstance(stated, int | float) and not is_reading(stated, table.kwh):
+        if is_number(stated) and not is_reading(stated, table.kwh):
             log.warning("%s: %.6g kWh, but the meta file states %s %s, which stands", table.path, total, path, stated)
     return replace(system, values=values)
 

@@ -13,7 +13,7 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.tables import events_text, read_strong
 from sedkit.evaluation.reading import read_operating_points
 from sedkit.postprocessing.rules import Postprocessing, read_postprocessing
-from sedkit.submission.check.table import ClipList
+from sedkit.submission.check.clips import ClipList
 from sedkit.submission.experiment import SET_ORDER, Experiment
 from sedkit.submission.formats import Format
 from sedkit.submission.pack.authors import Authors

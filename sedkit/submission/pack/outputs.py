@@ -17,7 +17,7 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.tables import events_text, read_strong
 from sedkit.postprocessing.rules import FrameRule, Postprocessing
-from sedkit.submission.check.table import ClipList
+from sedkit.submission.check.clips import ClipList
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.formats import Format
 from sedkit.submission.pack.meta import energy_stages

@@ -12,8 +12,8 @@ from sedkit.core.errors import SedkitError, listed
 from sedkit.core.files import atomic_folder, atomic_path, sha256_file, write_text
 from sedkit.core.log import log
 from sedkit.submission.archive import folder_files, write_zip
+from sedkit.submission.check.clips import ClipList
 from sedkit.submission.check.examine import check_package
-from sedkit.submission.check.table import ClipList
 from sedkit.submission.check.technical_report import judge_report
 from sedkit.submission.findings import REFUSED, Finding
 from sedkit.submission.formats import Format

@@ -171,15 +171,19 @@ def copied(folder: str) -> Fault:
 F1 = "results/development_dataset"
 _DESC = "system/description"
 
+#: A severity by format, "" stands for all others: what stops the script of 2024 is a warning in other years.
+Severity = str | dict[str, str]
+STOPS_2024: Severity = {"dcase2024": REFUSED, "": WARNING}
+
 #: Faults of every format: how it is made, and what has to be found.
-COMMON: dict[str, tuple[Fault, str, str]] = {
+COMMON: dict[str, tuple[Fault, Severity, str]] = {
     "no report": (drop(".pdf"), REFUSED, "report_missing"),
     "report is text": (in_report(b"to be written " * 200), REFUSED, "report_placeholder"),
     "report cut short": (in_report(pdf()[:-300]), REFUSED, "report_placeholder"),
     "report too small": (in_report(b"%PDF-1.4\n%%EOF\n"), REFUSED, "report_placeholder"),
     "report of lorem ipsum": (in_report(pdf("Lorem ipsum")), REFUSED, "report_placeholder"),
     "no meta file": (drop(".meta.yaml"), REFUSED, "meta_missing"),
-    "meta file misnamed": (rename(".meta.yaml", ".yaml"), REFUSED, "meta_name"),
+    "meta file misnamed": (rename(".meta.yaml", ".yaml"), STOPS_2024, "meta_name"),
     "meta file not YAML": (raw_meta(lambda b: b + b"\n: [\n"), REFUSED, "meta_unreadable"),
     "meta file a list": (raw_meta(lambda b: b"- 1\n"), REFUSED, "meta_unreadable"),
     "meta file not UTF-8": (raw_meta(lambda b: b.replace(b"Berg", b"B\xe9rg")), REFUSED, "encoding"),
@@ -188,18 +192,18 @@ COMMON: dict[str, tuple[Fault, str, str]] = {
         REFUSED,
         "meta_hash_sign",
     ),
-    "task misspelt": (relabel(lambda x: x.replace("_task", "_taks")), REFUSED, "label_pattern"),
-    "no institute": (relabel(lambda x: x.replace("_UNI_", "_")), REFUSED, "label_pattern"),
-    "number past the limit": (relabel(lambda x: x[:-1] + "7"), REFUSED, "label_number"),
-    "label of another": (in_meta("submission/label", "Someone_ELSE_task4_1"), REFUSED, "label_not_folder"),
+    "task misspelt": (relabel(lambda x: x.replace("_task", "_taks")), WARNING, "label_pattern"),
+    "no institute": (relabel(lambda x: x.replace("_UNI_", "_")), STOPS_2024, "label_pattern"),
+    "number past the limit": (relabel(lambda x: x[:-1] + "7"), WARNING, "label_number"),
+    "label of another": (in_meta("submission/label", "Someone_ELSE_task4_1"), STOPS_2024, "label_not_folder"),
     "no label": (in_meta("submission/label"), REFUSED, "meta_field_missing"),
     "label of another author": (relabel(lambda x: x.replace("Okafor", "Smith")), NOTE, "label_author"),
     "no name": (in_meta("submission/name", None), REFUSED, "meta_field_missing"),
     "long abbreviation": (in_meta("submission/abbreviation", "ConvolutionalNet"), WARNING, "abbreviation_long"),
     "no authors": (in_meta("submission/authors"), REFUSED, "author_missing"),
     "empty authors": (in_meta("submission/authors", []), REFUSED, "author_missing"),
-    "example author": (second_author_example, REFUSED, "author_example"),
-    "example address": (in_meta("submission/authors/1/email", "x@example.org"), REFUSED, "author_example"),
+    "example author": (second_author_example, WARNING, "author_example"),
+    "example address": (in_meta("submission/authors/1/email", "x@example.org"), WARNING, "author_example"),
     "author without first name": (in_meta("submission/authors/1/firstname"), REFUSED, "author_name"),
     "author without affiliation": (in_meta("submission/authors/1/affiliation"), WARNING, "author_affiliation"),
     "no corresponding author": (in_meta("submission/authors/0/corresponding"), REFUSED, "author_corresponding"),
@@ -218,8 +222,8 @@ COMMON: dict[str, tuple[Fault, str, str]] = {
     "parameters a float": (in_meta("system/complexity/total_parameters", 4.7e6), REFUSED, "meta_field_type"),
     "no parameters": (in_meta("system/complexity/total_parameters", None), REFUSED, "meta_field_missing"),
     "no source code key": (in_meta("system/source_code"), REFUSED, "meta_field_missing"),
-    "sampling rate infinite": (in_meta(f"{_DESC}/input_sampling_rate", math.inf), REFUSED, "meta_field_type"),
-    "no system block": (in_meta("system"), REFUSED, "meta_block_missing"),
+    "sampling rate infinite": (in_meta(f"{_DESC}/input_sampling_rate", math.inf), WARNING, "meta_field_type"),
+    "no system block": (in_meta("system"), {"dcase2020": WARNING, "": REFUSED}, "meta_block_missing"),
     "no submission block": (in_meta("submission"), REFUSED, "meta_block_missing"),
     "key twice": (
         raw_meta(lambda b: b.replace(b"  abbreviation: CNN\n", b"  abbreviation: CNN\n  name: Another\n", 1)),
@@ -233,7 +237,7 @@ COMMON: dict[str, tuple[Fault, str, str]] = {
     ),
     "corresponding: no, as text": (
         in_meta("submission/authors/0/corresponding", "no"),
-        REFUSED,
+        WARNING,
         "author_corresponding",
     ),
     "corresponding: no, as text of another": (
@@ -241,7 +245,7 @@ COMMON: dict[str, tuple[Fault, str, str]] = {
         WARNING,
         "author_corresponding",
     ),
-    "number with a zero": (relabel(lambda x: x[:-1] + "0" + x[-1]), REFUSED, "label_pattern"),
+    "number with a zero": (relabel(lambda x: x[:-1] + "0" + x[-1]), WARNING, "label_pattern"),
     "report within the system": (in_folder_of_system(".pdf"), REFUSED, "report_place"),
     "report in another folder": (
         lambda files, rng: files.update({f"docs/{n}": files.pop(n) for n in list(files) if n.endswith(".pdf")}),
@@ -259,14 +263,18 @@ COMMON: dict[str, tuple[Fault, str, str]] = {
     "a meta file beside": (lambda files, rng: files.update({"x.meta.yaml": b"a: 1"}), WARNING, "extra_file"),
     "a folder beside": (
         lambda files, rng: files.update({"code/a.py": b"1", "code/b.py": b"1"}),
-        WARNING,
+        STOPS_2024,
         "extra_folder",
     ),
     "all a folder too deep": (deeper("pkg"), REFUSED, "nested"),
     "all two folders too deep": (deeper("a/b"), REFUSED, "nested"),
-    "a copy of the system": (copied("copy"), REFUSED, "label_twice"),
-    "a copy of the system, too deep": (copied("old/copy"), REFUSED, "label_twice"),
-    "file manager's rubbish": (lambda files, rng: files.update({"__MACOSX/._x": b"1"}), NOTE, "stray_file"),
+    "a copy of the system": (copied("copy"), STOPS_2024, "label_twice"),
+    "a copy of the system, too deep": (copied("old/copy"), STOPS_2024, "label_twice"),
+    "file manager's rubbish": (
+        lambda files, rng: files.update({"__MACOSX/._x": b"1"}),
+        {"dcase2024": REFUSED, "": NOTE},
+        "stray_file",
+    ),
 }
 
 _ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
@@ -285,7 +293,7 @@ def all_fractions(files: Files, rng: random.Random) -> None:
     in_meta(f"{F1}/overall/F-score", 0.325)(files, rng)
 
 
-EVENTS: dict[str, tuple[Fault, str, str]] = {
+EVENTS: dict[str, tuple[Fault, Severity, str]] = {
     "output misnamed": (
         lambda files, rng: files.update(
             {
@@ -294,7 +302,7 @@ EVENTS: dict[str, tuple[Fault, str, str]] = {
                 if ".output." in n.split("/")[-1] and n.count("/") == 1
             }
         ),
-        REFUSED,
+        WARNING,
         "output_name",
     ),
     "no output": (
@@ -316,29 +324,29 @@ EVENTS: dict[str, tuple[Fault, str, str]] = {
     "CR LF": (raw_table(lambda b: b.replace(b"\n", b"\r\n")), WARNING, "line_ends"),
     "Latin-1": (raw_table(lambda b: b.replace(b"clip_05", b"cl\xefp_05")), REFUSED, "encoding"),
     "empty file": (raw_table(lambda b: b""), REFUSED, "table_empty"),
-    "header only": (raw_table(lambda b: b.split(b"\n")[0] + b"\n"), REFUSED, "table_empty"),
+    "header only": (raw_table(lambda b: b.split(b"\n")[0] + b"\n"), SCORED_WRONGLY, "table_empty"),
     "commas": (raw_table(lambda b: b.replace(b"\t", b",")), REFUSED, "separator"),
     "spaces": (raw_table(lambda b: b.replace(b"\t", b"  ")), REFUSED, "separator"),
     "no header": (raw_table(lambda b: b.split(b"\n", 1)[1]), REFUSED, "header_missing"),
     "header misspelt": (raw_table(lambda b: b.replace(b"event_label", b"label", 1)), REFUSED, "header"),
-    "columns swapped": (
-        raw_table(lambda b: b.replace(b"onset\toffset", b"offset\tonset", 1)),
-        REFUSED,
+    "columns in another order": (
+        in_table(lambda rows, rng: [row.insert(0, row.pop()) for row in rows] and None),
+        WARNING,
         "header",
     ),
     "index column": (
         raw_table(lambda b: b"\n".join(b"%d\t" % i + x for i, x in enumerate(b.splitlines())) + b"\n"),
-        REFUSED,
+        WARNING,
         "header",
     ),
     "blank line": (in_table(lambda rows, rng: rows.insert(rng.randrange(2, len(rows)), [""])), NOTE, "blank_line"),
-    "no filename": (add_row(lambda row: ["", *row[1:]]), REFUSED, "filename_missing"),
-    "field too few": (in_table(cut_row), REFUSED, "row_fields"),
+    "no filename": (add_row(lambda row: ["", *row[1:]]), SCORED_WRONGLY, "filename_missing"),
+    "field too few": (in_table(cut_row), SCORED_WRONGLY, "unknown_class"),
     "field too many": (cell(3, lambda x: f"{x}\t0.9"), REFUSED, "row_fields"),
     "onset as text": (cell(1, "start"), REFUSED, "number"),
     "decimal comma": (cell(2, lambda x: x.replace(".", ",")), REFUSED, "number"),
-    "onset missing": (cell(1, ""), REFUSED, "number"),
-    "infinite offset": (cell(2, "inf"), REFUSED, "number"),
+    "onset missing": (cell(1, ""), SCORED_WRONGLY, "number"),
+    "infinite offset": (cell(2, "inf"), SCORED_WRONGLY, "number"),
     "times swapped": (in_table(swap), SCORED_WRONGLY, "onset_offset"),
     "no duration": (cell(2, "0.0"), SCORED_WRONGLY, "onset_offset"),
     "negative onset": (cell(1, "-0.5"), SCORED_WRONGLY, "negative_time"),
@@ -353,10 +361,10 @@ EVENTS: dict[str, tuple[Fault, str, str]] = {
     "digits of another script": (cell(1, lambda x: x.translate(_ARABIC)), REFUSED, "number"),
     "rows with commas below a header with TABs": (
         raw_table(lambda b: b.replace(b"\t", b",").replace(b",", b"\t", 3)),
-        REFUSED,
+        SCORED_WRONGLY,
         "separator",
     ),
-    "a row with spaces": (in_table(lambda rows, rng: _join(event(rows, rng))), REFUSED, "separator"),
+    "a row with spaces": (in_table(lambda rows, rng: _join(event(rows, rng))), SCORED_WRONGLY, "separator"),
     "unknown class": (cell(3, "Piano"), SCORED_WRONGLY, "unknown_class"),
     "class with a space": (cell(3, lambda x: x + " "), SCORED_WRONGLY, "unknown_class"),
     "class in lower case": (cell(3, str.lower), SCORED_WRONGLY, "unknown_class"),
@@ -377,7 +385,7 @@ EVENTS: dict[str, tuple[Fault, str, str]] = {
     "no results": (in_meta("results"), REFUSED, "meta_block_missing"),
     "F-score as text": (in_meta(f"{F1}/overall/F-score", "32.5 %"), REFUSED, "meta_field_type"),
     "no F-score": (in_meta(f"{F1}/overall/F-score"), REFUSED, "meta_field_missing"),
-    "F-score past 100": (in_meta(f"{F1}/overall/F-score", 325.0), REFUSED, "meta_field_type"),
+    "F-score past 100": (in_meta(f"{F1}/overall/F-score", 325.0), SCORED_WRONGLY, "meta_field_type"),
     "F-score a fraction": (in_meta(f"{F1}/overall/F-score", 0.325), SCORED_WRONGLY, "percent_as_fraction"),
     "all F-scores fractions": (all_fractions, SCORED_WRONGLY, "percent_as_fraction"),
     "F-scores of the classes fractions": (class_fractions, SCORED_WRONGLY, "percent_as_fraction"),

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from sedkit.submission.check.table import ClipList
+from sedkit.submission.check.clips import ClipList
 from sedkit.submission.formats import Format, get_format
 from sedkit.submission.pack.authors import Authors
 from sedkit.submission.pack.meta import SystemMeta, build_meta, meta_text
@@ -42,7 +42,8 @@ def pdf(text: str = "We detect sound events with a network.", pages: int = 1) ->
 def pdf_of(content: bytes, pages: int = 1, said: bytes = b"") -> bytes:
     """A PDF whose pages all show the same content stream; `said` stands in the stream's dictionary."""
     kids = b" ".join(b"%d 0 R" % (5 + i) for i in range(pages))
-    page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R /Resources << /Font << /F1 3 0 R >> >> >>"
+    fonts = b"/Resources << /Font << /F1 3 0 R >> >>"
+    page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R " + fonts + b" >>"
     return pdf_of_objects(
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [%s] /Count %d >>" % (kids, pages),
@@ -133,10 +134,10 @@ def correct(name: str, systems: int = 1) -> dict[str, bytes]:
             for run in range(1, form.scores.runs + 1):
                 suffixes = [form.scores.suffix]
                 suffixes += [form.scores.unprocessed_suffix] if form.scores.unprocessed else []
-                for suffix in suffixes:
+                for raw, suffix in enumerate(suffixes):
                     for i, clip in enumerate(CLIPS):
                         path = f"{home}{suffix.format(run=run)}/{clip.removesuffix('.wav')}.tsv"
-                        files[path] = scores(form, 1000 * number + 100 * run + i).encode()
+                        files[path] = scores(form, 1000 * number + 100 * run + 50 * raw + i).encode()
     return files
 
 

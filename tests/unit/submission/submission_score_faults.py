@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from submission_faults import Fault, Files, in_meta
+from submission_faults import Fault, Files, Severity, in_meta
 
 from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING
 
@@ -89,9 +89,9 @@ SCORES.update(
         "window backwards": (put(5, 1, "3.5"), REFUSED, "onset_offset"),
         "windows end early": (in_scores(lambda rows: rows.__delitem__(slice(6, None))), SCORED_WRONGLY, "windows_end"),
         "score not a number": (put(5, 5, "high"), REFUSED, "number"),
-        "score NaN": (put(5, 5, "nan"), REFUSED, "number"),
+        "score NaN": (put(5, 5, "nan"), SCORED_WRONGLY, "number"),
         "score past 1": (put(5, 5, "7.5"), WARNING, "score_range"),
-        "field too few": (in_scores(lambda rows: rows[3].pop() and None), REFUSED, "row_fields"),
+        "field too few": (in_scores(lambda rows: rows[3].pop() and None), SCORED_WRONGLY, "number"),
         "no tables": (only_csv, REFUSED, "tables_missing"),
         "class column twice": (in_scores(column_twice), REFUSED, "class_column_twice"),
         "CR LF": (raw_scores(lambda b: b.replace(b"\n", b"\r\n")), WARNING, "line_ends"),
@@ -106,7 +106,7 @@ SCORES.update(
     }
 )
 
-POINTS: dict[str, tuple[Fault, str, str]] = {
+POINTS: dict[str, tuple[Fault, Severity, str]] = {
     "point misnamed": (
         lambda files, rng: files.update(
             {n.replace("_th_0.33", "_th_low"): files.pop(n) for n in list(files) if "_th_0.33" in n}
@@ -135,7 +135,7 @@ POINTS: dict[str, tuple[Fault, str, str]] = {
                 if "_th_0.01" in n
             }
         ),
-        REFUSED,
+        {"dcase2020": WARNING, "": REFUSED},
         "overlap",
     ),
 }

@@ -19,8 +19,8 @@ from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores, write_scores
 from sedkit.dataio.tables import read_strong, write_events
 from sedkit.submission.check import recompute
+from sedkit.submission.check.clips import ClipList
 from sedkit.submission.check.examine import examine_package
-from sedkit.submission.check.table import ClipList
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY
 from sedkit.submission.formats import get_format
 from sedkit.submission.formats._format import MAESTRO_EVALUATED
@@ -202,7 +202,9 @@ class Case:
         if self.form.year == 2023:
             stages.append(f"evaluation:{codecarbon(self.folder, 'evaluation', 0.021)}")
         out = self.folder / "out"
-        words = ["pack", "--format", self.form.name, "--scores", *self.runs, "--unprocessed", *self.runs]
+        # Any others than the same ones.
+        raw = [*self.runs[1:], self.runs[0]]
+        words = ["pack", "--format", self.form.name, "--scores", *self.runs, "--unprocessed", *raw]
         words += ["--codecarbon", *stages, "--meta", meta_file, "--files", self.list]
         assert run(*words, "--authors", self.authors, "--report", self.report, "--out", out) == 0
         return next(out.glob("*.zip"))
@@ -212,7 +214,8 @@ class Case:
         return [area_by_loops(read_scores(path), self.maestro) for path in self.runs]
 
 
-def area_by_loops(made: Scores, table: Path) -> float:
+def area_by_loops(made: Scores, table: Path, seconds: dict[str, int] | None = None) -> float:
+    """Average over classes; where the clips of the table do not reach, a recording scores 0 up to its end."""
     rows = [line.split("\t") for line in table.read_text().splitlines()[1:]]
     active = {(r[0], int(float(r[1])), r[3]) for r in rows if float(r[4]) > 0.5}
     areas = []
@@ -227,6 +230,9 @@ def area_by_loops(made: Scores, table: Path) -> float:
                 heard = frames[10 * second : min(10 * second + 10, (int(end) - int(start)) // 10)]
                 seen.setdefault(at, []).append(float(np.mean(heard, dtype=np.float64)))
                 true |= {at} if (name, second, label) in active else set()
+        for recording, end in (seconds or {}).items():
+            for second in range(end):
+                seen.setdefault((recording, second), [0.0])
         keys = list(seen)
         score = np.array([np.float32(np.mean(seen[key])) for key in keys])
         target = np.array([key in true for key in keys])
@@ -335,6 +341,22 @@ def test_foreign_scores_of_2024_go_round_without_finding(case_2024: Case) -> Non
     checked = examine_package(zipped, case.form, case.clip_list, [case.folder / "both.tsv"])
     assert checked.findings == []
     assert [x.how for x in checked.confirmed] == [psds.how, pauc.how]
+
+
+def test_recordings_that_end_in_silence_are_as_long_as_their_durations_say(case_2024: Case) -> None:
+    """The reference has no row of the last clip of a recording: the seconds that it alone covers count all the same."""
+    case = case_2024
+    rows = case.maestro.read_text().splitlines()
+    case.maestro.write_text("\n".join(row for row in rows if not row.startswith(PIECES[3])) + "\n")
+    runs = [read_scores(path) for path in case.runs]
+    shorter, whole = (
+        [area_by_loops(made, case.maestro, ends) for made in runs] for ends in (None, {"street_00": 25, "metro_01": 18})
+    )
+    assert min(abs(a - b) for a, b in zip(shorter, whole, strict=True)) > 1e-3
+    zipped = case.pack(case.meta(PSDS1=round(case.exact[0]["psds1"], 4), mPAUC=round(float(np.mean(whole)), 4)))
+    checked = examine_package(zipped, case.form, case.clip_list, case.references)
+    assert not {"results_differ", "results_not_recomputed"} & {finding.kind for finding in checked.findings}
+    assert checked.confirmed[1].recomputed == pytest.approx(np.mean(whole), abs=1e-6)
 
 
 def test_wrong_figures_of_2024_are_one_finding_each(case_2024: Case) -> None:

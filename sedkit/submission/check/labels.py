@@ -1,0 +1,80 @@
+"""The names of systems: their folders, and the labels that their files carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from sedkit.submission.check.layout import System
+from sedkit.submission.check.meta import plain_name
+from sedkit.submission.findings import REFUSED, WARNING, Findings
+from sedkit.submission.formats import Format
+
+#: Surname, institute, task and number.
+_PARTS = 4
+
+
+def check_folder_name(system: System, systems: int, form: Format, findings: Findings) -> None:
+    """Look at a folder's name; where its files agree on another one that is one fault, and theirs is looked for.
+
+    Parameters
+    ----------
+    system
+        The system; it takes the label of its files.
+    systems
+        How many there are: more than a team may hand in have numbers to match.
+    form
+        The year's format.
+    findings
+        Where faults are noted: refused where the year's script asks for the name, else a warning, since packages with
+        labels that no rule describes were ranked.
+    """
+    named = _label_of_files(system, form)
+    if named is None or named == system.label:
+        _check_label(system, systems, form, findings)
+        return
+    severity = REFUSED if form.folders_checked else WARNING
+    good = [name for name in (system.label, named) if form.label_pattern.fullmatch(name)]
+    if good == [named]:
+        message = f"folder name {system.label!r}, where its files are named after {named!r}"
+        findings.add(severity, "label_pattern", system.path, message, form.describe_label())
+    elif good:
+        message = f"the files of folder {system.label!r} are named after {named!r}"
+        findings.add(severity, "folder_name", system.path, message, "one label for folder and files")
+    else:
+        _check_label(system, systems, form, findings)
+    system.label = named
+    if len(good) == 2:
+        _check_label(system, systems, form, findings)
+
+
+def _label_of_files(system: System, form: Format) -> str | None:
+    """Return the label that both the meta file and the output carry, None where they carry none or several."""
+
+    def labels(names: Iterable[str], ending: str) -> set[str]:
+        return {found.removesuffix(ending) for name in names if (found := PurePosixPath(name).name).endswith(ending)}
+
+    if form.scores:
+        output = labels(system.folders, form.scores.suffix.format(run=1))
+    else:
+        assert form.table_suffix is not None
+        output = labels(system.files, form.table_suffix)
+    both = labels(system.files, ".meta.yaml") & output
+    return next(iter(both)) if len(both) == 1 and "" not in both else None
+
+
+def _check_label(system: System, systems: int, form: Format, findings: Findings) -> None:
+    match = form.label_pattern.fullmatch(system.label)
+    # The script of 2024 counts the parts, and takes what stands before a point for the label.
+    stops = form.folders_checked and (system.label.count("_") != _PARTS - 1 or "." in system.label)
+    severity = REFUSED if stops else WARNING
+    if match is None or stops:
+        message, expected = f"folder name {system.label!r}", form.describe_label()
+        if not system.label.isascii():
+            message += " holds letters that are not ASCII"
+            parts = [plain_name(part) for part in system.label.split("_")]
+            expected += f" in ASCII letters, for example {'_'.join(parts)}"
+        findings.add(severity, "label_pattern", system.path, message, expected)
+    elif not 1 <= int(match["number"][:6]) <= form.max_systems and systems <= form.max_systems:
+        message = f"number {match['number'][:20]} in {system.label!r}"
+        findings.add(severity, "label_number", system.path, message, f"1 to {form.max_systems}")
