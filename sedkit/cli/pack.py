@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     """Pack, check what was packed, and say what is missing for a zip."""
     _check_use(args)
     from sedkit.core.log import log
-    from sedkit.submission.check.table import read_clip_list
+    from sedkit.submission.check.clips import read_clip_list
     from sedkit.submission.findings import as_text, status
     from sedkit.submission.formats import get_format
     from sedkit.submission.pack.authors import read_authors
