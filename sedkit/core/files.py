@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import hashlib
 import json
 import os
@@ -17,9 +16,7 @@ from typing import Any
 
 from sedkit.core.errors import SedkitError, first_line
 from sedkit.core.log import log
-
-#: Characters of a number in YAML: sixty times what any quantity needs, and few enough to be computed with.
-_LONGEST_NUMBER = 300
+from sedkit.core.yaml_text import judge_yaml, yaml_loader
 
 
 def _aside(path: Path) -> Path:
@@ -123,6 +120,7 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
 
     text = read_text(path)
     try:
+        judge_yaml(text)
         return yaml.load(text, Loader=yaml_loader())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -130,38 +128,8 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
         problem = getattr(error, "problem", None) or first_line(error)
         raise SedkitError(f"{path}{where}: not valid YAML ({problem})") from None
     except (ValueError, TypeError, RecursionError) as error:
-        # Well-formed YAML whose values cannot be: a mapping as a key, endless nesting.
+        # Well-formed YAML whose values cannot be: a mapping as a key, endless nesting, aliases without end.
         raise SedkitError(f"{path}: not valid YAML ({first_line(error)})") from None
-
-
-@functools.cache
-def yaml_loader() -> Any:
-    """Return PyYAML's safe loader, which says where a value is that its constructors trip over.
-
-    Dates of month 13, `!!int` before a text, and numbers of more digits than anything can compute with or print.
-    """
-    import yaml
-
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class Loader(base):
-        """The safe loader."""
-
-    def construct(loader: Any, node: Any) -> Any:
-        kind = node.tag.rpartition(":")[2]
-        if kind in ("int", "float") and len(node.value) > _LONGEST_NUMBER:
-            problem = f"a number of {len(node.value):,} characters, expected {_LONGEST_NUMBER} at most"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        try:
-            return base.yaml_constructors[node.tag](loader, node)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            why = f" ({first_line(error):.80})" if isinstance(error, ValueError) and str(error) else ""
-            problem = f"{node.value!r:.60} does not fit its type {kind}{why}"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
-
-    for kind in ("int", "float", "bool", "binary", "timestamp"):
-        Loader.add_constructor(f"tag:yaml.org,2002:{kind}", construct)
-    return Loader
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sedkit.core.files import yaml_loader
+from sedkit.core.yaml_text import judge_yaml, yaml_loader
 from sedkit.submission.check.bytes import decoded
 from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
 
-#: More than any description of a system holds.
-_MOST_NODES = 100_000
-_DEEPEST = 50
 #: Blocks that are also named after the track: `sed_system`.
 _TRACKED = ("system", "results")
 #: Characters of the keys that lead to a value.
@@ -188,10 +185,8 @@ class _Lines:
 
 def _load(text: str, lines: _Lines | None = None) -> Any:
     """Load YAML of unknown origin; ValueError where it is nested too deeply, or too large once aliases are expanded."""
-    import yaml
-
     kind = yaml_loader()
-    _judge(yaml.parse(text, Loader=kind))
+    judge_yaml(text)
     loader = kind(text)
     try:
         node = loader.get_single_node()
@@ -203,37 +198,3 @@ def _load(text: str, lines: _Lines | None = None) -> Any:
         return loader.construct_document(node)
     finally:
         loader.dispose()
-
-
-def _judge(events: Iterator[Any]) -> None:
-    """Judge the stream of events: the loader recurses, and comparing or printing would expand every alias."""
-    import yaml
-
-    # Of each anchored node, how many values it holds and how deep it goes; the same of the nodes still open.
-    anchored: dict[str, tuple[int, int]] = {}
-    open_nodes: list[tuple[str | None, int, int]] = []
-    size = depth = 0
-    for event in events:
-        added, below = 1, 0
-        if isinstance(event, yaml.CollectionStartEvent):
-            open_nodes.append((event.anchor, size, depth))
-            size = depth = 0
-            added = 0
-        elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, before, deepest = open_nodes.pop()
-            added, below = size + 1, depth + 1
-            anchored |= {anchor: (added, below)} if anchor else {}
-            size, depth = before, deepest
-        elif isinstance(event, yaml.AliasEvent):
-            if event.anchor not in anchored:
-                raise ValueError(f"alias *{event.anchor} of what is not there yet")
-            added, below = anchored[event.anchor]
-        elif isinstance(event, yaml.ScalarEvent):
-            anchored |= {event.anchor: (1, 0)} if event.anchor else {}
-        else:
-            continue
-        size, depth = size + added, max(depth, below)
-        if size > _MOST_NODES:
-            raise ValueError(f"more than {_MOST_NODES:,} values")
-        if len(open_nodes) + below > _DEEPEST:
-            raise ValueError(f"nested more than {_DEEPEST} deep")
