@@ -22,7 +22,9 @@ def check_classes(meta: Meta, item: MetaField, form: Format, findings: Findings)
     row = meta.row(above)
     if not isinstance(found, Mapping):
         message = f"{above} is {'missing' if found is None else shown(found)}"
-        findings.add(REFUSED, "meta_field_missing", meta.file, message, f"a block per class with {below}", row=row)
+        # The script goes through nothing without a word.
+        severity = WARNING if found in ("", []) else REFUSED
+        findings.add(severity, "meta_field_missing", meta.file, message, f"a block per class with {below}", row=row)
         return
     figures: dict[Any, Any] = {label: get(block, below)[1] for label, block in found.items()}
     if found and all(value is None for value in figures.values()):

@@ -51,7 +51,7 @@ def check_meta(meta: Meta, label: str, form: Format, package: bool, findings: Fi
 def _check_names(meta: Meta, label: str, form: Format, findings: Findings) -> None:
     there, found = get(meta.values, "submission.label")
     row = meta.row("submission.label")
-    if there and isinstance(found, str) and found:
+    if there and isinstance(found, str):
         if found != label:
             # The results are listed by the one, the output lies under the other.
             severity = REFUSED if form.folders_checked else WARNING

@@ -19,6 +19,8 @@ _MOST_SYSTEMS = 8
 _MOST_META_BYTES = 2**20
 _HEADER_BYTES = 2**16
 
+_RUN = re.compile(r"_run\d+(?:_unprocessed)?\.output$")
+
 #: How much more another year has to explain: a fault in one of the fields does not make a package one of another year.
 _MARGIN = 0.4
 
@@ -109,9 +111,11 @@ def _output(system: System, form: Format) -> list[str]:
     if form.scores is None:
         assert form.table_suffix is not None
         return [name for name in system.files if name.endswith(form.table_suffix)]
-    suffix = form.scores.suffix.format(run=1)
-    pattern = re.compile(rf".*(?<!_run\d){re.escape(suffix)}")
-    return next((files for folder, files in system.folders.items() if pattern.fullmatch(folder)), [])
+    suffix, numbered = form.scores.suffix.format(run=1), "{run}" in form.scores.suffix
+    for folder, files in system.folders.items():
+        if folder.endswith(suffix) and (numbered or not _RUN.search(folder)):
+            return files
+    return []
 
 
 def _classes(package: Package, systems: Sequence[System], form: Format) -> float:
