@@ -22,8 +22,8 @@ import numpy as np
 from sedkit.core.config import read_config
 from sedkit.core.files import read_json, write_json
 from sedkit.dataio.datadir import DataDir
+from sedkit.dataio.events import tags_of
 from sedkit.dataio.store import FeatureFile
-from sedkit.dataio.tables import tags_of
 from tests.recipes._runs import CONF, REDUCED, Place
 
 PATH = Path(__file__).with_name("dcase2019_task4.json")
