@@ -80,7 +80,7 @@ class Package:
         else:
             raise UsageError(f"{path}: no such folder or zip")
         self.names = tuple(sorted(self._members or self._files))
-        filled = {str(folder) for name in self.names for folder in PurePosixPath(name).parents if self._folders}
+        filled = _folders_of(self.names) if self._folders else set()
         #: Folders without any file below them.
         self.empty_folders = tuple(sorted(self._folders - filled))
 
@@ -227,11 +227,23 @@ def _clashes(names: list[str]) -> list[Finding]:
     """Find names that are a file and a folder at once: whichever comes second cannot be unpacked."""
     files = {name for name in names if not name.endswith("/")}
     folders = {name.rstrip("/") for name in names if name.endswith("/")}
-    folders |= {str(folder) for name in files for folder in PurePosixPath(name).parents} - {"."}
+    folders |= _folders_of(files)
     return [
         Finding(REFUSED, "zip_file_and_folder", name, None, "is a file and a folder at once", "one of the two")
         for name in sorted(files & folders)
     ]
+
+
+def _folders_of(names: Iterable[str]) -> set[str]:
+    """Return the folders that files lie in, those around them too."""
+    folders: set[str] = set()
+    for name in names:
+        above = name.rpartition("/")[0]
+        # What a known folder lies in is known.
+        while above and above not in folders:
+            folders.add(above)
+            above = above.rpartition("/")[0]
+    return folders
 
 
 def write_zip(path: str | os.PathLike[str], files: Mapping[str, bytes | Path]) -> None:

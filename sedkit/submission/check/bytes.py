@@ -9,6 +9,12 @@ from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
 
 MARK = b"\xef\xbb\xbf"
 
+TAB = b"\t"
+#: Five times the largest output to be expected; fields that a header and the first row may hold, and their bytes.
+_MOST_ROWS = 2_000_000
+_MOST_FIELDS = 1000
+_HEAD_BYTES = 1 << 20
+
 _BLANK = re.compile(rb"\n(?= *\n)")
 
 
@@ -39,6 +45,15 @@ def is_table_text(file: str, data: bytes, findings: Findings) -> bool:
         row = data[: data.index(b"\0")].count(b"\n") + 1
         findings.add(REFUSED, "encoding", file, "holds NUL bytes", "UTF-8 text", row=row)
         return False
+    if (rows := data.count(b"\n")) > _MOST_ROWS:
+        findings.add(REFUSED, "too_large", file, f"{rows:,} rows", f"a table of at most {_MOST_ROWS:,}")
+        return False
+    # The first row decides how many columns there are: each of millions would get memory of its own.
+    for row, line in enumerate(data[: _HEAD_BYTES + 1].lstrip().split(b"\n", 2)[:2], start=1):
+        if line.count(b"\t") > _MOST_FIELDS or len(line) > _HEAD_BYTES:
+            message = f"{line.count(TAB) + 1:,} fields or more"
+            findings.add(REFUSED, "class_columns", file, message, f"at most {_MOST_FIELDS:,}", row=row)
+            return False
     # The organisers' pandas reads all of these.
     if data.startswith(MARK):
         findings.add(WARNING, "bom", file, "begins with a byte order mark", "plain UTF-8", row=1)
