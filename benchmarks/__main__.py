@@ -2,7 +2,8 @@
 
     python -m benchmarks NAME [NAME ...] [--quick] [--runs N] [--threads N] [--json F]
 
-Status 1 where a result differs from its peer's or, in the long form, a ratio that is asked for is missed.
+Status 1 where a result differs from its peer's. Whether a ratio that is asked for was reached is said, and no more: it
+is a clock's word.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="benchmarks, each run in turn")
     parser.add_argument("--list", action="store_true", help="name the benchmarks and their comparisons, and end")
-    parser.add_argument("--quick", action="store_true", help="seconds each: only whether results are equal is judged")
+    parser.add_argument("--quick", action="store_true", help="a short form, seconds each, that no ratio is asked of")
     parser.add_argument("--runs", type=number(2, 1000, whole=True), metavar="N", help="runs of each contestant")
     parser.add_argument(
         "--threads",
@@ -79,7 +80,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measure, print, write; return 1 where a result differs or a ratio is missed."""
+    """Measure, print, write; return 1 where a result differs."""
     args, benchmarks = arguments(argv), known()
     if args.list:
         print(listing())
@@ -97,7 +98,6 @@ def main(argv: Sequence[str]) -> int:
     import threadpoolctl
 
     measured: dict[str, dict[str, Any]] = {}
-    good = True
     for name in dict.fromkeys(args.names):
         module, (_, comparisons) = importlib.import_module(f"benchmarks.{name}"), benchmarks[name]
         form = Form(args.quick, args.runs or (QUICK_RUNS if args.quick else module.RUNS), args.threads)
@@ -108,11 +108,10 @@ def main(argv: Sequence[str]) -> int:
         for key, row in rows.items():
             least = comparisons[key][2] if report.judged and not args.quick else None
             print(verdict(key, row, least), flush=True)
-            good &= row["equal"] and (least is None or row["ratio"] >= least)
         measured |= rows
     if args.json:
         write_json(args.json, measured)
-    return 0 if good else 1
+    return 0 if all(row["equal"] for row in measured.values()) else 1
 
 
 if __name__ == "__main__":
