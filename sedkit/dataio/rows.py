@@ -269,20 +269,6 @@ def _rows_too_long(source: str, data: bytes, separator: str) -> tuple[np.ndarray
     return np.array([line for line, fields in rows if fields <= width], dtype=np.int64), findings
 
 
-def plain_numbers(cells: Iterable[str]) -> bool:
-    """Tell whether cells hold none of what Python alone takes for a number: 1_000, digits of other scripts."""
-    text = "".join(cells)
-    return text.isascii() and "_" not in text and "\0" not in text
-
-
-def number(cell: str) -> float:
-    """Convert text to a number; what is none becomes NaN."""
-    try:
-        return float(cell) if plain_numbers(cell) else float("nan")
-    except ValueError:
-        return float("nan")
-
-
 def refuse(bad: list[Finding], path: str | os.PathLike[str], lenient: bool | None = None) -> None:
     """Raise the first of the findings; with `lenient` log how many rows are left out instead.
 

@@ -6,6 +6,8 @@ from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from sedkit.core.errors import SedkitError, printable
+
 REFUSED = "refused"
 SCORED_WRONGLY = "scored_wrongly"
 WARNING = "warning"
@@ -61,12 +63,22 @@ class Finding:
         where = self.file + (f":{self.row}" if self.row is not None else "")
         often = f" ({self.count:,} times, first here)" if self.count > 1 else ""
         expected = f"; expected {self.expected}" if self.expected else ""
-        return printable(": ".join(x for x in (where, f"{self.message}{often}") if x) + expected)
+        return shown(": ".join(x for x in (where, f"{self.message}{often}") if x) + expected)
 
 
-def printable(line: str) -> str:
-    """Make a line fit for a terminal: no control characters, no endless lines, whoever made the package."""
-    return _cut("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line[: _LONGEST + 1]))
+def shown(line: str) -> str:
+    """Make a line fit for a terminal: printable, and not endless, whoever made the package."""
+    return _cut(printable(line[: _LONGEST + 1]))
+
+
+def located(error: SedkitError, file: str) -> tuple[int | None, str]:
+    """Part a reader's message about a file into the row that it names, if it does, and what it says.
+
+    >>> located(SedkitError("a.tsv:3: no number"), "a.tsv"), located(SedkitError("a.tsv: is empty"), "a.tsv")
+    ((3, 'no number'), (None, 'is empty'))
+    """
+    place, _, said = str(error).removeprefix(f"{file}:").partition(": ")
+    return (int(place), said) if place.isdecimal() else (None, str(error).removeprefix(f"{file}:").strip())
 
 
 class Findings:

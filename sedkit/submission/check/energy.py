@@ -10,8 +10,8 @@ from sedkit.core.errors import SedkitError, listed
 from sedkit.submission.archive import Package
 from sedkit.submission.check.layout import ENERGY, TABLE, System
 from sedkit.submission.check.yaml_lines import Meta, get
-from sedkit.submission.energy_tables import is_energy_header, is_reading, measured_kwh
-from sedkit.submission.findings import WARNING, Findings
+from sedkit.submission.energy_tables import is_energy_table, is_reading, measured_kwh
+from sedkit.submission.findings import WARNING, Findings, located
 from sedkit.submission.formats import Format
 from sedkit.submission.numbers import is_number
 
@@ -26,19 +26,19 @@ _STAGES = {
 }
 
 
-def energy_tables(package: Package, system: System) -> dict[str, str]:
-    """Return CodeCarbon's tables of a system, known by their columns: path in the package, and text."""
+def energy_tables(package: Package, system: System) -> dict[str, bytes]:
+    """Return CodeCarbon's tables of a system, known by their columns: path in the package, and bytes."""
     folders = [files for folder, files in system.folders.items() if folder.lower().startswith(ENERGY)]
     found = {}
     for name in [*system.files, *(name for files in folders for name in files)]:
         if TABLE.search(name) and package.size(name) <= _MOST_BYTES:
             data = package.read(name)
-            if is_energy_header(data[:10_000].partition(b"\n")[0].decode("utf-8-sig", "replace")):
-                found[name] = data.decode("utf-8-sig", "replace")
+            if is_energy_table(data):
+                found[name] = data
     return found
 
 
-def check_energy(meta: Meta, system: System, tables: Mapping[str, str], form: Format, findings: Findings) -> None:
+def check_energy(meta: Meta, system: System, tables: Mapping[str, bytes], form: Format, findings: Findings) -> None:
     """Warn of a stated energy that no reading of its tables gives: a measurement, the sum or the mean of them.
 
     Parameters
@@ -55,12 +55,12 @@ def check_energy(meta: Meta, system: System, tables: Mapping[str, str], form: Fo
     asked = [item.path for item in form.fields if item.kind == "kwh"]
     stated = {path: value for path in asked if is_number(value := get(meta.values, path)[1]) and value > 0}
     measured: dict[str, dict[str, tuple[float, ...]]] = {}
-    for name, text in tables.items():
+    for name, data in tables.items():
         try:
-            kwh = measured_kwh(text, name)
+            kwh = measured_kwh(data, name)
         except SedkitError as error:
-            said = str(error).removeprefix(name).lstrip(":1 ")
-            findings.add(WARNING, "energy_table", name, f"cannot be read: {said}")
+            row, said = located(error, name)
+            findings.add(WARNING, "energy_table", name, f"cannot be read: {said}", row=row)
             continue
         measured.setdefault(_key_of(name, system), {})[name] = kwh
     for key, of_key in measured.items():

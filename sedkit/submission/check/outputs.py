@@ -30,7 +30,7 @@ class Output:
     events, points, runs
         Events, operating points, scores by run.
     energy
-        CodeCarbon's tables: path in the package, and text.
+        CodeCarbon's tables: path in the package, and bytes.
     digest
         Of the bytes of all output tables; empty where there are none.
     """
@@ -38,7 +38,7 @@ class Output:
     events: Events | None = None
     points: list[Events] = field(default_factory=list)
     runs: dict[int, RunScores] = field(default_factory=dict)
-    energy: dict[str, str] = field(default_factory=dict)
+    energy: dict[str, bytes] = field(default_factory=dict)
     digest: bytes = b""
 
 

@@ -15,7 +15,7 @@ from sedkit.submission.check.clips import ClipList
 from sedkit.submission.check.kinds import decimals, percent_rounding
 from sedkit.submission.check.outputs import Output
 from sedkit.submission.check.yaml_lines import Meta, get
-from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings, printable
+from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings, shown
 from sedkit.submission.numbers import is_number
 from sedkit.submission.results import COVERED
 
@@ -43,7 +43,7 @@ class Confirmed:
 
     def text(self) -> str:
         """Return one line for people."""
-        return printable(
+        return shown(
             f"{self.file}: {self.key} {self.stated:g} is right: {self.recomputed:.4f}, {self.how}, on {self.reference}"
         )
 

@@ -18,7 +18,7 @@ from sedkit.dataio.rows import Rows, header_of, parse_rows, separator_of
 from sedkit.submission.archive import Package
 from sedkit.submission.check.bytes import MARK, is_table_text, read_within
 from sedkit.submission.check.clips import ClipList
-from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
+from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings, located
 from sedkit.submission.formats import Format
 
 #: What is printed for 0 s.
@@ -185,8 +185,8 @@ def _check_rows(file: str, data: bytes, columns: list[str], findings: Findings) 
     try:
         rows = parse_rows(file, data, columns[:2], numbers=None)
     except SedkitError as error:
-        message = str(error).removeprefix(file).lstrip(":")
-        findings.add(REFUSED, "row_fields", file, message, "one row a line")
+        row, said = located(error, file)
+        findings.add(REFUSED, "row_fields", file, said, "one row a line", row=row)
         return None
     if rows.has_index or rows.findings:
         row = rows.findings[0].line if rows.findings else int(rows.line[0])

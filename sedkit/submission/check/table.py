@@ -18,7 +18,7 @@ from sedkit.dataio.rows import Rows, parse_rows
 from sedkit.submission.check.bytes import MARK, is_table_text
 from sedkit.submission.check.clips import ClipList, clip_of_unparted
 from sedkit.submission.check.table_header import check_header
-from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
+from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings, located
 from sedkit.submission.formats import Format
 from sedkit.submission.formats._format import COLUMNS
 
@@ -70,7 +70,8 @@ def check_table(file: str, data: bytes, form: Format, clips: ClipList | None, fi
     try:
         rows = parse_rows(file, data, COLUMNS, numbers=("onset", "offset"))
     except SedkitError as error:
-        findings.add(REFUSED, "row_fields", file, str(error).removeprefix(file).lstrip(":"), "one row a line")
+        row, said = located(error, file)
+        findings.add(REFUSED, "row_fields", file, said, "one row a line", row=row)
         return None
     for finding in rows.findings:
         # pandas stops at a row with more fields than the header.

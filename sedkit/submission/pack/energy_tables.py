@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
-from sedkit.core.files import read_text, write_text
+from sedkit.core.files import read_bytes, read_text, write_text
 from sedkit.core.log import log
 from sedkit.submission.energy_tables import is_reading, measured_kwh
 from sedkit.submission.formats import Format
@@ -33,7 +33,7 @@ def read_energy_table(path: str | Path) -> EnergyTable:
     SedkitError
         No such file, a column that is missing, a row without energy or duration.
     """
-    return EnergyTable(Path(path), measured_kwh(read_text(path), str(path)))
+    return EnergyTable(Path(path), measured_kwh(read_bytes(path), str(path)))
 
 
 def energy_fields(form: Format) -> dict[str, str]:

@@ -71,4 +71,4 @@ def test_tables_are_known_by_their_columns(tmp_path: Path) -> None:
     assert (found.severity, found.kind) == (NOTE, "energy_files")
     (found,) = check(package({"codecarbon/training.csv": HEAD + b"t,a,1,much\n"}), tmp_path)
     assert (found.severity, found.kind) == (WARNING, "energy_table")
-    assert "data row 1: energy_consumed 'much'" in found.message
+    assert (found.row, "energy_consumed 'much'" in found.message) == (2, True)
