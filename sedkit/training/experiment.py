@@ -281,12 +281,15 @@ class Experiment:
 
     def _write_records(self) -> None:
         folder, plan = self.plan.folder, self.plan
-        write_yaml(folder / "config.yaml", plan.config)
+        # The budget is applied; its name stays, for the record of a run from here.
+        write_yaml(folder / "config.yaml", plan.config | ({"budgets": {plan.budget: {}}} if plan.budget else {}))
         write_json(
             folder / "environment.json",
             {
                 "run": self.run_info,
                 "data": str(plan.data_root.resolve()),
+                "place": str(folder.resolve()),
+                "inputs": plan.inputs_hash,
                 "features": {name: str(path) for name, path in sorted(plan.feature_paths.items())},
                 "clips": {
                     part: {name: len(s) for name, s in streams.items()}
@@ -307,17 +310,30 @@ class Experiment:
                 "resolved": self.config,
             },
         )
-        data = shlex.quote(str(plan.data_root.resolve()))
-        run = folder / "run.sh"
-        split = f" --split-run {shlex.quote(str(plan.split_run.resolve()))}" if plan.split_run else ""
-        write_text(
-            run,
-            "#!/usr/bin/env bash\n"
-            "# Trains this experiment again; skipped while it is up to date (--force true trains anyway).\n"
-            'here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)\n'
-            f'exec "${{SEDKIT:-sedkit}}" train --config "$here/config.yaml" --data {data} --exp "$here"{split} "$@"\n',
-        )
-        run.chmod(0o755)
+        write_text(folder / "run.sh", _script(plan))
+        (folder / "run.sh").chmod(0o755)
+
+
+def _script(plan: Plan) -> str:
+    """Return a shell script that trains again: with the places as seen from the experiment, else as they were."""
+    places = {"data": plan.data_root, "split_run": plan.split_run, "weights": plan.training.weights}
+    lines, options = [], ""
+    for name, place in places.items():
+        if place is not None:
+            target = Path(place).resolve()
+            seen = shlex.quote(os.path.relpath(target, plan.folder.resolve()))
+            lines.append(f'{name}="$here"/{seen}; [[ -e ${name} ]] || {name}={shlex.quote(str(target))}\n')
+            options += f' --{name.replace("_", "-")} "${name}"'
+    return (
+        "#!/usr/bin/env bash\n"
+        "# Trains this experiment again; skipped while it is up to date (--force true trains anyway).\n"
+        'here=$(CDPATH= cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)\n'
+        + "".join(lines)
+        + 'exec "${SEDKIT:-sedkit}" train --config "$here/config.yaml" --exp "$here"'
+        + options
+        + (f" --budget {shlex.quote(plan.budget)}" if plan.budget else "")
+        + ' "$@"\n'
+    )
 
 
 def _commit() -> str | None:
