@@ -44,7 +44,7 @@ class Look(NamedTuple):
     ctime_ns: int
 
 
-Looks = dict[str, tuple[Path, Look]]
+Looks = dict[str, tuple[str, Look]]
 #: Name -> how a file looked, and the SHA-256 of its content.
 Description = dict[str, tuple[Look, str]]
 
@@ -52,10 +52,10 @@ Description = dict[str, tuple[Look, str]]
 def look(source: Source) -> Looks:
     """Return every file of a source by name (`.` for a file itself; in a folder its path from there) with its look."""
     if isinstance(source, Mapping):
-        return {name: (Path(path), _look(path)) for name, path in source.items()}
+        return {name: (os.fspath(path), _look(path)) for name, path in source.items()}
     if os.path.isdir(source):
         return dict(sorted(_below(os.fspath(source), "", ())))
-    return {_SELF: (Path(source), _look(source))}
+    return {_SELF: (os.fspath(source), _look(source))}
 
 
 def _look(path: str | os.PathLike[str]) -> Look:
@@ -66,7 +66,7 @@ def _look(path: str | os.PathLike[str]) -> Look:
     return Look(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _below(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, tuple[Path, Look]]]:
+def _below(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, Look]]]:
     """Yield the files below a folder, links followed."""
     here = os.path.realpath(folder)
     if here in above:
@@ -79,7 +79,7 @@ def _below(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[s
                 yield from _below(entry.path, f"{prefix}{entry.name}/", (*above, here))
             elif entry.is_file():
                 stat = entry.stat()
-                yield prefix + entry.name, (Path(entry.path), Look(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+                yield prefix + entry.name, (entry.path, Look(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
 
 
 def describe(source: Source, known: Description | None = None) -> Description:
@@ -88,7 +88,7 @@ def describe(source: Source, known: Description | None = None) -> Description:
 
 
 @functools.cache
-def _sha256(path: Path, _: Look) -> str:
+def _sha256(path: str, _: Look) -> str:
     return sha256_file(path)
 
 
@@ -189,13 +189,14 @@ class Step:
     inputs: Mapping[str, Source] | Sequence[Source] = field(default_factory=dict)
     force: bool = False
     beside: Callable[[], Mapping[str, Source]] = dict
+    _sources: Mapping[str, Source] = field(init=False, repr=False)
     _inputs: dict[str, Description] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.output = Path(self.output)
-        if not isinstance(self.inputs, Mapping):
-            self.inputs = {str(i): source for i, source in enumerate(self.inputs)}
-        for source in self.inputs.values():
+        given = self.inputs
+        self._sources = given if isinstance(given, Mapping) else {str(i): source for i, source in enumerate(given)}
+        for source in self._sources.values():
             if not isinstance(source, Mapping):
                 self._check_apart(source)
 
@@ -224,9 +225,8 @@ class Step:
         stamp = None if self.force else read_stamp(self.stamp_path)
         if stamp is None or (stamp.verb, stamp.version, stamp.config) != self._call():
             return False
-        assert isinstance(self.inputs, Mapping)
         try:
-            inputs = self._unchanged(self.inputs, stamp.inputs)
+            inputs = self._unchanged(self._sources, stamp.inputs)
             if inputs is None or self._unchanged({_SELF: self.output}, stamp.outputs, partly=True) is None:
                 return False
             outputs = self._unchanged({_SELF: self.output, **self.beside()}, stamp.outputs)
@@ -246,8 +246,7 @@ class Step:
     def inputs_hold(self) -> bool:
         """Tell whether the inputs have the content from which the output was made."""
         stamp = read_stamp(self.stamp_path)
-        assert isinstance(self.inputs, Mapping)
-        return stamp is not None and self._unchanged(self.inputs, stamp.inputs) is not None
+        return stamp is not None and self._unchanged(self._sources, stamp.inputs) is not None
 
     def run(self, make: Callable[[], object]) -> bool:
         """Call `make` unless the output is up to date, holding its lock, and write the stamp; tell whether it ran.
@@ -281,8 +280,7 @@ class Step:
 
     def _check_named_apart(self) -> None:
         """Check what may be thousands of files, where they are about to be read anyway."""
-        assert isinstance(self.inputs, Mapping)
-        for source in self.inputs.values():
+        for source in self._sources.values():
             for given in source.values() if isinstance(source, Mapping) else ():
                 self._check_apart(given)
 
@@ -291,11 +289,10 @@ class Step:
 
     def _describe_inputs(self) -> dict[str, Description]:
         """Describe the inputs, believing this step's stamp, and that of the call that made an input."""
-        assert isinstance(self.inputs, Mapping)
         before = read_stamp(self.stamp_path)
         known = before.inputs if before else {}
         out = {}
-        for role, source in self.inputs.items():
+        for role, source in self._sources.items():
             description = known.get(role, {})
             if not isinstance(source, Mapping) and not description:
                 made_by = read_stamp(Path(f"{os.fspath(source)}.done.json"))
@@ -311,7 +308,7 @@ class Step:
             return None
         out = {}
         for role, source in sources.items():
-            now = _same(look(source), known[role])
+            now = _same(look(source), known.get(role, {}))
             if now is None:
                 return None
             out[role] = now

@@ -148,9 +148,9 @@ class DataDir:
             return None
         return os.path.join(place, os.path.basename(self._real))
 
-    def recordings(self) -> dict[str, Path]:
+    def recordings(self) -> dict[str, str]:
         """Return the recording of every clip by its name; one that is not there is an error."""
-        paths = {name: self.audio_path(i) for i, name in enumerate(self.clips.filename)}
+        paths = {name: self._located(audio) for name, audio in zip(self.clips.filename, self.clips.audio, strict=True)}
         for i, path in enumerate(paths.values()):
             if not os.path.isfile(path):
                 raise SedkitError(

@@ -134,7 +134,7 @@ def _shards(
         shards.append(
             _Shard(
                 parts / f"{first // _SHARD_CLIPS:05d}-{key[:16]}.npy",
-                tuple(paths[clips.filename[i]] for i in chosen),
+                tuple(Path(paths[clips.filename[i]]) for i in chosen),
                 tuple(float(clips.duration_s[i]) for i in chosen),
                 frontend,
                 resampler,
