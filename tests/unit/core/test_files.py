@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from sedkit.core import files
-
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import atomic_folder, atomic_path, lock, read_json, read_yaml, write_json, write_text
 
