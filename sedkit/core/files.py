@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -19,7 +20,6 @@ from typing import IO, Any
 from sedkit.core.errors import SedkitError, first_line
 from sedkit.core.log import log
 from sedkit.core.yaml_text import judge_yaml, yaml_loader
-
 
 #: `.<name>.<machine>-<process>.part` is being written, `.old` has stepped aside for it.
 _ASIDE = re.compile(r"\.(?P<name>.+)\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)\.(?P<kind>part|old)", re.DOTALL)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -30,6 +29,7 @@ from sedkit.training.batches import Batches, Stream, load_source, shares
 from sedkit.training.chunks import load_chunk_stream
 from sedkit.training.loop import Loop
 from sedkit.training.plan import Plan
+from sedkit.training.run_script import run_script
 from sedkit.training.settings import StreamSettings, settings_dict
 from sedkit.training.validate import evaluate
 
@@ -310,30 +310,8 @@ class Experiment:
                 "resolved": self.config,
             },
         )
-        write_text(folder / "run.sh", _script(plan))
+        write_text(folder / "run.sh", run_script(plan))
         (folder / "run.sh").chmod(0o755)
-
-
-def _script(plan: Plan) -> str:
-    """Return a shell script that trains again: with the places as seen from the experiment, else as they were."""
-    places = {"data": plan.data_root, "split_run": plan.split_run, "weights": plan.training.weights}
-    lines, options = [], ""
-    for name, place in places.items():
-        if place is not None:
-            target = Path(place).resolve()
-            seen = shlex.quote(os.path.relpath(target, plan.folder.resolve()))
-            lines.append(f'{name}="$here"/{seen}; [[ -e ${name} ]] || {name}={shlex.quote(str(target))}\n')
-            options += f' --{name.replace("_", "-")} "${name}"'
-    return (
-        "#!/usr/bin/env bash\n"
-        "# Trains this experiment again; skipped while it is up to date (--force true trains anyway).\n"
-        'here=$(CDPATH= cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)\n'
-        + "".join(lines)
-        + 'exec "${SEDKIT:-sedkit}" train --config "$here/config.yaml" --exp "$here"'
-        + options
-        + (f" --budget {shlex.quote(plan.budget)}" if plan.budget else "")
-        + ' "$@"\n'
-    )
 
 
 def _commit() -> str | None:

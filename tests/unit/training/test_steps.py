@@ -116,7 +116,7 @@ def trained(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run_script(place: Path, *words: str) -> str:
     """Call the experiment's run.sh from another folder; return what it says."""
     sedkit = place.parent / "sedkit command"
-    sedkit.write_text(f"#!/bin/sh\nexec \"{sys.executable}\" -m sedkit \"$@\"\n")
+    sedkit.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sedkit "$@"\n')
     sedkit.chmod(0o755)
     here = str(Path(__file__).resolve().parents[3])
     env = os.environ | {"SEDKIT": str(sedkit), "PYTHONPATH": here}
