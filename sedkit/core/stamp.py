@@ -253,8 +253,11 @@ class Step:
 
         Who has waited for another process to make the same output looks again first.
         """
-        # A lock that a killed process left is taken, and with that removed.
-        if not self.lock_path.exists() and self.holds():
+        if self.holds():
+            if self.lock_path.exists():
+                # Left by a process that was killed: it goes when it is taken.
+                with contextlib.suppress(OSError, SedkitError), lock(self.lock_path, 0):
+                    pass
             return False
         with self.running() as due:
             if due:

@@ -143,8 +143,9 @@ class DataDir:
     def _made_at(self) -> str | None:
         """Where `sedkit prepare` made this data dir, if it is elsewhere now."""
         summary = Path(self._real).parent / SUMMARY
-        place = read_json(summary).get("place") if summary.is_file() else None
-        if place is None or place == str(summary.parent):
+        record = read_json(summary) if summary.is_file() else None
+        place = record.get("place") if isinstance(record, dict) else None
+        if not isinstance(place, str) or place == str(summary.parent):
             return None
         return os.path.join(place, os.path.basename(self._real))
 

@@ -42,6 +42,9 @@ def test_an_unchanged_call_is_skipped_and_says_so(made, caplog):
     assert copy_step(made).holds()
     assert not copy_step(made).run(lambda: pytest.fail("was done already"))
     assert caplog.text.count("is up to date") == 2
+    # Left by a process that was killed when all was done.
+    copy_step(made).lock_path.touch()
+    assert not copy_step(made).run(lambda: pytest.fail("was done already"))
     assert sorted(p.name for p in made.iterdir()) == ["in.txt", "out.txt", "out.txt.done.json", "set"]
 
 
