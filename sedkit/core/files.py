@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import functools
 import hashlib
@@ -29,7 +28,12 @@ _swept: dict[Path, int] = {}
 
 @functools.cache
 def _machine() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+    """Return a tag of what process numbers are counted in: the machine, or a container on it."""
+    try:
+        counted_in = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        counted_in = ""
+    return hashlib.sha256(f"{socket.gethostname()} {counted_in}".encode()).hexdigest()[:8]
 
 
 def aside_of(path: str | os.PathLike[str], kind: str = "part") -> Path:
@@ -78,7 +82,12 @@ def _alive(process: int) -> bool:
         return False
     except (PermissionError, OverflowError):
         return True
-    return True
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return True
+    # Killed, and nobody has asked yet how it ended.
+    return state[:1] != ["Z"]
 
 
 @contextlib.contextmanager
@@ -136,6 +145,8 @@ def replace_folder(new: Path, target: Path) -> None:
 
 def _exchange(a: Path, b: Path) -> bool:
     """Let two paths change places in one step (Linux); False where that cannot be done."""
+    import ctypes
+
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):

@@ -197,8 +197,8 @@ class Step:
         given = self.inputs
         self._sources = given if isinstance(given, Mapping) else {str(i): source for i, source in enumerate(given)}
         for source in self._sources.values():
-            if not isinstance(source, Mapping):
-                self._check_apart(source)
+            if not isinstance(source, Mapping) and _would_change(self.output, Path(source)):
+                raise self._would_change(source)
 
     @property
     def stamp_path(self) -> Path:
@@ -210,9 +210,8 @@ class Step:
         """Where the lock lies while the output is made."""
         return self.output.with_name(f".{self.output.name}.lock")
 
-    def _check_apart(self, given: str | os.PathLike[str]) -> None:
-        if _would_change(self.output, Path(given)):
-            raise UsageError(f"{self.output} would change {given}, from which it is made; choose another place")
+    def _would_change(self, given: str | os.PathLike[str]) -> UsageError:
+        return UsageError(f"{self.output} would change {given}, from which it is made; choose another place")
 
     def content(self) -> dict[str, dict[str, str]]:
         """Return the hash of every file of the inputs, by role and name: what they are, wherever they lie."""
@@ -283,9 +282,13 @@ class Step:
 
     def _check_named_apart(self) -> None:
         """Check what may be thousands of files, where they are about to be read anyway."""
+        if not self.output.exists():
+            return
+        made = self.output.stat()
         for source in self._sources.values():
             for given in source.values() if isinstance(source, Mapping) else ():
-                self._check_apart(given)
+                if os.path.samestat(os.stat(given), made):
+                    raise self._would_change(given)
 
     def _call(self) -> tuple[str, str, str]:
         return self.verb, sedkit.__version__, content_hash(self.config)

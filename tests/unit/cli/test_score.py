@@ -48,21 +48,6 @@ def test_figures_that_are_up_to_date_are_not_counted_again(case: Case, caplog: p
     assert case.results(*EST)["event_based"]["micro"]["n_true_positives"] == 2
 
 
-def test_figures_of_another_run_or_set_are_counted_although_the_bytes_are_the_same(
-    case: Case, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What is said of the run is read off paths; where files lie otherwise is nothing that figures depend on."""
-    caplog.set_level("INFO", logger="sedkit")
-    for place in ("a/exp/recipe/system/seed0", "a/exp/recipe/system/seed1", "b/exp/recipe/system/seed1"):
-        (case.folder / place).mkdir(parents=True)
-        (case.folder / place / "est.tsv").write_text(ESTIMATE)
-    for place, seed, skipped in (("a", 0, False), ("a", 1, False), ("b", 1, True)):
-        caplog.clear()
-        words = ("--estimate", f"@{place}/exp/recipe/system/seed{seed}/est.tsv", "--metrics", "event")
-        assert case.results(*words)["run"]["seed"] == seed
-        assert ("is up to date" in caplog.text) == skipped
-
-
 def test_psds_comes_from_points_else_from_scores(case: Case) -> None:
     assert case.results(*SCORES, *DUR)["psds1"]["variant"] == "exact"
     both = ("--metrics", "psds1", *SCORES, *POINTS, *DUR)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from score_case import ESTIMATE, Case
 
 from sedkit.cli.main import main
 from sedkit.core.files import lock, sha256_file
@@ -184,3 +185,18 @@ def test_a_killed_extraction_goes_on_and_leaves_nothing(made: Path, tmp_path: Pa
     assert names(tmp_path) == {"f.h5", "f.h5.done.json"}
     (whole,) = (made / "data/esc50").glob("logmel-*.h5")
     assert sha256_file(out) == sha256_file(whole)
+
+
+def test_figures_of_another_run_or_set_are_counted_although_the_bytes_are_the_same(
+    case: Case, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is said of the run is read off paths; where files lie otherwise is nothing that figures depend on."""
+    caplog.set_level("INFO", logger="sedkit")
+    for place in ("a/exp/recipe/system/seed0", "a/exp/recipe/system/seed1", "b/exp/recipe/system/seed1"):
+        (case.folder / place).mkdir(parents=True)
+        (case.folder / place / "est.tsv").write_text(ESTIMATE)
+    for place, seed, skipped in (("a", 0, False), ("a", 1, False), ("b", 1, True)):
+        caplog.clear()
+        words = ("--estimate", f"@{place}/exp/recipe/system/seed{seed}/est.tsv", "--metrics", "event")
+        assert case.results(*words)["run"]["seed"] == seed
+        assert ("is up to date" in caplog.text) == skipped
