@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -56,6 +57,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         _check_present(self.config)
+        data_settings(self.config["data"])
+        for chunks in _with_map_files(self.config).values():
+            # The record of the run is read from other folders too.
+            chunks["class_map"] = str(Path(chunks["class_map"]).resolve())
         self.data = data_settings(self.config["data"])
         self.training = training_settings(self.config.get("training"))
         self.frontend = frontend_from(self.config["frontend"])
@@ -144,8 +149,9 @@ class Plan:
                 inputs[f"{name}/features"] = self.feature_paths[name]
             if name in self._recorded or name in backgrounds:
                 inputs[f"{name}/recordings"] = DataDir(folder).recordings()
-        maps = {s.chunks.class_map for s in streams if s.chunks and s.chunks.class_map}
-        inputs |= {f"class map {Path(path).name}": path for path in sorted(maps) if Path(path).is_file()}
+        inputs |= {
+            f"{key}.chunks.class_map": chunks["class_map"] for key, chunks in _with_map_files(self.config).items()
+        }
         if self.training.weights:
             if not Path(self.training.weights).is_file():
                 raise SedkitError(f"{self.training.weights}: no such file (training.weights)")
@@ -155,8 +161,10 @@ class Plan:
     @property
     def stamp_config(self) -> dict[str, Any]:
         """What the stamp compares beside the inputs."""
-        config = self.sections | {name: self.config.get(name) for name in ("recipe", "system")}
-        # What the weights are counts, not where they lie.
+        config = copy.deepcopy(self.sections) | {name: self.config.get(name) for name in ("recipe", "system")}
+        # What weights and class maps are counts, not where they lie.
+        for chunks in _with_map_files(config).values():
+            chunks["class_map"] = Path(chunks["class_map"]).name
         training = {name: value for name, value in (config.get("training") or {}).items() if name != "weights"}
         return config | {"training": training}
 
@@ -206,6 +214,18 @@ class Plan:
                 f"{self.folder}: was trained on {record.get('data')}, not on {self.data_root.resolve()}; "
                 "choose another --exp, or --force true to replace it"
             )
+
+
+def _with_map_files(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the sections `chunks` of all streams whose class map is a file of the user's, by the stream's key."""
+    found = {}
+    for part in ("streams", "select"):
+        for name, stream in (config["data"].get(part) or {}).items():
+            chunks = stream.get("chunks") or {}
+            path = Path(chunks.get("class_map") or "")
+            if path.suffix in (".yaml", ".yml") and path.is_file():
+                found[f"{part}.{name}"] = chunks
+    return found
 
 
 def _find_split_run(folder: Path, given: Path | None) -> Path:

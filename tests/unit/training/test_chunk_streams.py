@@ -14,6 +14,7 @@ from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import write_wav
 from sedkit.dataio.datadir import Clips, DataDir, write_datadir
 from sedkit.dataio.events import Events, Tags
+from sedkit.datasets.maps import load_class_map
 from sedkit.features.chunk_settings import ChunkSettings, WaveAugment
 from sedkit.features.extract import default_output, extract
 from sedkit.features.logmel import LogMel
@@ -210,9 +211,12 @@ def test_changed_recordings_behind_waveforms_are_noticed_and_touched_ones_are_no
         table = (root / part / "clips.tsv").read_text()
         (root / part / "clips.tsv").write_text(table.replace(str(data_root), str(root)))
         extract(DataDir(root / part), FRONTEND, default_output(DataDir(root / part), FRONTEND))
-    chunks = {"class_map": "esc50_desed", "augment": {"background_set": "target/synthetic"}}
+    class_map = tmp_path / "map.yaml"
+    sources = {name: list(sources) for name, sources in load_class_map("esc50_desed").items()}
+    write_yaml(class_map, {"classes": sources})
+    chunks = {"class_map": str(class_map), "augment": {"background_set": "target/synthetic"}}
     stream = {"set": "source/esc50", "folds": ["1", "2"], "chunks": chunks}
-    select = {"set": "source/esc50", "folds": ["3"], "chunks": {"class_map": "esc50_desed"}}
+    select = {"set": "source/esc50", "folds": ["3"], "chunks": {"class_map": str(class_map)}}
     sections = config(data={"streams": {"a": stream}, "select": {"a": select}}, frontend=FRONTEND.as_dict())
     write_yaml(tmp_path / "c.yaml", sections)
 
@@ -228,4 +232,6 @@ def test_changed_recordings_behind_waveforms_are_noticed_and_touched_ones_are_no
         content = (root / "audio" / name).read_bytes()
         (root / "audio" / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         seen.append(key())
-    assert len(set(seen)) == 3
+    class_map.write_text(class_map.read_text() + "# other bytes\n")
+    seen.append(key())
+    assert len(set(seen)) == 4
