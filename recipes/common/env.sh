@@ -70,7 +70,7 @@ use_environment() {
     fi
     export VIRTUAL_ENV=$SEDKIT_ROOT/.venv PATH=$SEDKIT_ROOT/.venv/bin:$PATH
     unset PYTHONHOME
-    SEDKIT_PYTHON_BIN=$SEDKIT_ROOT/.venv/bin/python
+    export SEDKIT_PYTHON_BIN=$SEDKIT_ROOT/.venv/bin/python
     set_machine_environment
 }
 
@@ -170,7 +170,7 @@ if problems:
     sys.exit("sedkit: error: SEDKIT_VENV=none: the active environment does not serve: " + "; ".join(problems))
 PYTHON
     say "using the active environment: $python"
-    SEDKIT_PYTHON_BIN=$python
+    export SEDKIT_PYTHON_BIN=$python
     PATH=$("$python" -c 'import sysconfig; print(sysconfig.get_path("scripts"))'):$PATH
     export PATH PYTHONPATH=$SEDKIT_ROOT${PYTHONPATH:+:$PYTHONPATH}
     set_machine_environment

@@ -1,68 +1,61 @@
 # shellcheck shell=bash
 # The only file that knows where jobs run. Sourced by lib.sh.
 #
-# launch FUNCTION ITEM... calls FUNCTION ITEM once per item, each call an independent job in a process of its own.
+# launch FUNCTION ITEM... makes an independent job of each item, in a process of its own that re-enters the recipe:
+# `bash recipes/NAME/run.sh --job FUNCTION:ITEM OPTIONS...` calls FUNCTION ITEM, here, under sbatch or on another machine.
 # A job that fails does not stop the others; at the end the stage fails, naming the jobs that did.
 #
 # The options' variables come from options.sh:
 # shellcheck disable=SC2154
 
 launch() {
-    local job=$1
+    local function=$1 item
+    shift
+    if [[ -n ${listing_jobs-} ]]; then
+        for item in "$@"; do printf '%s:%s\n' "$function" "$item" >&3; done
+    elif [[ $dry_run == true ]]; then
+        for item in "$@"; do ("$function" "$item"); done
+    else
+        launch_jobs "$function" "$@"
+    fi
+}
+
+# launch_jobs FUNCTION ITEM...: `parallel` at a time; one alone runs in the foreground, side by side each has its log.
+launch_jobs() {
+    local function=$1 item pid status log
+    local -A item_of=() log_of=()
     shift
     failed=()
-    if ((parallel == 1 || $# < 2)) || [[ $dry_run == true ]]; then
-        launch_in_turn "$job" "$@"
+    if ((parallel == 1 || $# < 2)); then
+        for item in "$@"; do
+            status=0
+            bash "recipes/$recipe/run.sh" --job "$function:$item" "${job_options[@]}" || status=$?
+            # Stopped from the keyboard or by a signal: the other jobs are not wanted either.
+            ((status < 128)) || exit "$status"
+            ((status == 0)) || failed+=("$item")
+        done
     else
-        launch_side_by_side "$job" "$@"
+        mkdir -p -- "$exp_dir/$recipe/logs"
+        # With job control every job is a process group, so that a signal reaches all that it started.
+        set -m
+        trap 'stop_jobs "${!item_of[@]}"; exit 130' INT
+        trap 'stop_jobs "${!item_of[@]}"; exit 143' TERM HUP
+        for item in "$@"; do
+            while ((${#item_of[@]} >= parallel)); do collect_jobs; done
+            log=$exp_dir/$recipe/logs/${STAGES[current_stage]}-${item//\//-}.log
+            bash "recipes/$recipe/run.sh" --job "$function:$item" "${job_options[@]}" >"$log" 2>&1 </dev/null &
+            pid=$!
+            item_of[$pid]=$item log_of[$pid]=$log
+            say "$item: started, log in $log"
+        done
+        while ((${#item_of[@]})); do collect_jobs; done
+        trap - INT TERM HUP
+        set +m
     fi
     if ((${#failed[@]})); then
         say "${#failed[@]} of $# jobs failed: ${failed[*]}"
         exit 1
     fi
-}
-
-launch_in_turn() {
-    local job=$1 item status
-    shift
-    for item in "$@"; do
-        # Not `( … ) || …`: there bash would ignore `set -e` inside the job.
-        set +e
-        (
-            set -e
-            "$job" "$item"
-        )
-        status=$?
-        set -e
-        # Stopped from the keyboard or by a signal: the other jobs are not wanted either.
-        ((status < 128)) || exit "$status"
-        ((status == 0)) || failed+=("$item")
-    done
-}
-
-launch_side_by_side() {
-    local job=$1 item pid status log
-    local -A item_of=() log_of=()
-    shift
-    mkdir -p -- "$exp_dir/$recipe/logs"
-    # With job control every job is a process group, so that a signal reaches all that it started.
-    set -m
-    trap 'stop_jobs "${!item_of[@]}"; exit 130' INT
-    trap 'stop_jobs "${!item_of[@]}"; exit 143' TERM HUP
-    for item in "$@"; do
-        while ((${#item_of[@]} >= parallel)); do collect_jobs; done
-        log=$exp_dir/$recipe/logs/${STAGES[current_stage]}-${item//\//-}.log
-        (
-            set +m -e
-            "$job" "$item"
-        ) >"$log" 2>&1 </dev/null &
-        pid=$!
-        item_of[$pid]=$item log_of[$pid]=$log
-        say "$item: started, log in $log"
-    done
-    while ((${#item_of[@]})); do collect_jobs; done
-    trap - INT TERM HUP
-    set +m
 }
 
 # Takes the jobs that have ended out of item_of; waits a moment where none has.
@@ -87,4 +80,38 @@ collect_jobs() {
 stop_jobs() {
     local pid
     for pid in "$@"; do kill -TERM -- "-$pid" 2>/dev/null || true; done
+}
+
+# collect_job_options: what a job is given to be part of this call, as words that mean the same from the root's folder.
+collect_job_options() {
+    local row name default variable
+    job_options=()
+    for row in "${COMMON_OPTIONS[@]}" "${RECIPE_OPTIONS[@]}"; do
+        IFS='|' read -r name _ default _ <<<"$row"
+        variable=${name//-/_}
+        [[ $name == job || ${!variable} == "$default" ]] || job_options+=("--$name=${!variable}")
+    done
+    ((${#overrides[@]} == 0)) || job_options+=(-- "${overrides[@]}")
+}
+
+# known_jobs: FUNCTION:ITEM of every job of every stage, asked of the stages themselves.
+known_jobs() {
+    local name listing_jobs=true dry_run=true
+    for name in "${STAGES[@]}"; do
+        ! declare -F "stage_$name" >/dev/null || ("stage_$name" >/dev/null 2>&1) || true
+    done 3>&1
+}
+
+# open_job FUNCTION:ITEM: ends with status 2, naming what there is, where no stage has such a job.
+open_job() {
+    local function=${1%%:*} item=${1#*:} one
+    local -a jobs_known=() functions=() items=()
+    mapfile -t jobs_known < <(known_jobs)
+    for one in "${jobs_known[@]}"; do
+        [[ $one != "$1" ]] || return 0
+        [[ " ${functions[*]-} " == *" ${one%%:*} "* ]] || functions+=("${one%%:*}")
+        [[ ${one%%:*} != "$function" ]] || items+=("${one#*:}")
+    done
+    ((${#items[@]})) || bad_use "--job: $recipe has no job ${function@Q}$(suggest "$function" "${functions[@]}"); it has: $(joined "${functions[@]}")"
+    bad_use "--job: $function has no item ${item@Q}$(suggest "$item" "${items[@]}"); with these options it has: $(joined "${items[@]}")"
 }

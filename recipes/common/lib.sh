@@ -93,10 +93,12 @@ print_help() {
 
 # What was not given is chosen here, from what the machine has, and said.
 choose_defaults() {
+    [[ -z $job ]] || choose_run_of_job
     if [[ -z $budget ]]; then
         budget=quick
         [[ -z $dataset_root ]] || ! has_gpu || budget=published
     fi
+    collect_job_options
     # Jobs side by side share the cores.
     ((jobs)) || jobs=$(($(cores) / parallel))
     ((jobs)) || jobs=1
@@ -189,6 +191,26 @@ on_exit() {
     fi
 }
 
+# choose_run_of_job: a job names its system and seed itself, where the options do not.
+choose_run_of_job() {
+    local item=${job#*:} one
+    while [[ -z $system ]] && read -r one; do
+        [[ $item != "$one"/* ]] || system=$one
+    done < <(system_names)
+    # Where it names none, what there is can be said of all of them.
+    [[ -n $system ]] || system=$(system_names | paste -sd ,)
+    # shellcheck disable=SC2128,SC2178 # not an array yet
+    [[ $seeds != 0 || ! $item =~ /([a-z+]+_)?seed([0-9]{1,9})$ ]] || seeds=$((10#${BASH_REMATCH[2]}))
+}
+
+# run_job: the job that --job names, as a process of its own; the call that launched it keeps the record.
+run_job() {
+    open_job "$job"
+    # shellcheck disable=SC2119
+    [[ $dry_run == true || -n ${SEDKIT_PYTHON_BIN-} ]] || use_environment
+    "${job%%:*}" "${job#*:}"
+}
+
 main() {
     local wanted='' command
     recipe_dir=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
@@ -202,6 +224,10 @@ main() {
     choose_defaults
     cd -- "$SEDKIT_ROOT"
     data=$data_dir/$recipe
+    if [[ -n $job ]]; then
+        run_job
+        exit 0
+    fi
     say "$recipe: systems $(joined "${systems[@]}"); seeds $(joined "${seeds[@]}"); data: ${dataset_root:-generated miniature}; trained on: $train_on"
     say "budget $budget, expected: ${EXPECTED_TIME[$budget]}"
     if [[ $dry_run == false ]]; then

@@ -24,6 +24,7 @@ COMMON_OPTIONS=(
     "dry-run|boolean|false|print the commands, run nothing"
     "launcher|choice:local|local|where the jobs of a stage run"
     "parallel|integer:1:4096|1|jobs (systems, seeds) at a time, each with its own log"
+    "job|job||run one job of a stage, FUNCTION:ITEM (train_run:SYSTEM/seed0), as the launcher does"
 )
 
 # edit_distance A B: the number of letters to add, remove or change.
@@ -86,6 +87,7 @@ print_options() {
             boolean) type='true|false' ;;
             directory | path) type=DIR ;;
             file) type=FILE ;;
+            job) type=FUNCTION:ITEM ;;
             existing) type='FILE|DIR' ;;
             choice:*) type=${type#choice:} type=${type//,/|} ;;
             *) type=${name^^} ;;
@@ -194,6 +196,10 @@ set_option() {
         size)
             [[ $value =~ ^(small|large|[1-9][0-9]{1,8})$ ]] ||
                 bad_use "--$name takes small, large or a number of clips from 10 on, got ${value@Q}"
+            ;;
+        job)
+            [[ $value =~ ^[a-z_]+:[^[:space:]]+$ ]] ||
+                bad_use "--$name takes FUNCTION:ITEM, such as train_run:$DEFAULT_SYSTEM/seed0, got ${value@Q}"
             ;;
         text) ;;
         *) bad_use "option --$name of $recipe has the unknown type $type" ;;

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sedkit.cli._options import add_force
 from sedkit.core.errors import UsageError
 from sedkit.core.log import log
 
+if TYPE_CHECKING:
+    from sedkit.dataio.scores import Scores
+
 HELP = "scores -> events"
+_HDF5 = (".h5", ".hdf5")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,54 +60,74 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--operating-points needs --operating-points-out, the folder to write them to")
     from sedkit.core.stamp import Step
 
-    rules_file = Path(args.postprocessing) if Path(args.postprocessing).is_file() else None
-    inputs = [args.scores, *([rules_file] if rules_file else []), *([args.tags] if args.tags else [])]
-    config: dict[str, Any] = {"postprocessing": args.postprocessing, "tags": args.tags}
+    inputs = {"scores": args.scores} | ({"tags": args.tags} if args.tags else {})
+    config: dict[str, Any] = {}
+    (inputs if Path(args.postprocessing).is_file() else config)["postprocessing"] = args.postprocessing
     points = args.operating_points or "50"
-    steps = {
-        "events": Step("decode", args.out, config, inputs, args.force) if args.out else None,
-        "points": Step("decode", args.operating_points_out, config | {"operating_points": points}, inputs, args.force)
-        if args.operating_points_out
-        else None,
-        "scores": Step("decode", args.scores_out, config | {"scores_out": True}, inputs, args.force)
-        if args.scores_out
-        else None,
-    }
-    due = {name: step for name, step in steps.items() if step is not None and not step.holds()}
-    if not due:
-        return 0
-
-    from sedkit.dataio.score_tsvs import write_score_tsvs
-    from sedkit.dataio.store import read_scores, write_scores
-    from sedkit.dataio.tables import write_events
-    from sedkit.postprocessing import decode, decode_thresholds
-    from sedkit.postprocessing.operating_points import parse_thresholds
-    from sedkit.postprocessing.processed import processed_scores
-    from sedkit.postprocessing.rules import read_postprocessing
-
-    thresholds = parse_thresholds(points)
-    scores = read_scores(args.scores)
-    rules = read_postprocessing(args.postprocessing, scores.labels)
-    tags = _read_tags(args.tags, scores.labels) if args.tags else None
-    if "events" in due:
-        with due["events"].running():
-            events = decode(scores, rules, tags)
-            write_events(args.out, events)
-        log.info("%s: %d events in %d clips", args.out, events.n_events, len(events.filenames))
-    if "points" in due:
-        with due["points"].running():
-            found = decode_thresholds(scores, thresholds, postprocessing=rules, tags=tags)
-            found.write(args.operating_points_out)
-        log.info("%s: %d operating points", args.operating_points_out, len(found))
-    if "scores" in due:
-        with due["scores"].running():
-            out = processed_scores(scores, rules, tags)
-            if Path(args.scores_out).suffix in (".h5", ".hdf5"):
-                write_scores(args.scores_out, out)
-            else:
-                write_score_tsvs(args.scores_out, out)
-        log.info("%s: processed scores of %d clips", args.scores_out, len(out.filenames))
+    made = _Decoded(args, points)
+    for out, kind, write in (
+        (args.out, {}, made.write_events),
+        (args.operating_points_out, {"operating_points": points}, made.write_points),
+        (args.scores_out, {"scores_out": Path(args.scores_out or "").suffix in _HDF5}, made.write_scores),
+    ):
+        if out:
+            Step("decode", out, config | kind, inputs, args.force).run(write)
     return 0
+
+
+class _Decoded:
+    """Scores, rules and tags, read when the first output is due; writes each output."""
+
+    def __init__(self, args: argparse.Namespace, points: str) -> None:
+        self.args, self.points = args, points
+
+    @cached_property
+    def scores(self) -> Scores:
+        from sedkit.dataio.store import read_scores
+        from sedkit.postprocessing.operating_points import parse_thresholds
+
+        # Refused before anything is written.
+        parse_thresholds(self.points)
+        return read_scores(self.args.scores)
+
+    @cached_property
+    def rules(self) -> Any:
+        from sedkit.postprocessing.rules import read_postprocessing
+
+        return read_postprocessing(self.args.postprocessing, self.scores.labels)
+
+    @cached_property
+    def tags(self) -> Any:
+        return _read_tags(self.args.tags, self.scores.labels) if self.args.tags else None
+
+    def write_events(self) -> None:
+        from sedkit.dataio.tables import write_events
+        from sedkit.postprocessing import decode
+
+        events = decode(self.scores, self.rules, self.tags)
+        write_events(self.args.out, events)
+        log.info("%s: %d events in %d clips", self.args.out, events.n_events, len(events.filenames))
+
+    def write_points(self) -> None:
+        from sedkit.postprocessing import decode_thresholds
+        from sedkit.postprocessing.operating_points import parse_thresholds
+
+        thresholds = parse_thresholds(self.points)
+        points = decode_thresholds(self.scores, thresholds, postprocessing=self.rules, tags=self.tags)
+        points.write(self.args.operating_points_out)
+        log.info("%s: %d operating points", self.args.operating_points_out, len(points))
+
+    def write_scores(self) -> None:
+        from sedkit.dataio.score_tsvs import write_score_tsvs
+        from sedkit.dataio.store import write_scores
+        from sedkit.postprocessing.processed import processed_scores
+
+        scores = processed_scores(self.scores, self.rules, self.tags)
+        if Path(self.args.scores_out).suffix in _HDF5:
+            write_scores(self.args.scores_out, scores)
+        else:
+            write_score_tsvs(self.args.scores_out, scores)
+        log.info("%s: processed scores of %d clips", self.args.scores_out, len(scores.filenames))
 
 
 def _read_tags(path: str, labels: tuple[str, ...]) -> Any:
@@ -110,6 +135,6 @@ def _read_tags(path: str, labels: tuple[str, ...]) -> Any:
     from sedkit.dataio.store import read_scores
     from sedkit.dataio.tables import read_weak
 
-    if Path(path).is_dir() or Path(path).suffix in (".h5", ".hdf5"):
+    if Path(path).is_dir() or Path(path).suffix in _HDF5:
         return read_scores(path)
     return read_weak(path, labels)

@@ -36,24 +36,23 @@ def run(args: argparse.Namespace) -> int:
     from sedkit.core.log import log
     from sedkit.core.stamp import Step
     from sedkit.dataio.datadir import DataDir
-    from sedkit.features.extract import check_resampler, default_output, extract, recordings
+    from sedkit.features.extract import check_resampler, default_output, extract
     from sedkit.features.frontends import frontend_from
 
     data = DataDir(args.data)
     frontend = frontend_from(read_config(args.config, args.overrides).get("frontend"), f"{args.config}: frontend")
     check_resampler(frontend, args.resampler)
     out = Path(args.out) if args.out else default_output(data, frontend)
-    config = {
-        "frontend": frontend.as_dict(),
-        "resampler": args.resampler,
-        "recordings": content_hash(recordings(data)),
-    }
-    step = Step("extract", out, config, [data.path / "clips.tsv"], force=args.force)
-    if step.holds():
-        return 0
-    with step.running():
-        extract(data, frontend, out, jobs=jobs_of(args), resampler=args.resampler, fresh=args.force)
+    clips = list(zip(data.clips.filename, data.clips.duration_s.tolist(), strict=True))
+    config = {"frontend": frontend.as_dict(), "resampler": args.resampler, "clips": content_hash(clips)}
+    step = Step("extract", out, config, {"recordings": data.recordings()}, force=args.force)
+
+    def make() -> None:
+        hashes = step.content()["recordings"]
+        extract(data, frontend, out, jobs=jobs_of(args), resampler=args.resampler, fresh=args.force, hashes=hashes)
         missing = len(data.missing())
         of = f" ({missing} listed clips are missing on disk)" if missing else ""
         log.info("extract: %s: %d clips%s, %s", out, len(data.clips), of, frontend.name)
+
+    step.run(make)
     return 0

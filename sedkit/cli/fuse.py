@@ -46,14 +46,14 @@ def run(args: argparse.Namespace) -> int:
             )
     from sedkit.core.stamp import Step
 
-    step = Step("fuse", args.out, {"weights": weights}, args.scores, args.force)
-    if step.holds():
-        return 0
+    Step("fuse", args.out, {"weights": weights}, args.scores, args.force).run(lambda: _fuse(args, weights))
+    return 0
+
+
+def _fuse(args: argparse.Namespace, weights: list[float] | None) -> None:
     from sedkit.dataio.store import read_scores, write_scores
     from sedkit.postprocessing.fuse import fuse
 
-    with step.running():
-        fused = fuse([read_scores(path) for path in args.scores], weights, args.scores)
-        write_scores(args.out, fused)
+    fused = fuse([read_scores(path) for path in args.scores], weights, args.scores)
+    write_scores(args.out, fused)
     log.info("%s: %s", args.out, fused.producer)
-    return 0

@@ -34,11 +34,9 @@ def run(args: argparse.Namespace) -> int:
     scale_of(args.size, 100)
     layout = {"layout": args.layout or "2019"} if args.name == "desed" else {}
     config = {"name": args.name, "seed": args.seed, "size": args.size, **layout}
-    step = Step("miniature", Path(args.out), config, force=args.force)
     check_target(args.out)
-    if step.holds():
-        return 0
-    with step.running():
+
+    def generate() -> None:
         if args.name == "desed":
             from sedkit.datasets import miniature_desed
 
@@ -47,5 +45,7 @@ def run(args: argparse.Namespace) -> int:
             from sedkit.datasets import miniature_esc50
 
             made = miniature_esc50.generate(args.out, seed=args.seed, size=args.size, jobs=jobs_of(args))
-    print(f"{args.out}: {', '.join(f'{count} {part}' for part, count in made.items())}")
+        print(f"{args.out}: {', '.join(f'{count} {part}' for part, count in made.items())}")
+
+    Step("miniature", Path(args.out), config, force=args.force).run(generate)
     return 0

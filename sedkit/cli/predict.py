@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sedkit.cli._options import add_force, boolean, number, words
 from sedkit.core.errors import UsageError
@@ -59,28 +59,36 @@ def run(args: argparse.Namespace) -> int:
     """Predict unless the scores are up to date."""
     from sedkit.core.energy import say_unmeasured, track_energy
     from sedkit.core.stamp import Step
-    from sedkit.inference.sources import checkpoint_path, find_clips, stamp_inputs
+    from sedkit.inference.sources import checkpoint_path, stamp_inputs
 
     if (args.chunks is None) != (args.reference_out is None):
         raise UsageError("--chunks and --reference-out belong together: one is read off the other")
     checkpoint = checkpoint_path(args.experiment, args.checkpoint)
     config = {"fold": args.fold, "network": args.network, "precision": args.precision, "device": args.device}
     if args.chunks or args.chunk_hop:
-        config |= {"chunks": args.chunks, "chunk_hop": args.chunk_hop, "reference_out": str(args.reference_out)}
-    step = Step("predict", args.out, config, stamp_inputs(checkpoint, args.source), args.force)
+        config |= {"chunks": args.chunks, "chunk_hop": args.chunk_hop}
+    inputs = stamp_inputs(checkpoint, args.source, args.chunks)
+    reference = {} if args.reference_out is None else {"reference": args.reference_out}
+    step = Step("predict", args.out, config, inputs, args.force, beside=lambda: reference)
     if args.energy and not args.experiment.is_dir():
         raise UsageError(
             f"--energy true: {args.experiment} is a checkpoint, expected the experiment that keeps the figure"
         )
     figure = args.experiment / "energy" / f"{args.out.stem}.json"
-    if (args.reference_out is None or args.reference_out.is_file()) and step.holds():
+    energy: AbstractContextManager[Any] = nullcontext()
+    if args.experiment.is_dir():
+        energy = track_energy(figure, args.energy and not step.holds(quiet=True))
+    if not step.run(lambda: _predict(args, checkpoint, energy)):
         say_unmeasured(figure, args.energy)
-        return 0
+    return 0
+
+
+def _predict(args: argparse.Namespace, checkpoint: Path, energy: AbstractContextManager[Any]) -> None:
     from sedkit.dataio.store import write_scores
     from sedkit.inference.predict import Predictor, predict
+    from sedkit.inference.sources import find_clips
 
-    energy = track_energy(figure, args.energy) if args.experiment.is_dir() else nullcontext()
-    with step.running(), energy:
+    with energy:
         predictor = Predictor.open(checkpoint, args.device, args.precision, args.network)
         if predictor.chunks is not None:
             write_scores(args.out, _predict_chunks(predictor, args))
@@ -89,7 +97,6 @@ def run(args: argparse.Namespace) -> int:
         else:
             clips = find_clips(args.source, predictor.frontend, args.fold)
             write_scores(args.out, predict(predictor, clips, args.batch))
-    return 0
 
 
 def _predict_chunks(predictor: Predictor, args: argparse.Namespace) -> Scores:

@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
     from sedkit.core.errors import UsageError
     from sedkit.core.stamp import Step
-    from sedkit.datasets.prepared import SUMMARY, check_same_root, intact, write_sets
+    from sedkit.dataio.datadir import SUMMARY
+    from sedkit.datasets.prepared import check_same_root, tables_of, write_sets
 
     if args.evaluation and args.name != "desed":
         raise UsageError(f"--evaluation {args.evaluation}: only desed has an evaluation set, not {args.name}")
@@ -62,14 +63,18 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{root}: no such folder, expected the root of {args.name}")
     if args.coverage_only:
         return _coverage(args)
-    check_same_root(out, root, args.force)
-    config = {"name": args.name, "lenient": args.lenient, "evaluation": args.evaluation, "seed": args.seed}
-    inputs = [root, *(Path(path) for path in (args.evaluation, args.reported) if path and Path(path).exists())]
-    step = Step("prepare", out / SUMMARY, config, inputs, force=args.force)
-    if intact(out) and step.holds():
-        return 0
-    out.mkdir(parents=True, exist_ok=True)
-    with step.running():
+    config = {"name": args.name, "lenient": args.lenient, "seed": args.seed}
+    inputs = {"root": root}
+    for role in ("evaluation", "reported"):
+        given = getattr(args, role)
+        if given and Path(given).exists():
+            inputs[role] = Path(given)
+        else:
+            config[role] = given
+    step = Step("prepare", out / SUMMARY, config, inputs, args.force, beside=lambda: tables_of(out))
+    check_same_root(out, root, step)
+
+    def make() -> None:
         if args.name == "desed":
             from sedkit.datasets import desed
 
@@ -82,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
             reported = Path(args.reported) if args.reported else None
             sets = esc50.prepare(root, lenient=args.lenient, reported=reported, jobs=jobs_of(args))
         write_sets(out, args.name, root, sets)
+
+    step.run(make)
     return 0
 
 

@@ -125,17 +125,22 @@ def run(args: argparse.Namespace) -> None:
     from sedkit.core.files import write_json
     from sedkit.core.log import log
     from sedkit.core.stamp import Step
+    from sedkit.evaluation.run_names import run_of_path
 
     given = {name: value for name, value in vars(args).items() if name not in ("json", "force")}
-    inputs = [value for name, value in given.items() if name in _INPUTS and value is not None and Path(value).exists()]
+    inputs = {name: given.pop(name) for name in _INPUTS if given[name] is not None and Path(given[name]).exists()}
     missing = Path(args.reference).with_name("missing.tsv")
-    inputs += [str(missing)] if missing.is_file() else []
-    step = Step("score", Path(args.json), given, inputs, args.force)
-    if step.holds():
-        return
-    with step.running():
+    if missing.is_file():
+        inputs["missing"] = str(missing)
+    # What the figures say of their run is read off paths, of which nothing else counts.
+    scored = Path(args.estimate or args.scores or args.operating_points or "").resolve()
+    config = {"options": given, "run": run_of_path(str(scored)), "set": Path(args.reference).resolve().parent.name}
+
+    def score() -> None:
         write_json(args.json, _scored(args, threshold)[0])
-    log.info("figures written to %s", args.json)
+        log.info("figures written to %s", args.json)
+
+    Step("score", Path(args.json), config, inputs, args.force).run(score)
 
 
 def _scored(args: argparse.Namespace, threshold: Any) -> tuple[dict[str, Any], str]:

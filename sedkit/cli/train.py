@@ -66,17 +66,19 @@ def run(args: argparse.Namespace) -> int:
         split_run=args.split_run,
     )
     plan.check_same_root(args.force)
-    step = plan.step(args.force)
     figure = args.exp / "energy" / "training.json"
-    if step.holds():
-        say_unmeasured(figure, args.energy)
-        return 0
-    energy = track_energy(figure, args.energy)
-    with step.running(), energy as meter:
+    step = plan.step(args.force)
+    energy = track_energy(figure, args.energy and not step.holds(quiet=True))
+
+    def train() -> None:
         from sedkit.training.experiment import Experiment
 
-        experiment = Experiment(plan)
-        experiment.run(resume=args.resume and not args.force)
-        if experiment.resumed:
-            meter.discard("the run went on from a checkpoint, and what came before was not measured")
+        with energy as meter:
+            experiment = Experiment(plan)
+            experiment.run(resume=args.resume and not args.force)
+            if experiment.resumed:
+                meter.discard("the run went on from a checkpoint, and what came before was not measured")
+
+    if not step.run(train):
+        say_unmeasured(figure, args.energy)
     return 0

@@ -55,11 +55,14 @@ def run(args: argparse.Namespace) -> int:
     """Tune, unless the output is up to date."""
     from sedkit.core.stamp import Step
 
-    start_file = [args.start] if Path(args.start).is_file() else []
-    config: dict[str, Any] = {name: getattr(args, name) for name in ("objective", "start", "seed", "lenient")}
-    step = Step("tune", args.out, config, [args.scores, args.reference, *start_file], args.force)
-    if step.holds():
-        return 0
+    inputs = {"scores": args.scores, "reference": args.reference}
+    config: dict[str, Any] = {name: getattr(args, name) for name in ("objective", "seed", "lenient")}
+    (inputs if Path(args.start).is_file() else config)["start"] = args.start
+    Step("tune", args.out, config, inputs, args.force).run(lambda: _tune(args))
+    return 0
+
+
+def _tune(args: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from sedkit.core.files import sha256_file
@@ -70,23 +73,21 @@ def run(args: argparse.Namespace) -> int:
     scores = read_scores(args.scores)
     reference = _read_reference(args.reference, scores.labels, args.lenient)
     start = read_postprocessing(args.start, scores.labels)
-    with step.running():
-        rules = tune(scores, reference, args.objective, start, args.seed)
-        tuned_on = {
-            "path": args.reference,
-            "sha256": sha256_file(args.reference),
-            "clips": len(scores.filenames),
-            "scores": args.scores,
-            "producer": scores.producer,
-            "seed": args.seed,
-        }
-        replace(rules, tuned_on=tuned_on).write(args.out)
+    rules = tune(scores, reference, args.objective, start, args.seed)
+    tuned_on = {
+        "path": args.reference,
+        "sha256": sha256_file(args.reference),
+        "clips": len(scores.filenames),
+        "scores": args.scores,
+        "producer": scores.producer,
+        "seed": args.seed,
+    }
+    replace(rules, tuned_on=tuned_on).write(args.out)
     print(describe(rules))
     print(
         f"{args.objective}: {rules.value:.4f} on these {len(scores.filenames)} clips, "
         f"{rules.cross_validated:.4f} with rules chosen on other clips"
     )
-    return 0
 
 
 def _read_reference(path: str, labels: tuple[str, ...], lenient: bool) -> Any:

@@ -4,23 +4,90 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sedkit.core.errors import SedkitError, first_line
 from sedkit.core.log import log
 from sedkit.core.yaml_text import judge_yaml, yaml_loader
 
+#: `.<name>.<machine>-<process>.part` is being written, `.old` has stepped aside for it.
+_ASIDE = re.compile(r"\.(?P<name>.+)\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)\.(?P<kind>part|old)", re.DOTALL)
+#: Folders in which nothing is left of dead processes, with the time at which this process last changed them.
+_swept: dict[Path, int] = {}
 
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+@functools.cache
+def _machine() -> str:
+    """Return a tag of what process numbers are counted in: the machine, or a container on it."""
+    try:
+        counted_in = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        counted_in = ""
+    return hashlib.sha256(f"{socket.gethostname()} {counted_in}".encode()).hexdigest()[:8]
+
+
+def aside_of(path: str | os.PathLike[str], kind: str = "part") -> Path:
+    """Return the place beside `path` where this process writes what will replace it."""
+    target = Path(path)
+    return target.with_name(f".{target.name}.{_machine()}-{os.getpid()}.{kind}")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes of this machine that were killed have left in a folder.
+
+    A folder that had stepped aside for one that never came goes back to its place.
+    """
+    if not folder.is_dir() or _swept.get(folder) == folder.stat().st_mtime_ns:
+        return
+    for name in os.listdir(folder):
+        match = _ASIDE.fullmatch(name)
+        if match is None or match["machine"] != _machine() or _alive(int(match["process"])):
+            continue
+        place = folder / match["name"]
+        # Another process may sweep too; where nothing may be changed, the writer says so.
+        with contextlib.suppress(OSError):
+            if match["kind"] == "old" and not place.exists():
+                os.replace(folder / name, place)
+            else:
+                remove(folder / name)
+    _note(folder)
+
+
+def _note(folder: Path) -> None:
+    _swept[folder] = folder.stat().st_mtime_ns
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return True
+    # Killed, and nobody has asked yet how it ended.
+    return state[:1] != ["Z"]
 
 
 @contextlib.contextmanager
@@ -30,12 +97,14 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target.is_dir():
         raise SedkitError(f"{target}: is a folder, expected a place for a file")
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(target)
+    sweep(target.parent)
+    aside = aside_of(target)
     try:
         yield aside
         os.replace(aside, target)
     finally:
         aside.unlink(missing_ok=True)
+    _note(target.parent)
 
 
 @contextlib.contextmanager
@@ -43,21 +112,47 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a new empty folder beside `path`; it takes the place of `path` when the block ends without an error."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(target)
-    shutil.rmtree(aside, ignore_errors=True)
+    sweep(target.parent)
+    aside = aside_of(target)
+    remove(aside)
     aside.mkdir()
     try:
         yield aside
-        if target.exists():
-            # A folder cannot be replaced in one step: the old one steps aside first.
-            old = target.with_name(f".{target.name}.{os.getpid()}.old")
-            os.replace(target, old)
-            os.replace(aside, target)
-            shutil.rmtree(old)
-        else:
-            os.replace(aside, target)
+        replace_folder(aside, target)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        remove(aside)
+    _note(target.parent)
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Put a folder in the place of another one and remove that.
+
+    Whoever looks, and whenever this process is killed, finds the old one or the new one: the two change places in
+    one step. Where the file system cannot do that, the old one steps aside; `sweep` brings it back if need be.
+    """
+    if target.exists() and not target.is_dir():
+        raise SedkitError(f"{target}: is a file, expected a place for a folder")
+    if not target.exists():
+        os.replace(new, target)
+    elif _exchange(new, target):
+        remove(new)
+    else:
+        old = aside_of(target, "old")
+        os.replace(target, old)
+        os.replace(new, target)
+        remove(old)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Let two paths change places in one step (Linux); False where that cannot be done."""
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    at_cwd, exchange = -100, 2
+    return bool(rename(at_cwd, os.fsencode(a), at_cwd, os.fsencode(b), exchange) == 0)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -138,6 +233,17 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def same_place(target: Path, here: Path, before: Any, made_at: Any) -> bool:
+    """Tell whether `target` is the place `before` still, or lies to `here` as that lay to `made_at`."""
+    if not isinstance(before, str):
+        return False
+    if str(target.resolve()) == before:
+        return True
+    return isinstance(made_at, str) and os.path.relpath(target.resolve(), here.resolve()) == os.path.relpath(
+        before, made_at
+    )
+
+
 def content_hash(value: Any) -> str:
     """SHA-256 of a JSON-able value, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
@@ -150,7 +256,7 @@ def lock(path: str | os.PathLike[str], wait_s: float | None = None) -> Iterator[
     Parameters
     ----------
     path
-        The lock's file; made if missing, left behind (removing it would race with a waiting process).
+        The lock's file; made if missing, with its folders. It goes at the end, and folders with nothing else in them.
     wait_s
         Give up after this many seconds; None waits for as long as it takes.
 
@@ -160,30 +266,48 @@ def lock(path: str | os.PathLike[str], wait_s: float | None = None) -> Iterator[
         After `wait_s`, naming the holder.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    started, told = time.monotonic(), False
-    with open(target, "a+", encoding="utf-8") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                if wait_s is not None and time.monotonic() - started >= wait_s:
-                    raise SedkitError(
-                        f"{target.parent}: in use by {holder}; wait for it to end, or choose another folder"
-                    ) from None
-                if not told:
-                    log.info("waiting for %s, which holds %s", holder, target.parent)
-                    told = True
-                time.sleep(0.2)
-        file.seek(0)
-        file.truncate()
+    made = [folder for folder in target.parents if not folder.exists()]
+    file = _locked(target, wait_s)
+    try:
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
+        yield
+    finally:
+        # Removed while it is held: who waits for it sees that it is another file now, and asks again.
+        target.unlink(missing_ok=True)
+        file.close()
+        for folder in made:
+            # Those that nothing was put into.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _locked(target: Path, wait_s: float | None) -> IO[str]:
+    """Return the lock's file, opened and locked."""
+    started, told = time.monotonic(), False
+    while True:
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            yield
-        finally:
+            file = open(target, "a+", encoding="utf-8")  # noqa: SIM115 (closing it frees the lock)
+        except FileNotFoundError:
+            continue  # the holder before has just removed the folder
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             file.seek(0)
-            file.truncate()
+            holder = file.read().strip() or "another process"
+            file.close()
+            if wait_s is not None and time.monotonic() - started >= wait_s:
+                raise SedkitError(
+                    f"{target.parent}: in use by {holder}; wait for it to end, or choose another folder"
+                ) from None
+            if not told:
+                log.info("waiting for %s, which holds %s", holder, target.parent)
+                told = True
+            time.sleep(0.2)
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), target.stat()):
+                file.truncate(0)
+                return file
+        file.close()  # the holder before has removed it

@@ -1,68 +1,127 @@
 """What was made from what: `<output>.done.json` beside each output, written last.
 
-A call whose stamp still holds is skipped. The check compares name, size and time of every input first and hashes
-only what looks changed, so it costs milliseconds.
+A call whose stamp still holds is skipped. What counts is content: files may be touched, moved or copied together with
+what was made from them. The check compares names, sizes and times and hashes only what looks changed, so it costs
+milliseconds.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sedkit
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import content_hash, lock, sha256_file, write_json
 from sedkit.core.log import log
+from sedkit.core.parallel import cpu_jobs
 
-#: Part of a folder's description that is the tool's own and says nothing about its content.
-_OWN = (".done.json", ".lock", ".part")
-
-
-def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Describe a file (size, time, sha256) or a folder (number of files, size, hash over names, sizes and times)."""
-    target = Path(path)
-    if target.is_dir():
-        listing = sorted(
-            (str(p.relative_to(target)), p.stat().st_size, p.stat().st_mtime_ns)
-            for p in _walk(target)
-            if not p.name.endswith(_OWN) and not p.name.startswith(".")
-        )
-        return {
-            "name": str(target),
-            "files": len(listing),
-            "size": sum(row[1] for row in listing),
-            "listing": content_hash(listing),
-        }
-    if not target.exists():
-        raise SedkitError(f"{target}: no such file or folder")
-    stat = target.stat()
-    return {"name": str(target), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256_file(target)}
+#: A file, a folder, or files by name.
+Source = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
+#: Part of a folder that is the tool's own and says nothing about its content.
+_OWN = (".done.json", ".lock", ".part", ".parts")
+#: Stands for a file in its own description.
+_SELF = "."
+#: A file system's clock may stand still for this long: what is younger could change without looking changed.
+_TICK_NS = 20_000_000
+#: Below this many bytes another thread is not worth it.
+_THREADS_FROM = 1 << 22
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for root, _, files in os.walk(folder):
-        for name in files:
-            yield Path(root, name)
+class Look(NamedTuple):
+    """How a file looks from outside: bytes, and the times of its last change of content and of anything."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
 
 
-def same(path: str | os.PathLike[str], known: dict[str, Any]) -> bool:
-    """Tell whether a file or folder is still what `known` describes."""
-    target = Path(path)
-    if not target.exists():
-        return False
-    if "listing" in known:
-        return target.is_dir() and describe(target)["listing"] == known["listing"]
-    if target.is_dir():
-        return False
-    stat = target.stat()
-    if stat.st_size != known["size"]:
-        return False
-    return stat.st_mtime_ns == known["mtime_ns"] or sha256_file(target) == known["sha256"]
+Looks = dict[str, tuple[str, Look]]
+#: Name -> how a file looked, and the SHA-256 of its content.
+Description = dict[str, tuple[Look, str]]
+
+
+def look(source: Source) -> Looks:
+    """Return every file of a source by name (`.` for a file itself; in a folder its path from there) with its look."""
+    if isinstance(source, Mapping):
+        return {name: (os.fspath(path), _look(path)) for name, path in source.items()}
+    if os.path.isdir(source):
+        return dict(sorted(_below(os.fspath(source), "", ())))
+    return {_SELF: (os.fspath(source), _look(source))}
+
+
+def _look(path: str | os.PathLike[str]) -> Look:
+    try:
+        stat = os.stat(path)
+    except OSError:
+        raise SedkitError(f"{path}: no such file or folder") from None
+    return Look(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _below(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, Look]]]:
+    """Yield the files below a folder, links followed."""
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(_OWN) or entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _below(entry.path, f"{prefix}{entry.name}/", (*above, here))
+            elif entry.is_file():
+                stat = entry.stat()
+                yield prefix + entry.name, (entry.path, Look(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+
+
+def describe(source: Source, known: Description | None = None) -> Description:
+    """Return look and hash of every file of a source; where a file looks as it is `known`, its hash is believed."""
+    return _hashed(look(source), known or {})
+
+
+@functools.cache
+def _sha256(path: str, _: Look) -> str:
+    return sha256_file(path)
+
+
+def _hashed(looks: Looks, known: Description) -> Description:
+    changed = {name: seen for name, seen in looks.items() if name not in known or known[name][0] != seen[1]}
+    if changed:
+        age_ns = time.time_ns() - max(seen.ctime_ns for _, seen in changed.values())
+        if age_ns < _TICK_NS:
+            time.sleep(min(_TICK_NS, _TICK_NS - age_ns) / 1e9)
+    several = len(changed) > 1 and sum(seen.size for _, seen in changed.values()) >= _THREADS_FROM
+    with ThreadPoolExecutor(cpu_jobs() if several else 1) as pool:
+        hashes = dict(zip(changed, pool.map(lambda seen: _sha256(*seen), changed.values()), strict=True))
+    return {name: (seen, hashes.get(name) or known[name][1]) for name, (_, seen) in looks.items()}
+
+
+def _same(looks: Looks, known: Description) -> Description | None:
+    """Return the description of a source if it has the content that is known, else None."""
+    if looks.keys() != known.keys() or any(known[n][0].size != seen.size for n, (_, seen) in looks.items()):
+        return None
+    now = _hashed(looks, known)
+    return now if all(now[name][1] == known[name][1] for name in now) else None
+
+
+def _as_text(description: Description) -> dict[str, str]:
+    return {name: f"{seen.size} {seen.mtime_ns} {seen.ctime_ns} {sha}" for name, (seen, sha) in description.items()}
+
+
+def _from_text(texts: Mapping[str, str]) -> Description:
+    out: Description = {}
+    for name, text in texts.items():
+        size, mtime_ns, ctime_ns, sha = text.split(" ")
+        out[name] = (Look(int(size), int(mtime_ns), int(ctime_ns)), sha)
+    return out
 
 
 def _would_change(output: Path, given: Path) -> bool:
@@ -70,6 +129,32 @@ def _would_change(output: Path, given: Path) -> bool:
     if output.exists() and given.exists() and output.samefile(given):
         return True
     return given.resolve() in (output.resolve(), *output.resolve().parents)
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    verb: str
+    version: str
+    config: str
+    inputs: dict[str, Description]
+    outputs: dict[str, Description]
+
+    def write(self, path: Path) -> None:
+        sides = {
+            side: {role: _as_text(description) for role, description in getattr(self, side).items()}
+            for side in ("inputs", "outputs")
+        }
+        write_json(path, {"verb": self.verb, "version": self.version, "config": self.config, **sides})
+
+
+def read_stamp(path: Path) -> _Stamp | None:
+    """Return a stamp, or None where there is none that can be read."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        sides = [{role: _from_text(texts) for role, texts in raw[side].items()} for side in ("inputs", "outputs")]
+        return _Stamp(raw["verb"], raw["version"], raw["config"], *sides)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 @dataclass
@@ -83,11 +168,14 @@ class Step:
     output
         File or folder that the call makes.
     config
-        JSON-able: the configuration sections and options that the result depends on.
+        JSON-able: the configuration sections and options that the result depends on, without the places of files.
     inputs
-        Files and folders that the result depends on.
+        Files, folders and named files that the result depends on, by what they are to it (`scores`, `reference`); a
+        sequence counts them.
     force
         Make the output again whatever the stamp says.
+    beside
+        Returns what else the call makes, by role; asked whenever outputs are looked at.
 
     Raises
     ------
@@ -98,61 +186,136 @@ class Step:
     verb: str
     output: Path
     config: dict[str, Any]
-    inputs: Sequence[str | os.PathLike[str]] = field(default_factory=tuple)
+    inputs: Mapping[str, Source] | Sequence[Source] = field(default_factory=dict)
     force: bool = False
+    beside: Callable[[], Mapping[str, Source]] = dict
+    _sources: Mapping[str, Source] = field(init=False, repr=False)
+    _inputs: dict[str, Description] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.output = Path(self.output)
-        for given in self.inputs:
-            if _would_change(self.output, Path(given)):
-                raise UsageError(f"{self.output} would change {given}, from which it is made; choose another place")
+        given = self.inputs
+        self._sources = given if isinstance(given, Mapping) else {str(i): source for i, source in enumerate(given)}
+        for source in self._sources.values():
+            if not isinstance(source, Mapping) and _would_change(self.output, Path(source)):
+                raise self._would_change(source)
 
     @property
     def stamp_path(self) -> Path:
         """Where the stamp lies."""
         return self.output.with_name(self.output.name + ".done.json")
 
-    def read_stamp(self) -> dict[str, Any] | None:
-        """Return the stamp, or None where there is none that can be read."""
-        try:
-            stamp = json.loads(self.stamp_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return stamp if isinstance(stamp, dict) else None
+    @property
+    def lock_path(self) -> Path:
+        """Where the lock lies while the output is made."""
+        return self.output.with_name(f".{self.output.name}.lock")
+
+    def _would_change(self, given: str | os.PathLike[str]) -> UsageError:
+        return UsageError(f"{self.output} would change {given}, from which it is made; choose another place")
+
+    def content(self) -> dict[str, dict[str, str]]:
+        """Return the hash of every file of the inputs, by role and name: what they are, wherever they lie."""
+        if self._inputs is None:
+            self._inputs = self._describe_inputs()
+        return {role: {name: sha for name, (_, sha) in files.items()} for role, files in self._inputs.items()}
 
     def holds(self, quiet: bool = False) -> bool:
         """Tell whether the output is there and up to date, and say so."""
-        if self.force:
+        stamp = None if self.force else read_stamp(self.stamp_path)
+        if stamp is None or (stamp.verb, stamp.version, stamp.config) != self._call():
             return False
-        stamp = self.read_stamp()
-        if (
-            stamp is None
-            or stamp.get("verb") != self.verb
-            or stamp.get("version") != sedkit.__version__
-            or stamp.get("config") != content_hash(self.config)
-            or [row["name"] for row in stamp["inputs"]] != [str(Path(p)) for p in self.inputs]
-            or not all(same(row["name"], row) for row in stamp["inputs"])
-            or not same(self.output, stamp["output"])
-        ):
+        try:
+            inputs = self._unchanged(self._sources, stamp.inputs)
+            if inputs is None or self._unchanged({_SELF: self.output}, stamp.outputs, partly=True) is None:
+                return False
+            outputs = self._unchanged({_SELF: self.output, **self.beside()}, stamp.outputs)
+        except SedkitError:
+            return False  # a file is gone
+        if outputs is None:
             return False
+        now = _Stamp(*self._call(), inputs, outputs)
+        if now != stamp:
+            # Touched, copied: what was hashed now is believed next time. Where nothing may be written, hash again then.
+            with contextlib.suppress(OSError):
+                now.write(self.stamp_path)
         if not quiet:
             log.info("%s: %s is up to date", self.verb, self.output)
         return True
 
+    def inputs_hold(self) -> bool:
+        """Tell whether the inputs have the content from which the output was made."""
+        stamp = read_stamp(self.stamp_path)
+        return stamp is not None and self._unchanged(self._sources, stamp.inputs) is not None
+
+    def run(self, make: Callable[[], object]) -> bool:
+        """Call `make` unless the output is up to date, holding its lock, and write the stamp; tell whether it ran.
+
+        Who has waited for another process to make the same output looks again first.
+        """
+        if self.holds():
+            if self.lock_path.exists():
+                # Left by a process that was killed: it goes when it is taken.
+                with contextlib.suppress(OSError, SedkitError), lock(self.lock_path, 0):
+                    pass
+            return False
+        with self.running() as due:
+            if due:
+                make()
+        return due
+
     @contextlib.contextmanager
-    def running(self, wait_s: float | None = None) -> Iterator[None]:
-        """Hold the output's lock while the block makes it; write the stamp when the block ends without an error."""
-        with lock(self.output.with_name(f".{self.output.name}.lock"), wait_s):
+    def running(self, wait_s: float | None = None) -> Iterator[bool]:
+        """Hold the output's lock while the block makes it; write the stamp when the block ends without an error.
+
+        Yields whether there is anything to make.
+        """
+        with lock(self.lock_path, wait_s):
+            if self.holds():
+                yield False
+                return
+            self._check_named_apart()
+            inputs = self._inputs = self._describe_inputs()
             self.stamp_path.unlink(missing_ok=True)
-            before = [describe(p) for p in self.inputs]
-            yield
-            write_json(
-                self.stamp_path,
-                {
-                    "verb": self.verb,
-                    "version": sedkit.__version__,
-                    "config": content_hash(self.config),
-                    "inputs": before,
-                    "output": describe(self.output),
-                },
-            )
+            yield True
+            outputs = {role: describe(source) for role, source in {_SELF: self.output, **self.beside()}.items()}
+            _Stamp(*self._call(), inputs, outputs).write(self.stamp_path)
+
+    def _check_named_apart(self) -> None:
+        """Check what may be thousands of files, where they are about to be read anyway."""
+        if not self.output.exists():
+            return
+        made = self.output.stat()
+        for source in self._sources.values():
+            for given in source.values() if isinstance(source, Mapping) else ():
+                if os.path.samestat(os.stat(given), made):
+                    raise self._would_change(given)
+
+    def _call(self) -> tuple[str, str, str]:
+        return self.verb, sedkit.__version__, content_hash(self.config)
+
+    def _describe_inputs(self) -> dict[str, Description]:
+        """Describe the inputs, believing this step's stamp, and that of the call that made an input."""
+        before = read_stamp(self.stamp_path)
+        known = before.inputs if before else {}
+        out = {}
+        for role, source in self._sources.items():
+            description = known.get(role, {})
+            if not isinstance(source, Mapping) and not description:
+                made_by = read_stamp(Path(f"{os.fspath(source)}.done.json"))
+                description = made_by.outputs.get(_SELF, {}) if made_by else {}
+            out[role] = describe(source, description)
+        return out
+
+    def _unchanged(
+        self, sources: Mapping[str, Source], known: Mapping[str, Description], partly: bool = False
+    ) -> dict[str, Description] | None:
+        """Return the descriptions of sources if they have the content that is known, else None."""
+        if not partly and sources.keys() != known.keys():
+            return None
+        out = {}
+        for role, source in sources.items():
+            now = _same(look(source), known.get(role, {}))
+            if now is None:
+                return None
+            out[role] = now
+        return out

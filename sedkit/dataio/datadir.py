@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed, suggest
-from sedkit.core.files import atomic_folder, write_text
+from sedkit.core.files import atomic_folder, read_json, write_text
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import Events, Tags
 from sedkit.dataio.rows import read_rows, read_table, refuse, write_table
 from sedkit.dataio.tables import durations_of, read_strong, read_weak, write_events, write_weak
+
+#: What a data dir says of its clips.
+TABLES = ("clips.tsv", "labels.txt", "weak.tsv", "strong.tsv")
+#: Beside the data dirs that one call of `sedkit prepare` made.
+SUMMARY = "prepare.json"
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Clips:
     filename
         Unique names, as the official tables give them.
     audio
-        Paths of the recordings (absolute, or relative to the data dir).
+        Paths of the recordings (absolute, or relative to the data dir, so that both can be moved together).
     duration_s
         (clips,) float64, seconds of the recording on disk.
     fold
@@ -113,8 +119,45 @@ class DataDir:
         return events.keep_clips(self.clips.filename)
 
     def audio_path(self, index: int) -> Path:
-        """Return the recording of a clip."""
-        return self.path / self.clips.audio[index]
+        """Return the recording of a clip: as seen from here or, where the data dir was moved alone, from before."""
+        return Path(self._located(self.clips.audio[index]))
+
+    def reachable(self) -> bool:
+        """Tell, off the first row alone and without pandas, whether the recordings are where the table says."""
+        with open(self.path / "clips.tsv", encoding="utf-8", newline="") as file:
+            row = next(csv.DictReader(file, delimiter="\t"), None)
+        return row is None or os.path.exists(self._located(row["audio"]))
+
+    def _located(self, audio: str) -> str:
+        path = os.path.normpath(os.path.join(self._real, audio))
+        if self._made_at is not None and not os.path.exists(path):
+            made_at = os.path.normpath(os.path.join(self._made_at, audio))
+            return made_at if os.path.exists(made_at) else path
+        return path
+
+    @cached_property
+    def _real(self) -> str:
+        return os.path.realpath(self.path)
+
+    @cached_property
+    def _made_at(self) -> str | None:
+        """Where `sedkit prepare` made this data dir, if it is elsewhere now."""
+        summary = Path(self._real).parent / SUMMARY
+        record = read_json(summary) if summary.is_file() else None
+        place = record.get("place") if isinstance(record, dict) else None
+        if not isinstance(place, str) or place == str(summary.parent):
+            return None
+        return os.path.join(place, os.path.basename(self._real))
+
+    def recordings(self) -> dict[str, str]:
+        """Return the recording of every clip by its name; one that is not there is an error."""
+        paths = {name: self._located(audio) for name, audio in zip(self.clips.filename, self.clips.audio, strict=True)}
+        for i, path in enumerate(paths.values()):
+            if not os.path.isfile(path):
+                raise SedkitError(
+                    f"{self.path / 'clips.tsv'}:{i + 2}: {path} is not there (`sedkit prepare` would leave it out)"
+                )
+        return paths
 
     def missing(self) -> tuple[str, ...]:
         """Return the clips that the official tables list and the disk lacks."""

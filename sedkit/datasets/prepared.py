@@ -6,20 +6,28 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sedkit.core.errors import SedkitError
-from sedkit.core.files import content_hash, read_json, sha256_file, write_json
+from sedkit.core.files import (
+    aside_of,
+    read_json,
+    remove,
+    replace_folder,
+    same_place,
+    sha256_file,
+    sweep,
+    write_json,
+)
 from sedkit.core.log import log
+from sedkit.core.stamp import Step
 from sedkit.core.vocabulary import Vocabulary
-from sedkit.dataio.datadir import Clips, write_datadir
+from sedkit.dataio.datadir import SUMMARY, TABLES, Clips, DataDir, write_datadir
 from sedkit.dataio.events import Events, Tags
 
-#: Written last into the folder of the data dirs.
-SUMMARY = "prepare.json"
-_TABLES = ("clips.tsv", "labels.txt", "weak.tsv", "strong.tsv", "missing.tsv")
+_TABLES = (*TABLES, "missing.tsv")
 
 
 @dataclass(frozen=True)
@@ -40,29 +48,36 @@ def coverage_line(name: str, on_disk: int, in_list: int) -> str:
     return f"{name}: {on_disk}/{in_list} clips"
 
 
-def check_same_root(out: str | os.PathLike[str], root: str | os.PathLike[str], force: bool) -> None:
-    """Stop where `out` holds data dirs made from another data root (unless `force`)."""
-    path = Path(out) / SUMMARY
-    if path.is_file() and not force:
-        before = read_json(path).get("root")
-        now = str(Path(root).resolve())
-        if before != now:
-            raise SedkitError(
-                f"{out}: was prepared from {before}, now {now} is asked for; name another folder, or --force true"
-            )
+def check_same_root(out: Path, root: Path, step: Step) -> None:
+    """Stop where `out` holds data dirs made from another data root: of other content, and not moved with it."""
+    if step.force or not (out / SUMMARY).is_file():
+        return
+    summary = read_json(out / SUMMARY)
+    if not same_place(root, out, summary.get("root"), summary.get("place")) and not step.inputs_hold():
+        raise SedkitError(
+            f"{out}: was prepared from {summary.get('root')}, now {root.resolve()} is asked for; name another folder, "
+            "or --force true"
+        )
 
 
-def tables_hash(folder: Path) -> str:
-    """Hash over the tables of a data dir (features beside them do not count)."""
-    return content_hash({name: sha256_file(folder / name) for name in _TABLES if (folder / name).is_file()})
+def tables_of(out: Path) -> dict[str, Path]:
+    """Return every table of the data dirs in `out`, as the summary names them.
+
+    Raises
+    ------
+    SedkitError
+        Where the recordings are not where a table says: then it is of no use, however whole.
+    """
+    found = {}
+    for name, row in read_json(out / SUMMARY)["sets"].items():
+        if not DataDir(out / name).reachable():
+            raise SedkitError(f"{out / name}: its recordings were moved")
+        found |= {f"{name}/{table}": out / name / table for table in row["tables"]}
+    return found
 
 
-def intact(out: Path) -> bool:
-    """Whether every data dir that the summary names is there as it was written."""
-    if not (out / SUMMARY).is_file():
-        return False
-    sets = read_json(out / SUMMARY)["sets"]
-    return all((out / name).is_dir() and tables_hash(out / name) == row["tables"] for name, row in sets.items())
+def _hashes(folder: Path) -> dict[str, str]:
+    return {name: sha256_file(folder / name) for name in _TABLES if (folder / name).is_file()}
 
 
 def write_sets(
@@ -75,12 +90,18 @@ def write_sets(
     target = Path(out)
     before = set(read_json(target / SUMMARY)["sets"]) if (target / SUMMARY).is_file() else set()
     (target / SUMMARY).unlink(missing_ok=True)
-    summary: dict[str, Any] = {"dataset": dataset, "root": str(Path(root).resolve()), "sets": {}}
+    place = target.resolve()
+    summary: dict[str, Any] = {
+        "dataset": dataset,
+        "root": str(Path(root).resolve()),
+        "place": str(place),
+        "sets": {},
+    }
     for s in sets:
         if not len(s.clips):
             log.warning("%s: none of its %d clips is on disk; no data dir", s.name, s.listed)
             continue
-        _replace_if_other(target / s.name, s)
+        _replace_if_other(place / s.name, s)
         summary["sets"][s.name] = {
             "clips": len(s.clips),
             "listed": s.listed,
@@ -88,7 +109,7 @@ def write_sets(
             "hours": round(float(s.clips.duration_s.sum()) / 3600, 4),
             "events": s.strong.n_events if s.strong is not None else None,
             "fold": dict(Counter(s.clips.fold)) if s.clips.fold is not None else None,
-            "tables": tables_hash(target / s.name),
+            "tables": sorted(_hashes(target / s.name)),
         }
     for name in sorted(before - set(summary["sets"])):
         if (target / name / "clips.tsv").is_file():
@@ -98,11 +119,13 @@ def write_sets(
 
 
 def _replace_if_other(folder: Path, s: Prepared) -> None:
-    aside = folder.with_name(f".{folder.name}.new")
-    write_datadir(aside, s.clips, s.labels, s.weak, s.strong, s.missing)
-    if folder.is_dir():
-        if tables_hash(folder) == tables_hash(aside):
-            shutil.rmtree(aside)
-            return
-        shutil.rmtree(folder)
-    os.replace(aside, folder)
+    # As seen from the data dir, so that it can be moved together with the data set.
+    clips = replace(s.clips, audio=tuple(os.path.relpath(path, folder) for path in s.clips.audio))
+    sweep(folder.parent)
+    aside = aside_of(folder)
+    try:
+        write_datadir(aside, clips, s.labels, s.weak, s.strong, s.missing)
+        if not folder.is_dir() or _hashes(folder) != _hashes(aside):
+            replace_folder(aside, folder)
+    finally:
+        remove(aside)

@@ -13,7 +13,7 @@ from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.dataio.names import stem
 from sedkit.dataio.rows import columns_of, read_rows, read_table, refuse
 from sedkit.dataio.tables import read_durations, read_weak
-from sedkit.evaluation.describe import describe_output, describe_reference, mark_missing, run_of_path
+from sedkit.evaluation.describe import describe_output, describe_reference, mark_missing
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.fit import Fit
 from sedkit.evaluation.measures import Options, Output, Truth, variant_of
@@ -26,6 +26,7 @@ from sedkit.evaluation.reading import (
     read_table_to_score,
 )
 from sedkit.evaluation.recordings import excerpt_of
+from sedkit.evaluation.run_names import run_of_path
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores

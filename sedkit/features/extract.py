@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from sedkit.core.errors import SedkitError, UsageError, first_line
 from sedkit.core.files import atomic_path, content_hash
 from sedkit.core.log import log
 from sedkit.core.parallel import run_jobs
+from sedkit.core.stamp import describe
 from sedkit.dataio.audio import read_audio
 from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.store import new_feature_file
@@ -41,21 +42,6 @@ def default_output(data: DataDir, frontend: FrontEnd) -> Path:
     return data.path / f"{frontend.name}-{frontend.hash8}.h5"
 
 
-def recordings(data: DataDir) -> list[tuple[str, int, int]]:
-    """Path, size and time of every recording of a data dir, for stamps; one that is not there is an error."""
-    rows = []
-    for i in range(len(data.clips)):
-        path = data.audio_path(i)
-        try:
-            stat = path.stat()
-        except OSError:
-            raise SedkitError(
-                f"{data.path / 'clips.tsv'}:{i + 2}: {path} is not there (`sedkit prepare` would leave it out)"
-            ) from None
-        rows.append((str(path), stat.st_size, stat.st_mtime_ns))
-    return rows
-
-
 def check_resampler(frontend: FrontEnd, resampler: str) -> None:
     """Refuse the fast resampler where its transition band would reach the features."""
     if resampler != "fast":
@@ -72,12 +58,19 @@ def check_resampler(frontend: FrontEnd, resampler: str) -> None:
 
 
 def extract(
-    data: DataDir, frontend: FrontEnd, out: Path, *, jobs: int = 1, resampler: str = "exact", fresh: bool = False
+    data: DataDir,
+    frontend: FrontEnd,
+    out: Path,
+    *,
+    jobs: int = 1,
+    resampler: str = "exact",
+    fresh: bool = False,
+    hashes: Mapping[str, str] | None = None,
 ) -> None:
     """Write the features of every clip of a data dir.
 
     Shards that an interrupted call left in `<out>.parts/`, or that another machine put there, are used where front end,
-    resampler and recordings are the same; the folder is removed at the end.
+    resampler and the recordings' content are the same; the folder is removed at the end.
 
     Parameters
     ----------
@@ -87,6 +80,7 @@ def extract(
     jobs : processes.
     resampler : "exact", or "fast" with single precision transforms (where `check_resampler` allows it).
     fresh : ignore shards that are there.
+    hashes : SHA-256 of each clip's recording, where known.
 
     Raises
     ------
@@ -98,7 +92,7 @@ def extract(
     n_frames = np.array([frontend.valid_frames(s) for s in clips.duration_s], dtype=np.int64)
     frames = max((frontend.frames_for(s) for s in clips.duration_s), default=1)
     parts = out.with_name(f"{out.name}.parts")
-    shards = _shards(data, frontend, parts, resampler)
+    shards = _shards(data, frontend, parts, resampler, hashes)
     _drop_others(parts, () if fresh else shards)
     waiting = [shard for shard in shards if not shard.path.exists()]
     if len(waiting) < len(shards):
@@ -126,16 +120,21 @@ def extract(
     shutil.rmtree(parts, ignore_errors=True)
 
 
-def _shards(data: DataDir, frontend: FrontEnd, parts: Path, resampler: str) -> list[_Shard]:
-    clips, rows = data.clips, recordings(data)
+def _shards(
+    data: DataDir, frontend: FrontEnd, parts: Path, resampler: str, hashes: Mapping[str, str] | None = None
+) -> list[_Shard]:
+    clips, paths = data.clips, data.recordings()
+    if hashes is None:
+        hashes = {name: sha for name, (_, sha) in describe(paths).items()}
     shards = []
     for first in range(0, len(clips), _SHARD_CLIPS):
         chosen = range(first, min(first + _SHARD_CLIPS, len(clips)))
-        key = content_hash([frontend.hash8, resampler, [(clips.filename[i], *rows[i]) for i in chosen]])
+        contents = [(clips.filename[i], float(clips.duration_s[i]), hashes[clips.filename[i]]) for i in chosen]
+        key = content_hash([frontend.hash8, resampler, contents])
         shards.append(
             _Shard(
                 parts / f"{first // _SHARD_CLIPS:05d}-{key[:16]}.npy",
-                tuple(data.audio_path(i) for i in chosen),
+                tuple(Path(paths[clips.filename[i]]) for i in chosen),
                 tuple(float(clips.duration_s[i]) for i in chosen),
                 frontend,
                 resampler,

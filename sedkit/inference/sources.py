@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from sedkit.core.config import read_config
 from sedkit.core.errors import SedkitError, UsageError, listed
-from sedkit.dataio.datadir import DataDir
+from sedkit.core.stamp import Source
+from sedkit.dataio.datadir import TABLES, DataDir
 from sedkit.dataio.store import FeatureFile
 from sedkit.features.chunk_settings import PER_CHUNK
 from sedkit.features.frontends import FrontEnd, frontend_from, open_features
@@ -59,15 +60,19 @@ def features_path(source: Path, frontend: FrontEnd) -> Path:
     return path
 
 
-def stamp_inputs(checkpoint: Path, source: Path) -> tuple[Path, ...]:
-    """Return the files that the scores depend on."""
+def stamp_inputs(checkpoint: Path, source: Path, chunks: str | None = None) -> dict[str, Source]:
+    """Return the files that the scores depend on; `chunks` as the option of `sedkit predict`."""
     frontend = frontend_of(checkpoint)
-    if frontend.name in PER_CHUNK and source.is_dir():
-        tables = (source / name for name in ("clips.tsv", "weak.tsv", "strong.tsv"))
-        return (checkpoint, *(path for path in tables if path.is_file()))
-    path = features_path(source, frontend)
-    table = path.parent / "clips.tsv"
-    return (checkpoint, path, table) if table.is_file() else (checkpoint, path)
+    inputs: dict[str, Source] = {"checkpoint": checkpoint}
+    waves = source.is_dir() and (frontend.name in PER_CHUNK or chunks == "published")
+    if waves:
+        inputs["recordings"] = DataDir(source).recordings()
+    else:
+        features = features_path(source, frontend)
+        inputs["features"], source = features, features.parent
+    # Labels decide on the chunks that are scored, and on nothing else.
+    tables = TABLES if chunks else ("clips.tsv",)
+    return inputs | {name: source / name for name in tables if (source / name).is_file()}
 
 
 @dataclass(frozen=True)

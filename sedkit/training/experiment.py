@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -30,6 +29,7 @@ from sedkit.training.batches import Batches, Stream, load_source, shares
 from sedkit.training.chunks import load_chunk_stream
 from sedkit.training.loop import Loop
 from sedkit.training.plan import Plan
+from sedkit.training.run_script import run_script
 from sedkit.training.settings import StreamSettings, settings_dict
 from sedkit.training.validate import evaluate
 
@@ -281,12 +281,15 @@ class Experiment:
 
     def _write_records(self) -> None:
         folder, plan = self.plan.folder, self.plan
-        write_yaml(folder / "config.yaml", plan.config)
+        # The budget is applied; its name stays, for the record of a run from here.
+        write_yaml(folder / "config.yaml", plan.config | ({"budgets": {plan.budget: {}}} if plan.budget else {}))
         write_json(
             folder / "environment.json",
             {
                 "run": self.run_info,
                 "data": str(plan.data_root.resolve()),
+                "place": str(folder.resolve()),
+                "inputs": plan.inputs_hash,
                 "features": {name: str(path) for name, path in sorted(plan.feature_paths.items())},
                 "clips": {
                     part: {name: len(s) for name, s in streams.items()}
@@ -307,17 +310,8 @@ class Experiment:
                 "resolved": self.config,
             },
         )
-        data = shlex.quote(str(plan.data_root.resolve()))
-        run = folder / "run.sh"
-        split = f" --split-run {shlex.quote(str(plan.split_run.resolve()))}" if plan.split_run else ""
-        write_text(
-            run,
-            "#!/usr/bin/env bash\n"
-            "# Trains this experiment again; skipped while it is up to date (--force true trains anyway).\n"
-            'here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)\n'
-            f'exec "${{SEDKIT:-sedkit}}" train --config "$here/config.yaml" --data {data} --exp "$here"{split} "$@"\n',
-        )
-        run.chmod(0o755)
+        write_text(folder / "run.sh", run_script(plan))
+        (folder / "run.sh").chmod(0o755)
 
 
 def _commit() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,9 +11,10 @@ from typing import Any
 
 from sedkit.core.config import read_config, select
 from sedkit.core.errors import SedkitError, UsageError, listed
-from sedkit.core.files import content_hash, read_json
+from sedkit.core.files import content_hash, read_json, same_place
 from sedkit.core.log import log
-from sedkit.core.stamp import Step
+from sedkit.core.stamp import Source, Step
+from sedkit.dataio.datadir import TABLES, DataDir
 from sedkit.features.frontends import FrontEnd, frontend_from
 from sedkit.training.settings import (
     SECTIONS,
@@ -23,9 +25,6 @@ from sedkit.training.settings import (
     data_settings,
     training_settings,
 )
-
-#: The tables of a data dir that a training depends on.
-_TABLES = ("clips.tsv", "labels.txt", "weak.tsv", "strong.tsv")
 
 
 @dataclass
@@ -58,6 +57,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         _check_present(self.config)
+        data_settings(self.config["data"])
+        for chunks in _with_map_files(self.config).values():
+            # The record of the run is read from other folders too.
+            chunks["class_map"] = str(Path(chunks["class_map"]).resolve())
         self.data = data_settings(self.config["data"])
         self.training = training_settings(self.config.get("training"))
         self.frontend = frontend_from(self.config["frontend"])
@@ -89,13 +92,22 @@ class Plan:
         return tuple(dict.fromkeys(names))
 
     @cached_property
-    def _waves(self) -> frozenset[str]:
-        """The sets whose chunks are cut out of recordings, so that no features file is needed."""
-        streams = (*self.data.streams.values(), *self.data.select.values())
-        kinds: dict[str, list[bool]] = {s.set: [] for s in streams}
-        for s in streams:
-            kinds[s.set].append(s.chunks is not None and s.chunks.needs_waves(self.frontend.name))
-        return frozenset(name for name, found in kinds.items() if all(found))
+    def _reads_waves(self) -> dict[str, list[bool]]:
+        """Of each set, whether its streams cut their chunks out of recordings."""
+        kinds: dict[str, list[bool]] = {}
+        for s in (*self.data.streams.values(), *self.data.select.values()):
+            kinds.setdefault(s.set, []).append(s.chunks is not None and s.chunks.needs_waves(self.frontend.name))
+        return kinds
+
+    @property
+    def _waves(self) -> set[str]:
+        """The sets that need no features file."""
+        return {name for name, kinds in self._reads_waves.items() if all(kinds)}
+
+    @property
+    def _recorded(self) -> set[str]:
+        """The sets whose recordings are read."""
+        return {name for name, kinds in self._reads_waves.items() if any(kinds)}
 
     def has_set(self, name: str) -> bool:
         """Tell whether a set stands below the data root with labels and features of this front end."""
@@ -120,35 +132,51 @@ class Plan:
         return path
 
     @cached_property
-    def inputs(self) -> tuple[Path, ...]:
-        """Files that the result depends on (not those of sets that are only drawn)."""
+    def inputs(self) -> dict[str, Source]:
+        """Files that the result depends on (not those of sets that are only drawn), as seen from the data root."""
         drawn = set(self.data.draw) - {s.set for s in (*self.data.streams.values(), *self.data.select.values())}
         if self.training.train_on == "all+validation":
             drawn.discard("validation")
-        found = []
-        for name in self.sets:
-            if name not in drawn:
-                found += [self.feature_paths[name]] if name in self.feature_paths else []
-                found += [path for table in _TABLES if (path := self.data_root / name / table).is_file()]
-        backgrounds = {s.chunks.augment.background_set for s in self.data.streams.values() if s.chunks} - {None}
-        for name in sorted(backgrounds - set(self.sets)):
-            found += [path for table in _TABLES if (path := self.data_root / name / table).is_file()]
+        inputs: dict[str, Source] = {}
+        streams = [*self.data.streams.values(), *self.data.select.values()]
+        backgrounds = {s.chunks.augment.background_set for s in streams if s.chunks} - {None}
+        for name in dict.fromkeys([*self.sets, *sorted(map(str, backgrounds))]):
+            if name in drawn:
+                continue
+            folder = self.data_root / name
+            inputs |= {f"{name}/{table}": folder / table for table in TABLES if (folder / table).is_file()}
+            if name in self.feature_paths:
+                inputs[f"{name}/features"] = self.feature_paths[name]
+            if name in self._recorded or name in backgrounds:
+                inputs[f"{name}/recordings"] = DataDir(folder).recordings()
+        inputs |= {
+            f"{key}.chunks.class_map": chunks["class_map"] for key, chunks in _with_map_files(self.config).items()
+        }
         if self.training.weights:
             if not Path(self.training.weights).is_file():
                 raise SedkitError(f"{self.training.weights}: no such file (training.weights)")
-            found.append(Path(self.training.weights))
-        return tuple(found)
+            inputs["weights"] = self.training.weights
+        return inputs
 
     @property
     def stamp_config(self) -> dict[str, Any]:
         """What the stamp compares beside the inputs."""
-        return self.sections | {name: self.config.get(name) for name in ("recipe", "system")}
+        config = copy.deepcopy(self.sections) | {name: self.config.get(name) for name in ("recipe", "system")}
+        # What weights and class maps are counts, not where they lie.
+        for chunks in _with_map_files(config).values():
+            chunks["class_map"] = Path(chunks["class_map"]).name
+        training = {name: value for name, value in (config.get("training") or {}).items() if name != "weights"}
+        return config | {"training": training}
 
     @cached_property
     def key(self) -> str:
         """Hash of everything that makes two runs the same run; a checkpoint of another key is not gone on with."""
-        files = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in self.inputs]
-        return content_hash([self.stamp_config, files])
+        return content_hash([self.stamp_config, self._step.content()])
+
+    @property
+    def inputs_hash(self) -> str:
+        """Hash of the content of the inputs."""
+        return content_hash(self._step.content())
 
     @property
     def title(self) -> str:
@@ -165,21 +193,39 @@ class Plan:
             "budget": self.budget,
         }
 
+    @cached_property
+    def _step(self) -> Step:
+        return Step("train", self.folder / "checkpoints" / "best.pt", self.stamp_config, self.inputs)
+
     def step(self, force: bool) -> Step:
         """Return the stamped call."""
-        return Step("train", self.folder / "checkpoints" / "best.pt", self.stamp_config, self.inputs, force)
+        self._step.force = force
+        return self._step
 
     def check_same_root(self, force: bool) -> None:
-        """Refuse to replace an experiment that was made from another data root."""
-        record = self.folder / "environment.json"
-        if force or not record.is_file():
+        """Refuse to replace an experiment made from another data root: of other content, and not moved with it."""
+        file = self.folder / "environment.json"
+        if force or not file.is_file():
             return
-        made_from = read_json(record).get("data")
-        if made_from != str(self.data_root.resolve()):
+        record = read_json(file)
+        same = same_place(self.data_root, self.folder, record.get("data"), record.get("place"))
+        if not same and record.get("inputs") != self.inputs_hash:
             raise SedkitError(
-                f"{self.folder}: was trained on {made_from}, not on {self.data_root.resolve()}; "
+                f"{self.folder}: was trained on {record.get('data')}, not on {self.data_root.resolve()}; "
                 "choose another --exp, or --force true to replace it"
             )
+
+
+def _with_map_files(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the sections `chunks` of all streams whose class map is a file of the user's, by the stream's key."""
+    found = {}
+    for part in ("streams", "select"):
+        for name, stream in (config["data"].get(part) or {}).items():
+            chunks = stream.get("chunks") or {}
+            path = Path(chunks.get("class_map") or "")
+            if path.suffix in (".yaml", ".yml") and path.is_file():
+                found[f"{part}.{name}"] = chunks
+    return found
 
 
 def _find_split_run(folder: Path, given: Path | None) -> Path:

@@ -1,10 +1,13 @@
 """Files are written whole or not at all; locks hold between processes."""
 
+import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from sedkit.core import files
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import atomic_folder, atomic_path, lock, read_json, read_yaml, write_json, write_text
 
@@ -72,6 +75,99 @@ def test_a_second_process_is_told_who_holds_the_lock(tmp_path):
     free = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "in use by process" in held.stdout
     assert free.stdout == "entered\n"
+
+
+HALFWAY = """
+import sys, time
+from pathlib import Path
+from sedkit.core import files
+target = Path(sys.argv[1])
+def halfway(*_):
+    print("halfway", flush=True)
+    time.sleep(600)
+"""
+KILLED = {
+    "a file": "with files.atomic_path(target) as aside:\n    aside.write_text('ha')\n    halfway()",
+    "a folder": "with files.atomic_folder(target) as aside:\n    (aside / 'ha').write_text('lf')\n    halfway()",
+    "a lock": "with files.lock(target.with_name('.lock')):\n    halfway()",
+    "a folder that was exchanged": "files.remove = lambda path: path.exists() and halfway()\n"
+    "with files.atomic_folder(target) as aside:\n    (aside / 'new').write_text('x')",
+    "a folder that stepped aside": "files._exchange = lambda a, b: False\nreal = files.os.replace\n"
+    "files.os.replace = lambda a, b: real(a, b) if str(b).endswith('.old') else halfway()\n"
+    "with files.atomic_folder(target) as aside:\n    (aside / 'new').write_text('x')",
+}
+
+
+def kill_halfway(code, target):
+    """Run a program up to its `halfway()` and kill it there."""
+    process = subprocess.Popen([sys.executable, "-c", HALFWAY + code, str(target)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "halfway\n"
+    process.send_signal(signal.SIGKILL)
+    # It stays a zombie until the test has ended, as under a parent that does not ask for its children.
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    return process
+
+
+@pytest.mark.parametrize("case", KILLED)
+def test_a_killed_writer_leaves_nothing_after_the_next_one(tmp_path, case):
+    target = tmp_path / "target"
+    if "exchanged" in case or "stepped" in case:
+        with files.atomic_folder(target) as aside:
+            (aside / "old").write_text("x")
+    process = kill_halfway(KILLED[case], target)
+    assert [p.name for p in tmp_path.iterdir()] != ["target"]
+    if "exchanged" in case:
+        assert [p.name for p in target.iterdir()] == ["new"]
+    if "stepped" in case:
+        # Between the two steps there is none; the next writer, even one that fails, brings the old one back.
+        assert not target.exists()
+        with pytest.raises(RuntimeError), files.atomic_folder(target):
+            raise RuntimeError
+        assert [p.name for p in target.iterdir()] == ["old"]
+    if case == "a file":
+        write_text(target, "whole")
+    else:
+        with lock(tmp_path / ".lock"), files.atomic_folder(target) as aside:
+            (aside / "whole").write_text("x")
+        assert [p.name for p in target.iterdir()] == ["whole"]
+    assert [p.name for p in tmp_path.iterdir()] == ["target"]
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_what_is_still_written_is_left_alone(tmp_path):
+    with atomic_path(tmp_path / "a") as aside:
+        aside.write_text("x")
+        code = f"from sedkit.core.files import write_text; write_text({str(tmp_path / 'a')!r}, 'other')"
+        subprocess.run([sys.executable, "-c", code], check=True)
+        # Of a process of another machine nobody here knows whether it lives.
+        foreign = tmp_path / ".a.00000000-999999999.part"
+        foreign.touch()
+    write_text(tmp_path / "b", "y")
+    assert (tmp_path / "a").read_text() == "x"
+    assert {p.name for p in tmp_path.iterdir()} == {"a", "b", foreign.name}
+
+
+def test_a_lock_goes_with_its_holder_and_with_folders_that_stayed_empty(tmp_path):
+    with lock(tmp_path / "new" / "deep" / ".lock"):
+        assert (tmp_path / "new" / "deep" / ".lock").exists()
+    assert not (tmp_path / "new").exists()
+    with lock(tmp_path / "new" / ".lock"):
+        (tmp_path / "new" / "file").touch()
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["file"]
+
+
+def test_one_at_a_time_holds_a_lock_that_comes_and_goes(tmp_path):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom sedkit.core.files import lock\ncount = Path(sys.argv[1])\n"
+        "for _ in range(20):\n"
+        "    with lock(count.with_name('.lock')): count.write_text(str(int(count.read_text()) + 1))\n"
+    )
+    (tmp_path / "count").write_text("0")
+    call = [sys.executable, "-c", code, str(tmp_path / "count")]
+    assert [p.wait(timeout=120) for p in [subprocess.Popen(call) for _ in range(3)]] == [0, 0, 0]
+    assert (tmp_path / "count").read_text() == "60"
+    assert [p.name for p in tmp_path.iterdir()] == ["count"]
 
 
 @pytest.mark.parametrize("text", ["a: 2020-13-45\n", "? {a: 1}\n: 2\n", "[" * 5000])

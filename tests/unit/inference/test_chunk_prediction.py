@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> DataDir:
     return made
 
 
-def predictor(frontend: LogMel | MelPower, chunks: dict | None = None, model: str = "resnet18") -> Predictor:
+def checkpoint(frontend: LogMel | MelPower, chunks: dict | None = None, model: str = "resnet18") -> Checkpoint:
     torch.manual_seed(0)
     frames = 100 if isinstance(frontend, LogMel) else frontend.frames_per_chunk
     section = resolve_model(
@@ -54,21 +55,21 @@ def predictor(frontend: LogMel | MelPower, chunks: dict | None = None, model: st
     )
     network = build_model(section, len(LABELS), frontend.n_bins)
     stream = {"chunks": {"chunk_s": 1.0, "hop_s": 0.5, "silence_db": 0.0} | (chunks or {})}
-    return Predictor(
-        Checkpoint(
-            model=section,
-            labels=Vocabulary(LABELS),
-            frontend=frontend.as_dict(),
-            frontend_hash=frontend.hash8,
-            grid=frontend.grid,
-            n_bins=frontend.n_bins,
-            scaler=no_scaler(frontend.n_bins),
-            networks={"network": network.state_dict()},
-            config={"data": {"streams": {"esc50": stream}}},
-        ),
-        device="cpu",
-        precision="fp32",
+    return Checkpoint(
+        model=section,
+        labels=Vocabulary(LABELS),
+        frontend=frontend.as_dict(),
+        frontend_hash=frontend.hash8,
+        grid=frontend.grid,
+        n_bins=frontend.n_bins,
+        scaler=no_scaler(frontend.n_bins),
+        networks={"network": network.state_dict()},
+        config={"data": {"streams": {"esc50": stream}}},
     )
+
+
+def predictor(frontend: LogMel | MelPower, chunks: dict | None = None, model: str = "resnet18") -> Predictor:
+    return Predictor(checkpoint(frontend, chunks, model), device="cpu", precision="fp32")
 
 
 @pytest.mark.parametrize("frontend", [SLICED, ALONE])
@@ -181,3 +182,32 @@ def test_chunk_options_of_a_network_for_whole_clips_are_refused(
     assert main([*words, "--chunk-hop", "0.1"]) == 2
     assert "trained on whole clips" in capsys.readouterr().err
     assert not (tmp_path / "s.h5").exists()
+
+
+def test_scores_of_waveforms_are_made_again_where_these_or_what_is_beside_changed(
+    data: DataDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(data.path.parent, tmp_path / "set")
+    source = tmp_path / "set" / "data"
+    table = (source / "clips.tsv").read_text()
+    (source / "clips.tsv").write_text(table.replace(str(data.path.parent), ".."))
+    write_checkpoint(tmp_path / "net.pt", checkpoint(SLICED, model="cnn9_att"))
+    truth = tmp_path / "truth.tsv"
+    words = ["predict", str(tmp_path / "net.pt"), str(source), "--chunks", "published", "--device", "cpu"]
+    words += ["--out", str(tmp_path / "s.h5"), "--reference-out", str(truth)]
+
+    def skipped() -> bool:
+        capsys.readouterr()
+        assert main(words) == 0
+        return "is up to date" in capsys.readouterr().err
+
+    assert not skipped()
+    assert skipped()
+    whole = truth.read_text()
+    truth.write_text(whole + "a.wav\t0\t1\tCat\n")
+    assert not skipped()
+    assert truth.read_text() == whole
+    recording = tmp_path / "set" / "a.wav"
+    recording.write_bytes(recording.read_bytes()[:-1] + b"\x7f")
+    assert not skipped()
+    assert skipped()

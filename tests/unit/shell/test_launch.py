@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import time
+
+import pytest
 
 TRAIN = ("--stage", "4", "--stop-stage", "4", "--seeds", "0,1,2")
 
@@ -43,6 +46,75 @@ def test_side_by_side_each_with_its_log(runme, fake, asked, tree):
     assert "cnn9_weak/seed1: FAILED (status 1)" in done.stderr
     assert "sedkit: error: as told" in done.stderr
     assert "1 of 3 jobs failed: cnn9_weak/seed1" in done.stderr
+
+
+def test_a_job_is_a_call_of_its_own(tree, fake, asked):
+    """As a launcher on another machine would call it: nothing but the options that were given."""
+    call = ["bash", "recipes/dcase2019_task4/run.sh", "--job", "train_run:cnn5_weak/seed3", "--exp-dir", "an exp"]
+    call += ["--", "training.name=a b"]
+    done = subprocess.run(call, cwd=tree, env=os.environ | fake, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    (line,) = asked("sedkit")
+    assert line.startswith("train --config recipes/dcase2019_task4/conf/cnn5_weak.yaml")
+    assert "--exp an exp/dcase2019_task4/cnn5_weak/seed3 " in line
+    assert line.endswith("training.name=a b training.seed=3")
+    assert "== stage" not in done.stderr
+    assert not (tree / "an exp").exists(), "the record is kept by who launched it"
+
+
+@pytest.mark.parametrize("parallel", ["1", "2"])
+def test_jobs_have_the_options_of_the_call_that_launched_them(runme, tree, fake, asked, parallel):
+    odd = ("training.name=a b  c", "training.name=*.sh", "training.name='\"$HOME`x`\\", "training.name=")
+    words = ("--system=cnn5_weak,cnn9_weak", "--seeds=4,1", "--data-dir=a data", "--exp-dir=an exp", "--device=cpu")
+    words += ("--stage=4", "--stop-stage=4", "--budget=published", "--force", f"--parallel={parallel}")
+    shown = runme(*words, "--dry-run", "--", *odd)
+    done = runme(*words, "--", *odd, **fake)
+    assert done.returncode == 0, done.stderr
+    calls = [shlex.split(line)[1:] for line in shown.stdout.splitlines()]
+    assert len(calls) == 4
+    # The first four checked the overrides of both systems.
+    assert sorted(asked("sedkit")[2:]) == sorted(" ".join(call) for call in calls)
+
+
+JOBS = {
+    "no job of that name": (
+        "trian_run:cnn9_weak/seed0",
+        "(did you mean train_run?); it has: extract_set, ",
+    ),
+    "a helper that is no job": ("open_run:cnn9_weak/seed0", "no job 'open_run'"),
+    "a command that is no job": ("printf:%s", "no job 'printf'"),
+    "another system": ("train_run:cnn99/seed0", "train_run has no item 'cnn99/seed0'"),
+    "no seed": ("train_run:cnn9_weak", "train_run has no item 'cnn9_weak'"),
+    "a run of other options": ("train_run:cnn9_weak/all_seed0", "with these options it has: cnn9_weak/seed0"),
+    "another set": ("extract_set:cnn9_weak/validaton", "did you mean cnn9_weak/validation?"),
+    "no item": ("train_run", "--job takes FUNCTION:ITEM"),
+    "nothing": ("", "--job takes FUNCTION:ITEM"),
+    "several words": ("train_run:a b", "--job takes FUNCTION:ITEM"),
+    "code": ("train_run:$(touch made)", "--job takes FUNCTION:ITEM"),
+}
+
+
+@pytest.mark.parametrize("case", JOBS)
+def test_a_job_that_is_none_is_bad_use(runme, tree, fake, asked, listing, case):
+    job, message = JOBS[case]
+    before = listing(tree)
+    done = runme(f"--job={job}", **fake)
+    assert done.returncode == 2
+    assert done.stderr.startswith("runme.sh: error: ") and done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert asked("sedkit") == [] and listing(tree) == before
+
+
+def test_what_there_is_names_every_system(runme, tree):
+    done = runme("--job=tune_run:cnn99/seed0")
+    systems = sorted(path.stem for path in (tree / "recipes/dcase2019_task4/conf").glob("*.yaml"))
+    assert all(f"{name}/seed0" in done.stderr for name in systems)
+
+
+def test_a_job_fails_with_the_status_of_its_command(runme, fake):
+    done = runme("--job=train_run:cnn9_weak/seed0", **fake, FAKE_FAILURE="train")
+    assert done.returncode == 1
+    assert "sedkit: error: as told" in done.stderr
 
 
 def test_a_signal_ends_every_job(fake, asked, tree):

@@ -1,21 +1,27 @@
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from fake_data import config
 
 from sedkit.core.errors import SedkitError, UsageError
+from sedkit.core.files import write_yaml
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import write_wav
 from sedkit.dataio.datadir import Clips, DataDir, write_datadir
 from sedkit.dataio.events import Events, Tags
+from sedkit.datasets.maps import load_class_map
 from sedkit.features.chunk_settings import ChunkSettings, WaveAugment
-from sedkit.features.extract import extract
+from sedkit.features.extract import default_output, extract
 from sedkit.features.logmel import LogMel
 from sedkit.features.melpower import MelPower
 from sedkit.training.batches import Batches, Sampler
 from sedkit.training.chunks import load_chunk_stream, quiet_stretches
+from sedkit.training.plan import make_plan
 from sedkit.training.settings import StreamSettings, data_settings
 
 RATE = 16000
@@ -193,3 +199,39 @@ def test_errors_name_what_is_wrong(data_root: Path) -> None:
         data_settings({"streams": {"a": {"set": "b", "chunks": {"augment": {"speed": [1.2, 0.9]}}}}})
     with pytest.raises(UsageError, match="unknown key|not an? (accepted|expected)|is not expected|class_mapp"):
         data_settings({"streams": {"a": {"set": "b", "chunks": {"class_mapp": "x"}}}})
+
+
+def test_changed_recordings_behind_waveforms_are_noticed_and_touched_ones_are_not(
+    data_root: Path, tmp_path: Path
+) -> None:
+    """Of the stream that cuts waveforms, and of the set whose quiet stretches are mixed in."""
+    root = tmp_path / "data"
+    shutil.copytree(data_root, root)
+    for part in ("source/esc50", "target/synthetic"):
+        table = (root / part / "clips.tsv").read_text()
+        (root / part / "clips.tsv").write_text(table.replace(str(data_root), str(root)))
+        extract(DataDir(root / part), FRONTEND, default_output(DataDir(root / part), FRONTEND))
+    class_map = tmp_path / "map.yaml"
+    sources = {name: list(sources) for name, sources in load_class_map("esc50_desed").items()}
+    write_yaml(class_map, {"classes": sources})
+    chunks = {"class_map": str(class_map), "augment": {"background_set": "target/synthetic"}}
+    stream = {"set": "source/esc50", "folds": ["1", "2"], "chunks": chunks}
+    select = {"set": "source/esc50", "folds": ["3"], "chunks": {"class_map": str(class_map)}}
+    sections = config(data={"streams": {"a": stream}, "select": {"a": select}}, frontend=FRONTEND.as_dict())
+    write_yaml(tmp_path / "c.yaml", sections)
+
+    def key() -> str:
+        return make_plan(tmp_path / "c.yaml", [], root, tmp_path / "exp").key
+
+    first = key()
+    for path in root.rglob("*"):
+        os.utime(path, (1, 1))
+    assert key() == first
+    seen = [first]
+    for name in ("1-0-A.wav", "x.wav"):
+        content = (root / "audio" / name).read_bytes()
+        (root / "audio" / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        seen.append(key())
+    class_map.write_text(class_map.read_text() + "# other bytes\n")
+    seen.append(key())
+    assert len(set(seen)) == 4
