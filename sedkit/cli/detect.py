@@ -42,15 +42,6 @@ def run(args: argparse.Namespace) -> int:
     from sedkit.inference.sources import checkpoint_path
 
     checkpoint = checkpoint_path(args.experiment, args.checkpoint)
-    rules_name = args.postprocessing
-    if rules_name is None:
-        found = args.experiment / "postprocessing.yaml"
-        if not found.is_file():
-            raise UsageError(
-                f"{args.experiment}: has no postprocessing.yaml; make it with `sedkit tune`, or give --postprocessing "
-                "FILE.yaml, a preset (published) or a threshold (0.5)"
-            )
-        rules_name = str(found)
     from sedkit.core.errors import SedkitError
     from sedkit.core.files import write_text
     from sedkit.core.log import log
@@ -71,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError("--format audacity: two recordings have the same name, and so would their label tracks")
     refused: list[str] | None = [] if several else None
     predictor = Predictor.open(checkpoint, args.device, args.precision)
-    rules = read_postprocessing(rules_name, predictor.labels.labels)
+    rules = read_postprocessing(_rules_of(args), predictor.labels.labels)
     scores = detect_scores(predictor, recordings, args.window, args.hop, refused=refused)
     events = decode(scores, rules)
     if args.scores:
@@ -97,3 +88,15 @@ def run(args: argparse.Namespace) -> int:
             f"events of the others {where}"
         )
     return 0
+
+
+def _rules_of(args: argparse.Namespace) -> str:
+    if args.postprocessing is not None:
+        return str(args.postprocessing)
+    tuned = args.experiment / "postprocessing.yaml"
+    if not tuned.is_file():
+        raise UsageError(
+            f"{args.experiment}: has no postprocessing.yaml; make it with `sedkit tune`, or give --postprocessing "
+            "FILE.yaml, a preset (published) or a threshold (0.5)"
+        )
+    return str(tuned)

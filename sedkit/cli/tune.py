@@ -93,8 +93,8 @@ def _tune(args: argparse.Namespace) -> None:
 def _read_reference(path: str, labels: tuple[str, ...], lenient: bool) -> Any:
     """Read events or tags, told apart by the table's columns."""
     from sedkit.dataio.rows import columns_of
-    from sedkit.dataio.tables import read_strong, read_weak
+    from sedkit.dataio.tables import active_events, read_strong, read_weak
 
     if "event_labels" in columns_of(path):
         return read_weak(path, labels, lenient)
-    return read_strong(path, labels, lenient)
+    return active_events(path, read_strong(path, labels, lenient))

@@ -56,7 +56,7 @@ class Registry(Generic[Builder]):
         """
         names, options = self.names(), dict(section)
         name = options.pop("name", None)
-        if name not in self._entries:
+        if not isinstance(name, str) or name not in self._entries:
             raise UsageError(
                 f"{self._section}.name is {name!r}{suggest(str(name), names)}, expected one of {listed(names, 20)}"
             )

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from sedkit.core.errors import SedkitError
 
 #: File name endings taken for audio.
-AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".au")
 
 
 def stem(filename: str) -> str:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from sedkit.core.log import log
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Endings of tables.
+TABLES = (".tsv", ".csv", ".txt")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 _MARK = b"\xef\xbb\xbf"
@@ -296,6 +299,15 @@ def read_table(
     table = read_rows(path, columns, optional)
     refuse(table.findings, path)
     return {name: table.cells(name) for name in (*columns, *optional) if name in table.names}
+
+
+def tables_in(folder: str | os.PathLike[str], endings: Sequence[str] = TABLES) -> list[Path]:
+    """Return the tables in a folder by name; what file managers hide there (`._a.tsv`) is none."""
+    return sorted(
+        path
+        for path in Path(folder).iterdir()
+        if path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file()
+    )
 
 
 def write_table(path: str | os.PathLike[str], columns: dict[str, Sequence[Any]]) -> None:

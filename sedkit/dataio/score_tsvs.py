@@ -12,7 +12,7 @@ from sedkit.core.errors import SedkitError, suggest
 from sedkit.core.files import atomic_folder, read_bytes
 from sedkit.core.parallel import progress
 from sedkit.dataio.names import stem
-from sedkit.dataio.rows import parse_rows, refuse
+from sedkit.dataio.rows import parse_rows, refuse, tables_in
 from sedkit.dataio.scores import Scores
 
 # Times are written with 6 decimals by some tools: neighbouring ends this close are one edge.
@@ -21,7 +21,7 @@ _TOLERANCE_S = 2e-6
 
 def read_score_tsvs(folder: Path) -> Scores:
     """Read every `*.tsv` of a folder; see `store.read_scores`. Columns may stand in another order in each file."""
-    paths = sorted(folder.glob("*.tsv"))
+    paths = tables_in(folder, (".tsv",))
     if not paths:
         raise SedkitError(
             f"{folder}: no *.tsv in this folder, expected one per clip (onset, offset and one column per class)"
@@ -43,7 +43,7 @@ def read_score_tsvs(folder: Path) -> Scores:
         n_frames=n_frames,
         duration_s=np.array([grid[-1] for grid in grids]),
         frame_edges_s=_common(grids),
-        filenames=tuple(f"{path.name.removesuffix('.tsv')}.wav" for path in paths),
+        filenames=tuple(f"{path.name[: -len(path.suffix)]}.wav" for path in paths),
         labels=labels,
         producer=folder.name,
     )

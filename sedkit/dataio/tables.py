@@ -14,8 +14,9 @@ import numpy as np
 
 from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.core.files import read_bytes, write_text
+from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags
-from sedkit.dataio.rows import Finding, Rows, parse_rows, read_rows, refuse
+from sedkit.dataio.rows import Finding, Rows, columns_of, parse_rows, read_rows, refuse
 
 #: Kinds of finding in a strong table. Those in ERRORS make a row unusable; the others are scored as they stand.
 ERRORS = ("unreadable_row", "not_a_number", "nan_beside_event", "missing_filename")
@@ -214,6 +215,23 @@ def read_strong(
     return events
 
 
+def active_events(path: str | os.PathLike[str], events: Events) -> Events:
+    """Return the active events of a table: where it has a column `confidence` (MAESTRO, 2024), those above 0.5.
+
+    A row without a confidence is not active, as it is for the challenge script.
+    """
+    if "confidence" not in columns_of(path):
+        return events
+    table = read_rows(path, ("confidence",), numbers=("confidence",))
+    value, rows = table.numbers("confidence"), np.isin(table.line, events.line)
+    for i in np.flatnonzero(rows & ~np.isfinite(value) & ~table.missing("confidence"))[:1]:
+        got = table.text("confidence", i)
+        raise SedkitError(f"{path}:{table.line[i]}: confidence {got!r}, expected a number from 0 to 1")
+    active = events.take(np.isin(events.line, table.line[value > 0.5]))
+    log.info("%s: %d of %d rows have a confidence above 0.5 and count", path, active.n_events, events.n_events)
+    return active
+
+
 def _seconds(value: float) -> str:
     """Write seconds with three decimals, or with as many as are needed to read the same number back."""
     text = f"{value:.3f}"
@@ -253,7 +271,8 @@ def read_weak(path: str | os.PathLike[str], labels: Sequence[str] | None = None,
         if not name:
             bad.append(Finding("missing_filename", f"{path}:{line}: no filename, expected the name of a clip", line))
         elif unknown is not None and labels is not None:
-            text = hints[unknown] = hints.get(unknown) or _unknown(unknown, labels)
+            parts = " (commas part the labels of a weak table)" if "," in cell else ""
+            text = hints[unknown] = hints.get(unknown) or _unknown(unknown, labels) + parts
             bad.append(Finding("unknown_label", f"{path}:{line}: {text}", line))
         elif name in rows and set(rows[name]) != set(tags):
             bad.append(Finding("duplicate_row", f"{path}:{line}: {name} stands twice with different labels", line))

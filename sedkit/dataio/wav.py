@@ -142,7 +142,6 @@ def _sound(file: BinaryIO, path: Path, size: int, stated: int, chunk: _Chunk, wi
             return Wav(b"", begin, length)
     elif not (
         _unset(length)
-        or _unset(stated - 8)
         or stated < begin + length  # more than its container
         or length in (size, size - 8)  # the length of the file in place of the sound's
         or stated == size + 8  # the container takes itself for whole, and counts its own header

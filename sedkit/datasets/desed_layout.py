@@ -91,7 +91,9 @@ def _source(root: Path, known: KnownSet) -> Source:
     audio = dict.fromkeys(f"audio/{place.audio[0]}" for place in known.places)
     meta = dict.fromkeys(f"metadata/{table}.tsv" for place in known.places for table in place.tables)
     trees = listed(f"{tree}/" for tree in TREES if tree)
-    looked_for = f"no audio in {listed(audio, 6)}, no table {listed(meta, 6)} (nor below {trees})"
+    looked_for = f"no table {listed(meta, 6)} (nor below {trees})"
+    if not any(map(holds_audio, folders)):
+        looked_for = f"no audio in {listed(audio, 6)}, {looked_for}"
     return Source(
         known.name,
         known.ledger,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,9 +57,15 @@ def read_durations(path: str | os.PathLike[str]) -> dict[str, float]:
 def _frame(path: str | os.PathLike[str]) -> pd.DataFrame:
     import pandas as pd
 
-    frame = pd.read_csv(path, sep="\t")
+    def read(separator: str) -> pd.DataFrame:
+        # Names that look like numbers stay names; times are what the call makes of them.
+        header = pd.read_csv(path, sep=separator, nrows=0).columns
+        names: dict[Hashable, type[str]] = {n: str for n in header if n.strip() in ("filename", "event_label")}
+        return pd.read_csv(path, sep=separator, dtype=names).rename(columns=str.strip)
+
+    frame = read("\t")
     # No challenge script reads commas; sedkit does.
-    return frame if frame.shape[1] > 1 else pd.read_csv(path)
+    return frame if frame.shape[1] > 1 else read(",")
 
 
 @contextlib.contextmanager

@@ -11,14 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.log import log
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import renamed
-from sedkit.dataio.rows import Finding, columns_of, read_rows
-from sedkit.dataio.tables import ERRORS, read_events
+from sedkit.dataio.rows import TABLES, Finding, tables_in
+from sedkit.dataio.tables import ERRORS, active_events, read_events
 
 _HOW_SCORED = {
     "negative_duration": "counted as events by the event and segment metrics",
@@ -28,7 +26,6 @@ _HOW_SCORED = {
     "overlap": "each row counts in event and segment figures; --overlaps says what PSDS and intersection make of them",
     "empty_row_beside_events": "the empty row is passed over",
 }
-TABLES = (".tsv", ".csv", ".txt")
 #: A number at the end of a name, after a separator (a dash is one after a letter or digit, else a sign).
 _THRESHOLD = re.compile(r"(?:^|[^\d.,+-]|(?<=[A-Za-z\d])-)((?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)$")
 
@@ -56,7 +53,7 @@ def read_reference(path: str | Path) -> Events:
     A column `confidence` (MAESTRO, 2024) is honoured: rows of 0.5 and less are not active and leave the table.
     """
     events = read_table_to_score(path, "reference")
-    return _confident(path, events) if "confidence" in columns_of(path) else events
+    return active_events(path, events)
 
 
 def read_table_to_score(path: str | Path, what: str) -> Events:
@@ -76,21 +73,7 @@ def _read_whole(path: str | Path, what: str) -> tuple[Events, list[Finding]]:
     return events, findings
 
 
-def _confident(path: str | Path, events: Events) -> Events:
-    table = read_rows(path, ("event_label", "confidence"), numbers=("confidence",))
-    value, rows = table.numbers("confidence"), np.isin(table.line, events.line)
-    wrong = np.flatnonzero(rows & ~np.isfinite(value))
-    if len(wrong):
-        raise SedkitError(
-            f"{path}:{table.line[wrong[0]]}: confidence {table.text('confidence', wrong[0])!r}, expected a number "
-            "from 0 to 1"
-        )
-    active = events.take(np.isin(events.line, table.line[value > 0.5]))
-    log.info("%s: %d of %d rows have a confidence above 0.5 and count", path, active.n_events, events.n_events)
-    return active
-
-
-def names_as_in(reference: Sequence[str], names: Sequence[str], source: str) -> tuple[str, ...]:
+def names_as_in(reference: Sequence[str], names: Sequence[str], source: str, warn: bool = True) -> tuple[str, ...]:
     """Return the names that a table gives to clips as a reference has them.
 
     The challenge scripts compare file names as they stand, and so do tables here. A table none of whose names is the
@@ -101,7 +84,7 @@ def names_as_in(reference: Sequence[str], names: Sequence[str], source: str) -> 
         return tuple(names)
     new = renamed(names, reference, source)
     for name, other in zip(names, new, strict=True):
-        if name != other:
+        if warn and name != other:
             log.warning(
                 "%s: names clips by another ending than the reference (%s here, %s there): taken as the same clips, "
                 "where the official scripts, which compare names as they stand, find none",
@@ -145,7 +128,7 @@ def read_operating_points(folder: str | Path) -> OperatingPoints:
     if not folder.is_dir():
         raise SedkitError(f"{folder}: no such folder, expected one table per threshold")
     found: dict[float, Path] = {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix in TABLES and p.is_file()):
+    for path in tables_in(folder):
         threshold = threshold_of(path.stem)
         if threshold is None:
             raise SedkitError(f"{path}: file name does not end in a threshold, expected a name like th_0.50.tsv")

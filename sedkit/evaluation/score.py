@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.dataio.names import stem
-from sedkit.dataio.rows import columns_of, read_rows, read_table, refuse
+from sedkit.dataio.rows import columns_of, read_rows, read_table, refuse, tables_in
 from sedkit.dataio.tables import read_durations, read_weak
 from sedkit.evaluation.describe import describe_output, describe_reference, mark_missing
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.fit import Fit
 from sedkit.evaluation.measures import Options, Output, Truth, variant_of
 from sedkit.evaluation.reading import (
-    TABLES,
     OperatingPoints,
     names_as_in,
     read_operating_points,
@@ -30,6 +29,9 @@ from sedkit.evaluation.run_names import run_of_path
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ def score_files(request: Request) -> dict[str, Any]:
     events = reference if isinstance(reference, Events) else None
     classes = _read_labels(request.labels, reference)
     keep = _kept_clips(request, reference.filenames)
-    durations = _read_durations(request, reference)
+    durations = None
+    if request.durations:
+        durations = _named_by_clip(reference.filenames, read_durations(request.durations), request.durations)
     output = _named_as(reference.filenames, _read_output(request))
     against = _other(request)
     against = None if against is None else _named_as(reference.filenames, against)
@@ -178,7 +182,9 @@ def _kept_clips(request: Request, names: Sequence[str]) -> _Cut | None:
     if request.clips is None:
         return None
     table = read_table(request.clips, ("filename",), ("fold",))
-    chosen = set(table["filename"])
+    listed_as = tuple(dict.fromkeys(table["filename"]))
+    called = dict(zip(listed_as, names_as_in(names, listed_as, request.clips), strict=True))
+    chosen = set(called.values())
     if request.folds:
         if "fold" not in table:
             raise SedkitError(f"{request.clips}: has no column fold, which --fold asks for")
@@ -188,7 +194,8 @@ def _kept_clips(request: Request, names: Sequence[str]) -> _Cut | None:
                 raise UsageError(
                     f"--fold {fold}: not in {request.clips}{suggest(fold, known)}; it has {listed(sorted(known))}"
                 )
-        chosen = {n for n, fold in zip(table["filename"], table["fold"], strict=True) if fold in request.folds}
+        rows = zip(table["filename"], table["fold"], strict=True)
+        chosen = {called[name] for name, fold in rows if fold in request.folds}
     kept = tuple(name for name in names if name in chosen)
     if not kept:
         raise SedkitError(
@@ -207,18 +214,20 @@ def _read_output(request: Request) -> Output:
     )
 
 
-def _read_durations(request: Request, reference: Events | Tags) -> dict[str, float] | None:
-    if request.durations is None:
-        return None
-    seconds = read_durations(request.durations)
-    return dict(zip(names_as_in(reference.filenames, tuple(seconds), request.durations), seconds.values(), strict=True))
+def _named_by_clip(names: Sequence[str], by_clip: dict[str, T], source: str, warn: bool = True) -> dict[str, T]:
+    """Call clips as the reference does."""
+    return dict(zip(names_as_in(names, tuple(by_clip), source, warn), by_clip.values(), strict=True))
 
 
-def _named_as(names: Sequence[str], output: Output) -> Output:
+def _named_as(names: Sequence[str], output: Output, warn: bool = True) -> Output:
     """Call the clips of an output as the reference does: scores by their ids, tables as `names_as_in` has it."""
+    warned = not warn
 
     def renamed(table: Events) -> Events:
-        return replace(table, filenames=names_as_in(names, table.filenames, table.source))
+        nonlocal warned
+        new = names_as_in(names, table.filenames, table.source, not warned)
+        warned |= new != table.filenames
+        return replace(table, filenames=new)
 
     estimate, points, scores = output.estimate, output.points, output.scores
     return Output(
@@ -232,13 +241,18 @@ def _judged(request: Request, output: Output, classes: Sequence[str] | None, kee
     """Return reference and output as the judges see them: read from the files anew, by the organisers' own calls."""
     from sedkit.evaluation import official
 
-    durations = official.read_durations(request.durations) if request.durations else None
-    truth = _cut_truth(official.read_events(request.reference), durations, classes, keep)
+    reference, durations = official.read_events(request.reference), None
+    # What names mean was decided, and warned of, when sedkit read them: the judges are to look at the same clips.
+    if request.durations:
+        seconds = official.read_durations(request.durations)
+        durations = _named_by_clip(reference.filenames, seconds, request.durations, warn=False)
+    truth = _cut_truth(reference, durations, classes, keep)
     points = output.points
     if points is not None:
         points = replace(points, tables=tuple(official.read_events(table.source) for table in points.tables))
     estimate = official.read_events(request.estimate) if request.estimate else None
-    output = _keep_labels(_keep_clips(replace(output, estimate=estimate, points=points), keep), classes)
+    output = _named_as(reference.filenames, replace(output, estimate=estimate, points=points), warn=False)
+    output = _keep_labels(_keep_clips(output, keep), classes)
     return truth, _at_threshold(request, output)
 
 
@@ -315,6 +329,7 @@ def _read_groups(path: str, filenames: Sequence[str]) -> dict[str, str]:
             raise SedkitError(
                 f"{path}:{line}: {name} is in group {group!r} here, in {groups[name]!r} in an earlier row"
             )
+    groups = _named_by_clip(filenames, groups, path)
     alone = [name for name in filenames if not groups.get(name)]
     if len(alone) == len(filenames):
         if any(groups.values()):
@@ -331,7 +346,7 @@ def _other(request: Request) -> Output | None:
         return None
     path = Path(request.against)
     if path.is_dir():
-        first = next((p for p in sorted(path.iterdir()) if p.suffix in TABLES), None)
+        first = next(iter(tables_in(path)), None)
         if first is not None and "event_label" in columns_of(first):
             points: OperatingPoints = read_operating_points(path)
             chosen = points.at(request.threshold) if isinstance(request.threshold, float) else None

@@ -64,7 +64,8 @@ class Predictor:
         self.network = for_prediction(checkpoint.network(network), self.device, dtype)
         self.scaler = checkpoint.scaler.to(self.device)
         self.labels = checkpoint.labels
-        self.frontend: FrontEnd = frontend_from(checkpoint.frontend)
+        with checkpoint.refusals():
+            self.frontend: FrontEnd = frontend_from(checkpoint.frontend)
         self.pooling = self.network.time_pooling
         self.grid: TimeGrid = checkpoint.grid.pooled(self.pooling)
         self.producer = producer

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 import sedkit
-from sedkit.core.errors import SedkitError, listed, suggest
+from sedkit.core.errors import SedkitError, first_line, listed, suggest
 from sedkit.core.files import atomic_path
 from sedkit.core.timegrid import TimeGrid
 from sedkit.core.vocabulary import Vocabulary
@@ -100,10 +102,19 @@ class Checkpoint:
             raise SedkitError(
                 f"no network {name!r}{suggest(name, self.networks)} in {self.source}, it has {listed(self.networks)}"
             )
-        network = build_model(self.model, len(self.labels), self.n_bins)
+        with self.refusals():
+            network = build_model(self.model, len(self.labels), self.n_bins)
         check_state(network, self.networks[name], f"{self.source}: network {name!r}")
         network.load_state_dict(self.networks[name])
         return network.eval()
+
+    @contextlib.contextmanager
+    def refusals(self) -> Iterator[None]:
+        """Say of what cannot be built from the checkpoint's sections that the file is at fault, and what to do."""
+        try:
+            yield
+        except (SedkitError, TypeError, ValueError) as error:
+            raise SedkitError(f"{self.source}: cannot be rebuilt ({first_line(error)}); {_ADVICE}") from None
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:

@@ -69,3 +69,49 @@ def test_scores_are_ranked_with_all_their_digits(tmp_path: Path) -> None:
     assert main(decode) == 0
     rows = [line for line in (folder / "events.tsv").read_text().splitlines()[1:] if line.split("\t")[1]]
     assert rows == ["a.wav\t0.000\t4.000\tDog"]
+
+
+def test_one_rule_for_the_same_clip_in_every_table(tmp_path: Path) -> None:
+    folder = write(tmp_path, ".flac")
+    decode = ["decode", str(folder / "scores"), "--postprocessing", "0.5", "--out", str(folder / "events.tsv")]
+    assert main(decode) == 0
+    for name, table in (
+        ("clips.tsv", "filename\tfold\na\tone\nb\tone\nc\ttwo\n"),
+        ("groups.tsv", "filename\tgroup\na\tg\nb\th\nc\th\n"),
+        ("dur.tsv", "filename\tduration\na\t10.0\nb\t10.0\nc\t10.0\n"),
+    ):
+        (folder / name).write_text(table)
+    words = ("--estimate", str(folder / "events.tsv"), "--metrics", "event,segment,intersection", "--bootstrap", "100")
+    words += ("--clips", str(folder / "clips.tsv"), "--fold", "one", "--groups", str(folder / "groups.tsv"))
+    # The judges see the same clips, and what they make of them is equal.
+    results = scored(folder, *words, "--official", "true")
+    assert results["reference"]["clips"] == 2
+    assert results["event_based"]["official"]["macro"]["f1"] == results["event_based"]["macro"]["f1"] == 1.0
+
+
+def test_what_a_file_manager_leaves_is_no_table_and_endings_have_any_case(tmp_path: Path) -> None:
+    folder = write(tmp_path, ".wav")
+    (folder / "scores/._a.tsv").write_bytes(b"\0\1")
+    (folder / "scores/b.tsv").rename(folder / "scores/b.TSV")
+    results = scored(folder, "--scores", str(folder / "scores"), "--metrics", "psds1")
+    assert (results["psds1"]["value"], results["estimate"]["coverage"]) == (1.0, 1.0)
+    points = folder / "points"
+    points.mkdir()
+    rows = [f"{name}.wav\t{on}\t{off}\t{label}\n" for name, on, off, label in EVENTS]
+    (points / "th_0.1.TSV").write_text("filename\tonset\toffset\tevent_label\n" + "".join(rows))
+    (points / "th_0.5.tsv").write_text("filename\tonset\toffset\tevent_label\n" + rows[0])
+    (points / "._th_0.5.tsv").write_bytes(b"\0\1")
+    # By hand: the lower threshold finds both events and nothing else.
+    results = scored(folder, "--operating-points", str(points), "--metrics", "psds1", "--official", "true")
+    assert results["psds1"]["value"] == 1.0
+
+
+def test_tuning_looks_at_active_rows_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path, ".wav")
+    (folder / "ref.tsv").write_text(
+        "filename\tonset\toffset\tevent_label\tconfidence\na.wav\t0\t4\tDog\t0.2\nb.wav\t2\t6\tDog\t0.9\nc.wav\t\t\t\t\n"
+    )
+    tune = ["tune", str(folder / "scores"), "--reference", str(folder / "ref.tsv"), "--objective", "segment"]
+    assert main([*tune, "--out", str(folder / "post.yaml")]) == 0
+    # By hand: b's event (4 s) is the only active one; a's louder windows (4 s) are false: F1 = 2 * 4 / (4 + 8).
+    assert "segment: 0.6667 on these 3 clips" in capsys.readouterr().out

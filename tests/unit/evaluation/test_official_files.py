@@ -214,3 +214,13 @@ def test_the_judges_read_the_files_themselves(tmp_path: Path, monkeypatch: pytes
     )
     assert main([*call, "--force", "true"]) == 1
     assert "official tools disagree" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("header", [HEADER, ("filename ", " onset", "offset", "event_label")])
+def test_names_that_look_like_numbers_stay_names_to_the_judges(tmp_path: Path, header: tuple[str, ...]) -> None:
+    rows = "001\t1.0\t2.0\t1\n002\t1.0\t2.0\tTrue\n"
+    (tmp_path / "reference.tsv").write_text("\t".join(HEADER) + "\n" + rows)
+    (tmp_path / "estimate.tsv").write_text("\t".join(header) + "\n" + rows)
+    call = ["score", "--reference", str(tmp_path / "reference.tsv"), "--estimate", str(tmp_path / "estimate.tsv")]
+    assert main([*call, "--official", "true", "--json", str(tmp_path / "out.json")]) == 0
+    assert json.loads((tmp_path / "out.json").read_text())["event_based"]["macro"]["f1"] == 1.0

@@ -207,6 +207,31 @@ def test_a_checkpoint_that_lacks_something_is_named(tmp_path: Path) -> None:
         load_weights(network, path)
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"name": ["cnn5_avg"]}, "model.name is ['cnn5_avg']"),
+        ({"name": "zz"}, "model.name is 'zz', expected one of"),
+        ({"name": "cnn5_avg", "colour": 1}, "unknown key 'colour'"),
+    ],
+)
+def test_a_network_that_cannot_be_rebuilt_is_the_file_s_fault(tmp_path: Path, model: dict, said: str) -> None:
+    checkpoint, _ = make({"name": "cnn5_avg", "base_channels": 2})
+    checkpoint.model = model
+    write_checkpoint(tmp_path / "c.pt", checkpoint)
+    with pytest.raises(SedkitError, match="train again") as refused:
+        read_checkpoint(tmp_path / "c.pt").network()
+    assert (refused.value.status, said in str(refused.value), "c.pt: " in str(refused.value)) == (1, True, True)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    checkpoint, network = make({"name": "cnn5_avg", "base_channels": 2})
+    next(iter(network.parameters())).data.fill_(float("nan"))
+    write_checkpoint(tmp_path / "c.pt", checkpoint)
+    with pytest.raises(SedkitError, match=r"c.pt: network 'network': 1 tensors hold NaN or infinity"):
+        read_checkpoint(tmp_path / "c.pt").network()
+
+
 def test_imagenet_weights(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     photographs = build_model({"name": "resnet18", "stem_channels": 3}, 1000, 64)
     path = tmp_path / "resnet18.pth"
