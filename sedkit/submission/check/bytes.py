@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
 from sedkit.submission.archive import Package
 from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
@@ -10,12 +11,39 @@ from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
 MARK = b"\xef\xbb\xbf"
 
 TAB = b"\t"
-#: Five times the largest output to be expected; fields that a header and the first row may hold, and their bytes.
-_MOST_ROWS = 2_000_000
+#: Twice the largest output to be expected; fields that a header and the first row may hold, and their bytes.
+_MOST_ROWS = 1_000_000
+#: Rows of all event tables of a package; one that is longer than usual counts as several.
+_MOST_ROWS_IN_ALL = 1_500_000
+_USUAL_ROW_BYTES = 100
 _MOST_FIELDS = 1000
 _HEAD_BYTES = 1 << 20
 
 _BLANK = re.compile(rb"\n(?= *\n)")
+
+
+@dataclass
+class TableBudget:
+    """The rows that are left for the event tables of a package, and the tables that there was no room for."""
+
+    rows: int = field(default_factory=lambda: _MOST_ROWS_IN_ALL)
+    unread: list[str] = field(default_factory=list)
+
+    def read(self, package: Package, file: str, most_bytes: int, findings: Findings) -> bytes | None:
+        """Read an event table as `read_within` does; None also where those before it took all the rows."""
+        data = read_within(package, file, most_bytes, "an event table", findings) if self.rows > 0 else None
+        rows = max(data.count(b"\n"), len(data) // _USUAL_ROW_BYTES) if data is not None else 0
+        if self.rows <= 0 or self.rows < rows <= _MOST_ROWS:
+            self.unread.append(file)
+            data = None
+        self.rows -= rows
+        return data
+
+    def note(self, findings: Findings) -> None:
+        """Warn of the tables that were not read."""
+        if self.unread:
+            message = f"is not looked at: the tables before it hold the {_MOST_ROWS_IN_ALL:,} rows that are read in all"
+            findings.add(WARNING, "tables_unread", self.unread[0], message, "fewer rows", count=len(self.unread))
 
 
 def read_within(package: Package, file: str, most_bytes: int, what: str, findings: Findings) -> bytes | None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sedkit.dataio.names import stem
 from sedkit.dataio.rows import columns_of
 from sedkit.dataio.tables import read_durations, read_filenames
 
 #: Hints in one call: each of them looks through the whole list.
-_MOST_HINTS = 20
+_MOST_HINTS = 3
+#: How alike a name is that may be meant.
+_LIKENESS = 0.9
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,32 @@ class ClipList:
     _hints: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def hint(self, name: str) -> str:
-        """Return what `near_clip` says of a stranger; nothing after many others."""
+        """Return `` (did you mean "x"?)`` for a stranger that a clip is near to; nothing after a few others."""
         if name not in self._hints and len(self._hints) < _MOST_HINTS:
-            self._hints[name] = near_clip(name, self.filenames)
+            near = self._near(name)
+            self._hints[name] = f' (did you mean "{near}"?)' if near else ""
         return self._hints.get(name, "")
+
+    @cached_property
+    def _stems(self) -> tuple[tuple[str, str], ...]:
+        """The clips in order, each with its id in lower case."""
+        return tuple((clip, stem(clip).lower()) for clip in sorted(self.filenames))
+
+    def _near(self, name: str) -> str | None:
+        """Return the clip whose name differs in little more than folder, ending or a letter.
+
+        Names of clips are alike in shape (`Y…_30.000_40.000.wav`): what else is near in letters is another clip.
+        """
+        place = name.replace("\\", "/").rsplit("/", 1)[-1]
+        mine = stem(place).lower()
+        for clip, theirs in self._stems:
+            short, long = sorted((mine, theirs), key=len)
+            if mine == theirs or (len(short) >= 8 and short in long):
+                return clip
+        # What `_LIKENESS` asks for, 2 * matches / both lengths, is out of reach of names much longer or shorter.
+        most = 2 / _LIKENESS - 1
+        alike = [clip for clip, _ in self._stems if len(place) <= most * len(clip) and len(clip) <= most * len(place)]
+        return next(iter(difflib.get_close_matches(place, alike, n=1, cutoff=_LIKENESS)), None)
 
 
 def read_clip_list(path: str | os.PathLike[str]) -> ClipList:
@@ -36,26 +60,6 @@ def read_clip_list(path: str | os.PathLike[str]) -> ClipList:
         return ClipList(read_filenames(path))
     duration_s = read_durations(path)
     return ClipList(tuple(filter(None, duration_s)), duration_s)
-
-
-def near_clip(name: str, known: Collection[str]) -> str:
-    """Return `` (did you mean "x"?)`` for a clip whose name differs in little more than folder, ending or a letter.
-
-    Names of clips are alike in shape (`Y…_30.000_40.000.wav`): what else is near in letters is another clip.
-    """
-    place = name.replace("\\", "/").rsplit("/", 1)[-1]
-    mine = stem(place).lower()
-    clips = sorted(known)
-    longest = max(map(len, clips), default=0)
-    if len(place) > 2 * longest:
-        return ""
-    for clip in clips:
-        theirs = stem(clip).lower()
-        short, long = sorted((mine, theirs), key=len)
-        if mine == theirs or (len(short) >= 8 and short in long):
-            return f' (did you mean "{clip}"?)'
-    near = difflib.get_close_matches(place, clips, n=1, cutoff=0.9)
-    return f' (did you mean "{near[0]}"?)' if near else ""
 
 
 def clip_of_unparted(text: str) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from sedkit.core.errors import listed
 from sedkit.dataio.names import stem
 from sedkit.submission.archive import Limits, Package, UnsafePackage
-from sedkit.submission.check.bytes import read_within
+from sedkit.submission.check.bytes import TableBudget, read_within
 from sedkit.submission.check.clips import ClipList
 from sedkit.submission.check.energy import check_energy
 from sedkit.submission.check.fields import states_energy
@@ -29,8 +29,8 @@ from sedkit.submission.formats import Format
 #: More than any description of a system; what is beyond is there to exhaust its reader.
 _MOST_META_BYTES = 2**20
 
-#: Systems that are looked at: twelve times what a team may hand in.
-_MOST_SYSTEMS = 48
+#: Systems that are looked at: twice what a team may hand in.
+_MOST_SYSTEMS = 8
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ def _check(package: Package, form: Format, clips: ClipList | None, references: S
     if not check_year(package, layout.systems, form, findings):
         return Checked(findings.sorted())
     scored = frozenset(stem(name) for reference in references for name in reference.events.filenames)
+    budget = TableBudget()
     digests: dict[bytes, str] = {}
     systems: list[tuple[System, Meta, Output]] = []
     described: set[str] = set()
@@ -105,7 +106,7 @@ def _check(package: Package, form: Format, clips: ClipList | None, references: S
         check_folder_name(system, len(layout.systems), form, findings)
         meta = _check_meta_file(package, system, form, not layout.single, findings)
         described.add(_meta_file(system) or "")
-        output = check_outputs(package, system, form, clips, scored, findings)
+        output = check_outputs(package, system, form, clips, scored, budget, findings)
         twin = digests.setdefault(output.digest, system.label) if output.digest else system.label
         if twin != system.label:
             findings.add(NOTE, "outputs_identical", system.path, f"the same output as {twin}", "systems that differ")
@@ -120,6 +121,7 @@ def _check(package: Package, form: Format, clips: ClipList | None, references: S
         elif references:
             for reference in references:
                 confirmed += check_results(meta, output, clips, reference, findings)
+    budget.note(findings)
     _check_energy_stated(systems, form, not layout.single, findings)
     if form.every_yaml:
         _check_strange_yaml(package, names, described, form, findings)

@@ -10,7 +10,7 @@ from sedkit.core.errors import listed
 from sedkit.dataio.events import Events
 from sedkit.evaluation.reading import threshold_of
 from sedkit.submission.archive import Package
-from sedkit.submission.check.bytes import read_within
+from sedkit.submission.check.bytes import TableBudget
 from sedkit.submission.check.clips import ClipList
 from sedkit.submission.check.energy import energy_tables
 from sedkit.submission.check.layout import ENERGY, TABLE, System
@@ -48,6 +48,7 @@ def check_outputs(
     form: Format,
     clips: ClipList | None,
     scored: frozenset[str],
+    budget: TableBudget,
     findings: Findings,
 ) -> Output:
     """Look for faults in a system's output files.
@@ -62,6 +63,8 @@ def check_outputs(
         The evaluation list, None where unknown.
     scored
         Ids of the clips whose scores are kept.
+    budget
+        How many rows of event tables are still read.
     findings
         Where faults are noted.
     """
@@ -74,9 +77,13 @@ def check_outputs(
     if form.scores:
         _check_runs(package, system, form, clips, scored, output, findings)
     else:
-        _check_events(package, system, form, clips, output, findings)
+        before = len(budget.unread)
+        _check_events(package, system, form, clips, output, budget, findings)
         if form.points:
-            _check_points(package, system, form, points, clips, output, findings)
+            _check_points(package, system, form, points, clips, output, budget, findings)
+        if len(budget.unread) > before:
+            # Some of the tables tell neither the figures nor whether another system is the same.
+            output.points, output.digest = [], b""
     return output
 
 
@@ -114,7 +121,13 @@ def _check_rest(system: System, form: Format, points: str | None, findings: Find
 
 
 def _check_events(
-    package: Package, system: System, form: Format, clips: ClipList | None, output: Output, findings: Findings
+    package: Package,
+    system: System,
+    form: Format,
+    clips: ClipList | None,
+    output: Output,
+    budget: TableBudget,
+    findings: Findings,
 ) -> None:
     wanted = f"{system.label}{form.table_suffix}"
     tables = [n for n in system.files if TABLE.search(n) and n not in output.energy]
@@ -129,7 +142,7 @@ def _check_events(
     for other in tables:
         if other != name:
             findings.add(WARNING, "extra_file", other, "a second table", f"only {wanted}")
-    data = read_within(package, name, MOST_BYTES, "an event table", findings)
+    data = budget.read(package, name, MOST_BYTES, findings)
     if data is not None:
         output.digest += sha256(data).digest()
         output.events = check_table(name, data, form, clips, findings)
@@ -142,6 +155,7 @@ def _check_points(
     folder: str | None,
     clips: ClipList | None,
     output: Output,
+    budget: TableBudget,
     findings: Findings,
 ) -> None:
     assert form.points is not None
@@ -163,7 +177,7 @@ def _check_points(
     points: dict[str, Point] = {}
     for name in sorted(files):
         quiet = Findings()
-        data = read_within(package, name, MOST_BYTES, "an event table", quiet)
+        data = budget.read(package, name, MOST_BYTES, quiet)
         events = None if data is None else check_table(name, data, form, clips, quiet)
         if data is not None:
             digest = sha256(data).digest()
@@ -179,7 +193,7 @@ def _check_points(
         message = f"no event in any of {len(points)} tables"
         findings.add(SCORED_WRONGLY, "no_events", where, message, "the events detected at each threshold")
     check_thresholds(where, sorted(files), form.points.thresholds, findings)
-    check_order(where, points, findings)
+    check_order(where, points, form.labels, findings)
 
 
 def _check_runs(

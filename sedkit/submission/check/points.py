@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -58,17 +58,19 @@ def check_thresholds(where: str, files: list[str], thresholds: tuple[float, ...]
         findings.add(WARNING, "points_count", where, message, f"{len(thresholds)}, one a threshold")
 
 
-def check_order(where: str, points: Mapping[str, Point], findings: Findings) -> None:
+def check_order(where: str, points: Mapping[str, Point], classes: Sequence[str], findings: Findings) -> None:
     """Look at the tables, by their files, in the order of their thresholds: each holds no more than those before.
 
     Tables in the wrong order (0.01 and 0.99 swapped, 1 minus the threshold in the names) give a wrong PSDS.
     """
     order = sorted((t, name) for name in points if (t := threshold_of(PurePosixPath(name).stem)) is not None)
     _check_copies(where, [(name, points[name]) for _, name in order], findings)
-    labels = sorted({label for _, name in order for label in points[name].events.labels})
+    # What is no class is a fault of its own, and there may be as many as rows.
+    labels = sorted(set(classes) & {label for _, name in order for label in points[name].events.labels})
     if len(order) < 2 or not labels:
         return
-    active_s = np.array([_active_s(points[name].events, labels) for _, name in order])
+    place = {label: i for i, label in enumerate(labels)}
+    active_s = np.array([_active_s(points[name].events, place) for _, name in order])
     least = np.minimum.accumulate(active_s, axis=0)
     excess = active_s[1:] - np.maximum(least[:-1] * (1 + _RISE), least[:-1] + _RISE_S)
     if not (excess > 0).any():
@@ -98,8 +100,8 @@ def _check_copies(where: str, points: list[tuple[str, Point]], findings: Finding
         findings.add(WARNING, "points_identical", where, message, "the events of each threshold")
 
 
-def _active_s(events: Events, labels: list[str]) -> np.ndarray:
-    """Return how long each class is active, in seconds."""
-    codes = np.array([labels.index(label) for label in events.labels], dtype=np.int64)
+def _active_s(events: Events, place: Mapping[str, int]) -> np.ndarray:
+    """Return how long each class is active, (n_classes,) in seconds; `place` numbers the classes that count."""
+    codes = np.array([place.get(label, len(place)) for label in events.labels], dtype=np.int64)
     lasting = np.maximum(events.offset_s - events.onset_s, 0.0)
-    return np.bincount(codes[events.label], lasting, len(labels)) if len(lasting) else np.zeros(len(labels))
+    return np.bincount(codes[events.label], lasting, len(place) + 1)[:-1] if len(lasting) else np.zeros(len(place))

@@ -1,8 +1,9 @@
 """Reads a PDF within limits, as a process of its own: whatever its bytes do to the reader, the caller goes on.
 
-A script, not a module to import: `technical_report` runs it by its path, gives it the PDF on its standard input and
-takes the lines that it prints. Memory and processor time are limited by the system; where the PDF cannot be read, or
-not within the limits, the process ends with an error, and what it printed before that stands.
+A script, not a module to import: `technical_report` runs it by its path with the processor time in seconds, gives it
+the PDF on its standard input and takes the lines that it prints. Memory and processor time are limited by the system;
+where the PDF cannot be read, or not within the limits, the process ends with an error, and what it printed before that
+stands.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-#: Memory and processor time of the whole process: a report of five pages takes a tenth of either.
+#: Memory of the whole process: a report of five pages takes a tenth of it.
 _MOST_BYTES = 300 << 20
-_MOST_S = 3
 
 #: Pages whose text is read, and letters.
 _MOST_PAGES = 8
@@ -53,9 +53,10 @@ def _drawn(page: Any) -> Iterator[Any]:
 
 if __name__ == "__main__":
     logging.disable()
+    most_s = int(sys.argv[1])
     for limit, most in (
         (resource.RLIMIT_AS, _MOST_BYTES),
-        (resource.RLIMIT_CPU, _MOST_S),
+        (resource.RLIMIT_CPU, most_s),
         # Ended for its time, a process would leave its memory on the disk.
         (resource.RLIMIT_CORE, 0),
     ):

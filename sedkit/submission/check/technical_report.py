@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -30,6 +32,10 @@ _MOST_REPORTS = 4
 #: Letters of a page that is filled with a placeholder; title, authors and abstract alone make more.
 _SHORT = 1000
 _HARDLY_ANY = 100
+
+#: Processor time of the reader, for one report and for all of a package: one of five pages takes a tenth of a second.
+_MOST_S = 3
+_MOST_S_IN_ALL = 4
 
 #: The reader ends itself after a few seconds of its own time; on a machine that is busy they may last.
 _MOST_WAIT_S = 120
@@ -61,7 +67,7 @@ class Report:
     pages: int | None = None
 
 
-def judge_report(data: bytes) -> Report:
+def judge_report(data: bytes, most_s: int = _MOST_S) -> Report:
     """Judge whether a PDF is the technical report; its bytes are read by a process with limits (`report_reader`)."""
     if not data.startswith(b"%PDF-"):
         return Report("is no PDF")
@@ -69,7 +75,7 @@ def judge_report(data: bytes) -> Report:
         return Report("is a PDF cut short")
     if len(data) < MIN_BYTES:
         return Report(f"holds only {len(data)} bytes")
-    known = _read(data)
+    known = _read(data, most_s)
     pages = known.get("pages")
     if not pages:
         locked = "pages" in known and pages is None
@@ -116,19 +122,26 @@ def check_report(package: Package, names: Sequence[str], layout: Layout, form: F
     elif not any(name.endswith(".pdf") for name in beside):
         findings.add(severity, "report_name", beside[0], "is not found by the organisers' script", "a name in .pdf")
     found = beside or reports
+    left_s = float(_MOST_S_IN_ALL)
     for name in found[:_MOST_REPORTS]:
-        _check_one(package, name, severity, form, findings)
+        if left_s <= 0:
+            message = "is not looked at: those before it took all the time there is for reports"
+            findings.add(WARNING, "report_unread", name, message, "one technical report")
+            continue
+        before_s = _reader_s()
+        _check_one(package, name, severity, form, min(_MOST_S, math.ceil(left_s)), findings)
+        left_s -= _reader_s() - before_s
     if len(found) > _MOST_REPORTS:
         message = f"{len(found) - _MOST_REPORTS} more PDF files are not looked at"
         findings.add(NOTE, "report_many", "", message, "one technical report")
 
 
-def _check_one(package: Package, name: str, severity: str, form: Format, findings: Findings) -> None:
+def _check_one(package: Package, name: str, severity: str, form: Format, most_s: int, findings: Findings) -> None:
     if package.size(name) > _MOST_BYTES:
         message = f"{package.size(name):,} bytes: its pages are not looked at"
         findings.add(WARNING, "report_unread", name, message, f"at most {_MOST_BYTES:,}")
         return
-    report = judge_report(package.read(name))
+    report = judge_report(package.read(name), most_s)
     if report.problem:
         findings.add(severity, "report_placeholder", name, report.problem, "the technical report")
     elif report.doubt:
@@ -140,13 +153,19 @@ def _check_one(package: Package, name: str, severity: str, form: Format, finding
         findings.add(WARNING, "report_long", name, message, f"at most {form.report_pages}")
 
 
+def _reader_s() -> float:
+    """Return the processor time of the processes that have ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 # `pack` judges a report before it packs it, and the package with it after that.
 @lru_cache(maxsize=4)
-def _read(data: bytes) -> dict[str, Any]:
+def _read(data: bytes, most_s: int) -> dict[str, Any]:
     """Return what the reader could tell of a PDF: nothing where it tripped over it at once."""
     try:
         # -P: nothing that lies in the folder of the call, a stranger's package perhaps, is taken for a module.
-        call = [sys.executable, "-P", str(Path(report_reader.__file__))]
+        call = [sys.executable, "-P", str(Path(report_reader.__file__)), str(most_s)]
         told = subprocess.run(call, input=data, capture_output=True, timeout=_MOST_WAIT_S, check=False).stdout
     except subprocess.TimeoutExpired as error:
         told = error.stdout or b""

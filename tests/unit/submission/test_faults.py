@@ -27,7 +27,7 @@ from submission_faults import (
 from submission_packages import CLIP_LIST, CLIPS, FORMATS, as_folder, as_zip, correct
 from submission_score_faults import POINTS, SCORES
 
-from sedkit.submission.check.clips import ClipList, near_clip
+from sedkit.submission.check.clips import ClipList
 from sedkit.submission.check.examine import check_package, examine_package
 from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, status
 from sedkit.submission.formats import get_format
@@ -306,4 +306,4 @@ def test_the_published_output_of_the_2018_baseline(shared: Path, tmp_path: Path)
 )
 def test_only_near_clips_are_offered(name: str, hint: str) -> None:
     known = ("Y00pbt6aJV8Y_350.000_360.000.wav", "YZ1UpFlqWeRs_30.000_40.000.wav", "Ymusic_video_030.000_040.000.wav")
-    assert near_clip(name, known) == (f' (did you mean "{hint}"?)' if hint else "")
+    assert ClipList(known).hint(name) == (f' (did you mean "{hint}"?)' if hint else "")
