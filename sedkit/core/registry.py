@@ -46,6 +46,10 @@ class Registry(Generic[Builder]):
             importlib.import_module(f"{self._package}.{module.name}")
         return tuple(sorted(self._entries))
 
+    def entry(self, name: str) -> tuple[Builder, type]:
+        """Return the builder of a name, one of `names`, and the dataclass of its options."""
+        return self._entries[name]
+
     def resolve(self, section: dict[str, Any]) -> dict[str, Any]:
         """Return a section (`name` and options) with every option filled in and checked.
 

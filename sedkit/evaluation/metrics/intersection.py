@@ -1,0 +1,122 @@
+"""Intersection-based F1: reference events that detections cover, and detections that are not relevant.
+
+The counts are those under PSDS (see `evaluation.intersection`, which holds the definition).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sedkit.dataio.events import Events
+from sedkit.evaluation.counts import ClipCounts
+from sedkit.evaluation.inputs import Work
+from sedkit.evaluation.metrics.base import Measured, Metric, option
+from sedkit.evaluation.metrics.registry import register
+
+if TYPE_CHECKING:
+    from sedkit.evaluation.intersection import Ground, PointCounts, Sparse
+
+
+@dataclass(frozen=True)
+class IntersectionParameters:
+    """Shares of length: detection tolerance `dtc`, reference coverage `gtc`, cross trigger `cttc`."""
+
+    dtc: float = option(0.5, "--dtc", "intersection-based: detection tolerance (0.5)", metavar="X")
+    gtc: float = option(0.5, "--gtc", "intersection-based: reference coverage (0.5)", metavar="X")
+    cttc: float = option(
+        0.3,
+        "--cttc",
+        "intersection-based: cross-trigger tolerance (0.3); no part in F1, given with the parameters",
+        metavar="X",
+    )
+
+
+def count_intersections(
+    reference: Events,
+    estimate: Events,
+    parameters: IntersectionParameters | None = None,
+    durations: Mapping[str, float] | None = None,
+) -> ClipCounts:
+    """Count found reference events and false positives of one table.
+
+    Parameters
+    ----------
+    reference, estimate
+        Tables; classes without reference events are passed over.
+    parameters
+        The criteria.
+    durations
+        Clip durations in seconds; a detection is a false positive only in one of these clips and before its end. None
+        takes every clip of the reference, without an end.
+    """
+    from sedkit.evaluation.intersection import count_points, prepare
+
+    ground = prepare(reference, durations)
+    parameters = parameters or IntersectionParameters()
+    return clip_counts(count_points(ground, [estimate], parameters), _n_estimate(ground, estimate))[0]
+
+
+def clip_counts(points: PointCounts, n_estimate: NDArray[np.int64]) -> list[ClipCounts]:
+    """Return the counts of each operating point; `n_estimate` is (points, clips, classes)."""
+    ground = points.ground
+    n_clips, k = len(ground.filenames), len(ground.labels)
+
+    def spread(part: Sparse) -> NDArray[np.int64]:
+        point, label = np.divmod(part.cell, k)
+        cell = (point * n_clips + part.clip) * k + label
+        return (
+            np.bincount(cell, minlength=points.n_points * n_clips * k)
+            .reshape(points.n_points, n_clips, k)
+            .astype(np.int64)
+        )
+
+    true, false = spread(points.true), spread(points.false)
+    reference = ground.n_reference()
+    return [
+        ClipCounts(
+            filenames=ground.filenames,
+            labels=ground.labels,
+            n_reference=reference,
+            n_estimate=n_estimate[p],
+            n_true_positives=true[p],
+            n_false_positives=false[p],
+        )
+        for p in range(points.n_points)
+    ]
+
+
+def _n_estimate(ground: Ground, estimate: Events) -> NDArray[np.int64]:
+    shape = (1, len(ground.filenames), len(ground.labels))
+    if not ground.labels:
+        return np.zeros(shape, np.int64)
+    kept = estimate.keep_clips(ground.filenames).keep_labels(ground.labels)
+    cell = kept.clip * shape[2] + kept.label
+    return np.bincount(cell, minlength=shape[1] * shape[2]).reshape(shape).astype(np.int64)
+
+
+@register("intersection", IntersectionParameters)
+class IntersectionBased(Metric):
+    """Macro F1 of found events; judged by psds_eval."""
+
+    block, title, column = "intersection_based", "intersection-based", "intersection"
+    place = 3
+    clips = "durations"
+
+    def count(self, work: Work) -> ClipCounts:
+        """Return found events and false positives."""
+        reference, estimate = work.joined(work.events, work.given("estimate"))
+        return count_intersections(reference, estimate, self.parameters, work.truth.durations)
+
+    def judge(self, work: Work, measured: Measured) -> tuple[dict[str, Any] | None, list[str]]:
+        """Compare with psds_eval."""
+        from sedkit.evaluation import official
+
+        reference, estimate = work.joined(work.events, work.given("estimate"))
+        with official.refusals_in_a_line(self.name):
+            theirs = official.official_intersection(reference, estimate, self.parameters, work.truth.durations)
+        return self.compared("psds_eval", theirs, measured)
