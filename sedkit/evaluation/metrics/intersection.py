@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.dataio.events import Events
-from sedkit.evaluation.counts import ClipCounts
+from sedkit.evaluation.counts import ClipCounts, per_clip_and_class
 from sedkit.evaluation.inputs import Work
 from sedkit.evaluation.metrics.base import Measured, Metric, option
 from sedkit.evaluation.metrics.registry import register
 
 if TYPE_CHECKING:
-    from sedkit.evaluation.intersection import Ground, PointCounts, Sparse
+    from sedkit.evaluation.intersection import Sparse
 
 
 @dataclass(frozen=True)
@@ -57,46 +57,22 @@ def count_intersections(
     from sedkit.evaluation.intersection import count_points, prepare
 
     ground = prepare(reference, durations)
-    parameters = parameters or IntersectionParameters()
-    return clip_counts(count_points(ground, [estimate], parameters), _n_estimate(ground, estimate))[0]
+    points = count_points(ground, [estimate], parameters or IntersectionParameters())
+    shape = len(ground.filenames), len(ground.labels)
 
+    def per_clip(counts: Sparse) -> NDArray[np.int64]:
+        # Of a single operating point, a cell is a class.
+        cell = counts.clip * shape[1] + counts.cell
+        return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64)
 
-def clip_counts(points: PointCounts, n_estimate: NDArray[np.int64]) -> list[ClipCounts]:
-    """Return the counts of each operating point; `n_estimate` is (points, clips, classes)."""
-    ground = points.ground
-    n_clips, k = len(ground.filenames), len(ground.labels)
-
-    def spread(part: Sparse) -> NDArray[np.int64]:
-        point, label = np.divmod(part.cell, k)
-        cell = (point * n_clips + part.clip) * k + label
-        return (
-            np.bincount(cell, minlength=points.n_points * n_clips * k)
-            .reshape(points.n_points, n_clips, k)
-            .astype(np.int64)
-        )
-
-    true, false = spread(points.true), spread(points.false)
-    reference = ground.n_reference()
-    return [
-        ClipCounts(
-            filenames=ground.filenames,
-            labels=ground.labels,
-            n_reference=reference,
-            n_estimate=n_estimate[p],
-            n_true_positives=true[p],
-            n_false_positives=false[p],
-        )
-        for p in range(points.n_points)
-    ]
-
-
-def _n_estimate(ground: Ground, estimate: Events) -> NDArray[np.int64]:
-    shape = (1, len(ground.filenames), len(ground.labels))
-    if not ground.labels:
-        return np.zeros(shape, np.int64)
-    kept = estimate.keep_clips(ground.filenames).keep_labels(ground.labels)
-    cell = kept.clip * shape[2] + kept.label
-    return np.bincount(cell, minlength=shape[1] * shape[2]).reshape(shape).astype(np.int64)
+    return ClipCounts(
+        filenames=ground.filenames,
+        labels=ground.labels,
+        n_reference=ground.n_reference(),
+        n_estimate=per_clip_and_class(estimate.keep_clips(ground.filenames).keep_labels(ground.labels)),
+        n_true_positives=per_clip(points.true),
+        n_false_positives=per_clip(points.false),
+    )
 
 
 @register("intersection", IntersectionParameters)
