@@ -17,21 +17,24 @@ register = _METRICS.register
 
 def all_metrics(settings: Mapping[str, Any] | None = None) -> dict[str, Metric]:
     """Return every metric by name, in the order of the results; `settings` are values of options by name."""
-    metrics = []
-    for name in _METRICS.names():
-        builder, parameters = _METRICS.entry(name)
-        given = {f: settings[o.name] for f, o in options_of(parameters).items() if settings and o.name in settings}
-        metrics.append(builder(name, parameters(**given)))
+    metrics = [_built(name, settings or {}) for name in _METRICS.names()]
     return {metric.name: metric for metric in sorted(metrics, key=lambda metric: metric.place)}
+
+
+def _built(name: str, settings: Mapping[str, Any]) -> Metric:
+    builder, parameters = _METRICS.entry(name)
+    given = {f: settings[o.name] for f, o in options_of(parameters).items() if o.name in settings}
+    return builder(name, parameters(**given))
 
 
 def metrics_named(names: Sequence[str], settings: Mapping[str, Any] | None = None) -> list[Metric]:
     """Return the metrics that `--metrics` names; raises UsageError for an unknown one."""
-    known = all_metrics(settings)
+    known = _METRICS.names()
     for name in names:
         if name not in known:
-            raise UsageError(f"--metrics {name}: unknown{suggest(name, known)}, expected {','.join(known)}")
-    return [known[name] for name in names]
+            ordered = all_metrics()
+            raise UsageError(f"--metrics {name}: unknown{suggest(name, ordered)}, expected {','.join(ordered)}")
+    return [_built(name, settings or {}) for name in names]
 
 
 def declared_options() -> list[Option]:
