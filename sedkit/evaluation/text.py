@@ -42,9 +42,9 @@ def as_text(results: dict[str, Any]) -> str:
             if metric.below_interval and block.get("interval") and block["value"] < block["interval"][0]
         ]
     lines += ["", *_classes(blocks)]
-    known = {metric.block: metric for metric, _ in blocks}
+    titled = {metric.block: metric for metric, _ in blocks}
     for which, of in results.get("baselines", {}).items():
-        figures = "  ".join(f"{known[name].title} {_number(_main(known[name], block))}" for name, block in of.items())
+        figures = "  ".join(f"{titled[name].title} {_number(_main(titled[name], block))}" for name, block in of.items())
         lines.append(f"{which.replace('_', ' ')}: {figures}")
     lines.append(
         "undefined figures: "
