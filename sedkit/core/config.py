@@ -80,6 +80,9 @@ def naming_file(
         if any(f"{key}.".startswith(name) or name.startswith(f"{key}.") for name in given):
             raise
         layers = read_layers(path)
+        if any(str(error).startswith(f"{one.path}: ") for one in layers):
+            # A file may be called as a section is: model.yaml.
+            raise
         applied = ((merge(layers).get("budgets") or {}).get(budget) or {}) if budget else {}
         for name in applied:
             if f"{key}.".startswith(f"{name}."):

@@ -69,7 +69,7 @@ def _read(path: Path) -> tuple[Layer, Path | None]:
     if not isinstance(name, str) or not name.strip():
         raise UsageError(f"{path}: base is {name!r}, expected the name of a YAML file, as seen from this one")
     base = path.parent / name
-    if not base.is_file():
+    if not os.path.isfile(base):
         raise UsageError(f"{path}: base {name}: no such file ({base})")
     return Layer(path, content), base
 

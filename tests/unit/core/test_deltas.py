@@ -230,3 +230,12 @@ def test_a_wrong_key_is_told_of_the_file_in_which_it_stands(tmp_path: Path, case
     with pytest.raises(UsageError) as caught, naming_file(path, ["training.batch_size=0"], budget):
         raise UsageError(message)
     assert str(caught.value).replace(f"{tmp_path}/", "").startswith(expected)
+
+
+def test_a_file_called_as_a_section_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model.yaml").write_text("modell: {}\n")
+    Path("training.yaml").write_text("base: model.yaml\n")
+    for path in ("training.yaml", "model.yaml"):
+        with pytest.raises(UsageError, match=r"^model.yaml: unknown section 'modell'"), naming_file(path):
+            read_config(path)
