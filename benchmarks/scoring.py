@@ -24,8 +24,8 @@ from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.tables import read_durations, read_events
 from sedkit.evaluation import official
 from sedkit.evaluation.evaluate import Interval, evaluate
-from sedkit.evaluation.measures import Output, Truth
-from sedkit.evaluation.psds import PSDS1, PSDS2
+from sedkit.evaluation.inputs import Output, Truth
+from sedkit.evaluation.metrics.psds import PSDS1, PSDS2
 from sedkit.evaluation.reading import OperatingPoints, read_operating_points
 
 RUNS = 3

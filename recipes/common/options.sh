@@ -69,10 +69,11 @@ joined() {
     printf '%s' "${text//,/, }"
 }
 
+# The configurations that name a system; one that does not is a base of others.
 system_names() {
     local file
     for file in "$recipe_dir"/conf/*.yaml; do
-        [[ -f $file ]] || continue
+        grep -qs '^system:' "$file" || continue
         file=${file##*/}
         printf '%s\n' "${file%.yaml}"
     done

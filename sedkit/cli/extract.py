@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Extract, unless the file that is there was made from the same recordings with the same front end."""
     from pathlib import Path
 
-    from sedkit.core.config import read_config
+    from sedkit.core.config import naming_file, read_config
     from sedkit.core.files import content_hash
     from sedkit.core.log import log
     from sedkit.core.stamp import Step
@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     from sedkit.features.frontends import frontend_from
 
     data = DataDir(args.data)
-    frontend = frontend_from(read_config(args.config, args.overrides).get("frontend"), f"{args.config}: frontend")
+    with naming_file(args.config, args.overrides):
+        frontend = frontend_from(read_config(args.config, args.overrides).get("frontend"))
     check_resampler(frontend, args.resampler)
     out = Path(args.out) if args.out else default_output(data, frontend)
     clips = list(zip(data.clips.filename, data.clips.duration_s.tolist(), strict=True))

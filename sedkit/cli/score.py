@@ -7,19 +7,21 @@ import math
 from typing import Any
 
 from sedkit.cli._options import add_force, boolean, number, words
-from sedkit.core.errors import UsageError, suggest
+from sedkit.core.errors import UsageError
 
 HELP = "figures of events or scores against a reference"
 
-_METRICS = ("event", "segment", "intersection", "psds1", "psds2", "tagging", "pauc")
 #: Options that name a file or folder the figures depend on.
 _INPUTS = ("reference", "estimate", "operating_points", "scores", "durations", "labels", "groups", "clips", "against")
-_VARIANTS = ("operating_points", "exact", "operating_points_0.3.0")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    share = number(0, 1)
+    from sedkit.evaluation.metrics.registry import all_metrics, declared_options
+
+    metrics = all_metrics()
+    *first, last = (metric.name for metric in metrics.values() if metric.reads == "estimate")
+    of_tables = f"{', '.join(first)} and {last} figures"
     add = parser.add_argument
     add(
         "--reference",
@@ -27,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="REF.tsv",
         help="filename onset offset event_label (or a weak table: tagging only)",
     )
-    add("--estimate", metavar="EST.tsv", help="table for event, segment and intersection figures")
+    add("--estimate", metavar="EST.tsv", help=f"table for {of_tables}")
     add("--operating-points", metavar="DIR", help="one table per threshold, file names ending in it: PSDS")
     add("--scores", metavar="SCORES", help="scores.h5 or a folder of per-clip score TSVs: exact PSDS, tagging, pauc")
     add(
@@ -35,47 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DUR.tsv",
         help="filename duration: PSDS and --baselines need it, intersection and pauc use it",
     )
-    add("--metrics", type=words, metavar="A,B,…", help=f"of {','.join(_METRICS)} (default: those whose input is given)")
+    add("--metrics", type=words, metavar="A,B,…", help=f"of {','.join(metrics)} (default: those whose input is given)")
     add(
         "--threshold",
         metavar="T|all",
-        help="operating point for event, segment and intersection figures; tagging threshold",
+        help=f"operating point for {of_tables}; tagging threshold",
     )
     add("--labels", metavar="LABELS.txt", help="keep these classes, one per line; the clips stay")
     add("--clips", metavar="CLIPS.tsv", help="keep these clips of both sides")
     add("--fold", type=words, metavar="NAME[,NAME]", help="of --clips, only those with this fold")
     add("--groups", metavar="CLIPS.tsv", help="filename group: resample groups instead of clips")
-    add(
-        "--collar",
-        type=number(1e-6, 1e6),
-        default=0.2,
-        metavar="S",
-        help="event-based: tolerance of times in seconds (0.2)",
-    )
-    add(
-        "--offset-fraction",
-        type=share,
-        default=0.2,
-        metavar="X",
-        help="event-based: offset tolerance as a share of the length (0.2)",
-    )
-    add(
-        "--segment",
-        type=number(1e-3, 1e6),
-        default=1.0,
-        metavar="S",
-        help="segment-based: length of a segment in seconds (1.0)",
-    )
-    add("--dtc", type=share, default=0.5, metavar="X", help="intersection-based: detection tolerance (0.5)")
-    add("--gtc", type=share, default=0.5, metavar="X", help="intersection-based: reference coverage (0.5)")
-    add(
-        "--cttc",
-        type=share,
-        default=0.3,
-        metavar="X",
-        help="intersection-based: cross-trigger tolerance (0.3); no part in F1, given with the parameters",
-    )
-    add("--psds-variant", choices=_VARIANTS, help="default: operating points where given, else exact")
+    for option in declared_options():
+        kind: dict[str, Any] = {"choices": option.choices} if option.choices else {"type": number(*option.within)}
+        add(option.flag, default=option.default, metavar=option.metavar, help=option.help, **kind)
     add("--undefined", choices=("official", "zero"), default="official", help="what 0/0 counts as (official)")
     add(
         "--overlaps",
@@ -111,9 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score and print, or write the JSON."""
-    for metric in args.metrics or ():
-        if metric not in _METRICS:
-            raise UsageError(f"--metrics {metric}: unknown{suggest(metric, _METRICS)}, expected {','.join(_METRICS)}")
+    from sedkit.evaluation.metrics.registry import metrics_named
+
+    metrics_named(args.metrics or ())
     threshold = _threshold(args.threshold)
     if args.seed is not None and not (args.bootstrap or args.against):
         raise UsageError("--seed is that of the resamples: give --bootstrap N too")
@@ -145,11 +119,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _scored(args: argparse.Namespace, threshold: Any) -> tuple[dict[str, Any], str]:
     """Return the figures as data, and as a table for people."""
-    from sedkit.evaluation.event import EventParameters
-    from sedkit.evaluation.intersection import IntersectionParameters
-    from sedkit.evaluation.measures import Options
+    from sedkit.evaluation.inputs import Options
+    from sedkit.evaluation.metrics.registry import declared_options
     from sedkit.evaluation.score import Request, score_files
-    from sedkit.evaluation.segment import SegmentParameters
     from sedkit.evaluation.text import as_text
 
     results = score_files(
@@ -166,10 +138,7 @@ def _scored(args: argparse.Namespace, threshold: Any) -> tuple[dict[str, Any], s
             clips=args.clips,
             folds=tuple(args.fold) if args.fold else None,
             options=Options(
-                event=EventParameters(args.collar, args.offset_fraction),
-                segment=SegmentParameters(args.segment),
-                intersection=IntersectionParameters(args.dtc, args.gtc, args.cttc),
-                psds_variant=args.psds_variant,
+                settings={option.name: getattr(args, option.name) for option in declared_options()},
                 undefined=args.undefined,
                 overlaps=args.overlaps,
             ),

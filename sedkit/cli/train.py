@@ -47,7 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train unless the experiment is up to date."""
+    """Train unless the experiment is up to date; a message about the configuration names its file."""
+    from sedkit.core.config import naming_file
+
+    with naming_file(args.config, args.overrides, args.budget):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     from sedkit.core.energy import say_unmeasured, track_energy
     from sedkit.training.plan import check_config, make_plan
 

@@ -1,4 +1,4 @@
-"""One YAML per system: read it, change single keys, turn a section into a typed dataclass.
+"""One YAML per system (and its base): read it, change single keys, turn a section into a typed dataclass.
 
 The only place that knows jsonargparse. Reading and hashing need YAML alone, so that a call whose result is up to
 date ends before anything heavy is imported.
@@ -6,15 +6,16 @@ date ends before anything heavy is imported.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from sedkit.core.deltas import BASE, merge, read_layers
 from sedkit.core.errors import UsageError, listed, suggest
-from sedkit.core.files import read_yaml
 
 T = TypeVar("T")
 
@@ -32,19 +33,63 @@ SECTIONS = (
 )
 
 
+#: How a message about a configuration begins: the section's key, then the key in it.
+_KEY = re.compile(
+    r"(?P<section>\w+(?:\.[\w-]+)*)(?:: (?:(?:unknown )?key '(?P<key>[\w.]+)'|(?P<value>\w+) is )| is |: )"
+)
+
+
 def read_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Read a configuration and apply `section.key=value` overrides (values are read as YAML).
+    """Read a configuration with its base, and apply `section.key=value` overrides (values are read as YAML).
 
     Raises
     ------
     UsageError
-        An unknown section, or an override without `=` or a section.
+        An unknown section, an override without `=` or a section, or a base that cannot be one
+        (`sedkit.core.deltas`).
     """
-    raw = read_yaml(path) or {}
-    if not isinstance(raw, dict):
-        raise UsageError(f"{path}: expected a mapping of sections ({listed(SECTIONS, 12)})")
-    _check_sections(raw, str(path))
-    return apply_overrides(raw, overrides)
+    layers = read_layers(path)
+    for layer in layers:
+        _check_sections(layer.content, str(layer.path), (*SECTIONS, BASE))
+    return apply_overrides(merge(layers), overrides)
+
+
+@contextlib.contextmanager
+def naming_file(
+    path: str | os.PathLike[str], overrides: Sequence[str] = (), budget: str | None = None
+) -> Iterator[None]:
+    """Put the file in which a wrong key stands before a message about the configuration `path`.
+
+    Parameters
+    ----------
+    path
+        The configuration; a key of its base is told of the base.
+    overrides
+        `section.key=value`; what they set stands in no file.
+    budget
+        The mapping of `budgets` that was applied.
+    """
+    try:
+        yield
+    except UsageError as error:
+        match = _KEY.match(str(error))
+        if match is None or match["section"].partition(".")[0] not in SECTIONS:
+            raise
+        key = ".".join(filter(None, (match["section"], match["key"] or match["value"])))
+        given = [f"{text.partition('=')[0]}." for text in overrides]
+        if any(f"{key}.".startswith(name) or name.startswith(f"{key}.") for name in given):
+            raise
+        layers = read_layers(path)
+        if any(str(error).startswith(f"{one.path}: ") for one in layers):
+            # A file may be called as a section is: model.yaml.
+            raise
+        applied = ((merge(layers).get("budgets") or {}).get(budget) or {}) if budget else {}
+        for name in applied:
+            if f"{key}.".startswith(f"{name}."):
+                layer = next(one for one in layers if name in ((one.content.get("budgets") or {}).get(budget) or {}))
+                raise UsageError(f"{layer.path}: budgets.{budget}: {error}") from None
+        layer = max(layers, key=lambda one: one.depth_of(key))
+        raise UsageError(f"{layer.path}: {error}") from None
 
 
 def apply_overrides(raw: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -78,10 +123,10 @@ def set_key(raw: dict[str, Any], key: str, value: Any) -> None:
     place[last] = value
 
 
-def _check_sections(raw: dict[str, Any], where: str) -> None:
+def _check_sections(raw: dict[str, Any], where: str, sections: Sequence[str] = SECTIONS) -> None:
     for name in raw:
-        if name not in SECTIONS:
-            raise UsageError(f"{where}: unknown section {name!r}{suggest(name, SECTIONS)}; has {listed(SECTIONS, 12)}")
+        if name not in sections:
+            raise UsageError(f"{where}: unknown section {name!r}{suggest(name, sections)}; has {listed(sections, 12)}")
 
 
 def select(raw: dict[str, Any], sections: Sequence[str]) -> dict[str, Any]:

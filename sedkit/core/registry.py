@@ -28,6 +28,7 @@ class Registry(Generic[Builder]):
     def __init__(self, package: str, section: str) -> None:
         self._package, self._section = package, section
         self._entries: dict[str, tuple[Builder, type]] = {}
+        self._searched: tuple[str, ...] = ()
 
     def register(self, name: str, options: type) -> Callable[[Builder], Builder]:
         """Return a decorator that registers a builder under `name`; `options` is the dataclass of its options."""
@@ -42,9 +43,16 @@ class Registry(Generic[Builder]):
     def names(self) -> tuple[str, ...]:
         """Return every name that can be chosen."""
         package = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self._package}.{module.name}")
+        folders = tuple(package.__path__)
+        if folders != self._searched:
+            for module in pkgutil.iter_modules(folders):
+                importlib.import_module(f"{self._package}.{module.name}")
+            self._searched = folders
         return tuple(sorted(self._entries))
+
+    def entry(self, name: str) -> tuple[Builder, type]:
+        """Return the builder of a name, one of `names`, and the dataclass of its options."""
+        return self._entries[name]
 
     def resolve(self, section: dict[str, Any]) -> dict[str, Any]:
         """Return a section (`name` and options) with every option filled in and checked.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,8 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.measures import BLOCKS, Options, Output, Truth, Work, measure
+from sedkit.evaluation.inputs import Options, Output, Truth, Work
+from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.reading import OperatingPoints
 from sedkit.evaluation.recordings import excerpts_of
 
@@ -38,23 +38,20 @@ def clip_lengths(truth: Truth) -> dict[str, float]:
     return dict.fromkeys(truth.tags.filenames, 0.0) | durations
 
 
-def baselines(truth: Truth, metrics: Sequence[str], options: Options) -> dict[str, Any]:
+def baselines(truth: Truth, metrics: Sequence[Metric], options: Options) -> dict[str, Any]:
     """Score an output without events, and one with every class active over the whole of every clip."""
     seconds, labels = clip_lengths(truth), truth.tags.labels
-    scored = replace(options, psds_variant=None)
     out: dict[str, Any] = {}
     for name, active in (("all_negative", False), ("all_positive", True)):
         made = _events(name, seconds, labels, active)
-        as_table = Output(estimate=made, points=OperatingPoints(name, (0.5,), (made,)))
+        points = OperatingPoints(name, (0.5,), (made,))
         # Constant scores: 1 is above every threshold, 0 below.
-        as_scores = Output(scores=_scores(seconds, labels, float(active)))
-        blocks = {}
+        output = Output(made, points, _scores(seconds, labels, float(active)))
+        out[name] = {}
         for metric in metrics:
-            output = as_scores if metric in ("tagging", "pauc") else as_table
-            block = measure(metric, Work(truth, output, scored)).block
+            block = metric.plain().settled(output).measure(Work(truth, output, options)).block
             block.pop("left_out_of_macro", None)
-            blocks[BLOCKS[metric]] = block
-        out[name] = blocks
+            out[name][metric.block] = block
     return out
 
 

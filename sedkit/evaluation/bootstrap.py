@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError
-from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, rates
 
 LEVEL = 0.95
 RULE = (
@@ -139,12 +138,6 @@ class Drawn:
         if low >= high - low:
             return shifted
         return min(shifted[0], round(float(low), 12)), max(shifted[1], round(float(high), 12))
-
-
-def rates_of_resamples(counts: ClipCounts, resamples: Resamples, undefined: Undefined = "official") -> Rates:
-    """Return event, segment or intersection rates of every resample, leading axis (n,)."""
-    sums = resamples.weights(counts.filenames).T @ counts.stacked().astype(np.float32)
-    return rates(counts, undefined, sums.astype(np.float64))
 
 
 def interval(

@@ -6,7 +6,7 @@ product with the counts (see `bootstrap`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from sedkit.dataio.events import Events
 
 Undefined = Literal["official", "zero"]
-Rule = Literal["event", "segment", "intersection"]
 _EPS = float(np.spacing(1))  # sed_eval's guard in error rates, part of the official figure of a class without events
 
 
@@ -28,12 +27,15 @@ class ClipCounts:
     filenames, labels
         Clips and classes.
     n_reference, n_estimate, n_true_positives
-        (clips, classes) int64. `n_false_positives` where it is not `n_estimate - n_true_positives` (intersection).
+        (clips, classes) int64.
+    n_false_positives
+        (clips, classes) int64 where true positives are reference events and false positives estimates, so that it is
+        not `n_estimate - n_true_positives` (intersection).
     errors
         (clips, 3) int64: substitutions, deletions, insertions over all classes together; None where the metric has
         none.
-    rule
-        Whose convention holds for undefined cases.
+    precision_without_output
+        Precision of a class that was never predicted.
     """
 
     filenames: tuple[str, ...]
@@ -41,9 +43,9 @@ class ClipCounts:
     n_reference: NDArray[np.int64]
     n_estimate: NDArray[np.int64]
     n_true_positives: NDArray[np.int64]
-    rule: Rule
-    errors: NDArray[np.int64] | None = None
     n_false_positives: NDArray[np.int64] | None = None
+    errors: NDArray[np.int64] | None = None
+    precision_without_output: float = np.nan
 
     def stacked(self) -> NDArray[np.float64]:
         """Return everything that is summed over clips as (clips, columns) float64."""
@@ -63,14 +65,15 @@ class ClipCounts:
 class Rates:
     """Rates of any number of (re)samples: `classes[name]` is (..., classes), `macro[name]` and `micro[name]` (...,).
 
-    Names are f1, precision, recall, error_rate and its parts; `n` holds the sums of n_reference, n_estimate and
-    n_true_positives.
+    Names are f1, precision, recall, error_rate and its parts, or others; `n` holds the sums of n_reference, n_estimate
+    and n_true_positives. A metric of one figure has it in `single` and `classes` under the name `value`.
     """
 
     classes: dict[str, NDArray[np.float64]]
-    macro: dict[str, NDArray[np.float64]]
-    micro: dict[str, NDArray[np.float64]]
-    n: dict[str, NDArray[np.float64]]
+    macro: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    micro: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    n: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    single: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def grouped(events: Events) -> tuple[NDArray[np.int64], Events]:
@@ -87,7 +90,9 @@ def per_clip_and_class(events: Events) -> NDArray[np.int64]:
     return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64)
 
 
-def rates(counts: ClipCounts, undefined: Undefined = "official", sums: NDArray[np.float64] | None = None) -> Rates:
+def rates(
+    counts: ClipCounts, undefined: Undefined = "official", *, weights: NDArray[np.float32] | None = None
+) -> Rates:
     """Turn counts into rates.
 
     Parameters
@@ -99,21 +104,20 @@ def rates(counts: ClipCounts, undefined: Undefined = "official", sums: NDArray[n
         out of the macro averages (event-based: precision without output is 0; intersection-based: a class without a
         true positive is left out). `zero` takes 0 for each undefined precision, recall and F1, and leaves the
         undefined error rate of a class without reference events out.
-    sums
-        (..., columns) sums of `counts.stacked()` over resamples of the clips; None takes each clip once. A class
-        that has reference events, but none in a resample, is left out of that resample's averages under either
-        convention.
+    weights
+        (..., clips) how often each clip counts in resamples; None takes each clip once. A class that has reference
+        events, but none in a resample, is left out of that resample's averages under either convention.
     """
-    if sums is None:
+    if weights is None:
         sums = counts.stacked().sum(axis=0)
+    else:
+        sums = (weights @ counts.stacked().astype(np.float32)).astype(np.float64)
     k = len(counts.labels)
     reference, estimate, hits, false = (sums[..., i * k : (i + 1) * k] for i in range(4))
     with np.errstate(divide="ignore", invalid="ignore"):
-        precision, recall, f1 = _precision_recall_f1(reference, estimate, hits, false, counts.rule)
+        precision, recall, f1 = _precision_recall_f1(counts, reference, estimate, hits, false)
         totals = [x.sum(axis=-1) for x in (reference, estimate, hits, false)]
-        micro_precision, micro_recall, micro_f1 = _precision_recall_f1(
-            totals[0], totals[1], totals[2], totals[3], counts.rule
-        )
+        micro_precision, micro_recall, micro_f1 = _precision_recall_f1(counts, *totals)
         deletion = (reference - hits) / (reference + _EPS)
         insertion = false / (reference + _EPS)
         if undefined == "zero":
@@ -142,21 +146,19 @@ def rates(counts: ClipCounts, undefined: Undefined = "official", sums: NDArray[n
 
 
 def _precision_recall_f1(
+    counts: ClipCounts,
     reference: NDArray[np.float64],
     estimate: NDArray[np.float64],
     hits: NDArray[np.float64],
     false: NDArray[np.float64],
-    rule: Rule,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     recall = hits / reference
-    if rule == "intersection":
+    if counts.n_false_positives is not None:
         # A true positive is a reference event, a false positive an estimate: precision is not hits / estimate.
         precision = hits / (hits + false)
         f1 = np.where(hits > 0, 2 * hits / (2 * hits + (reference - hits) + false), np.nan)
         return precision, recall, f1
-    precision = hits / estimate
-    if rule == "event":
-        precision = np.where(estimate == 0, 0.0, precision)
+    precision = np.where(estimate == 0, counts.precision_without_output, hits / estimate)
     f1 = 2 * precision * recall / (precision + recall)
     return precision, recall, np.where((precision == 0) & (recall == 0), 0.0, f1)
 
@@ -169,20 +171,23 @@ def mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.where(there, values, 0.0).sum(axis=-1) / n, dtype=np.float64)
 
 
-def as_json(counts: ClipCounts, figures: Rates) -> dict[str, Any]:
-    """Return the macro, micro and per-class blocks of the results file (undefined is None)."""
+def as_json(counts: Any, figures: Rates) -> dict[str, Any]:
+    """Return the averages and the figures per class as in the results file (undefined is None).
 
-    def block(
-        values: dict[str, NDArray[np.float64]], n: dict[str, NDArray[np.float64]], i: int | None
-    ) -> dict[str, Any]:
+    `counts` is whatever has `labels`, the classes in the figures' order.
+    """
+
+    def block(values: dict[str, NDArray[np.float64]], i: int | None = None) -> dict[str, Any]:
         out: dict[str, Any] = {name: number(v if i is None else v[i]) for name, v in values.items()}
-        out.update({name: int(v.sum() if i is None else v[i]) for name, v in n.items()})
-        return out
+        return out | {name: int(v.sum() if i is None else v[i]) for name, v in figures.n.items()}
 
-    out: dict[str, Any] = {"macro": block(figures.macro, figures.n, None)}
-    if counts.rule != "intersection":
-        out["micro"] = block(figures.micro, figures.n, None)
-    out["classes"] = {label: block(figures.classes, figures.n, i) for i, label in enumerate(counts.labels)}
+    if figures.single:
+        values = figures.classes["value"]
+        return block(figures.single) | {"classes": {x: number(v) for x, v in zip(counts.labels, values, strict=True)}}
+    out: dict[str, Any] = {"macro": block(figures.macro)}
+    if figures.micro:
+        out["micro"] = block(figures.micro)
+    out["classes"] = {label: block(figures.classes, i) for i, label in enumerate(counts.labels)}
     return out
 
 

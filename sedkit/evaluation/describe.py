@@ -13,7 +13,7 @@ from sedkit.core.files import sha256_file
 from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags
 from sedkit.dataio.rows import read_table
-from sedkit.evaluation.measures import Output, Truth
+from sedkit.evaluation.inputs import Output, Truth
 from sedkit.evaluation.references import content_hash, known_reference
 
 

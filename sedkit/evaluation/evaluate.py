@@ -16,21 +16,10 @@ from sedkit.core.log import log
 from sedkit.evaluation.baselines import baselines as scored_baselines
 from sedkit.evaluation.baselines import clip_lengths
 from sedkit.evaluation.bootstrap import LEVEL, RULE, Drawn, Resamples
-from sedkit.evaluation.counts import as_json, number, rates
-from sedkit.evaluation.measures import (
-    BLOCKS,
-    FEW_UNITS,
-    Measured,
-    Options,
-    Output,
-    Truth,
-    Work,
-    join_if_asked,
-    measure,
-    variant_of,
-)
-
-_NEEDS_TABLE = ("event", "segment", "intersection")
+from sedkit.evaluation.counts import number
+from sedkit.evaluation.inputs import Options, Output, Truth, Work
+from sedkit.evaluation.metrics.base import Measured, Metric
+from sedkit.evaluation.metrics.registry import all_metrics, metrics_named
 
 
 @dataclass(frozen=True)
@@ -42,50 +31,14 @@ class Interval:
     seed: int = 0
 
 
-def check_inputs(metrics: Sequence[str], truth: Truth, output: Output, options: Options) -> None:
-    """Raise UsageError, naming the option, where a metric lacks an input."""
-    for metric in metrics:
-        if metric != "tagging" and truth.events is None:
-            raise UsageError(f"--metrics {metric}: --reference is a weak table, expected onsets and offsets")
-        if metric in _NEEDS_TABLE and output.estimate is None:
-            more = " (or --threshold T|all with --operating-points)" if output.points is not None else ""
-            raise UsageError(f"--metrics {metric} needs --estimate{more}")
-        if metric in ("psds1", "psds2"):
-            if truth.durations is None:
-                raise UsageError(f"--metrics {metric} needs --durations")
-            exact = variant_of(output, options) == "exact"
-            if exact and output.scores is None:
-                both = "" if options.psds_variant == "exact" else "--operating-points or "
-                raise UsageError(f"--metrics {metric} needs {both}--scores")
-            if not exact and output.points is None:
-                raise UsageError(f"--metrics {metric} of variant {options.psds_variant} needs --operating-points")
-        if metric in ("tagging", "pauc") and not truth.tags.labels:
-            raise SedkitError(f"--metrics {metric}: {truth.tags.source} has no class, expected at least one")
-        if metric in ("tagging", "pauc") and output.scores is None:
-            raise UsageError(f"--metrics {metric} needs --scores")
-        if metric == "tagging" and output.scores is not None and output.scores.clipwise is None:
-            raise UsageError(
-                "--metrics tagging needs clip scores, which a folder of score tables does not hold: give a scores.h5"
-            )
-
-
-def possible_metrics(truth: Truth, output: Output) -> tuple[str, ...]:
-    """Return the metrics whose inputs are there."""
-    names: list[str] = []
-    if truth.events is not None:
-        names += _NEEDS_TABLE if output.estimate is not None else ()
-        if truth.durations is not None and (output.points is not None or output.scores is not None):
-            names += ["psds1", "psds2"]
-    if output.scores is not None and output.scores.clipwise is not None and truth.tags.labels:
-        names.append("tagging")
-    return tuple(names)
-
-
 def _nothing_to_score(truth: Truth, output: Output) -> str:
+    known = all_metrics().values()
     if truth.events is None:
-        return "nothing to score: a weak --reference serves --metrics tagging, which needs --scores with clip scores"
-    needed = "--durations (PSDS) or --metrics pauc" if output.scores is not None else "--durations (PSDS)"
-    return f"nothing to score from what is given: add --estimate, or {needed}"
+        serving = ",".join(metric.name for metric in known if metric.from_tags)
+        return f"nothing to score: a weak --reference serves --metrics {serving}, which needs --scores with clip scores"
+    possible = (metric for metric in known if metric.lacks and (metric.reads != "scores" or output.scores is not None))
+    first, *others = dict.fromkeys(metric.lacks for metric in possible)
+    return f"nothing to score from what is given: add {first}, or {' or '.join(others)}"
 
 
 def evaluate(
@@ -107,8 +60,7 @@ def evaluate(
     truth, output
         Reference and system output, on the classes to be scored.
     metrics
-        Names from `measures.BLOCKS`. None: all whose inputs are there; one that refuses an input is left out with a
-        warning.
+        Names of metrics. None: all whose inputs are there; one that refuses an input is left out with a warning.
     options
         How to score.
     interval_of
@@ -121,7 +73,7 @@ def evaluate(
     baselines
         Also score an output without events and one with every class active throughout.
     every_threshold
-        Score each operating point by itself; the block is the best one's, by macro F1.
+        Score each operating point by itself; the block is the best one's, by its primary figure.
 
     Returns
     -------
@@ -132,35 +84,40 @@ def evaluate(
     have = output
     if every_threshold and output.points is not None:
         have = replace(output, estimate=output.points.tables[0])
-    asked, metrics = metrics is not None, possible_metrics(truth, have) if metrics is None else metrics
-    if not metrics:
+    asked = metrics is not None
+    if metrics is not None:
+        wanted = metrics_named(metrics, options.settings)
+    else:
+        wanted = [metric for metric in all_metrics(options.settings).values() if metric.offered(truth, have)]
+    if not wanted:
         raise UsageError(_nothing_to_score(truth, output))
-    check_inputs(metrics, truth, have, options)
+    for metric in wanted:
+        metric.require(truth, have)
     if baselines:
         clip_lengths(truth)
-    # Two outputs are compared by one variant of PSDS, whatever forms the other one has.
-    alike = replace(options, psds_variant=variant_of(output, options))
-    if against is not None and not any(_feeds(metric, truth, against[1], alike) for metric in metrics):
+    # Two outputs are compared by one variant of a metric, whatever forms the other one has.
+    wanted = [metric.settled(output) for metric in wanted]
+    if against is not None and not any(_feeds(metric, truth, against[1]) for metric in wanted):
         raise UsageError(
-            f"--against {against[0]}: of {', '.join(metrics)} none can be computed from it; expected the same form of "
-            "output (a table, a folder of operating points, or scores)"
+            f"--against {against[0]}: of {', '.join(metric.name for metric in wanted)} none can be computed from it; "
+            "expected the same form of output (a table, a folder of operating points, or scores)"
         )
     resamples = _resamples(truth, interval_of) if interval_of else None
     results: dict[str, Any] = {}
     disagreements: list[str] = []
     refused: dict[str, list[str]] = {}
     work = Work(truth, output, options)
-    for metric in metrics:
+    for metric in wanted:
         of_metric, points = work, None
         try:
-            if every_threshold and metric in _NEEDS_TABLE:
+            if every_threshold and metric.reads == "estimate":
                 chosen, points = _best_point(metric, truth, output, options)
                 of_metric = Work(truth, chosen, options)
-            measured = measure(metric, of_metric)
+            measured = metric.measure(of_metric)
         except SedkitError as error:
             if asked:
                 raise
-            refused.setdefault(str(error), []).append(metric)
+            refused.setdefault(str(error), []).append(metric.block)
             continue
         block = measured.block
         if points is not None:
@@ -173,35 +130,32 @@ def evaluate(
                     _at(block, place)["resampled"] = drawn[place].units
             if against is not None:
                 try:
-                    block["against"] = _compare(metric, truth, against, alike, measured, drawn, resamples)
+                    block["against"] = _compare(metric, truth, against, options, measured, drawn, resamples)
                 except SedkitError as error:
                     if asked:
                         raise
-                    log.warning("%s: not compared by %s", error, BLOCKS[metric])
+                    log.warning("%s: not compared by %s", error, metric.block)
                     block["against"] = None
         if judged is not None:
-            block["official"], found = _judge(metric, *_at_point(judged, points), options, measured)
-            disagreements += found
-        results[BLOCKS[metric]] = block
-    for why, names in refused.items():
+            block["official"], differences = metric.judge(Work(*_at_point(judged, points), options), measured)
+            disagreements += differences
+        results[metric.block] = block
+    for why, blocks in refused.items():
         if not results:
             raise SedkitError(why)
-        figures = ", ".join(BLOCKS[name].replace("_", "-") for name in names)
+        figures = ", ".join(blocks).replace("_", "-")
         log.warning("%s: no %s figures, unless --metrics asks for them", why, figures)
+    computed = [metric for metric in wanted if metric.block in results]
     if judged is not None:
         from sedkit.evaluation.official import refuse_differences
 
         refuse_differences(disagreements)
     if baselines:
-        results["baselines"] = scored_baselines(truth, [m for m in metrics if BLOCKS[m] in results], options)
-    if resamples is not None and resamples.n_units < FEW_UNITS and ("psds1" in results or "psds2" in results):
-        log.warning(
-            "intervals of PSDS from %d %s: those of poor systems are too narrow from fewer than %d",
-            resamples.n_units,
-            resamples.described()["over"],
-            FEW_UNITS,
-        )
+        results["baselines"] = scored_baselines(truth, computed, options)
     if resamples is not None and interval_of is not None:
+        for warning in dict.fromkeys(metric.narrow(resamples) for metric in computed):
+            if warning:
+                log.warning("%s", warning)
         results["bootstrap"] = {
             "resamples": resamples.n,
             **resamples.described(),
@@ -232,29 +186,30 @@ def _resamples(truth: Truth, wanted: Interval) -> Resamples:
     return Resamples(tuple(names), wanted.groups, wanted.n, wanted.seed)
 
 
-def _best_point(metric: str, truth: Truth, output: Output, options: Options) -> tuple[Output, dict[str, Any]]:
+def _best_point(metric: Metric, truth: Truth, output: Output, options: Options) -> tuple[Output, dict[str, Any]]:
     assert output.points is not None
     rows = []
     for threshold, table in zip(output.points.thresholds, output.points.tables, strict=True):
-        measured = measure(metric, Work(truth, Output(estimate=table), options))
+        measured = metric.measure(Work(truth, Output(estimate=table), options))
         averages = {k: v for k, v in measured.block.items() if k in ("macro", "micro")}
         rows.append({"threshold": threshold, **averages})
-    best = int(np.argmax([-1.0 if row["macro"]["f1"] is None else row["macro"]["f1"] for row in rows]))
+    figures = [row["macro"][metric.primary] for row in rows]
+    best = int(np.argmax([-1.0 if figure is None else figure for figure in figures]))
     chosen = replace(output, estimate=output.points.tables[best])
     return chosen, {"threshold": rows[best]["threshold"], "points": rows}
 
 
-def _feeds(metric: str, truth: Truth, output: Output, options: Options) -> bool:
+def _feeds(metric: Metric, truth: Truth, output: Output) -> bool:
     """Tell whether an output is of a form that a metric can be computed from."""
     try:
-        check_inputs([metric], truth, output, options)
+        metric.require(truth, output)
     except UsageError:
         return False
     return True
 
 
 def _compare(
-    metric: str,
+    metric: Metric,
     truth: Truth,
     against: tuple[str, Output],
     options: Options,
@@ -263,64 +218,19 @@ def _compare(
     resamples: Resamples,
 ) -> dict[str, Any] | None:
     name, other = against
-    if not _feeds(metric, truth, other, options):
+    if not _feeds(metric, truth, other):
         return None
-    theirs = measure(metric, Work(truth, other, options))
+    theirs = metric.measure(Work(truth, other, options))
     theirs_drawn = theirs.resampled(resamples)
     out: dict[str, Any] = {"path": name}
     for place, value in measured.values.items():
         drawn_difference = drawn[place].minus(theirs_drawn[place])
         out[place] = {
-            theirs.primary: number(theirs.values[place]),
+            metric.primary: number(theirs.values[place]),
             "difference": number(value - theirs.values[place]),
             "interval": drawn_difference.interval((-1.0, 1.0)),
         }
     return out
-
-
-def _judge(
-    metric: str, truth: Truth, output: Output, options: Options, measured: Measured
-) -> tuple[dict[str, Any] | None, list[str]]:
-    from sedkit.evaluation import official as judges
-
-    reference = truth.events
-    if metric in ("tagging", "pauc") or reference is None:
-        return None, []
-    if metric in ("psds1", "psds2"):
-        from sedkit.evaluation.psds import PSDS1, PSDS2
-
-        if variant_of(output, options) != "operating_points":
-            log.info("%s: variant %s has no judge of record, not compared", metric, variant_of(output, options))
-            return None, []
-        (reference,) = join_if_asked(options, reference)
-        if len(set(reference.label.tolist())) < 2:
-            log.info("%s: psds_eval 0.5.3 gives 0 for a single class, not compared", metric)
-            return None, []
-        assert output.points is not None and truth.durations is not None
-        tables = join_if_asked(options, *output.points.tables)
-        parameters = PSDS1 if metric == "psds1" else PSDS2
-        with judges.refusals_in_a_line(metric):
-            value = judges.official_psds(reference, tables, truth.durations, parameters)
-        same = abs(value - measured.values["value"]) <= judges.PSDS_TOLERANCE
-        found = [] if same else [f"{metric}: {measured.values['value']!r} against {value!r}"]
-        return {"tool": "psds_eval", "value": number(value)}, found
-    assert output.estimate is not None and measured.counts is not None
-    estimate = output.estimate
-    if metric == "intersection":
-        reference, estimate = join_if_asked(options, reference, estimate)
-    with judges.refusals_in_a_line(metric):
-        if metric == "intersection":
-            theirs = judges.official_intersection(reference, estimate, options.intersection, truth.durations)
-        elif metric == "event":
-            theirs = judges.official_event(reference, estimate, options.event)
-        else:
-            theirs = judges.official_segment(reference, estimate, options.segment)
-    ours = as_json(measured.counts, rates(measured.counts, "official"))
-    found = judges.differences(ours, theirs, BLOCKS[metric])
-    shown: dict[str, Any] = {
-        place: {k: number(v) for k, v in theirs[place].items()} for place in ("macro", "micro") if place in theirs
-    }
-    return {"tool": "psds_eval" if metric == "intersection" else "sed_eval", **shown}, found
 
 
 def _versions(official: bool) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Warn of what does not fit between a reference and an output, and say what that means for each figure.
 
-Figures of `BY_REFERENCE` have the clips of the reference, as sed_eval's callers do; those of `BY_DURATION` also the
-clips that have a duration only, as psds_eval does, and no false positive in a clip without a duration.
+What a figure makes of clips that one side lacks follows from `Metric.clips`.
 """
 
 from __future__ import annotations
@@ -16,12 +15,8 @@ from sedkit.core.errors import listed
 from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.measures import BLOCKS, Output, Truth
-
-BY_REFERENCE = ("event", "segment", "tagging", "pauc")
-BY_DURATION = ("intersection", "psds1", "psds2")
-_OF_TABLES = ("event", "segment", "intersection")
-_PSDS = ("psds1", "psds2")
+from sedkit.evaluation.inputs import Output, Truth
+from sedkit.evaluation.metrics.base import Metric
 
 
 @dataclass(frozen=True)
@@ -37,36 +32,36 @@ class Fit:
     classes
         The classes of `--labels`.
     results
-        Blocks of the results file, by which it is known what was computed.
-    exact
-        Whether PSDS is computed from scores.
+        Blocks of the results file.
+    metrics
+        The metrics that were computed, in the variant in which they were.
     """
 
     reference: Events | Tags
     truth: Truth
     classes: Sequence[str] | None
     results: Mapping[str, Any]
-    exact: bool
+    metrics: Sequence[Metric]
 
     def warn_of(self, output: Output) -> None:
         """Warn of an output; its classes are those of its files, its clips the ones to be scored."""
-        tables, psds, durations = self._computed(_OF_TABLES), self._computed(_PSDS), self.truth.durations
+        durations = self.truth.durations
+        of_form = {form: [m for m in self.metrics if m.reads == form] for form in ("estimate", "points", "scores")}
         if isinstance(self.reference, Events):
             if output.estimate is not None:
-                warn_beside_reference(self.reference, [output.estimate], durations, self.classes, tables)
+                warn_beside_reference(self.reference, [output.estimate], durations, self.classes, of_form["estimate"])
             if output.points is not None:
-                of_points = [*(tables if output.estimate is None else ()), *(() if self.exact else psds)]
+                of_points = [*(of_form["estimate"] if output.estimate is None else ()), *of_form["points"]]
                 warn_beside_reference(self.reference, output.points.tables, durations, self.classes, of_points)
         if output.scores is not None:
-            of_scores = [*(psds if self.exact else ()), *self._computed(("tagging", "pauc"))]
-            warn_of_scores(self.reference, output.scores, durations, self.classes, of_scores)
+            warn_of_scores(self.reference, output.scores, durations, self.classes, of_form["scores"])
 
     def warn_of_durations(self, path: str | None) -> None:
         """Warn of clips of the reference without a duration, where a figure depends on it."""
         filenames, durations = self.truth.tags.filenames, self.truth.durations
         without = [name for name in filenames if name not in (durations or {})]
         where = path or "no --durations"
-        by_duration = self._computed(BY_DURATION)
+        by_duration = _named(self.metrics, "durations")
         if durations is not None and without and by_duration:
             log.warning(
                 "%s: no duration of %s (%d such clips of the reference; %s: no detection in them is a false positive, "
@@ -76,25 +71,22 @@ class Fit:
                 len(without),
                 ", ".join(by_duration),
             )
-        if without and self.results.get(BLOCKS["pauc"], {}).get("variant") == "clips":
-            log.warning(
-                "%s: no duration of %s (%d of %d clips; pauc: they end at their last reference event, and have no "
-                "segment where they have none)",
-                where,
-                without[0],
-                len(without),
-                len(filenames),
-            )
-
-    def _computed(self, metrics: Sequence[str]) -> list[str]:
-        return [name for name in metrics if BLOCKS[name] in self.results]
+        for metric in self.metrics if without else ():
+            if fate := metric.without_durations(self.results[metric.block]):
+                clips = f"{len(without)} of {len(filenames)} clips"
+                log.warning("%s: no duration of %s (%s; %s: %s)", where, without[0], clips, metric.name, fate)
 
 
-def _fates(metrics: Sequence[str], clips: Sequence[str], durations: Mapping[str, float] | None) -> str:
+def _named(metrics: Sequence[Metric], clips: str) -> list[str]:
+    """Return the names of the metrics whose clips are those of the reference, or those with a duration."""
+    return [metric.name for metric in metrics if metric.clips == clips]
+
+
+def _fates(metrics: Sequence[Metric], clips: Sequence[str], durations: Mapping[str, float] | None) -> str:
     """Say what figures make of clips that the reference lacks."""
     timed = sum(clip in (durations or {}) for clip in clips)
-    false = [name for name in metrics if name in BY_DURATION and timed]
-    passed_over = [name for name in metrics if name not in false]
+    false = _named(metrics, "durations") if timed else []
+    passed_over = [metric.name for metric in metrics if metric.name not in false]
     if not false:
         return "not scored"
     which = "they have" if timed == len(clips) else f"{timed} of them have"
@@ -107,7 +99,7 @@ def warn_beside_reference(
     tables: Sequence[Events],
     durations: Mapping[str, float] | None,
     classes: Sequence[str] | None,
-    metrics: Sequence[str],
+    metrics: Sequence[Metric],
 ) -> None:
     """Warn of rows that do not fit the reference (clips, labels, times past the clip's end), once for all tables.
 
@@ -168,7 +160,7 @@ def warn_of_scores(
     scores: Scores,
     durations: Mapping[str, float] | None,
     classes: Sequence[str] | None,
-    metrics: Sequence[str],
+    metrics: Sequence[Metric],
 ) -> None:
     """Warn of scores that do not fit the reference: clips, classes on either side, clips that go on past their end.
 
@@ -194,8 +186,8 @@ def warn_of_scores(
     unknown = [name for name in scores.labels if name not in wanted and name not in reference.labels]
     if unknown:
         log.warning("%s: scores of the classes %s, which are not scored", who, listed(repr(name) for name in unknown))
-    exact = [name for name in metrics if name in _PSDS]
-    if durations and exact:
+    fates = dict.fromkeys(metric.past_end for metric in metrics if metric.past_end)
+    if durations and fates:
         # Models give whole frames: what is past the end by less than a second is nothing to tell of.
         ends = [edges[-1] if len(edges) else 0.0 for edges in map(scores.edges, range(len(scores.filenames)))]
         over = [
@@ -203,29 +195,28 @@ def warn_of_scores(
             for name, end in zip(scores.filenames, ends, strict=True)
             if name in durations and end > durations[name] + 1.0
         ]
-        if over:
+        for fate in fates if over else ():
             log.warning(
-                "%s: scores of %s go on to %g s, past its end at %g s (%d such clips; %s: exact PSDS counts false "
-                "positives there, psds_eval does not)",
+                "%s: scores of %s go on to %g s, past its end at %g s (%d such clips; %s: %s)",
                 who,
                 *over[0],
                 len(over),
-                ", ".join(exact),
+                ", ".join(metric.name for metric in metrics if metric.past_end == fate),
+                fate,
             )
 
 
-def _fates_of_labels(metrics: Sequence[str]) -> str:
+def _fates_of_labels(metrics: Sequence[Metric]) -> str:
     """Say what figures make of rows of a class that the reference lacks."""
-    false = [name for name in metrics if name in BY_REFERENCE]
-    free = [name for name in metrics if name in BY_DURATION]
+    false, free = _named(metrics, "reference"), _named(metrics, "durations")
     said = [f"{', '.join(false)}: false positives"] if false else []
     said += [f"{', '.join(free)}: no part in the figure"] if free else []
     return "".join(f"; {what}" for what in said)
 
 
-def _fate_of_late(metrics: Sequence[str], n: int) -> str:
+def _fate_of_late(metrics: Sequence[Metric], n: int) -> str:
     """Say what figures make of `n` rows that begin past the clip's end."""
-    free = [name for name in metrics if name in BY_DURATION]
+    free = _named(metrics, "durations")
     return f"; {', '.join(free)}: the {n} that begin past it are no false positives" if free and n else ""
 
 

@@ -22,17 +22,8 @@ from numpy.typing import NDArray
 
 from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import occurring
-from sedkit.evaluation.counts import ClipCounts
+from sedkit.evaluation.metrics.intersection import IntersectionParameters
 from sedkit.evaluation.overlaps import checked_order
-
-
-@dataclass(frozen=True)
-class IntersectionParameters:
-    """Shares of length: detection tolerance `dtc`, reference coverage `gtc`, cross trigger `cttc`."""
-
-    dtc: float = 0.5
-    gtc: float = 0.5
-    cttc: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -305,65 +296,3 @@ def _count_detections(
         (fp_cell[:n_fp].copy(), fp_clip[:n_fp].copy()),
         (ct_cell[:n_ct].copy(), ct_clip[:n_ct].copy()),
     )
-
-
-def count_intersections(
-    reference: Events,
-    estimate: Events,
-    parameters: IntersectionParameters | None = None,
-    durations: Mapping[str, float] | None = None,
-) -> ClipCounts:
-    """Count found reference events and false positives of one table.
-
-    Parameters
-    ----------
-    reference, estimate
-        Tables; classes without reference events are passed over.
-    parameters
-        The criteria.
-    durations
-        Clip durations in seconds; a detection is a false positive only in one of these clips and before its end. None
-        takes every clip of the reference, without an end.
-    """
-    ground = prepare(reference, durations)
-    parameters = parameters or IntersectionParameters()
-    return clip_counts(count_points(ground, [estimate], parameters), _n_estimate(ground, estimate))[0]
-
-
-def clip_counts(points: PointCounts, n_estimate: NDArray[np.int64]) -> list[ClipCounts]:
-    """Return the counts of each operating point; `n_estimate` is (points, clips, classes)."""
-    ground = points.ground
-    n_clips, k = len(ground.filenames), len(ground.labels)
-
-    def spread(part: Sparse) -> NDArray[np.int64]:
-        point, label = np.divmod(part.cell, k)
-        cell = (point * n_clips + part.clip) * k + label
-        return (
-            np.bincount(cell, minlength=points.n_points * n_clips * k)
-            .reshape(points.n_points, n_clips, k)
-            .astype(np.int64)
-        )
-
-    true, false = spread(points.true), spread(points.false)
-    reference = ground.n_reference()
-    return [
-        ClipCounts(
-            filenames=ground.filenames,
-            labels=ground.labels,
-            n_reference=reference,
-            n_estimate=n_estimate[p],
-            n_true_positives=true[p],
-            rule="intersection",
-            n_false_positives=false[p],
-        )
-        for p in range(points.n_points)
-    ]
-
-
-def _n_estimate(ground: Ground, estimate: Events) -> NDArray[np.int64]:
-    shape = (1, len(ground.filenames), len(ground.labels))
-    if not ground.labels:
-        return np.zeros(shape, np.int64)
-    kept = estimate.keep_clips(ground.filenames).keep_labels(ground.labels)
-    cell = kept.clip * shape[2] + kept.label
-    return np.bincount(cell, minlength=shape[1] * shape[2]).reshape(shape).astype(np.int64)

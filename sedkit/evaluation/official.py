@@ -19,10 +19,10 @@ import numpy as np
 from sedkit.core.errors import SedkitError, listed
 from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
-from sedkit.evaluation.event import EventParameters
-from sedkit.evaluation.intersection import IntersectionParameters
-from sedkit.evaluation.psds import PsdsParameters
-from sedkit.evaluation.segment import SegmentParameters
+from sedkit.evaluation.metrics.event import EventParameters
+from sedkit.evaluation.metrics.intersection import IntersectionParameters
+from sedkit.evaluation.metrics.psds import PsdsParameters
+from sedkit.evaluation.metrics.segment import SegmentParameters
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,7 @@ psds_eval 0.3.0 averaged the cross triggers over all classes, the class itself c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -24,32 +23,8 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
-from sedkit.evaluation.intersection import IntersectionParameters, PointCounts, count_detections, join_points, prepare
-
-CrossTriggers = Literal["0.5.3", "0.3.0"]
-
-
-@dataclass(frozen=True)
-class PsdsParameters:
-    """Criteria, weights (`alpha_ct`, `alpha_st`), `max_efpr` per hour, and psds_eval's version."""
-
-    dtc: float
-    gtc: float
-    cttc: float | None = None
-    alpha_ct: float = 0.0
-    alpha_st: float = 1.0
-    max_efpr: float = 100.0
-    cross_triggers: CrossTriggers = "0.5.3"
-
-    @property
-    def criteria(self) -> IntersectionParameters:
-        """The intersection criteria; without `cttc` the value is of no consequence."""
-        return IntersectionParameters(self.dtc, self.gtc, 1.0 if self.cttc is None else self.cttc)
-
-
-#: The two scenarios of DCASE 2021 to 2024 task 4.
-PSDS1 = PsdsParameters(dtc=0.7, gtc=0.7)
-PSDS2 = PsdsParameters(dtc=0.1, gtc=0.1, cttc=0.3, alpha_ct=0.5)
+from sedkit.evaluation.intersection import PointCounts, count_detections, join_points, prepare
+from sedkit.evaluation.metrics.psds import CrossTriggers, PsdsParameters
 
 
 def psds_of_points(

@@ -23,12 +23,18 @@ from numpy.typing import NDArray
 
 from sedkit.evaluation.bootstrap import Drawn, Resamples
 from sedkit.evaluation.intersection import PointCounts, Sparse
-from sedkit.evaluation.psds import PsdsParameters, area_less_noise, mean_and_variance, steps_of
+from sedkit.evaluation.metrics.psds import PsdsParameters
+from sedkit.evaluation.psds import area_less_noise, mean_and_variance, steps_of
 
 
 def psds_of_resamples(points: PointCounts, resamples: Resamples, parameters: PsdsParameters) -> NDArray[np.float64]:
     """Return PSDS of every resample as it is, (n,); NaN where none of the clips drawn holds a reference event."""
-    counts = _resampled_counts(points, resamples.weights(points.ground.filenames), parameters)
+    return psds_of_weights(points, resamples.weights(points.ground.filenames), parameters)
+
+
+def psds_of_weights(points: PointCounts, weights: NDArray[np.float32], parameters: PsdsParameters) -> NDArray[Any]:
+    """Return PSDS of every column of `weights`, (clips, n), as it is."""
+    counts = _resampled_counts(points, weights, parameters)
     return _areas(counts, points, parameters, np.zeros(1), np.zeros(1))
 
 

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.intersection import Ground, IntersectionParameters, PointCounts, Sparse
-from sedkit.evaluation.psds import PsdsParameters, area_of_steps, cross_trigger_mean
+from sedkit.evaluation.intersection import Ground, PointCounts, Sparse
+from sedkit.evaluation.metrics.intersection import IntersectionParameters
+from sedkit.evaluation.metrics.psds import PsdsParameters
+from sedkit.evaluation.psds import area_of_steps, cross_trigger_mean
 
 #: Thresholds per class that intervals are computed from; the figure itself uses all.
 INTERVAL_POINTS = 100

@@ -16,7 +16,8 @@ from sedkit.dataio.tables import read_durations, read_weak
 from sedkit.evaluation.describe import describe_output, describe_reference, mark_missing
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.fit import Fit
-from sedkit.evaluation.measures import Options, Output, Truth, variant_of
+from sedkit.evaluation.inputs import Options, Output, Truth
+from sedkit.evaluation.metrics.registry import all_metrics
 from sedkit.evaluation.reading import (
     OperatingPoints,
     names_as_in,
@@ -99,7 +100,7 @@ def score_files(request: Request) -> dict[str, Any]:
 
     options = request.options
     if isinstance(request.threshold, float):
-        options = replace(options, tagging_threshold=request.threshold)
+        options = replace(options, settings={**options.settings, "threshold": request.threshold})
     results = evaluate(
         truth,
         cut,
@@ -111,7 +112,8 @@ def score_files(request: Request) -> dict[str, Any]:
         baselines=request.baselines,
         every_threshold=request.threshold == "all",
     )
-    fit = Fit(reference, truth, classes, results, variant_of(cut, options) == "exact")
+    computed = [metric for metric in all_metrics(options.settings).values() if metric.block in results]
+    fit = Fit(reference, truth, classes, results, [metric.settled(cut) for metric in computed])
     fit.warn_of_durations(request.durations)
     for one in to_score:
         fit.warn_of(_at_threshold(request, one))

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-_TITLES = {
-    "event_based": "event-based",
-    "segment_based": "segment-based",
-    "intersection_based": "intersection-based",
-    "psds1": "PSDS1",
-    "psds2": "PSDS2",
-    "tagging": "tagging",
-    "segment_auc": "segment-based partial AUC",
-}
+from sedkit.evaluation.metrics.base import Metric
+from sedkit.evaluation.metrics.registry import all_metrics
+
 _SHORT = {
     "f1": "F1",
     "precision": "precision",
@@ -36,29 +30,30 @@ def as_text(results: dict[str, Any]) -> str:
         f"estimate   {estimate['path']} ({_listed(estimate)})",
         "",
     ]
-    blocks = {name: results[name] for name in _TITLES if name in results}
-    for name, block in blocks.items():
-        lines += _headline(_TITLES[name], block)
+    blocks = [(metric, results[metric.block]) for metric in all_metrics().values() if metric.block in results]
+    for metric, block in blocks:
+        lines += _headline(metric, block)
     if "bootstrap" in results:
         b = results["bootstrap"]
         lines += ["", f"intervals: {b['level']:.0%}, {b['resamples']} resamples of {b['units']} {b['over']}"]
         lines += [
-            f"  {_TITLES[name]}: its interval is about very many clips; on few, the official figure lies lower"
-            for name, block in blocks.items()
-            if name in ("psds1", "psds2") and block.get("interval") and block["value"] < block["interval"][0]
+            f"  {metric.title}: {metric.below_interval}"
+            for metric, block in blocks
+            if metric.below_interval and block.get("interval") and block["value"] < block["interval"][0]
         ]
     lines += ["", *_classes(blocks)]
+    titled = {metric.block: metric for metric, _ in blocks}
     for which, of in results.get("baselines", {}).items():
-        figures = "  ".join(f"{_TITLES[name]} {_number(_main(block)[1])}" for name, block in of.items())
+        figures = "  ".join(f"{titled[name].title} {_number(_main(titled[name], block))}" for name, block in of.items())
         lines.append(f"{which.replace('_', ' ')}: {figures}")
     lines.append(
         "undefined figures: "
         + ("as the official tools have them" if results["undefined"] == "official" else "counted as zero")
     )
-    for name, block in blocks.items():
+    for metric, block in blocks:
         if block.get("left_out_of_macro"):
             lines.append(
-                f"  {_TITLES[name]}: {', '.join(block['left_out_of_macro'])} undefined, left out of the macro average"
+                f"  {metric.title}: {', '.join(block['left_out_of_macro'])} undefined, left out of the macro average"
             )
     return "\n".join(lines) + "\n"
 
@@ -69,28 +64,26 @@ def _listed(estimate: dict[str, Any]) -> str:
     return f"{events}{estimate['clips']} clips{coverage}"
 
 
-def _main(block: dict[str, Any]) -> tuple[str, float | None]:
-    if "value" in block:
-        return "value", block["value"]
-    name = "f1" if "error_rate" in block["macro"] or "n_reference" in block["macro"] else "average_precision"
-    return name, block["macro"][name]
+def _main(metric: Metric, block: dict[str, Any]) -> float | None:
+    figure: float | None = block.get("macro", block)[metric.primary]
+    return figure
 
 
-def _headline(title: str, block: dict[str, Any]) -> list[str]:
+def _headline(metric: Metric, block: dict[str, Any]) -> list[str]:
     if "value" in block:
         variant = f"  ({block['variant']})" if "variant" in block else ""
-        lines = [f"{title:<26} {_number(block['value'])}{_interval(block)}{variant}"]
+        lines = [f"{metric.title:<26} {_number(block['value'])}{_interval(block)}{variant}"]
     else:
         at = f" at threshold {block['threshold']:g}, the best of {len(block['points'])}" if "threshold" in block else ""
         lines = []
         for place in ("macro", "micro"):
             if place in block:
                 shown = "  ".join(
-                    f"{_SHORT[k]} {_number(v)}{_interval(block[place]) if k == _main(block)[0] else ''}"
+                    f"{_SHORT[k]} {_number(v)}{_interval(block[place]) if k == metric.primary else ''}"
                     for k, v in block[place].items()
                     if k in _SHORT
                 )
-                lines.append(f"{title + ' ' + place:<26} {shown}{at}")
+                lines.append(f"{metric.title + ' ' + place:<26} {shown}{at}")
         for row in block.get("points", ()):
             lines.append(
                 f"  threshold {row['threshold']:<6g} "
@@ -98,7 +91,7 @@ def _headline(title: str, block: dict[str, Any]) -> list[str]:
             )
     if block.get("official"):
         theirs = block["official"]
-        figure = theirs.get("value", theirs.get("macro", {}).get("f1"))
+        figure = theirs.get("macro", theirs).get(metric.primary)
         said = "undefined, as left out here" if figure is None else f"{_number(figure)}  equal"
         lines.append(f"  {theirs['tool']:<24} {said}")
     if block.get("against"):
@@ -120,19 +113,18 @@ def _number(value: float | None, sign: str = "") -> str:
     return "undefined" if value is None else f"{value:{sign}.4f}"
 
 
-def _classes(blocks: dict[str, Any]) -> list[str]:
-    names = dict.fromkeys(label for block in blocks.values() for label in block["classes"])
+def _classes(blocks: list[tuple[Metric, dict[str, Any]]]) -> list[str]:
+    names = dict.fromkeys(label for _, block in blocks for label in block["classes"])
     if not names:
         return []
     width = max(len(name) for name in names)
-    heads = [_TITLES[name].replace("-based", "").replace("segment partial AUC", "pAUC") for name in blocks]
-    lines = [" " * width + "".join(f"  {head:>12}" for head in heads)]
+    lines = [" " * width + "".join(f"  {metric.column:>12}" for metric, _ in blocks)]
     for label in names:
         cells = []
-        for block in blocks.values():
+        for metric, block in blocks:
             figure = block["classes"].get(label)
             if isinstance(figure, dict):
-                figure = figure[_main(block)[0]]
+                figure = figure[metric.primary]
             cells.append(f"  {'-' if figure is None else f'{figure:.4f}':>12}")
         lines.append(f"{label:<{width}}" + "".join(cells))
     return [*lines, ""]

@@ -17,9 +17,10 @@ import numpy as np
 from sedkit.core.parallel import progress
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts
-from sedkit.evaluation.event import count_events
-from sedkit.evaluation.psds import PSDS1, PSDS2, psds_of_points
-from sedkit.evaluation.segment import count_segments
+from sedkit.evaluation.metrics.event import count_events
+from sedkit.evaluation.metrics.psds import PSDS1, PSDS2
+from sedkit.evaluation.metrics.segment import count_segments
+from sedkit.evaluation.psds import psds_of_points
 from sedkit.postprocessing import grids
 from sedkit.postprocessing.choose import FOLDS, Counts, macro_f1, per_fold, shrunk
 from sedkit.postprocessing.decode import Limits, decode, decode_thresholds, filter_scores, find_intervals, open_gate

@@ -64,7 +64,10 @@ def networks() -> dict[str, dict[str, int]]:
 
     out = {}
     for path in sorted(CONF.parent.glob("*.yaml")):
-        network = build_model(read_config(path, [])["model"], 10, 64)
+        config = read_config(path, [])
+        if "system" not in config:
+            continue
+        network = build_model(config["model"], 10, 64)
         parameters = sum(p.numel() for p in network.parameters())
         out[path.stem] = {"parameters": parameters, "output_frames": 640 // network.time_pooling}
     return out

@@ -72,7 +72,7 @@ def _event_f_scores(reference: Events, estimate: Events) -> tuple[float | None, 
     """Return the event-based macro F1 (collar 0.2 s, 20 %) and each class's, in percent, None where undefined."""
     from sedkit.evaluation.alignment import align
     from sedkit.evaluation.counts import as_json, rates
-    from sedkit.evaluation.event import count_events
+    from sedkit.evaluation.metrics.event import count_events
 
     counts = count_events(*align(reference, estimate))
     found = as_json(counts, rates(counts))
@@ -175,7 +175,8 @@ def _compare_psds(
     reference: Reference,
 ) -> tuple[list[Confirmed], dict[str, str]]:
     """Return the PSDS that were found again, and in words by their keys those that no version of psds_eval gives."""
-    from sedkit.evaluation.psds import PSDS1, PSDS2, psds_of_points
+    from sedkit.evaluation.metrics.psds import PSDS1, PSDS2
+    from sedkit.evaluation.psds import psds_of_points
 
     confirmed: list[Confirmed] = []
     wrong: dict[str, str] = {}

@@ -8,13 +8,14 @@ import pytest
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
-from sedkit.evaluation.bootstrap import Drawn, Resamples, interval, rates_of_resamples
+from sedkit.evaluation.bootstrap import Drawn, Resamples, interval
 from sedkit.evaluation.counts import rates
-from sedkit.evaluation.event import count_events
 from sedkit.evaluation.intersection import count_points, prepare
-from sedkit.evaluation.psds import PSDS2, PsdsParameters, psds_of_points, psds_value
+from sedkit.evaluation.metrics.event import count_events
+from sedkit.evaluation.metrics.psds import PSDS2, PsdsParameters
+from sedkit.evaluation.metrics.segment import count_segments
+from sedkit.evaluation.psds import psds_of_points, psds_value
 from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_resamples
-from sedkit.evaluation.segment import count_segments
 
 Table = Callable[..., Events]
 
@@ -41,7 +42,7 @@ def test_resampled_figures_are_those_of_scoring_the_resampled_clips(table: Table
     assert weights.shape == (12, 20)
     assert (weights.sum(axis=0) == 12).all()
     for count in (count_events, count_segments):
-        drawn = rates_of_resamples(count(reference, estimate), resamples)
+        drawn = rates(count(reference, estimate), weights=weights.T)
         for n in range(20):
             plain = rates(count(*align(repeated(reference, weights[:, n]), repeated(estimate, weights[:, n]))))
             assert drawn.macro["f1"][n] == pytest.approx(float(plain.macro["f1"]), abs=1e-9)
@@ -140,7 +141,8 @@ def test_intervals_cover_the_truth_in_95_percent_of_draws(unequal: float, most_p
     for _ in range(draws):
         events, counts = counted(400)
         resamples = Resamples(events.filenames, n=400, seed=int(rng.integers(2**31)))
-        f1 = Drawn(rates_of_resamples(events, resamples).macro["f1"], float(rates(events).macro["f1"]))
+        weights = resamples.weights(events.filenames).T
+        f1 = Drawn(rates(events, weights=weights).macro["f1"], float(rates(events).macro["f1"]))
         for i, drawn in enumerate((f1, corrected_psds(counts, resamples, parameters))):
             low, high = drawn.interval()
             inside[i] += low <= truth[i] <= high

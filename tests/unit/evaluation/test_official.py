@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events, tags_of
-from sedkit.evaluation import measures
 from sedkit.evaluation.evaluate import evaluate
-from sedkit.evaluation.measures import Options, Output, Truth
+from sedkit.evaluation.inputs import Options, Output, Truth
 from sedkit.evaluation.reading import OperatingPoints
 
 METRICS = ("event", "segment", "intersection", "psds1", "psds2")
@@ -34,25 +35,29 @@ def test_the_judges_agree(case) -> None:
 def test_a_difference_ends_the_call_loudly(case, monkeypatch: pytest.MonkeyPatch, metric: str) -> None:
     truth, output = case
     wrong = {"event": "count_events", "segment": "count_segments", "intersection": "count_intersections"}
+    place = f"metrics.{metric}" if metric in wrong else "psds"
+    module = importlib.import_module(f"sedkit.evaluation.{place}")
     if metric in wrong:
-        right = getattr(measures, wrong[metric])
+        right = getattr(module, wrong[metric])
 
         def broken(*args, **kwargs):
             counts = right(*args, **kwargs)
             counts.n_true_positives[0] += 1
             return counts
 
-        monkeypatch.setattr(measures, wrong[metric], broken)
+        monkeypatch.setattr(module, wrong[metric], broken)
     else:
-        value = measures.psds_value
-        monkeypatch.setattr(measures, "psds_value", lambda *a: (value(*a)[0] + 1e-4, {}))
+        value = module.psds_value
+        monkeypatch.setattr(module, "psds_value", lambda *a: (value(*a)[0] + 1e-4, value(*a)[1]))
     with pytest.raises(SedkitError, match="official tools disagree"):
         evaluate(truth, output, (metric,), judged=(truth, output))
 
 
 def test_what_has_no_judge_is_not_compared(case) -> None:
     truth, output = case
-    old = evaluate(truth, output, ("psds2",), Options(psds_variant="operating_points_0.3.0"), judged=(truth, output))
+    old = evaluate(
+        truth, output, ("psds2",), Options({"psds_variant": "operating_points_0.3.0"}), judged=(truth, output)
+    )
     assert old["psds2"]["official"] is None
     one = Events.from_rows([("f", 0.0, 1.0, "a")])
     alone = Truth(one, tags_of(one), {"f": 1000.0})

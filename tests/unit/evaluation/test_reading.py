@@ -8,6 +8,7 @@ import pytest
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.dataio.tables import read_events
 from sedkit.evaluation.fit import warn_beside_reference
+from sedkit.evaluation.metrics.registry import metrics_named
 from sedkit.evaluation.reading import read_operating_points, read_reference, read_table_to_score
 
 PLAIN = "filename\tonset\toffset\tevent_label\nb.wav\t0.5\t1.25\tDog\na.wav\t0\t1e0\tCat\nb.wav\t2.000\t3.0\tCat\n"
@@ -86,7 +87,7 @@ def test_rows_that_do_not_fit_the_reference_are_warned_of(tmp_path: Path, caplog
     text = PLAIN + "z.wav\t0\t1\tDog\nz.wav\t2\t3\tDog\na.wav\t0\t11\tDuck\n"
     estimate = read_events(write(tmp_path, text, "e.tsv"))[0]
     with caplog.at_level(logging.WARNING, logger="sedkit"):
-        warn_beside_reference(reference, [estimate], {"a.wav": 10.0, "b.wav": 10.0}, None, ["event"])
+        warn_beside_reference(reference, [estimate], {"a.wav": 10.0, "b.wav": 10.0}, None, metrics_named(["event"]))
     outside, label, past = (r.getMessage() for r in caplog.records)
     assert "e.tsv:5: z.wav is not a clip of the reference (1 such clips, 2 rows" in outside
     assert "e.tsv:7: label 'Duck' is not among the classes of the reference (1 such rows" in label
@@ -104,7 +105,7 @@ def test_all_operating_points_are_warned_of_once_per_kind(tmp_path: Path, caplog
     write(folder, odd.replace("\n", "\r\n"), "th_0.3.tsv")
     with caplog.at_level(logging.WARNING, logger="sedkit"):
         points = read_operating_points(folder)
-        warn_beside_reference(reference, points.tables, {"a.wav": 10.0, "b.wav": 10.0}, None, ["psds1"])
+        warn_beside_reference(reference, points.tables, {"a.wav": 10.0, "b.wav": 10.0}, None, metrics_named(["psds1"]))
     assert len(caplog.records) == 5
     told = " | ".join(record.getMessage() for record in caplog.records)
     for message in (

@@ -14,9 +14,9 @@ from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.bootstrap import Resamples
 from sedkit.evaluation.evaluate import Interval, evaluate
-from sedkit.evaluation.measures import Output, Truth
+from sedkit.evaluation.inputs import Output, Truth
+from sedkit.evaluation.metrics.partial_auc import SegmentAucParameters, cut_segments, partial_auc
 from sedkit.evaluation.recordings import excerpts_of, join_scores, join_truth, recording_lengths
-from sedkit.evaluation.segment_auc import SegmentAucParameters, cut_segments, partial_auc
 
 
 def test_scores_and_truth_are_joined_by_the_second() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.segment_auc import SegmentAucParameters, cut_segments, partial_auc
+from sedkit.evaluation.metrics.partial_auc import SegmentAucParameters, cut_segments, partial_auc
 
 
 def made(seed: int = 0) -> tuple[Events, Scores]:

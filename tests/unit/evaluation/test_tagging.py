@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from sedkit.dataio.events import Tags
-from sedkit.evaluation.tagging import TaggingParameters, tagging_rates
+from sedkit.evaluation.metrics.tagging import TaggingParameters, tagging_rates
 
 
 def tags(present: np.ndarray) -> Tags:

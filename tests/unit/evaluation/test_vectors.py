@@ -19,12 +19,14 @@ from sedkit.dataio.store import read_scores
 from sedkit.dataio.tables import read_durations, read_events
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.counts import Rates, rates
-from sedkit.evaluation.event import EventParameters, count_events
-from sedkit.evaluation.intersection import count_intersections, prepare
-from sedkit.evaluation.psds import PSDS1, PSDS2, PsdsParameters, psds_of_points
+from sedkit.evaluation.intersection import prepare
+from sedkit.evaluation.metrics.event import EventParameters, count_events
+from sedkit.evaluation.metrics.intersection import count_intersections
+from sedkit.evaluation.metrics.psds import PSDS1, PSDS2, PsdsParameters
+from sedkit.evaluation.metrics.segment import count_segments
+from sedkit.evaluation.psds import psds_of_points
 from sedkit.evaluation.psds_exact import psds_of_sweep, sweep
 from sedkit.evaluation.reading import OperatingPoints, read_operating_points
-from sedkit.evaluation.segment import count_segments
 
 EXACT = 1e-9
 PSDS = 1e-5

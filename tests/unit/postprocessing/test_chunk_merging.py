@@ -7,7 +7,7 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.chunks import ChunkTable, covering_starts, event_chunks
 from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
-from sedkit.evaluation.segment import count_segments
+from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.postprocessing.chunks import merge_chunks
 from sedkit.postprocessing.decode import decode
 from sedkit.postprocessing.rules import FrameRule, Postprocessing

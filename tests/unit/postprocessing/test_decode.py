@@ -18,8 +18,8 @@ from sedkit.dataio.events import Tags
 from sedkit.dataio.store import read_scores
 from sedkit.dataio.tables import read_strong
 from sedkit.evaluation.counts import rates
-from sedkit.evaluation.event import count_events
-from sedkit.evaluation.segment import count_segments
+from sedkit.evaluation.metrics.event import count_events
+from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.postprocessing import (
     PUBLISHED,
     FrameRule,

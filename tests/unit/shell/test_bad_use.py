@@ -28,6 +28,10 @@ BAD = {
     "not a recipe": (["common"], "there is no recipe 'common'"),
     "empty recipe": ([""], "there is no recipe"),
     "unknown system": (["--system", "cnn99"], "has no system 'cnn99'"),
+    "the base of the systems": (
+        ["--system", "base"],
+        "dcase2019_task4 has no system 'base'; it has: cnn13_weak, cnn5_weak",
+    ),
     "one unknown system": (["--system", "cnn9_weak,nope"], "has no system 'nope'"),
     "system by glob": (["--system", "*"], "has no system '*'"),
     "system twice": (["--system", "cnn9_weak,cnn9_weak"], "names cnn9_weak twice"),

@@ -7,19 +7,27 @@ differ by at most the collar, offsets by at most the larger of the collar and a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, grouped, per_clip_and_class
+from sedkit.evaluation.inputs import Work
+from sedkit.evaluation.metrics.base import Measured, Metric, option
+from sedkit.evaluation.metrics.registry import register
 
 
 @dataclass(frozen=True)
 class EventParameters:
     """Tolerances: `collar_s` in seconds, `offset_fraction` of the reference event's length."""
 
-    collar_s: float = 0.2
-    offset_fraction: float = 0.2
+    collar_s: float = option(
+        0.2, "--collar", "event-based: tolerance of times in seconds (0.2)", within=(1e-6, 1e6), metavar="S"
+    )
+    offset_fraction: float = option(
+        0.2, "--offset-fraction", "event-based: offset tolerance as a share of the length (0.2)", metavar="X"
+    )
 
 
 def count_events(reference: Events, estimate: Events, parameters: EventParameters | None = None) -> ClipCounts:
@@ -61,6 +69,26 @@ def count_events(reference: Events, estimate: Events, parameters: EventParameter
         n_reference=per_clip_and_class(r),
         n_estimate=per_clip_and_class(e),
         n_true_positives=hits,
-        rule="event",
         errors=errors,
+        precision_without_output=0.0,
     )
+
+
+@register("event", EventParameters)
+class EventBased(Metric):
+    """Macro and micro F1 and error rates of events; judged by sed_eval."""
+
+    block, title, column = "event_based", "event-based", "event"
+    place = 1
+
+    def count(self, work: Work) -> ClipCounts:
+        """Return the matched events."""
+        return count_events(*work.pair, self.parameters)
+
+    def judge(self, work: Work, measured: Measured) -> tuple[dict[str, Any] | None, list[str]]:
+        """Compare with sed_eval."""
+        from sedkit.evaluation import official
+
+        with official.refusals_in_a_line(self.name):
+            theirs = official.official_event(work.events, work.given("estimate"), self.parameters)
+        return self.compared("sed_eval", theirs, measured)

@@ -1,30 +1,11 @@
-"""Segment-based figures: in which segments of a clip a class is active.
-
-The definition is sed_eval's `SegmentBasedMetrics`: an event fills every segment it touches, floor(onset) to
-ceil(offset). A clip ends with its last event, reference's or estimate's.
-"""
+"""Which segments of a clip are active, counted for both tables at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numba import njit
-
-from sedkit.core.errors import SedkitError
-from sedkit.dataio.events import Events
-from sedkit.evaluation.counts import ClipCounts, grouped
-
-#: A clip of more segments than this is a wrong unit (milliseconds?), not a recording.
-MOST_SEGMENTS = 50_000_000
-
-
-@dataclass(frozen=True)
-class SegmentParameters:
-    """`segment_s`: length of a segment in seconds."""
-
-    segment_s: float = 1.0
 
 
 @njit(cache=True)
@@ -42,7 +23,7 @@ def _fill(roll: Any, n_own: int, label: Any, onset: Any, offset: Any, segment_s:
 
 
 @njit(cache=True)
-def _count(
+def count_rolls(
     r_first: Any,
     r_label: Any,
     r_on: Any,
@@ -57,6 +38,10 @@ def _count(
     n_tp: Any,
     errors: Any,
 ) -> None:
+    """Add up active segments of reference, estimate and both, (clips, classes), and errors (clips, 3).
+
+    Events are grouped by clip: `r_first` and `e_first` (clips + 1,) say where each clip's begin.
+    """
     n_classes = n_ref.shape[1]
     for clip in range(len(r_first) - 1):
         r0, r1, e0, e1 = r_first[clip], r_first[clip + 1], e_first[clip], e_first[clip + 1]
@@ -86,44 +71,3 @@ def _count(
             errors[clip, 0] += min(ref, est) - both
             errors[clip, 1] += max(0, ref - est)
             errors[clip, 2] += max(0, est - ref)
-
-
-def count_segments(reference: Events, estimate: Events, parameters: SegmentParameters | None = None) -> ClipCounts:
-    """Count active segments of two tables with the same clips and labels (see `alignment.align`)."""
-    parameters = parameters or SegmentParameters()
-    for table in (reference, estimate):
-        if table.n_events and table.offset_s.max() / parameters.segment_s > MOST_SEGMENTS:
-            i = int(np.argmax(table.offset_s))
-            raise SedkitError(
-                f"{table.source}:{table.line[i]}: offset {table.offset_s[i]:g} s is more than {MOST_SEGMENTS} "
-                "segments, expected seconds"
-            )
-    r_first, r = grouped(reference)
-    e_first, e = grouped(estimate)
-    shape = (len(reference.filenames), len(reference.labels))
-    n_ref, n_est, n_tp = (np.zeros(shape, np.int64) for _ in range(3))
-    errors = np.zeros((shape[0], 3), np.int64)
-    _count(
-        r_first,
-        r.label,
-        r.onset_s,
-        r.offset_s,
-        e_first,
-        e.label,
-        e.onset_s,
-        e.offset_s,
-        float(parameters.segment_s),
-        n_ref,
-        n_est,
-        n_tp,
-        errors,
-    )
-    return ClipCounts(
-        filenames=reference.filenames,
-        labels=reference.labels,
-        n_reference=n_ref,
-        n_estimate=n_est,
-        n_true_positives=n_tp,
-        rule="segment",
-        errors=errors,
-    )

@@ -8,34 +8,46 @@ divided by 0.1, is averaged over classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sedkit.core.errors import UsageError
+from sedkit.core.log import log
 from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.counts import Undefined, mean_of_defined
+from sedkit.evaluation.bootstrap import Drawn, Resamples
+from sedkit.evaluation.counts import Rates, Undefined, mean_of_defined
+from sedkit.evaluation.inputs import Output, Truth, Work
+from sedkit.evaluation.metrics.base import Metric, option
+from sedkit.evaluation.metrics.registry import register
 from sedkit.evaluation.ranking import cumulative, partial_roc_area
+from sedkit.evaluation.recordings import SEGMENT_S, all_excerpts, join_scores, join_truth, recording_lengths
 
 
 @dataclass(frozen=True)
 class SegmentAucParameters:
     """`segment_s`: length of a segment in seconds; `max_fpr`: where the area ends."""
 
-    segment_s: float = 1.0
+    segment_s: float = option(1.0, "--segment")
     max_fpr: float = 0.1
 
 
 @dataclass(frozen=True)
 class Segments:
-    """All segments: `score` and `target` (segments, classes), `clip` (segments,) their rows in `filenames`."""
+    """All segments: `score` and `target` (segments, classes), `clip` (segments,) their rows in `filenames`.
+
+    Where these are recordings, `recording` names that of each clip that was joined.
+    """
 
     filenames: tuple[str, ...]
     labels: tuple[str, ...]
     score: NDArray[np.floating]
     target: NDArray[np.bool_]
     clip: NDArray[np.int64]
+    recording: Mapping[str, str] = field(default_factory=dict)
 
 
 def cut_segments(
@@ -89,7 +101,7 @@ def partial_auc(
     segments: Segments,
     parameters: SegmentAucParameters,
     undefined: Undefined = "official",
-    weights: NDArray[np.float64] | None = None,
+    weights: NDArray[np.floating] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the macro mean (...,) and the classes' areas (..., classes); `weights` (..., clips) resamples clips."""
     w = np.ones(len(segments.clip)) if weights is None else np.asarray(weights, np.float64)[..., segments.clip]
@@ -101,3 +113,60 @@ def partial_auc(
     if undefined == "zero":
         classes = np.nan_to_num(classes)
     return mean_of_defined(classes), classes
+
+
+@register("pauc", SegmentAucParameters)
+class PartialAuc(Metric):
+    """Mean partial ROC area of clips, or of the recordings that they are excerpts of; it has no judge of record."""
+
+    block, title, column = "segment_auc", "segment-based partial AUC", "pAUC"
+    place = 7
+    primary = "value"
+    reads = "scores"
+    by_default = False
+    lacks = "--metrics pauc"
+
+    def require(self, truth: Truth, output: Output) -> None:
+        """Raise UsageError where there are no scores."""
+        super().require(truth, output)
+        self.require_scores(truth, output)
+
+    def count(self, work: Work) -> Segments:
+        """Return the segments of the clips, or of their recordings where every clip is an excerpt."""
+        events, scores, durations = work.events, work.given("scores"), work.truth.durations
+        excerpts = all_excerpts(events.filenames, durations, scores)
+        if excerpts:
+            if self.parameters.segment_s != SEGMENT_S:
+                given = f"--segment {self.parameters.segment_s:g}"
+                raise UsageError(f"{given}: recordings are joined by the second, expected 1")
+            durations = recording_lengths(excerpts, {**(durations or {}), **work.truth.recordings})
+            scores = join_scores(scores, excerpts, events.labels, durations)
+            events = join_truth(events, excerpts)
+        segments = cut_segments(events, scores, durations, self.parameters)
+        return replace(segments, recording={name: excerpt.recording for name, excerpt in excerpts.items()})
+
+    def figures(self, counts: Segments, undefined: Undefined, weights: NDArray[np.float32] | None = None) -> Rates:
+        """Return the areas."""
+        value, classes = partial_auc(counts, self.parameters, undefined, weights)
+        return Rates({"value": classes}, single={"value": value})
+
+    def resampled(self, counts: Any, figures: Rates, undefined: Undefined, resamples: Resamples) -> dict[str, Drawn]:
+        """Return the areas in resamples of the clips, or of the recordings."""
+        if not counts.recording:
+            return super().resampled(counts, figures, undefined, resamples)
+        drawn = resamples.of_recordings(counts.recording)
+        if drawn is None:
+            log.warning("the clips are of one recording (or group): no interval of the partial AUC")
+            return {"value": Drawn(np.full(resamples.n, np.nan), float(figures.single["value"]))}
+        value = super().resampled(counts, figures, undefined, drawn)["value"]
+        return {"value": replace(value, units=drawn.described())}
+
+    def shown(self, counts: Segments) -> dict[str, Any]:
+        """Return the parameters and the variant."""
+        return super().shown(counts) | {"variant": "recordings" if counts.recording else "clips"}
+
+    def without_durations(self, block: Mapping[str, Any]) -> str:
+        """Say where a clip without a duration ends."""
+        if block["variant"] == "recordings":
+            return ""
+        return "they end at their last reference event, and have no segment where they have none"

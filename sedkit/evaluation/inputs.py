@@ -1,0 +1,102 @@
+"""What a metric is given: a reference, a system's output, and how to score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from sedkit.core.errors import SedkitError
+from sedkit.core.log import log
+from sedkit.dataio.events import Events, Tags
+from sedkit.evaluation.alignment import align
+from sedkit.evaluation.counts import Undefined
+
+if TYPE_CHECKING:
+    from sedkit.dataio.scores import Scores
+    from sedkit.evaluation.reading import OperatingPoints
+
+#: The forms of an output, by their names in `Output`.
+Form = Literal["estimate", "points", "scores"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a system put out, in up to three forms: a table, tables at several thresholds, scores."""
+
+    estimate: Events | None = None
+    points: OperatingPoints | None = None
+    scores: Scores | None = None
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What it is scored against: events (None for a weak reference), tags, durations in seconds.
+
+    `durations` are those of clips, `recordings` those of the recordings that the clips are excerpts of.
+    """
+
+    events: Events | None
+    tags: Tags
+    durations: Mapping[str, float] | None = None
+    recordings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to score; the defaults are the challenge's.
+
+    `settings` are values of the options that metrics declare, by name (`collar`, `psds_variant`).
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    undefined: Undefined = "official"
+    overlaps: Literal["refuse", "merge"] = "refuse"
+
+
+class Work:
+    """A truth and an output with what several metrics need of them, made once."""
+
+    def __init__(self, truth: Truth, output: Output, options: Options) -> None:
+        self.truth, self.output, self.options = truth, output, options
+        self._made: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what `make` gives, made for the first metric that asks for `key` and shared with the others."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    @property
+    def events(self) -> Events:
+        """The reference's events."""
+        if self.truth.events is None:
+            raise SedkitError("the reference is a weak table, expected events with onset and offset")
+        return self.truth.events
+
+    def given(self, form: Form) -> Any:
+        """Return a form of the output that must be there."""
+        value = getattr(self.output, form)
+        if value is None:
+            raise SedkitError("an input of this metric is missing")
+        return value
+
+    @cached_property
+    def pair(self) -> tuple[Events, Events]:
+        """Reference and estimate on the same clips and classes."""
+        return align(self.events, self.given("estimate"))
+
+    def joined(self, *tables: Events) -> list[Events]:
+        """Join overlapping events of one class where `--overlaps merge` asks for it; else return the tables."""
+        if self.options.overlaps == "refuse":
+            return list(tables)
+        from sedkit.evaluation.overlaps import merge_overlaps
+
+        out = []
+        for table in tables:
+            merged, n = merge_overlaps(table)
+            if n:
+                log.info("%s: %d events joined with one of their class that they overlap", table.source, n)
+            out.append(merged)
+        return out

@@ -1,0 +1,230 @@
+"""What every metric offers: its inputs, its counts, its figures, its judge, and how it is shown.
+
+Scoring, baselines, warnings, the table and the command line know metrics by these alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sedkit.core.errors import SedkitError, UsageError
+from sedkit.evaluation.bootstrap import Drawn, Resamples
+from sedkit.evaluation.counts import Rates, Undefined, as_json, number, rates
+from sedkit.evaluation.inputs import Form, Output, Truth, Work
+
+
+@dataclass(frozen=True)
+class Option:
+    """A command-line option that sets a parameter.
+
+    Attributes
+    ----------
+    flag
+        Such as `--collar`.
+    default
+        The parameter's value without it.
+    help
+        Its line of help; empty where the verb or another metric declares the option.
+    within
+        The numbers that it takes, where it takes a number.
+    choices
+        The words that it takes, where it takes a word.
+    metavar
+        What the help calls its value.
+    """
+
+    flag: str
+    default: Any
+    help: str = ""
+    within: tuple[float, float] = (0.0, 1.0)
+    choices: tuple[str, ...] | None = None
+    metavar: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The option's name among the parsed ones."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+
+def option(default: Any, flag: str, help: str = "", **more: Any) -> Any:
+    """Return a dataclass field that a command-line option sets (see `Option`)."""
+    return dataclasses.field(default=default, metadata={"option": Option(flag, default, help, **more)})
+
+
+def options_of(parameters: type) -> dict[str, Option]:
+    """Return the options that set fields of a dataclass, by field."""
+    return {f.name: f.metadata["option"] for f in dataclasses.fields(parameters) if "option" in f.metadata}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric's figures.
+
+    Attributes
+    ----------
+    block
+        Its part of the results file.
+    values
+        Headline values by place in the block: `macro`, `micro` (figure `primary` in that block) or `value`.
+    resampled
+        Gives each headline value in resamples.
+    counts
+        What the figures were computed from.
+    """
+
+    block: dict[str, Any]
+    values: dict[str, float]
+    resampled: Callable[[Resamples], dict[str, Drawn]]
+    counts: Any
+
+
+class Metric:
+    """Base of the metrics; as it stands, F1 of a table from `ClipCounts`.
+
+    Attributes
+    ----------
+    block, title, column
+        Its block of the results file, its title in the table, and the head of its column of classes.
+    place
+        Where it stands among the metrics; those that sedkit brings come first.
+    primary
+        Name of the headline figure in `macro` and `micro`, or `value` where the metric has one figure.
+    reads
+        The form of output that it is computed from.
+    clips
+        `reference`: the reference's clips are scored, as sed_eval's callers do. `durations`: also those with a duration
+        only, and no detection is a false positive in a clip without one, as psds_eval has it.
+    from_tags
+        Whether a weak reference serves.
+    by_default
+        Whether it is computed where `--metrics` names none.
+    lacks
+        The option that is missing where it is not computed from a strong reference; empty where none would do.
+    below_interval, past_end
+        What to say of a figure below its own interval, and of scores past their clip's end; empty for nothing.
+    """
+
+    block: ClassVar[str]
+    title: ClassVar[str]
+    column: ClassVar[str]
+    place: ClassVar[float] = 100
+    primary: ClassVar[str] = "f1"
+    reads: Form = "estimate"
+    clips: ClassVar[Literal["reference", "durations"]] = "reference"
+    from_tags: ClassVar[bool] = False
+    by_default: ClassVar[bool] = True
+    lacks: ClassVar[str] = "--estimate"
+    below_interval: ClassVar[str] = ""
+    past_end: ClassVar[str] = ""
+
+    def __init__(self, name: str, parameters: Any) -> None:
+        self.name, self.parameters = name, parameters
+
+    # ---- needs
+
+    def require(self, truth: Truth, output: Output) -> None:
+        """Raise UsageError, naming the option, where an input is missing."""
+        if truth.events is None and not self.from_tags:
+            raise UsageError(f"--metrics {self.name}: --reference is a weak table, expected onsets and offsets")
+        if self.reads == "estimate" and output.estimate is None:
+            more = " (or --threshold T|all with --operating-points)" if output.points is not None else ""
+            raise UsageError(f"--metrics {self.name} needs --estimate{more}")
+
+    def require_scores(self, truth: Truth, output: Output) -> None:
+        """Raise an error where there is no class, or no scores."""
+        if not truth.tags.labels:
+            raise SedkitError(f"--metrics {self.name}: {truth.tags.source} has no class, expected at least one")
+        if output.scores is None:
+            raise UsageError(f"--metrics {self.name} needs --scores")
+
+    def offered(self, truth: Truth, output: Output) -> bool:
+        """Tell whether it is computed where `--metrics` names none: where its inputs are there."""
+        try:
+            self.require(truth, output)
+        except SedkitError:
+            return False
+        return self.by_default
+
+    def settled(self, output: Output) -> Metric:
+        """Return the metric in the variant in which it is computed from an output."""
+        return self
+
+    def plain(self) -> Metric:
+        """Return the metric in the variant for outputs that come in every form."""
+        return self
+
+    # ---- counts and figures
+
+    def count(self, work: Work) -> Any:
+        """Return counts with `filenames` and `labels`, from which the figures of any weights of the clips follow."""
+        raise TypeError(f"{type(self).__name__} does not say what it counts")
+
+    def figures(self, counts: Any, undefined: Undefined, weights: NDArray[np.float32] | None = None) -> Rates:
+        """Return the figures; `weights` (n, clips) say how often each clip counts in each of n resamples."""
+        return rates(counts, undefined, weights=weights)
+
+    def resampled(self, counts: Any, figures: Rates, undefined: Undefined, resamples: Resamples) -> dict[str, Drawn]:
+        """Return the headline values of resamples, by place."""
+        drawn = self.figures(counts, undefined, resamples.weights(counts.filenames).T)
+        values = self.values(figures)
+        return {place: Drawn(value, float(values[place])) for place, value in self.values(drawn).items()}
+
+    def values(self, figures: Rates) -> dict[str, NDArray[np.float64]]:
+        """Return the headline values by place."""
+        places = {"macro": figures.macro, "micro": figures.micro, "value": figures.single}
+        return {place: of[self.primary] for place, of in places.items() if of}
+
+    def shown(self, counts: Any) -> dict[str, Any]:
+        """Return how the block begins: the parameters, and what else describes the figures."""
+        return {"parameters": asdict(self.parameters)}
+
+    def measure(self, work: Work) -> Measured:
+        """Compute the metric; its inputs must be there."""
+        undefined, counts = work.options.undefined, self.count(work)
+        figures = self.figures(counts, undefined)
+        block = {**self.shown(counts), **as_json(counts, figures)}
+        if figures.n:
+            undefined_f1 = np.flatnonzero(np.isnan(figures.classes["f1"]))
+            if len(undefined_f1):
+                block["left_out_of_macro"] = [counts.labels[i] for i in undefined_f1]
+        values = {place: float(value) for place, value in self.values(figures).items()}
+        return Measured(block, values, lambda resamples: self.resampled(counts, figures, undefined, resamples), counts)
+
+    # ---- judge and words
+
+    def judge(self, work: Work, measured: Measured) -> tuple[dict[str, Any] | None, list[str]]:
+        """Run the judge of record on what it reads itself.
+
+        Returns
+        -------
+        block
+            Its tool and figures, None where there is no judge.
+        differences
+            Where the figures differ, a line each.
+        """
+        return None, []
+
+    def compared(
+        self, tool: str, theirs: Mapping[str, Any], measured: Measured
+    ) -> tuple[dict[str, Any] | None, list[str]]:
+        """Return what `judge` does of a judge's macro, micro and classes."""
+        from sedkit.evaluation.official import differences
+
+        ours = as_json(measured.counts, self.figures(measured.counts, "official"))
+        averages = {place: of for place, of in theirs.items() if place != "classes"}
+        shown = {place: {name: number(v) for name, v in of.items()} for place, of in averages.items()}
+        return {"tool": tool, **shown}, differences(ours, theirs, self.block)
+
+    def narrow(self, resamples: Resamples) -> str:
+        """Return a warning of intervals from so few units, empty where there is nothing to say."""
+        return ""
+
+    def without_durations(self, block: Mapping[str, Any]) -> str:
+        """Say what the figure makes of a clip without a duration, beyond what `clips` says; empty for nothing."""
+        return ""

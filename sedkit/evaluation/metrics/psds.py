@@ -1,0 +1,226 @@
+"""PSDS of both scenarios, from operating points or exactly from scores.
+
+`evaluation.psds` holds the definition and the areas, `evaluation.psds_exact` the sweep over every threshold,
+`evaluation.psds_bootstrap` the intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sedkit.core.errors import UsageError
+from sedkit.core.log import log
+from sedkit.evaluation.bootstrap import Drawn, Resamples
+from sedkit.evaluation.counts import Rates, Undefined, number
+from sedkit.evaluation.inputs import Form, Output, Truth, Work
+from sedkit.evaluation.metrics.base import Measured, Metric, option
+from sedkit.evaluation.metrics.intersection import IntersectionParameters
+from sedkit.evaluation.metrics.registry import register
+
+if TYPE_CHECKING:
+    from sedkit.evaluation.intersection import Ground, PointCounts
+
+CrossTriggers = Literal["0.5.3", "0.3.0"]
+Variant = Literal["operating_points", "exact", "operating_points_0.3.0"]
+#: Below this number of operating points, noise hides between them (see `psds_bootstrap`).
+_FEW_POINTS = 5
+#: Below this number of clips, intervals of the PSDS of poor systems are too narrow (see `psds_bootstrap`).
+_FEW_UNITS = 150
+
+
+@dataclass(frozen=True)
+class PsdsParameters:
+    """Criteria, weights (`alpha_ct`, `alpha_st`), `max_efpr` per hour, and psds_eval's version."""
+
+    dtc: float
+    gtc: float
+    cttc: float | None = None
+    alpha_ct: float = 0.0
+    alpha_st: float = 1.0
+    max_efpr: float = 100.0
+    cross_triggers: CrossTriggers = "0.5.3"
+
+    @property
+    def criteria(self) -> IntersectionParameters:
+        """The intersection criteria; without `cttc` the value is of no consequence."""
+        return IntersectionParameters(self.dtc, self.gtc, 1.0 if self.cttc is None else self.cttc)
+
+
+#: The two scenarios of DCASE 2021 to 2024 task 4.
+PSDS1 = PsdsParameters(dtc=0.7, gtc=0.7)
+PSDS2 = PsdsParameters(dtc=0.1, gtc=0.1, cttc=0.3, alpha_ct=0.5)
+
+
+@dataclass(frozen=True)
+class PsdsOptions:
+    """`variant`: how PSDS is computed; None: from operating points where they are given, else exactly from scores."""
+
+    variant: Variant | None = option(  # noqa: RUF009 - a field, by another name
+        None, "--psds-variant", "default: operating points where given, else exact", choices=get_args(Variant)
+    )
+
+
+@dataclass(frozen=True)
+class Areas:
+    """PSDS and the classes' areas, how many operating points they are of, and the counts that resamples reweight."""
+
+    labels: tuple[str, ...]
+    value: float
+    classes: dict[str, float]
+    n_points: int | None
+    points: Callable[[], PointCounts]
+
+
+class Psds(Metric):
+    """PSDS of one scenario; operating points of psds_eval 0.5.3 are judged by it."""
+
+    scenario: ClassVar[PsdsParameters]
+    primary = "value"
+    clips = "durations"
+    lacks = "--durations (PSDS)"
+    below_interval = "its interval is about very many clips; on few, the official figure lies lower"
+    past_end = "exact PSDS counts false positives there, psds_eval does not"
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is computed from scores."""
+        return bool(self.parameters.variant == "exact")
+
+    @property
+    def reads(self) -> Form:  # type: ignore[override]
+        """Scores for the exact variant, else operating points."""
+        return "scores" if self.exact else "points"
+
+    def settled(self, output: Output) -> Psds:
+        """Return the variant asked for, else the one whose form of output is there."""
+        variant: Variant = self.parameters.variant or ("operating_points" if output.points is not None else "exact")
+        return type(self)(self.name, PsdsOptions(variant))
+
+    def plain(self) -> Psds:
+        """Return the variant of operating points."""
+        return type(self)(self.name, PsdsOptions())
+
+    def require(self, truth: Truth, output: Output) -> None:
+        """Raise UsageError where durations or the variant's form of output are missing."""
+        super().require(truth, output)
+        if truth.durations is None:
+            raise UsageError(f"--metrics {self.name} needs --durations")
+        settled = self.settled(output)
+        if settled.exact and output.scores is None:
+            both = "" if self.exact else "--operating-points or "
+            raise UsageError(f"--metrics {self.name} needs {both}--scores")
+        if not settled.exact and output.points is None:
+            raise UsageError(f"--metrics {self.name} of variant {self.parameters.variant} needs --operating-points")
+
+    def offered(self, truth: Truth, output: Output) -> bool:
+        """Tell whether any variant can be computed: one that is asked for in vain is an error."""
+        return Metric.offered(self.plain(), truth, output)
+
+    def count(self, work: Work) -> Areas:
+        """Return PSDS of the clips in the settled variant."""
+        parameters, strict = self._parameters(), self.parameters.variant != "operating_points_0.3.0"
+        ground: Ground = work.once(("ground", strict), lambda: self._ground(work, strict))
+        if self.exact:
+            from sedkit.evaluation.psds_exact import points_of_sweep, psds_of_sweep, sweep
+
+            swept = sweep(ground, work.given("scores"), parameters.criteria)
+            return Areas(
+                ground.labels, *psds_of_sweep(swept, parameters), None, partial(points_of_sweep, swept, parameters)
+            )
+        from sedkit.evaluation import psds
+        from sedkit.evaluation.intersection import count_detections, join_points
+
+        tables = work.given("points").tables
+        detections = work.once(("detections", strict), lambda: join_points(ground, work.joined(*tables), strict))
+        points = count_detections(ground, detections, parameters.criteria)
+        return Areas(ground.labels, *psds.psds_value(points, parameters), len(tables), lambda: points)
+
+    def _parameters(self) -> PsdsParameters:
+        old = self.parameters.variant == "operating_points_0.3.0"
+        return replace(self.scenario, cross_triggers="0.3.0" if old else "0.5.3")
+
+    def _ground(self, work: Work, strict: bool) -> Ground:
+        from sedkit.evaluation.intersection import prepare
+
+        # psds_eval 0.3.0 let overlapping events of one class pass.
+        return prepare(work.joined(work.events)[0], work.truth.durations, strict)
+
+    def figures(self, counts: Areas, undefined: Undefined, weights: NDArray[np.float32] | None = None) -> Rates:
+        """Return PSDS and the classes' areas; of resamples PSDS alone, as it is."""
+        if weights is not None:
+            from sedkit.evaluation.psds_bootstrap import psds_of_weights
+
+            return Rates({}, single={"value": psds_of_weights(counts.points(), weights.T, self._parameters())})
+        return Rates({"value": np.array(list(counts.classes.values()))}, single={"value": np.array(counts.value)})
+
+    def resampled(self, counts: Areas, figures: Rates, undefined: Undefined, resamples: Resamples) -> dict[str, Drawn]:
+        """Return PSDS in resamples, without what sampling adds to its spread."""
+        from sedkit.evaluation.psds import psds_value
+        from sedkit.evaluation.psds_bootstrap import corrected_psds
+
+        points, parameters = counts.points(), self._parameters()
+        if points.n_points < _FEW_POINTS:
+            log.warning("PSDS from %d operating points: intervals from fewer than 5 are too narrow", points.n_points)
+        drawn = corrected_psds(points, resamples, parameters)
+        # Exact PSDS is resampled on some of its thresholds; what that leaves out is the same in every resample.
+        rest = counts.value - psds_value(points, parameters)[0]
+        return {"value": Drawn(drawn.samples + rest, drawn.estimate + rest, corrected=True)}
+
+    def shown(self, counts: Areas) -> dict[str, Any]:
+        """Return the scenario, how many operating points there were, and the variant."""
+        shown = asdict(self.scenario)
+        del shown["cross_triggers"]
+        if counts.n_points is not None:
+            shown["n_operating_points"] = counts.n_points
+        return {"parameters": shown, "variant": self.parameters.variant}
+
+    def judge(self, work: Work, measured: Measured) -> tuple[dict[str, Any] | None, list[str]]:
+        """Compare with psds_eval."""
+        from sedkit.evaluation import official
+
+        if self.parameters.variant != "operating_points":
+            log.info("%s: variant %s has no judge of record, not compared", self.name, self.parameters.variant)
+            return None, []
+        (reference,) = work.joined(work.events)
+        if len(set(reference.label.tolist())) < 2:
+            log.info("%s: psds_eval 0.5.3 gives 0 for a single class, not compared", self.name)
+            return None, []
+        tables = work.joined(*work.given("points").tables)
+        assert work.truth.durations is not None
+        with official.refusals_in_a_line(self.name):
+            value = official.official_psds(reference, tables, work.truth.durations, self.scenario)
+        ours = measured.values["value"]
+        differs = abs(value - ours) > official.PSDS_TOLERANCE
+        differences = [f"{self.name}: {ours!r} against {value!r}"] if differs else []
+        return {"tool": "psds_eval", "value": number(value)}, differences
+
+    def narrow(self, resamples: Resamples) -> str:
+        """Warn of intervals from few units."""
+        if resamples.n_units >= _FEW_UNITS:
+            return ""
+        units = f"{resamples.n_units} {resamples.described()['over']}"
+        return f"intervals of PSDS from {units}: those of poor systems are too narrow from fewer than {_FEW_UNITS}"
+
+
+@register("psds1", PsdsOptions)
+class Psds1(Psds):
+    """The scenario of exact boundaries."""
+
+    block, title, column = "psds1", "PSDS1", "PSDS1"
+    place = 4
+    scenario = PSDS1
+
+
+@register("psds2", PsdsOptions)
+class Psds2(Psds):
+    """The scenario of telling classes apart."""
+
+    block, title, column = "psds2", "PSDS2", "PSDS2"
+    place = 5
+    scenario = PSDS2
