@@ -6,11 +6,13 @@ The script of 2020 takes ``*/*.yaml`` and ``*.pdf``: systems lie in folders at t
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from sedkit.core.errors import listed
+from sedkit.evaluation.reading import threshold_of
 from sedkit.submission.findings import MOST_PER_KIND, NOTE, REFUSED, WARNING, Findings
 from sedkit.submission.formats import Format
 
@@ -37,12 +39,16 @@ _VALIDATED = "validated"
 
 @dataclass
 class System:
-    """The files of one system: those in its folder, and those of its sub-folders by the folder's path inside it."""
+    """The files of one system: those in its folder, and those of its sub-folders by the folder's path inside it.
+
+    `astray` are operating points that lie outside of it, by their folder's path in the package.
+    """
 
     path: str
     label: str
     files: list[str] = field(default_factory=list)
     folders: dict[str, list[str]] = field(default_factory=dict)
+    astray: dict[str, list[str]] = field(default_factory=dict)
 
     def place(self, inside: str) -> str:
         """Return the path in the package of a file or folder of the system."""
@@ -114,7 +120,8 @@ def find_layout(
     _check_places(systems, form, findings)
     # In a folder the zip that was made of it is no fault, in a zip it is.
     packed = _zips_of(homes, form) if root_name is not None else frozenset()
-    _check_others(names, empty, homes, packed, form, findings)
+    astray = _give_points_back(names, homes, systems, form) if form.points else frozenset()
+    _check_others([name for name in names if name not in astray], empty, homes, packed, form, findings)
     # A second copy has the first one's faults.
     first: dict[str, System] = {}
     for system in systems:
@@ -125,7 +132,10 @@ def find_layout(
 def _homes(names: Sequence[str], empty: Sequence[str], root_name: str | None, form: Format) -> list[str]:
     """Return the folders that are systems; none of them lies in another one."""
     certain: set[str] = set()
+    # By folder: has it a table that is no operating point, how many that are, has it a YAML file?
     tables: set[str] = set()
+    points: Counter[str] = Counter()
+    described: set[str] = set()
     # Of an empty folder nothing but its name can tell.
     likely = {home for home in empty if form.label_pattern.fullmatch(PurePosixPath(home).name)}
     for name in names:
@@ -144,7 +154,14 @@ def _homes(names: Sequence[str], empty: Sequence[str], root_name: str | None, fo
                 certain.add(above)
             elif _LIKELY.search(name):
                 likely.add(above)
-                tables |= {above} if TABLE.search(name) else set()
+                if not TABLE.search(name):
+                    described.add(above)
+                elif not is_point(name):
+                    tables.add(above)
+                else:
+                    points[above] += 1
+    # One alone is a table whose name ends in a number.
+    tables |= {home for home, count in points.items() if count == 1}
     if "" in certain and root_name is not None and form.label_pattern.fullmatch(root_name):
         return [""]
     inner = certain - {""}
@@ -152,7 +169,7 @@ def _homes(names: Sequence[str], empty: Sequence[str], root_name: str | None, fo
         # Beside good systems stand badly named ones: with an output, or with a name like theirs.
         places = {_parent(home) for home in inner}
         beside = {home for home in likely - {""} if _parent(home) in places}
-        certain = inner | {home for home in beside if _is_like_system(home, tables, form)}
+        certain = inner | {home for home in beside if _is_like_system(home, tables, described, form)}
         # A folder named like a system that only holds the system's folder is a wrapper.
         certain -= {above for home in inner for above in _above(home) if above in likely and above not in inner}
     elif not certain:
@@ -164,11 +181,14 @@ def _homes(names: Sequence[str], empty: Sequence[str], root_name: str | None, fo
     return sorted(home for home in certain if not _lies_in_another(home, certain))
 
 
-def _is_like_system(home: str, tables: Set[str], form: Format) -> bool:
+def _is_like_system(home: str, tables: Set[str], described: Set[str], form: Format) -> bool:
     """Whether a folder beside systems is a badly named one of them, not one that has no place there."""
     name = PurePosixPath(home).name
-    named = form.label_pattern.fullmatch(name) is not None or name.count("_") >= _UNDERSCORES
-    return named or (home in tables and not form.folders_checked)
+    if form.label_pattern.fullmatch(name):
+        return True
+    if name.count("_") >= _UNDERSCORES:
+        return home in tables or home in described
+    return home in tables and home in described and not form.folders_checked
 
 
 def _parent(path: str) -> str:
@@ -239,6 +259,33 @@ def _check_places(systems: Sequence[System], form: Format, findings: Findings) -
         findings.add(REFUSED, "nested", parent, message, "<label>/ at the top, the report beside it")
 
 
+def _give_points_back(names: Iterable[str], homes: Sequence[str], systems: Sequence[System], form: Format) -> Set[str]:
+    """Give tables of thresholds outside of the systems to the one whose label leads to them; return their names.
+
+    Of a single system they are, whatever they are called.
+    """
+    within = frozenset(homes)
+    looked_at = systems[: 2 * form.max_systems]
+    outside: dict[str, list[str]] = {}
+    for name in names:
+        if _home_of(name, within) is None and is_point(name):
+            outside.setdefault(_parent(name), []).append(name)
+    given: set[str] = set()
+    for folder, files in outside.items():
+        led = [system for system in looked_at if system.label in files[0]]
+        mine = max(led, key=lambda system: len(system.label)) if led else systems[0] if len(systems) == 1 else None
+        if mine is not None and len(files) > 1:
+            mine.astray[folder] = files
+            given.update(files)
+    return given
+
+
+def is_point(name: str) -> bool:
+    """Tell whether a file is called like a table of one threshold."""
+    threshold = threshold_of(PurePosixPath(name).stem) if TABLE.search(name) else None
+    return threshold is not None and 0 <= threshold <= 1
+
+
 def _zips_of(homes: Iterable[str], form: Format) -> frozenset[str]:
     """Return the names of the zips that `sedkit pack` leaves beside systems' folders."""
     labels = filter(None, (form.label_pattern.fullmatch(PurePosixPath(home).name) for home in homes))
@@ -275,20 +322,20 @@ def _check_others(
         else:
             folders[strange] = folders.get(strange, 0) + 1
     expected = "system folders and the report only"
-    for name in files[:MOST_PER_KIND]:
-        findings.add(WARNING, "extra_file", name, "belongs to no part of a submission", expected)
-    if len(files) > MOST_PER_KIND:
-        findings.add(WARNING, "extra_file", "", f"{len(files) - MOST_PER_KIND} more belong to no part of a submission")
+    if files:
+        message = "belongs to no part of a submission"
+        findings.add(WARNING, "extra_file", files[0], message, expected, count=len(files))
     for name in empty:
         if _home_of(f"{name}/", within) is None and name not in known:
             folders.setdefault(name.split("/")[0] if name.split("/")[0] not in known else name, 0)
-    for name, count in list(folders.items())[:MOST_PER_KIND]:
+    stopped = {name: form.folders_checked and "/" not in name for name in folders}
+    for severity in (REFUSED, WARNING):
+        some = [name for name in folders if stopped[name] == (severity == REFUSED)]
+        if not some:
+            continue
+        count = folders[some[0]]
         message = f"its {count} files belong to no part of a submission" if count > 1 else "belongs to no part of it"
         message = message if count else "is empty"
-        if form.folders_checked and "/" not in name:
-            findings.add(REFUSED, "extra_folder", name, f"{message}: {_STOPS}", expected)
-        else:
-            findings.add(WARNING, "extra_folder", name, message, expected)
-    if len(folders) > MOST_PER_KIND:
-        more = f"{len(folders) - MOST_PER_KIND} more folders belong to no part of a submission"
-        findings.add(REFUSED if form.folders_checked else WARNING, "extra_folder", "", more)
+        message += f" (and so {len(some) - 1} more folders: {listed(some[1:], 3)})" if len(some) > 1 else ""
+        message += f": {_STOPS}" if severity == REFUSED else ""
+        findings.add(severity, "extra_folder", some[0], message, expected, count=len(some))

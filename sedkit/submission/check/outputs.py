@@ -13,7 +13,7 @@ from sedkit.submission.archive import Package
 from sedkit.submission.check.bytes import TableBudget
 from sedkit.submission.check.clips import ClipList
 from sedkit.submission.check.energy import energy_tables
-from sedkit.submission.check.layout import ENERGY, TABLE, System
+from sedkit.submission.check.layout import ENERGY, TABLE, System, is_point
 from sedkit.submission.check.points import Point, check_order, check_thresholds
 from sedkit.submission.check.scores import RunScores, ScoreFolder, check_score_folder
 from sedkit.submission.check.table import MOST_BYTES, check_table
@@ -68,7 +68,7 @@ def check_outputs(
     findings
         Where faults are noted.
     """
-    points = _find_points(system, form)
+    points = _find_points(system, form) if form.points else None
     _check_rest(system, form, points, findings)
     energy = energy_tables(package, system)
     if form.energy and not energy:
@@ -78,7 +78,7 @@ def check_outputs(
         _check_runs(package, system, form, clips, scored, output, findings)
     else:
         before = len(budget.unread)
-        _check_events(package, system, form, clips, output, budget, findings)
+        _check_events(package, system, form, clips, points, output, budget, findings)
         if form.points:
             _check_points(package, system, form, points, clips, output, budget, findings)
         if len(budget.unread) > before:
@@ -87,35 +87,47 @@ def check_outputs(
     return output
 
 
-def _find_points(system: System, form: Format) -> str | None:
-    """Return the folder of a system's operating points: that of the right name, else the one that looks like it."""
-    if form.points is None:
-        return None
-    wanted = f"{system.label}{form.points.suffix}"
-    if wanted in system.folders:
-        return wanted
-    counted = {
-        folder: sum(threshold_of(PurePosixPath(name).stem) is not None for name in names if TABLE.search(name))
-        for folder, names in system.folders.items()
+def _find_points(system: System, form: Format) -> tuple[str, list[str]] | None:
+    """Return where a system's operating points lie, and the tables.
+
+    That is the folder of the right name where it holds tables of thresholds, else whatever holds most of them: another
+    folder, inside the system's or not, or the system's folder itself.
+    """
+    assert form.points is not None
+    wanted = system.place(f"{system.label}{form.points.suffix}")
+    inside = {system.place(folder): files for folder, files in system.folders.items()}
+    loose = [name for name in system.files if is_point(name) and ".output" not in name]
+    tables = {
+        place: [name for name in files if _is_table_of_points(name)]
+        for place, files in {**inside, **system.astray, **({system.path: loose} if len(loose) > 2 else {})}.items()
     }
-    most = max(counted, key=lambda folder: counted[folder], default=None)
-    return most if most is not None and counted[most] > 1 else None
+    counted = {place: sum(map(is_point, files)) for place, files in tables.items()}
+    most = max(counted, key=lambda place: counted[place], default="")
+    if not counted.get(wanted) and counted.get(most, 0) > 1:
+        return most, tables[most]
+    return (wanted, tables[wanted]) if tables.get(wanted) else None
 
 
-def _check_rest(system: System, form: Format, points: str | None, findings: Findings) -> None:
+def _is_table_of_points(name: str) -> bool:
+    return threshold_of(PurePosixPath(name).stem) is not None or name.lower().endswith((".tsv", ".csv"))
+
+
+def _check_rest(system: System, form: Format, points: tuple[str, list[str]] | None, findings: Findings) -> None:
     """Warn of files and folders that are no part of a system."""
     for name in system.files:
         low = name.lower()
         if not (TABLE.search(low) or low.endswith((".yaml", ".yml", ".pdf"))):
             findings.add(WARNING, "extra_file", name, "belongs to no part of a submission", "output and meta file only")
-    known = [] if points is None else [points]
-    if form.points:
-        known.append(f"{system.label}{form.points.suffix}")
+    known = [f"{system.label}{form.points.suffix}"] if form.points else []
+    for name in [name for folder in known for name in system.folders.get(folder, [])]:
+        if not _is_table_of_points(name):
+            findings.add(WARNING, "extra_file", name, "is no table of a threshold", "…_0.01.tsv")
     if form.scores:
         for run in range(1, form.scores.runs + 1):
             known += [system.label + s.format(run=run) for s in (form.scores.suffix, form.scores.unprocessed_suffix)]
     for folder in system.folders:
-        if folder not in known and not folder.lower().startswith(ENERGY):
+        of_points = points is not None and points[0] == system.place(folder)
+        if folder not in known and not of_points and not folder.lower().startswith(ENERGY):
             expected = f"only {listed(known, 8)}" if known else "no folder"
             findings.add(WARNING, "extra_folder", system.place(folder), "belongs to no part of a submission", expected)
 
@@ -125,12 +137,14 @@ def _check_events(
     system: System,
     form: Format,
     clips: ClipList | None,
+    points: tuple[str, list[str]] | None,
     output: Output,
     budget: TableBudget,
     findings: Findings,
 ) -> None:
+    loose = frozenset(points[1] if points is not None else ())
     wanted = f"{system.label}{form.table_suffix}"
-    tables = [n for n in system.files if TABLE.search(n) and n not in output.energy]
+    tables = [n for n in system.files if TABLE.search(n) and n not in output.energy and n not in loose]
     tables = [n for n in tables if not PurePosixPath(n).name.lower().startswith(ENERGY)]
     named = [n for n in tables if PurePosixPath(n).name == wanted]
     if not tables:
@@ -139,9 +153,9 @@ def _check_events(
     name = (named or [n for n in tables if ".output" in n] or tables)[0]
     if not named:
         findings.add(WARNING, "output_name", name, "not named after its folder", wanted)
-    for other in tables:
-        if other != name:
-            findings.add(WARNING, "extra_file", other, "a second table", f"only {wanted}")
+    others = [other for other in tables if other != name]
+    if others:
+        findings.add(WARNING, "extra_file", others[0], "a second table", f"only {wanted}", count=len(others))
     data = budget.read(package, name, MOST_BYTES, findings)
     if data is not None:
         output.digest += sha256(data).digest()
@@ -152,25 +166,24 @@ def _check_points(
     package: Package,
     system: System,
     form: Format,
-    folder: str | None,
+    tables: tuple[str, list[str]] | None,
     clips: ClipList | None,
     output: Output,
     budget: TableBudget,
     findings: Findings,
 ) -> None:
     assert form.points is not None
-    wanted = f"{system.label}{form.points.suffix}"
+    wanted = system.place(f"{system.label}{form.points.suffix}")
     expected = f"one table for each of {len(form.points.thresholds)} thresholds"
-    if folder is None:
+    # Where the year ranks by PSDS, a system without them has no figure.
+    severity = SCORED_WRONGLY if form.points.required else WARNING
+    if tables is None:
         message = "no folder of operating points: PSDS cannot be computed"
-        # Where the year ranks by PSDS, a system without them has no figure.
-        severity = SCORED_WRONGLY if form.points.required else NOTE
-        findings.add(severity, "points_missing", system.place(wanted), message, expected)
+        findings.add(severity if form.points.required else NOTE, "points_missing", wanted, message, expected)
         return
-    where, files = system.place(folder), system.folders[folder]
-    if folder != wanted:
-        severity = SCORED_WRONGLY if form.points.required else WARNING
-        message = "operating points in a folder of another name: they are not looked for there"
+    where, files = tables
+    if where != wanted:
+        message = f"{len(files)} operating points in another place than their folder: they are not looked for there"
         findings.add(severity, "points_place", where, message, f"{wanted}/")
     # What is wrong with one table is mostly wrong with all of them.
     together = Findings()
@@ -192,8 +205,8 @@ def _check_points(
     if points and not any(events.n_events for events in output.points):
         message = f"no event in any of {len(points)} tables"
         findings.add(SCORED_WRONGLY, "no_events", where, message, "the events detected at each threshold")
-    check_thresholds(where, sorted(files), form.points.thresholds, findings)
-    check_order(where, points, form.labels, findings)
+    check_thresholds(where, sorted(files), form.points.thresholds, severity, findings)
+    check_order(where, points, form.labels, severity, findings)
 
 
 def _check_runs(

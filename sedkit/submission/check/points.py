@@ -29,8 +29,13 @@ class Point:
     events: Events
 
 
-def check_thresholds(where: str, files: list[str], thresholds: tuple[float, ...], findings: Findings) -> None:
-    """Look at the thresholds in the names of operating points; the names are not verified, so it is warned at most."""
+def check_thresholds(
+    where: str, files: list[str], thresholds: tuple[float, ...], severity: str, findings: Findings
+) -> None:
+    """Look at the thresholds in the names of operating points; the names are not verified, so it is warned at most.
+
+    A single table is no curve: that is of the given severity.
+    """
     seen: dict[float, str] = {}
     outside: list[str] = []
     for name in files:
@@ -55,16 +60,25 @@ def check_thresholds(where: str, files: list[str], thresholds: tuple[float, ...]
     if len(files) != len(thresholds):
         absent = [] if outside else sorted(set(thresholds) - set(seen))
         message = f"{len(files)} tables" + (f" ({listed(absent)} missing)" if absent else "")
-        findings.add(WARNING, "points_count", where, message, f"{len(thresholds)}, one a threshold")
+        findings.add(
+            severity if len(files) == 1 else WARNING,
+            "points_count",
+            where,
+            message,
+            f"{len(thresholds)}, one a threshold",
+        )
 
 
-def check_order(where: str, points: Mapping[str, Point], classes: Sequence[str], findings: Findings) -> None:
+def check_order(
+    where: str, points: Mapping[str, Point], classes: Sequence[str], severity: str, findings: Findings
+) -> None:
     """Look at the tables, by their files, in the order of their thresholds: each holds no more than those before.
 
-    Tables in the wrong order (0.01 and 0.99 swapped, 1 minus the threshold in the names) give a wrong PSDS.
+    Tables in the wrong order (0.01 and 0.99 swapped) give a wrong PSDS. Thresholds that are all the wrong way round (1
+    minus the threshold in the names) and copies of one table are of the given severity.
     """
     order = sorted((t, name) for name in points if (t := threshold_of(PurePosixPath(name).stem)) is not None)
-    _check_copies(where, [(name, points[name]) for _, name in order], findings)
+    _check_copies(where, [(name, points[name]) for _, name in order], severity, findings)
     # What is no class is a fault of its own, and there may be as many as rows.
     labels = sorted(set(classes) & {label for _, name in order for label in points[name].events.labels})
     if len(order) < 2 or not labels:
@@ -84,10 +98,14 @@ def check_order(where: str, points: Mapping[str, Point], classes: Sequence[str],
     message += f"{active_s[high, label]:.4g} s at the higher threshold of {names[1]}"
     more = int((excess > 0).any(axis=0).sum()) - 1
     message += f" (and so {more} more classes)" if more else ""
-    findings.add(WARNING, "points_order", where, message, "the less the higher the threshold is")
+    steps = np.diff(active_s.sum(axis=1))
+    reversed_order = (steps > 0).sum() > (steps < 0).sum()
+    message = f"thresholds are the wrong way round: {message}" if reversed_order else message
+    severity = severity if reversed_order else WARNING
+    findings.add(severity, "points_order", where, message, "the less the higher the threshold is")
 
 
-def _check_copies(where: str, points: list[tuple[str, Point]], findings: Findings) -> None:
+def _check_copies(where: str, points: list[tuple[str, Point]], severity: str, findings: Findings) -> None:
     """Warn of tables of the same bytes; those without an event are alike by right."""
     first: dict[bytes, str] = {}
     twins: list[str] = []
@@ -97,7 +115,8 @@ def _check_copies(where: str, points: list[tuple[str, Point]], findings: Finding
             twins.append(f"{PurePosixPath(name).name} as {PurePosixPath(before).name}")
     if twins:
         message = f"{len(twins)} of {len(points)} tables are the same as another one ({listed(twins, 3)})"
-        findings.add(WARNING, "points_identical", where, message, "the events of each threshold")
+        alone = len({point.digest for _, point in points if point.events.n_events}) == 1
+        findings.add(severity if alone else WARNING, "points_identical", where, message, "the events of each threshold")
 
 
 def _active_s(events: Events, place: Mapping[str, int]) -> np.ndarray:

@@ -43,9 +43,8 @@ def test_a_badly_named_system_is_seen_beside_a_good_one(tmp_path: Path) -> None:
     del bad["X_task4_2/X_task4_2.csv"], bad["X_task4_2/X_task4_2.yaml"]
     bad["mine/results.csv"] = files[f"{second}/{second}.output.csv"]
     bad["mine/info.txt"] = b"we trained a network"
-    found = parts(check(bad, tmp_path))
-    assert (WARNING, "label_pattern", "mine") in found
-    assert (REFUSED, "meta_missing", "mine") in found
+    # A table alone may be anything.
+    assert parts(check(bad, tmp_path)) == [(WARNING, "extra_folder", "mine")]
     # A folder that only its name tells to be a system's.
     files = correct("dcase2019") | {f"{second}/model.pt": b"x"}
     assert parts(check(files, tmp_path)) == [
@@ -117,8 +116,10 @@ def test_rubbish_is_summed_up_by_folder(tmp_path: Path) -> None:
 def test_many_strange_files_are_few_findings(tmp_path: Path) -> None:
     files = correct("dcase2019") | {f"note{i}": b"" for i in range(50)} | {f"f{i}/x": b"" for i in range(50)}
     found = check(files, tmp_path)
-    assert len(found) == 42
-    assert {f.severity for f in found} == {WARNING}
+    assert [(f.severity, f.kind, f.file, f.count) for f in found] == [
+        (WARNING, "extra_folder", "f0", 50),
+        (WARNING, "extra_file", "note0", 50),
+    ]
 
 
 def test_fifty_thousand_folders_take_seconds() -> None:
@@ -129,8 +130,8 @@ def test_fifty_thousand_folders_take_seconds() -> None:
     layout = find_layout(names, None, FORM, findings)
     assert sorted(system.label for system in layout.systems) == sorted(systems)
     assert all(system.files == [f"{system.label}/{system.label}.output.csv"] for system in layout.systems)
-    assert [f.file for f in findings.sorted()] == ["", *sorted(f"docs{i}" for i in range(20))]
-    assert findings.sorted()[0].message == "24980 more folders belong to no part of a submission"
+    (found,) = findings.sorted()
+    assert (found.file, found.count) == ("docs0", 25_000)
 
 
 def test_what_the_organisers_script_leaves_is_no_fault(tmp_path: Path) -> None:
