@@ -13,7 +13,7 @@ check() {
     "$@"
 }
 
-mapfile -t scripts < <(find . -path './.*' -prune -o -name '*.sh' -print | sort)
+mapfile -t scripts < <(find . \( -path './.*' -o -path ./data -o -path ./exp -o -path './submissions/*' \) -prune -o -name '*.sh' -print | sort)
 check ruff check .
 check ruff format --check .
 check mypy

@@ -22,7 +22,7 @@ def run_script(plan: Plan) -> str:
     return (
         "#!/usr/bin/env bash\n"
         "# Trains this experiment again; skipped while it is up to date (--force true trains anyway).\n"
-        'here=$(CDPATH= cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)\n'
+        'here=$(CDPATH=\'\' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)\n'
         + "".join(lines)
         + 'exec "${SEDKIT:-sedkit}" train --config "$here/config.yaml" --exp "$here"'
         + options
