@@ -79,8 +79,12 @@ def is_table_text(file: str, data: bytes, findings: Findings) -> bool:
     # The first row decides how many columns there are: each of millions would get memory of its own.
     for row, line in enumerate(data[: _HEAD_BYTES + 1].lstrip().split(b"\n", 2)[:2], start=1):
         if line.count(b"\t") > _MOST_FIELDS or len(line) > _HEAD_BYTES:
-            message = f"{line.count(TAB) + 1:,} fields or more"
-            findings.add(REFUSED, "class_columns", file, message, f"at most {_MOST_FIELDS:,}", row=row)
+            if len(line) > _HEAD_BYTES:
+                message, expected = "a line of more than a megabyte", f"at most {_HEAD_BYTES:,} bytes"
+                findings.add(REFUSED, "too_large", file, message, expected, row=row)
+            else:
+                message, expected = f"{line.count(TAB) + 1:,} fields", f"at most {_MOST_FIELDS:,}"
+                findings.add(REFUSED, "class_columns", file, message, expected, row=row)
             return False
     # The organisers' pandas reads all of these.
     if data.startswith(MARK):

@@ -38,6 +38,18 @@ def energy_tables(package: Package, system: System) -> dict[str, bytes]:
     return found
 
 
+def measures_energy(tables: Mapping[str, bytes]) -> bool:
+    """Tell whether any of CodeCarbon's tables holds a measurement."""
+
+    def measures(name: str) -> bool:
+        try:
+            return bool(measured_kwh(tables[name], name))
+        except SedkitError:
+            return False
+
+    return any(map(measures, tables))
+
+
 def check_energy(meta: Meta, system: System, tables: Mapping[str, bytes], form: Format, findings: Findings) -> None:
     """Warn of a stated energy that no reading of its tables gives: a measurement, the sum or the mean of them.
 

@@ -12,7 +12,7 @@ from sedkit.dataio.names import stem
 from sedkit.submission.archive import Limits, Package, UnsafePackage
 from sedkit.submission.check.bytes import TableBudget, read_within
 from sedkit.submission.check.clips import ClipList
-from sedkit.submission.check.energy import check_energy
+from sedkit.submission.check.energy import check_energy, measures_energy
 from sedkit.submission.check.fields import states_energy
 from sedkit.submission.check.labels import check_folder_name
 from sedkit.submission.check.layout import Layout, System, find_layout, without_junk
@@ -97,6 +97,11 @@ def _check(package: Package, form: Format, clips: ClipList | None, references: S
     check_report(package, names, layout, form, findings)
     if not check_year(package, layout.systems, form, findings):
         return Checked(findings.sorted())
+    for reference in references:
+        if not reference.events.n_events:
+            message = f"{reference.path} holds no event of the classes of {form.name}: nothing is recomputed on it"
+            findings.add(NOTE, "results_not_recomputed", "", message, "a strong table of the development set")
+    references = [reference for reference in references if reference.events.n_events]
     scored = frozenset(stem(name) for reference in references for name in reference.events.filenames)
     budget = TableBudget()
     digests: dict[bytes, str] = {}
@@ -134,7 +139,7 @@ def _check_energy_stated(
     """Look at systems without any energy: where the rules demand it, at least the best system's has to be there."""
     silent = [meta for _, meta, _ in systems if isinstance(meta.values.get("system"), Mapping)]
     silent = [meta for meta in silent if not states_energy(meta, form)]
-    measured = any(output.energy for *_, output in systems)
+    measured = any(measures_energy(output.energy) for *_, output in systems)
     kwh = [item.path for item in form.fields if item.kind == "kwh" and "baseline" not in item.path]
     asked = listed(path.rpartition(".")[2] for path in kwh)
     if silent and form.energy_mandatory and whole and len(silent) == len(systems) and not measured:

@@ -54,6 +54,7 @@ def _check_blocks(meta: Meta, form: Format, findings: Findings) -> set[str]:
 def _check_each(meta: Meta, form: Format, absent: set[str], findings: Findings) -> None:
     guessed: list[str] = []
     no_energy: list[str] = []
+    odd_energy: list[str] = []
     for item in form.fields:
         if item.path.split(".")[0] in absent:
             continue
@@ -65,10 +66,13 @@ def _check_each(meta: Meta, form: Format, absent: set[str], findings: Findings) 
             if value is None:
                 no_energy.append(item.path)
             elif not fits("kwh", value):
-                message, expected = f"{item.path} is {shown(value)}", "kWh above 0; what was not measured is null"
-                findings.add(SCORED_WRONGLY, "energy_zero", meta.file, message, expected, row=meta.row(item.path))
+                odd_energy.append(item.path)
         else:
             _check_field(meta, item, guessed, findings)
+    if odd_energy:
+        said = [f"{path} is {shown(get(meta.values, path)[1])}" for path in odd_energy]
+        row, expected = meta.row(odd_energy[0]), "kWh above 0 as numbers; what was not measured is null"
+        findings.add(SCORED_WRONGLY, "energy_zero", meta.file, listed(said), expected, row, len(odd_energy))
     _check_energy(meta, no_energy, form, findings)
     if guessed:
         message = f"no {listed(guessed, 20)} (field names not verified for {form.year})"
@@ -100,7 +104,8 @@ def states_energy(meta: Meta, form: Format) -> bool:
     known = [item.path for item in form.fields if item.kind == "kwh" and not item.path.startswith(_BASELINE_ENERGY)]
     others = [path for path in meta.lines if "baseline" not in path and re.search("energy|kwh", path, re.IGNORECASE)]
     values = (get(meta.values, path)[1] for path in (*known, *others))
-    return any(value is not None and not isinstance(value, Mapping | list | str) for value in values)
+    # A figure with its unit is a text, which is a fault of its own.
+    return any(is_number(value) or (isinstance(value, str) and re.match(r"\s*[\d.]*\d", value)) for value in values)
 
 
 def _check_energy(meta: Meta, absent: list[str], form: Format, findings: Findings) -> None:

@@ -20,6 +20,9 @@ from sedkit.submission.check.table import MOST_BYTES, check_table
 from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format
 
+#: Post-processing that changes hardly a table is none.
+_NEARLY_ALL = 0.9
+
 
 @dataclass
 class Output:
@@ -128,7 +131,7 @@ def _check_rest(system: System, form: Format, points: tuple[str, list[str]] | No
     for folder in system.folders:
         of_points = points is not None and points[0] == system.place(folder)
         if folder not in known and not of_points and not folder.lower().startswith(ENERGY):
-            expected = f"only {listed(known, 8)}" if known else "no folder"
+            expected = f"only {listed(dict.fromkeys(known), 8)}" if known else "no folder"
             findings.add(WARNING, "extra_folder", system.place(folder), "belongs to no part of a submission", expected)
 
 
@@ -242,7 +245,8 @@ def _check_runs(
                 together.add(
                     WARNING, "unprocessed_missing", where, "no unprocessed scores", "scores before post-processing"
                 )
-    _compare_with_unprocessed(system, folders, form, together)
+    raw = [folder for folder in folders if folder not in processed]
+    _compare_with_unprocessed(raw, processed, together)
     findings.sum_up(together, system.path)
     if clips is None:
         _compare_clips(folders, findings)
@@ -264,18 +268,16 @@ def _compare_clips(folders: list[ScoreFolder], findings: Findings) -> None:
             findings.add(REFUSED, "clips_differ", folder.path, message, "the same clips in every folder of a system")
 
 
-def _compare_with_unprocessed(system: System, folders: list[ScoreFolder], form: Format, findings: Findings) -> None:
-    """Warn of scores before post-processing that are those after it."""
-    assert form.scores is not None
-    digests = {folder.path: folder.digest for folder in folders if folder.clips}
-    for run in range(1, form.scores.runs + 1):
-        after, before = (
-            system.place(system.label + suffix.format(run=run))
-            for suffix in (form.scores.suffix, form.scores.unprocessed_suffix)
-        )
-        if form.scores.unprocessed and after in digests and digests[after] == digests.get(before):
-            message, expected = "the same scores as after post-processing", "scores before post-processing"
-            findings.add(WARNING, "unprocessed_identical", before, message, expected)
+def _compare_with_unprocessed(before: list[ScoreFolder], after: list[ScoreFolder], findings: Findings) -> None:
+    """Warn of scores before post-processing that are those after it, of the same run or another one."""
+    for raw in before:
+        same = [sum(digest == run.tables.get(clip) for clip, digest in raw.tables.items() if digest) for run in after]
+        most = max(same, default=0)
+        if raw.tables and most >= _NEARLY_ALL * len(raw.tables):
+            message = "the same scores as after post-processing"
+            message += f" in {most} of {len(raw.tables)} tables" if most < len(raw.tables) else ""
+            expected = "scores before post-processing"
+            findings.add(WARNING, "unprocessed_identical", raw.path, message, expected)
 
 
 def _compare_runs(folders: list[ScoreFolder], findings: Findings) -> None:

@@ -16,6 +16,7 @@ from sedkit.submission.check.kinds import decimals, percent_rounding
 from sedkit.submission.check.outputs import Output
 from sedkit.submission.check.yaml_lines import Meta, get
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings, shown
+from sedkit.submission.formats import every_format
 from sedkit.submission.numbers import is_number
 from sedkit.submission.results import COVERED
 
@@ -55,13 +56,15 @@ class Confirmed:
 class Reference:
     """A reference to recompute results on, read once for all systems.
 
-    A column `confidence` (MAESTRO, 2024) is honoured: rows of 0.5 and less are not active.
+    A column `confidence` (MAESTRO, 2024) is honoured: rows of 0.5 and less are not active. Events of another format's
+    classes are left out: one table may hold several sets.
     """
 
     def __init__(self, path: str | os.PathLike[str], labels: tuple[str, ...]) -> None:
         self.path = os.fspath(path)
         events = read_reference(self.path)
-        strange = [label for label in occurring(events) if label not in labels]
+        others = {label for form in every_format() for label in form.labels}
+        strange = [label for label in occurring(events) if label not in labels and label not in others]
         if strange:
             hint = suggest(strange[0], labels)
             raise SedkitError(f"{path}: unknown label {strange[0]!r}{hint}; expected one of {listed(labels, 30)}")

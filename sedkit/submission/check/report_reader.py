@@ -25,15 +25,26 @@ _MOST_TEXT = 200_000
 
 
 def read_pdf(data: bytes) -> Iterator[dict[str, Any]]:
-    """Yield ``pages``, then ``text`` of the first ones, and ``pictures``: whether there is more than text can tell."""
-    from pypdf import PdfReader
+    """Yield what is known of a PDF, step by step.
 
-    reader = PdfReader(io.BytesIO(data))
-    if reader.is_encrypted:
-        yield {"pages": None}
-        # Most are locked against changes alone, which takes no password to read.
-        if not reader.decrypt(""):
-            return
+    That is whether it is ``encrypted``, whether it is ``locked`` by a password, how many ``pages``, the ``text`` of
+    the first ones, and ``pictures``: whether there is more than text can tell.
+    """
+    from pypdf import PdfReader
+    from pypdf.errors import DependencyError
+
+    try:
+        reader = PdfReader(io.BytesIO(data))
+        if reader.is_encrypted:
+            yield {"encrypted": True}
+            # Most are locked against changes alone, which takes no password to read.
+            if not reader.decrypt(""):
+                yield {"locked": True}
+                return
+    except DependencyError:
+        # AES takes a package of its own, which nothing else here needs.
+        yield {"encrypted": True}
+        return
     yield {"pages": len(reader.pages)}
     text, pictures = "", False
     for page in reader.pages[:_MOST_PAGES]:

@@ -61,11 +61,16 @@ class RunScores:
 
 @dataclass(frozen=True)
 class ScoreFolder:
-    """A folder of score tables: its path in the package, the clip ids in it, and a digest of the scores in it."""
+    """A folder of score tables: its path in the package, a digest of each clip's scores by id, and one of them all."""
 
     path: str
-    clips: frozenset[str]
+    tables: dict[str, bytes]
     digest: bytes
+
+    @property
+    def clips(self) -> frozenset[str]:
+        """Ids of the clips."""
+        return frozenset(self.tables)
 
 
 def check_score_folder(
@@ -96,7 +101,7 @@ def check_score_folder(
     if not tables:
         message = f"no *.tsv among its {len(files)} files ({listed((PurePosixPath(name).name for name in files), 2)})"
         findings.add(REFUSED, "tables_missing", folder, message, "<clip id>.tsv for every clip")
-        return ScoreFolder(folder, frozenset(), b"")
+        return ScoreFolder(folder, {}, b"")
     for name in files:
         if not name.endswith(".tsv"):
             findings.add(WARNING, "extra_file", name, "is no score table", "only <clip id>.tsv")
@@ -114,7 +119,7 @@ def check_score_folder(
         findings.add_more(REFUSED, "unknown_clip", folder, len(strange[_MOST_STRANGE:]))
     elif form.scores and form.scores.clips and len(tables) != form.scores.clips:
         findings.add(REFUSED, "clip_count", folder, f"{len(tables)} tables", f"{form.scores.clips}, one per clip")
-    digest, windows = sha256(), 0
+    digests, windows = dict.fromkeys(sorted(tables), b""), 0
     lowest, highest = np.full(len(form.labels), np.inf), np.full(len(form.labels), -np.inf)
     for clip, name in progress(sorted(tables.items()), description=PurePosixPath(folder).name, unit="clip"):
         data = read_within(package, name, _MOST_BYTES, "a score table", findings)
@@ -123,8 +128,7 @@ def check_score_folder(
         scores = _check_scores(name, data, form, duration.get(clip), findings)
         # However the same numbers are written.
         content = data if scores is None else scores.edges_s.tobytes() + scores.values.tobytes()
-        digest.update(f"{clip}\n{len(content)}\n".encode("utf-8", "surrogateescape"))
-        digest.update(content)
+        digests[clip] = sha256(content).digest()
         if kept is not None:
             kept.keep(clip, scores)
         if scores is not None:
@@ -133,7 +137,10 @@ def check_score_folder(
             windows += len(scores.values)
     if windows > 1:
         _check_spread(folder, form, lowest == highest, findings)
-    return ScoreFolder(folder, frozenset(tables), digest.digest())
+    digest = sha256()
+    for clip, of_clip in digests.items():
+        digest.update(clip.encode("utf-8", "surrogateescape") + b"\n" + of_clip)
+    return ScoreFolder(folder, digests, digest.digest())
 
 
 def _check_spread(folder: str, form: Format, constant: NDArray[np.bool_], findings: Findings) -> None:
@@ -255,7 +262,7 @@ def _check_windows(
     gaps = np.flatnonzero(onset[1:] != offset[:-1])
     if len(gaps):
         i = int(gaps[0]) + 1
-        message = f"a window begins at {onset[i]!r} s, the one before it ends at {offset[i - 1]!r} s"
+        message = f"a window begins at {float(onset[i])!r} s, the one before it ends at {float(offset[i - 1])!r} s"
         findings.add(REFUSED, "windows_gap", file, message, "consecutive windows", row=int(line[i]))
         return False
     if duration_s is None and onset[-1] >= longest_s:

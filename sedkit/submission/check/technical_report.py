@@ -23,6 +23,9 @@ from sedkit.submission.formats import Format
 #: A PDF page with a title, authors and an abstract does not fit into less.
 MIN_BYTES = 1024
 
+#: Where a reader looks for the beginning.
+_HEAD_BYTES = 1024
+
 #: Larger than any report that is a text with figures; read whole, it would have to be held in memory twice.
 _MOST_BYTES = 32 << 20
 
@@ -69,19 +72,25 @@ class Report:
 
 def judge_report(data: bytes, most_s: int = _MOST_S) -> Report:
     """Judge whether a PDF is the technical report; its bytes are read by a process with limits (`report_reader`)."""
-    if not data.startswith(b"%PDF-"):
+    # Readers take what stands before and after.
+    if b"%PDF-" not in data[:_HEAD_BYTES]:
         return Report("is no PDF")
-    if b"%%EOF" not in data[-2048:]:
-        return Report("is a PDF cut short")
-    if len(data) < MIN_BYTES:
-        return Report(f"holds only {len(data)} bytes")
+    data = data.rstrip(b"\0 \t\r\n")
+    cut = b"%%EOF" not in data[-2048:]
     known = _read(data, most_s)
-    pages = known.get("pages")
+    pages, encrypted = known.get("pages"), "encrypted" in known
+    if not pages and not encrypted and cut:
+        return Report("is a PDF cut short")
+    if not pages and not encrypted and len(data) < MIN_BYTES:
+        return Report(f"holds only {len(data)} bytes")
     if not pages:
-        locked = "pages" in known and pages is None
-        return Report(unread="is locked by a password" if locked else "cannot be read: no page is found in it")
+        why = "is encrypted: its pages are not known" if encrypted else "cannot be read: no page is found in it"
+        return Report(unread="is locked by a password" if "locked" in known else why)
     if "text" not in known:
-        return Report(unread="cannot be read: its text is none, or would exhaust a reader", pages=pages)
+        why = "cannot be read: its text is none, or would exhaust a reader"
+        return Report(unread="is encrypted: its text is not known" if encrypted else why, pages=pages)
+    if cut:
+        return Report(unread="has no end: it may be cut short", pages=pages)
     text = " ".join(known["text"].split())
     letters = len(text) - text.count(" ")
     found = _STAND_IN.search(text)
