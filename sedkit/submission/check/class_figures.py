@@ -21,29 +21,34 @@ def check_classes(meta: Meta, item: MetaField, form: Format, findings: Findings)
     found = get(meta.values, above)[1]
     row = meta.row(above)
     if not isinstance(found, Mapping):
-        message = f"{above} is {'missing' if found is None else shown(found)}"
+        message = f"{meta.called(above)} is {'missing' if found is None else shown(found)}"
         # The script goes through nothing without a word.
         severity = WARNING if found in ("", []) else REFUSED
         findings.add(severity, "meta_field_missing", meta.file, message, f"a block per class with {below}", row=row)
         return
     figures: dict[Any, Any] = {label: get(block, below)[1] for label, block in found.items()}
     if found and all(value is None for value in figures.values()):
-        message = f"no {below} of a class under {above}"
+        message = f"no {below} of a class under {meta.called(above)}"
         findings.add(REFUSED, "meta_field_missing", meta.file, message, KINDS[item.kind], row=row)
         return
-    absent = [label for label in form.labels if label not in found]
-    strange = [str(label)[:80] for label in found if label not in form.labels]
-    if absent or strange:
-        message = f"{above}: missing {listed(absent) or 'none'}, additional {listed(strange) or 'none'}"
-        findings.add(WARNING, "meta_classes", meta.file, message, f"the {len(form.labels)} classes", row=row)
     refused = {label: value for label, value in figures.items() if not is_accepted(item.kind, value)}
+    absent = [label for label in form.labels if label not in found]
+    strange = [str(label)[:80] for label in found if label not in form.labels and label not in refused]
+    if absent or strange:
+        message = f"{meta.called(above)}: missing {listed(absent) or 'none'}, additional {listed(strange) or 'none'}"
+        findings.add(WARNING, "meta_classes", meta.file, message, f"the {len(form.labels)} classes", row=row)
     odd = {x: value for x, value in figures.items() if x not in refused and not fits(item.kind, value)}
     for severity, wrong in ((REFUSED, refused), (SCORED_WRONGLY, odd)):
         if wrong:
             label, value = next(iter(wrong.items()))
             more = f" (and {len(wrong) - 1} more classes)" if len(wrong) > 1 else ""
-            path = f"{above}.{str(label)[:80]}.{below}"
-            message = f"{path} is {shown(value)}{more}"
+            path = f"{above}.{str(label)[:80]}"
+            if isinstance(found[label], Mapping):
+                path += f".{below}"
+            else:
+                value = found[label]
+            more += "" if label in form.labels else f", and {str(label)[:80]} is no class of the task"
+            message = f"{meta.called(path)} is {shown(value)}{more}"
             findings.add(severity, "meta_field_type", meta.file, message, KINDS[item.kind], row=meta.row(path))
 
 

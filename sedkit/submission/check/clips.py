@@ -32,6 +32,14 @@ class ClipList:
             self._hints[name] = f' (did you mean "{near}"?)' if near else ""
         return self._hints.get(name, "")
 
+    def is_misnamed(self, name: str) -> bool:
+        """Tell whether nothing but folder or ending keeps a name from being a clip's."""
+        return stem(name.replace("\\", "/").rsplit("/", 1)[-1]).lower() in self._ids
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(theirs for _, theirs in self._stems)
+
     @cached_property
     def _stems(self) -> tuple[tuple[str, str], ...]:
         """The clips in order, each with its id in lower case."""

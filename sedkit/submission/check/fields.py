@@ -70,7 +70,7 @@ def _check_each(meta: Meta, form: Format, absent: set[str], findings: Findings) 
         else:
             _check_field(meta, item, guessed, findings)
     if odd_energy:
-        said = [f"{path} is {shown(get(meta.values, path)[1])}" for path in odd_energy]
+        said = [f"{meta.called(path)} is {shown(get(meta.values, path)[1])}" for path in odd_energy]
         row, expected = meta.row(odd_energy[0]), "kWh above 0 as numbers; what was not measured is null"
         findings.add(SCORED_WRONGLY, "energy_zero", meta.file, listed(said), expected, row, len(odd_energy))
     _check_energy(meta, no_energy, form, findings)
@@ -87,7 +87,7 @@ def _check_field(meta: Meta, item: MetaField, guessed: list[str], findings: Find
         if not item.verified:
             guessed.append(item.path)
             return
-        message = f"{item.path} is {'null' if there else 'missing'}"
+        message = f"{meta.called(item.path)} is {'null' if there else 'missing'}"
         findings.add(REFUSED, "meta_field_missing", meta.file, message, KINDS[item.kind], row=row)
     elif not fits(item.kind, value):
         # What is of the right type passes the script, and is a fault of the results or of the description.
@@ -95,7 +95,7 @@ def _check_field(meta: Meta, item: MetaField, guessed: list[str], findings: Find
         severity = (SCORED_WRONGLY if item.path.startswith("results.") else WARNING) if passes else REFUSED
         percent = item.kind == "fraction" and passes and is_number(value) and 1 < value <= 100
         kind = "fraction_as_percent" if percent else "meta_field_type"
-        message = f"{item.path} is {shown(value)}" + (", which looks like percent" if percent else "")
+        message = f"{meta.called(item.path)} is {shown(value)}" + (", which looks like percent" if percent else "")
         findings.add(severity if item.verified else WARNING, kind, meta.file, message, KINDS[item.kind], row=row)
 
 
@@ -145,7 +145,7 @@ def _check_system(meta: Meta, form: Format, findings: Findings) -> None:
 def _check_source_code(meta: Meta, path: str, form: Format, findings: Findings) -> None:
     example = form.source_code_examples.get(path)
     if example is not None and get(meta.values, path)[1] == example:
-        message, expected = f"{path} is the baseline's", "your own address, or null"
+        message, expected = f"{meta.called(path)} is the baseline's", "your own address, or null"
         findings.add(REFUSED, "source_code_example", meta.file, message, expected, row=meta.row(path))
 
 

@@ -127,7 +127,9 @@ def _check_rest(system: System, form: Format, points: tuple[str, list[str]] | No
             findings.add(WARNING, "extra_file", name, "is no table of a threshold", "…_0.01.tsv")
     if form.scores:
         for run in range(1, form.scores.runs + 1):
-            known += [system.label + s.format(run=run) for s in (form.scores.suffix, form.scores.unprocessed_suffix)]
+            known.append(system.label + form.scores.suffix.format(run=run))
+            if form.scores.unprocessed:
+                known.append(system.label + form.scores.unprocessed_suffix.format(run=run))
     for folder in system.folders:
         of_points = points is not None and points[0] == system.place(folder)
         if folder not in known and not of_points and not folder.lower().startswith(ENERGY):

@@ -6,6 +6,7 @@ trip over is named, one finding a fault.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cached_property
 
@@ -17,6 +18,7 @@ from sedkit.dataio.names import AUDIO_ENDINGS
 from sedkit.dataio.rows import Rows, parse_rows
 from sedkit.submission.check.bytes import MARK, is_table_text
 from sedkit.submission.check.clips import ClipList, clip_of_unparted
+from sedkit.submission.check.repeats import repeats
 from sedkit.submission.check.table_header import check_header
 from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings, located
 from sedkit.submission.formats import Format
@@ -30,6 +32,12 @@ _OVERSHOOT_S = 1.0
 
 #: The largest to be expected: 13,190 clips (2019) with 30 events of 70 bytes each, at a low threshold without a filter.
 MOST_BYTES = 32 * 2**20
+
+#: A decimal comma, or commas between thousands.
+_COMMAS = re.compile(r"[+-]?[\d.]*,[\d.,]*")
+
+#: Rows with text for a time that are looked at to tell whether that is a way of writing numbers.
+_LOOKED_AT = 100
 
 _FIELDS = "TAB between the fields, as in the header"
 # sed_eval looks at no duration; psds_eval at what lies within the clip alone.
@@ -156,29 +164,42 @@ class _Table:
         event = (self.name >= 0) & ~self.lone
         text = event & ~self.finite & ~self.timeless & ~np.isinf(self.onset) & ~np.isinf(self.offset)
         expected = "seconds as numbers, with a point"
-        # Text turns the whole column into text; a number that is none is compared as one.
-        self._tell(REFUSED, "number", text, self._shown_times, expected)
+        rows = np.flatnonzero(text)
+        if len(rows) and all(self._has_commas(i) for i in rows[:_LOOKED_AT]):
+            message = f"commas in numbers: {self._shown_times(rows[0])}"
+            self._tell_one(REFUSED, "number", rows[0], message, expected, len(rows))
+        else:
+            # Text turns the whole column into text; a number that is none is compared as one.
+            self._tell(REFUSED, "number", text, self._shown_times, expected)
         self._tell(SCORED_WRONGLY, "number", event & ~self.finite & ~text, self._shown_times, expected)
 
     def _check_clips(self, clips: ClipList | None) -> None:
         known = set(clips.filenames) if clips else None
+        # Names that a folder or another ending keeps from being those of the list, or of any: mostly all are.
+        alike: dict[tuple[str, str, bool], list[int]] = {}
         rows = np.flatnonzero(self.name >= 0)
         codes, first = np.unique(self.name[rows], return_index=True)
         order = np.argsort(first)
         for code, row in zip(codes[order], rows[first[order]], strict=True):
             name = self.names[code]
             if known is not None:
-                if name not in known and clip_of_unparted(name) is None:
+                if name in known or clip_of_unparted(name) is not None:
+                    continue
+                if clips is not None and clips.is_misnamed(name):
+                    alike.setdefault((SCORED_WRONGLY, "unknown_clip", "/" in name), []).append(row)
+                else:
                     self._tell_clip(SCORED_WRONGLY, "unknown_clip", row, clips)
             elif "/" in name or not name.lower().endswith(AUDIO_ENDINGS):
                 if clip_of_unparted(name) is None:
-                    self._tell_clip(SCORED_WRONGLY, "clip_name", row, None)
+                    alike.setdefault((SCORED_WRONGLY, "clip_name", "/" in name), []).append(row)
             elif not name.endswith(".wav"):
-                self._tell_clip(WARNING, "clip_name", row, None)
+                alike.setdefault((WARNING, "clip_name", False), []).append(row)
+        for (severity, kind, _), rows_alike in alike.items():
+            self._tell_clip(severity, kind, rows_alike[0], clips, len(rows_alike))
 
-    def _tell_clip(self, severity: str, kind: str, row: int, clips: ClipList | None) -> None:
+    def _tell_clip(self, severity: str, kind: str, row: int, clips: ClipList | None, count: int = 1) -> None:
         if not self.findings.room(severity, kind, self.file):
-            self.findings.add_more(severity, kind, self.file, 1)
+            self.findings.add_more(severity, kind, self.file, count)
             return
         name = self.names[self.name[row]]
         if clips is not None:
@@ -187,7 +208,7 @@ class _Table:
             message, expected = f"{name!r}: the clips of every set are named .wav", "<clip>.wav"
         else:
             message, expected = f"{name!r} is not the name of an audio file", "<clip>.wav without a folder"
-        self._tell_one(severity, kind, row, message, expected)
+        self._tell_one(severity, kind, row, message, expected, count)
 
     def _check_classes(self, form: Format) -> None:
         event = (self.name >= 0) & ~self.lone & ~(self.timeless & (self.label < 0))
@@ -253,7 +274,7 @@ class _Table:
         )
         rows = np.flatnonzero(named & self.finite & (self.label >= 0))
         order = rows[np.lexsort((self.offset[rows], self.onset[rows], self.label[rows], self.name[rows]))]
-        twin, overlap = _repeats(self.name[order], self.label[order], self.onset[order], self.offset[order])
+        twin, overlap = repeats(self.name[order], self.label[order], self.onset[order], self.offset[order])
         before = dict(zip(order[1:], order[:-1], strict=True)) if twin.any() else {}
         self._tell(
             SCORED_WRONGLY,
@@ -291,6 +312,9 @@ class _Table:
         mask[rows] = True
         return mask
 
+    def _has_commas(self, i: int) -> bool:
+        return any(_COMMAS.fullmatch(self.rows.text(name, i)) for name in ("onset", "offset"))
+
     def _times(self, i: int) -> str:
         return f"onset {self.onset[i]:g} s, offset {self.offset[i]:g} s"
 
@@ -322,21 +346,3 @@ class _Table:
 
     def _tell_one(self, severity: str, kind: str, row: int, message: str, expected: str, count: int = 1) -> None:
         self.findings.add(severity, kind, self.file, message, expected, int(self.line[row]), count)
-
-
-def _repeats(
-    clip: np.ndarray, label: np.ndarray, onset_s: np.ndarray, offset_s: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Tell which events, sorted by clip, class and time, are the one before, and which overlap an earlier one.
-
-    Both are (n_events - 1,), of the second event and those after it.
-    """
-    import pandas as pd
-
-    if not len(clip):
-        return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
-    same = (clip[1:] == clip[:-1]) & (label[1:] == label[:-1])
-    twin = same & (onset_s[1:] == onset_s[:-1]) & (offset_s[1:] == offset_s[:-1])
-    group = np.concatenate([[0], np.cumsum(~same)])
-    furthest = pd.Series(offset_s).groupby(group).cummax().to_numpy()[:-1]
-    return twin, same & ~twin & (onset_s[1:] < furthest)

@@ -43,6 +43,11 @@ class Meta:
         """Return what the file calls a block."""
         return f"sed_{block}" if self.tracked and block in _TRACKED else block
 
+    def called(self, path: str) -> str:
+        """Return what the file calls a path."""
+        block, point, rest = path.partition(".")
+        return f"{self.name(block)}{point}{rest}"
+
     def row(self, path: str) -> int | None:
         """Return the line of a key, or where it is missing that of the block it belongs to."""
         path = path[:_LONGEST_PATH]

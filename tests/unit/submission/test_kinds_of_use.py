@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,36 @@ def test_a_long_line_is_called_long(tmp_path: Path) -> None:
     raw_table(lambda b: b.replace(b"\n", b" " * (1 << 20) + b"\n", 1))(files, random.Random(0))
     (found,) = check("dcase2019", files, tmp_path)
     assert (found.severity, found.kind, found.message) == (REFUSED, "too_large", "a line of more than a megabyte")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize(("old", "new"), [(b".wav", b""), (b"clip_", b"eval/clip_"), (b".wav", b".flac")])
+def test_names_that_are_all_wrong_in_one_way_are_one_finding(
+    listed: bool, old: bytes, new: bytes, tmp_path: Path
+) -> None:
+    files = correct("dcase2019")
+    raw_table(lambda b: b.replace(old, new))(files, random.Random(0))
+    path = as_zip(files, tmp_path / "p.zip")
+    found, *others = check_package(path, get_format("dcase2019"), CLIP_LIST if listed else None)
+    assert {f.kind for f in others} <= {"clip_missing"}
+    assert (found.kind, found.count) == ("unknown_clip" if listed else "clip_name", 12)
+
+
+def test_commas_in_numbers_are_one_finding(tmp_path: Path) -> None:
+    files = correct("dcase2019")
+    # 12 clips of 0, 1, 2, 3 events: 18.
+    raw_table(lambda b: re.sub(rb"\t(\d)\.(\d)", rb"\t\1,\2", b))(files, random.Random(0))
+    (found,) = check("dcase2019", files, tmp_path)
+    assert (found.severity, found.kind, found.count) == (REFUSED, "number", 18)
+
+
+def test_blocks_are_called_as_the_file_calls_them(tmp_path: Path) -> None:
+    files = correct("dcase2020")
+    in_meta("results/development_dataset/class_wise/Piano", 32.5)(files, random.Random(0))
+    (found,) = check("dcase2020", files, tmp_path)
+    said = "results.development_dataset.class_wise.Piano is 32.5, and Piano is no class of the task"
+    assert (found.severity, found.message) == (REFUSED, said)
+    path = next(n for n in files if n.endswith(".meta.yaml"))
+    files[path] = files[path].replace(b"\nsystem:", b"\nsed_system:").replace(b"\nresults:", b"\nsed_results:")
+    (found,) = check("dcase2020", files, tmp_path)
+    assert found.message == f"sed_{said}"

@@ -95,7 +95,7 @@ def test_a_whole_second_system_is_no_fault_in_2020(tmp_path: Path) -> None:
     assert stops(2020, files)
     (found,) = [f for f in check(files, tmp_path, 2020) if f.severity == REFUSED]
     assert found.kind == "meta_field_type"
-    assert "class_wise.Cat.F-score is None" in found.message
+    assert "class_wise.Cat is 30.0" in found.message
 
 
 def test_only_the_tracks_system_wants_the_tracks_results(tmp_path: Path) -> None:
