@@ -70,7 +70,7 @@ use_environment() {
     fi
     export VIRTUAL_ENV=$SEDKIT_ROOT/.venv PATH=$SEDKIT_ROOT/.venv/bin:$PATH
     unset PYTHONHOME
-    export SEDKIT_PYTHON_BIN=$SEDKIT_ROOT/.venv/bin/python
+    export SEDKIT_PYTHON_BIN=$SEDKIT_ROOT/.venv/bin/python SEDKIT_ENVIRONMENT_OF=$SEDKIT_ROOT
     set_machine_environment
 }
 
@@ -170,7 +170,7 @@ if problems:
     sys.exit("sedkit: error: SEDKIT_VENV=none: the active environment does not serve: " + "; ".join(problems))
 PYTHON
     say "using the active environment: $python"
-    export SEDKIT_PYTHON_BIN=$python
+    export SEDKIT_PYTHON_BIN=$python SEDKIT_ENVIRONMENT_OF=$SEDKIT_ROOT
     PATH=$("$python" -c 'import sysconfig; print(sysconfig.get_path("scripts"))'):$PATH
     export PATH PYTHONPATH=$SEDKIT_ROOT${PYTHONPATH:+:$PYTHONPATH}
     set_machine_environment

@@ -207,7 +207,7 @@ choose_run_of_job() {
 run_job() {
     open_job "$job"
     # shellcheck disable=SC2119
-    [[ $dry_run == true || -n ${SEDKIT_PYTHON_BIN-} ]] || use_environment
+    [[ $dry_run == true || -n ${SEDKIT_PYTHON_BIN-} && ${SEDKIT_ENVIRONMENT_OF-} == "$SEDKIT_ROOT" ]] || use_environment
     "${job%%:*}" "${job#*:}"
 }
 
