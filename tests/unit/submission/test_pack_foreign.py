@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from submission_packages import CLIP_LIST, events, meta
 from submission_systems import codecarbon, experiment, found, results, run, scores, written
 
 from sedkit.core.errors import UsageError
-from sedkit.dataio.store import write_scores
+from sedkit.dataio.store import read_scores, write_scores
 from sedkit.submission.check.examine import examine_package
 from sedkit.submission.formats import get_format
 from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
@@ -22,6 +23,14 @@ from sedkit.submission.pack.meta import meta_text
 
 #: Areas of the evaluated classes, 0.75 in the mean.
 EVALUATED = {label: 0.7 + 0.01 * i for i, label in enumerate(MAESTRO_EVALUATED)}
+
+
+def unprocessed(files: list[Path]) -> list[Path]:
+    """Scores of the same clips and classes that are none of these."""
+    made = [(path.with_name(f"raw_{path.name}"), read_scores(path)) for path in files]
+    for path, of_run in made:
+        write_scores(path, replace(of_run, framewise=0.5 * of_run.framewise))
+    return [path for path, _ in made]
 
 
 def test_events_and_meta_made_elsewhere(
@@ -124,7 +133,7 @@ def test_foreign_scores_of_27_classes(tmp_path: Path, clips: Path, complete: tup
     assert run("pack", "--format", "dcase2024", "--scores", *files, *words) == 0
     kinds = found(out / "Okafor_UNI_task4.zip", "dcase2024", clips)
     assert kinds == "unprocessed_missing, energy_files"
-    more = ("--unprocessed", *files[1:], files[0])
+    more = ("--unprocessed", *unprocessed(files))
     assert run("pack", "--format", "dcase2024", "--scores", *files, *more, *words) == 0
     assert found(out / "Okafor_UNI_task4.zip", "dcase2024", clips) == "energy_files"
     assert run("pack", "--format", "dcase2024", "--scores", *files, *more[:2], *words) == 2
@@ -168,7 +177,7 @@ def foreign(tmp_path: Path, complete: tuple[object, ...]) -> Callable[..., tuple
         described["system"]["complexity"]["energy"] = {key: energy.get(key) for key in stated}
         described["system"]["complexity"]["energy_baseline"] = {"training": 0.5, "devtest_inference": 0.25}
         (tmp_path / "m.yaml").write_text(meta_text(described))
-        given = ("--scores", *files, "--unprocessed", *files[1:], files[0], "--meta", tmp_path / "m.yaml")
+        given = ("--scores", *files, "--unprocessed", *unprocessed(files), "--meta", tmp_path / "m.yaml")
         status = run("pack", "--format", name, *given, *complete, *words)
         return status, next(out.glob("*/*.meta.yaml"), out)
 
