@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
+import struct
 import warnings
 import zipfile
+import zlib
 from typing import Any
 
 import torch
@@ -78,6 +81,21 @@ def _unlike(path: str | os.PathLike[str], head: bytes) -> str:
     return ""
 
 
+#: What reading a zip raises where an offset, a length, a name or a packing method in it is damaged.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    ArithmeticError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+
+
 def _damage(path: str | os.PathLike[str]) -> str:
     """Say what is wrong with a zip, which is how torch.save writes; ``""`` where nothing is."""
     try:
@@ -91,7 +109,7 @@ def _damage(path: str | os.PathLike[str]) -> str:
             # torch compares no checksums, and can be told to write none (all are 0 then).
             broken = archive.testzip() if any(member.CRC for member in members) else None
             return f"it is damaged ({broken!a} in it does not match its checksum)" if broken else ""
-    except Exception:  # an offset or a method that is damaged may lead anywhere
+    except _DAMAGED:
         return "it is cut off or damaged (a zip whose table of contents cannot be read)"
 
 
