@@ -25,7 +25,7 @@ from sedkit.dataio.tables import read_durations, read_events
 from sedkit.evaluation import official
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.inputs import Output, Truth
-from sedkit.evaluation.metrics.psds import PSDS1, PSDS2
+from sedkit.evaluation.parameters import PSDS1, PSDS2
 from sedkit.evaluation.reading import OperatingPoints, read_operating_points
 
 RUNS = 3

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import occurring
-from sedkit.evaluation.metrics.intersection import IntersectionParameters
 from sedkit.evaluation.overlaps import checked_order
+from sedkit.evaluation.parameters import IntersectionParameters
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,7 @@ import numpy as np
 from sedkit.core.errors import SedkitError, listed
 from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
-from sedkit.evaluation.metrics.event import EventParameters
-from sedkit.evaluation.metrics.intersection import IntersectionParameters
-from sedkit.evaluation.metrics.psds import PsdsParameters
-from sedkit.evaluation.metrics.segment import SegmentParameters
+from sedkit.evaluation.parameters import EventParameters, IntersectionParameters, PsdsParameters, SegmentParameters
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.intersection import PointCounts, count_detections, join_points, prepare
-from sedkit.evaluation.metrics.psds import CrossTriggers, PsdsParameters
+from sedkit.evaluation.parameters import CrossTriggers, PsdsParameters
 
 
 def psds_of_points(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from sedkit.evaluation.bootstrap import Drawn, Resamples
 from sedkit.evaluation.intersection import PointCounts, Sparse
-from sedkit.evaluation.metrics.psds import PsdsParameters
+from sedkit.evaluation.parameters import PsdsParameters
 from sedkit.evaluation.psds import area_less_noise, mean_and_variance, steps_of
 
 

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.intersection import Ground, PointCounts, Sparse
-from sedkit.evaluation.metrics.intersection import IntersectionParameters
-from sedkit.evaluation.metrics.psds import PsdsParameters
+from sedkit.evaluation.parameters import IntersectionParameters, PsdsParameters
 from sedkit.evaluation.psds import area_of_steps, cross_trigger_mean
 
 #: Thresholds per class that intervals are computed from; the figure itself uses all.

@@ -18,8 +18,8 @@ from sedkit.core.parallel import progress
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts
 from sedkit.evaluation.metrics.event import count_events
-from sedkit.evaluation.metrics.psds import PSDS1, PSDS2
 from sedkit.evaluation.metrics.segment import count_segments
+from sedkit.evaluation.parameters import PSDS1, PSDS2
 from sedkit.evaluation.psds import psds_of_points
 from sedkit.postprocessing import grids
 from sedkit.postprocessing.choose import FOLDS, Counts, macro_f1, per_fold, shrunk

@@ -24,8 +24,8 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.tables import read_durations, read_events
 from sedkit.evaluation.bootstrap import Resamples
 from sedkit.evaluation.intersection import Ground, PointCounts, Sparse, count_points, prepare
-from sedkit.evaluation.metrics.psds import PSDS1, PSDS2, PsdsParameters
 from sedkit.evaluation.overlaps import merge_overlaps
+from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
 from sedkit.evaluation.psds import psds_value
 from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_resamples
 from sedkit.evaluation.reading import read_operating_points

@@ -6,7 +6,6 @@ differ by at most the collar, offsets by at most the larger of the collar and a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,20 +13,9 @@ import numpy as np
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, grouped, per_clip_and_class
 from sedkit.evaluation.inputs import Work
-from sedkit.evaluation.metrics.base import Measured, Metric, option
+from sedkit.evaluation.metrics.base import Measured, Metric
 from sedkit.evaluation.metrics.registry import register
-
-
-@dataclass(frozen=True)
-class EventParameters:
-    """Tolerances: `collar_s` in seconds, `offset_fraction` of the reference event's length."""
-
-    collar_s: float = option(
-        0.2, "--collar", "event-based: tolerance of times in seconds (0.2)", within=(1e-6, 1e6), metavar="S"
-    )
-    offset_fraction: float = option(
-        0.2, "--offset-fraction", "event-based: offset tolerance as a share of the length (0.2)", metavar="X"
-    )
+from sedkit.evaluation.parameters import EventParameters
 
 
 def count_events(reference: Events, estimate: Events, parameters: EventParameters | None = None) -> ClipCounts:

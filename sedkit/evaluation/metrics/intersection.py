@@ -6,7 +6,7 @@ The counts are those under PSDS (see `evaluation.intersection`, which holds the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,25 +15,12 @@ from numpy.typing import NDArray
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, per_clip_and_class
 from sedkit.evaluation.inputs import Work
-from sedkit.evaluation.metrics.base import Measured, Metric, option
+from sedkit.evaluation.metrics.base import Measured, Metric
 from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.parameters import IntersectionParameters
 
 if TYPE_CHECKING:
     from sedkit.evaluation.intersection import Sparse
-
-
-@dataclass(frozen=True)
-class IntersectionParameters:
-    """Shares of length: detection tolerance `dtc`, reference coverage `gtc`, cross trigger `cttc`."""
-
-    dtc: float = option(0.5, "--dtc", "intersection-based: detection tolerance (0.5)", metavar="X")
-    gtc: float = option(0.5, "--gtc", "intersection-based: reference coverage (0.5)", metavar="X")
-    cttc: float = option(
-        0.3,
-        "--cttc",
-        "intersection-based: cross-trigger tolerance (0.3); no part in F1, given with the parameters",
-        metavar="X",
-    )
 
 
 def count_intersections(

@@ -21,8 +21,9 @@ from sedkit.dataio.scores import Scores
 from sedkit.evaluation.bootstrap import Drawn, Resamples
 from sedkit.evaluation.counts import Rates, Undefined, mean_of_defined
 from sedkit.evaluation.inputs import Output, Truth, Work
-from sedkit.evaluation.metrics.base import Metric, option
+from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.parameters import option
 from sedkit.evaluation.ranking import cumulative, partial_roc_area
 from sedkit.evaluation.recordings import SEGMENT_S, all_excerpts, join_scores, join_truth, recording_lengths
 

@@ -19,42 +19,18 @@ from sedkit.core.log import log
 from sedkit.evaluation.bootstrap import Drawn, Resamples
 from sedkit.evaluation.counts import Rates, Undefined, number
 from sedkit.evaluation.inputs import Form, Output, Truth, Work
-from sedkit.evaluation.metrics.base import Measured, Metric, option
-from sedkit.evaluation.metrics.intersection import IntersectionParameters
+from sedkit.evaluation.metrics.base import Measured, Metric
 from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters, option
 
 if TYPE_CHECKING:
     from sedkit.evaluation.intersection import Ground, PointCounts
 
-CrossTriggers = Literal["0.5.3", "0.3.0"]
 Variant = Literal["operating_points", "exact", "operating_points_0.3.0"]
 #: Below this number of operating points, noise hides between them (see `psds_bootstrap`).
 _FEW_POINTS = 5
 #: Below this number of clips, intervals of the PSDS of poor systems are too narrow (see `psds_bootstrap`).
 _FEW_UNITS = 150
-
-
-@dataclass(frozen=True)
-class PsdsParameters:
-    """Criteria, weights (`alpha_ct`, `alpha_st`), `max_efpr` per hour, and psds_eval's version."""
-
-    dtc: float
-    gtc: float
-    cttc: float | None = None
-    alpha_ct: float = 0.0
-    alpha_st: float = 1.0
-    max_efpr: float = 100.0
-    cross_triggers: CrossTriggers = "0.5.3"
-
-    @property
-    def criteria(self) -> IntersectionParameters:
-        """The intersection criteria; without `cttc` the value is of no consequence."""
-        return IntersectionParameters(self.dtc, self.gtc, 1.0 if self.cttc is None else self.cttc)
-
-
-#: The two scenarios of DCASE 2021 to 2024 task 4.
-PSDS1 = PsdsParameters(dtc=0.7, gtc=0.7)
-PSDS2 = PsdsParameters(dtc=0.1, gtc=0.1, cttc=0.3, alpha_ct=0.5)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ ceil(offset). A clip ends with its last event, reference's or estimate's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,20 +14,12 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, grouped
 from sedkit.evaluation.inputs import Work
-from sedkit.evaluation.metrics.base import Measured, Metric, option
+from sedkit.evaluation.metrics.base import Measured, Metric
 from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.parameters import SegmentParameters
 
 #: A clip of more segments than this is a wrong unit (milliseconds?), not a recording.
 MOST_SEGMENTS = 50_000_000
-
-
-@dataclass(frozen=True)
-class SegmentParameters:
-    """`segment_s`: length of a segment in seconds."""
-
-    segment_s: float = option(
-        1.0, "--segment", "segment-based: length of a segment in seconds (1.0)", within=(1e-3, 1e6), metavar="S"
-    )
 
 
 def count_segments(reference: Events, estimate: Events, parameters: SegmentParameters | None = None) -> ClipCounts:

@@ -17,8 +17,9 @@ from sedkit.core.errors import UsageError
 from sedkit.dataio.events import Tags
 from sedkit.evaluation.counts import Rates, Undefined, mean_of_defined
 from sedkit.evaluation.inputs import Output, Truth, Work
-from sedkit.evaluation.metrics.base import Metric, option
+from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.parameters import option
 from sedkit.evaluation.ranking import average_precision, cumulative, roc_area
 
 if TYPE_CHECKING:

@@ -178,7 +178,7 @@ def _compare_psds(
     reference: Reference,
 ) -> tuple[list[Confirmed], dict[str, str]]:
     """Return the PSDS that were found again, and in words by their keys those that no version of psds_eval gives."""
-    from sedkit.evaluation.metrics.psds import PSDS1, PSDS2
+    from sedkit.evaluation.parameters import PSDS1, PSDS2
     from sedkit.evaluation.psds import psds_of_points
 
     confirmed: list[Confirmed] = []

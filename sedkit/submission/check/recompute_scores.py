@@ -30,7 +30,7 @@ from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
 from sedkit.submission.numbers import is_number
 
 if TYPE_CHECKING:
-    from sedkit.evaluation.metrics.psds import PsdsParameters
+    from sedkit.evaluation.parameters import PsdsParameters
 
 #: Clips times windows times classes that are scored at once.
 _MOST_VALUES = 150_000_000
@@ -143,7 +143,7 @@ class _Figures:
             whole = ("recordings joined from their clips", self._area_of_recordings)
             joined = len(self._excerpts) == len(self.truth.filenames)
             return [*([whole] if joined else []), ("single clips", self._area_of_clips)]
-        from sedkit.evaluation.metrics.psds import PSDS1, PSDS2
+        from sedkit.evaluation.parameters import PSDS1, PSDS2
 
         parameters = PSDS1 if key == "PSDS1" else PSDS2
         return [

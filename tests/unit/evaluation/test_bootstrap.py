@@ -12,8 +12,8 @@ from sedkit.evaluation.bootstrap import Drawn, Resamples, interval
 from sedkit.evaluation.counts import rates
 from sedkit.evaluation.intersection import count_points, prepare
 from sedkit.evaluation.metrics.event import count_events
-from sedkit.evaluation.metrics.psds import PSDS2, PsdsParameters
 from sedkit.evaluation.metrics.segment import count_segments
+from sedkit.evaluation.parameters import PSDS2, PsdsParameters
 from sedkit.evaluation.psds import psds_of_points, psds_value
 from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_resamples
 

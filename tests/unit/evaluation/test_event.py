@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.counts import as_json, rates
-from sedkit.evaluation.metrics.event import EventParameters, count_events
+from sedkit.evaluation.metrics.event import count_events
 from sedkit.evaluation.official import differences, official_event
+from sedkit.evaluation.parameters import EventParameters
 
 
 def figures(reference: Events, estimate: Events, **options) -> dict:

@@ -9,8 +9,9 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.counts import as_json, rates
-from sedkit.evaluation.metrics.segment import SegmentParameters, count_segments
+from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.evaluation.official import differences, official_segment
+from sedkit.evaluation.parameters import SegmentParameters
 
 
 def figures(reference: Events, estimate: Events, segment_s: float = 1.0) -> dict:

@@ -1,0 +1,113 @@
+"""Parameters that metrics share with their engines and judges, and how a parameter declares its command-line option."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Option:
+    """A command-line option that sets a parameter.
+
+    Attributes
+    ----------
+    flag
+        Such as `--collar`.
+    default
+        The parameter's value without it.
+    help
+        Its line of help; empty where the verb or another metric declares the option.
+    within
+        The numbers that it takes, where it takes a number.
+    choices
+        The words that it takes, where it takes a word.
+    metavar
+        What the help calls its value.
+    """
+
+    flag: str
+    default: Any
+    help: str = ""
+    within: tuple[float, float] = (0.0, 1.0)
+    choices: tuple[str, ...] | None = None
+    metavar: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The option's name among the parsed ones."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+
+def option(default: Any, flag: str, help: str = "", **more: Any) -> Any:
+    """Return a dataclass field that a command-line option sets (see `Option`)."""
+    return dataclasses.field(default=default, metadata={"option": Option(flag, default, help, **more)})
+
+
+def options_of(parameters: type) -> dict[str, Option]:
+    """Return the options that set fields of a dataclass, by field."""
+    return {f.name: f.metadata["option"] for f in dataclasses.fields(parameters) if "option" in f.metadata}
+
+
+@dataclass(frozen=True)
+class EventParameters:
+    """Tolerances: `collar_s` in seconds, `offset_fraction` of the reference event's length."""
+
+    collar_s: float = option(
+        0.2, "--collar", "event-based: tolerance of times in seconds (0.2)", within=(1e-6, 1e6), metavar="S"
+    )
+    offset_fraction: float = option(
+        0.2, "--offset-fraction", "event-based: offset tolerance as a share of the length (0.2)", metavar="X"
+    )
+
+
+@dataclass(frozen=True)
+class SegmentParameters:
+    """`segment_s`: length of a segment in seconds."""
+
+    segment_s: float = option(
+        1.0, "--segment", "segment-based: length of a segment in seconds (1.0)", within=(1e-3, 1e6), metavar="S"
+    )
+
+
+@dataclass(frozen=True)
+class IntersectionParameters:
+    """Shares of length: detection tolerance `dtc`, reference coverage `gtc`, cross trigger `cttc`."""
+
+    dtc: float = option(0.5, "--dtc", "intersection-based: detection tolerance (0.5)", metavar="X")
+    gtc: float = option(0.5, "--gtc", "intersection-based: reference coverage (0.5)", metavar="X")
+    cttc: float = option(
+        0.3,
+        "--cttc",
+        "intersection-based: cross-trigger tolerance (0.3); no part in F1, given with the parameters",
+        metavar="X",
+    )
+
+
+CrossTriggers = Literal["0.5.3", "0.3.0"]
+
+
+@dataclass(frozen=True)
+class PsdsParameters:
+    """Criteria, weights (`alpha_ct`, `alpha_st`), `max_efpr` per hour, and psds_eval's version."""
+
+    dtc: float
+    gtc: float
+    cttc: float | None = None
+    alpha_ct: float = 0.0
+    alpha_st: float = 1.0
+    max_efpr: float = 100.0
+    cross_triggers: CrossTriggers = "0.5.3"
+
+    @property
+    def criteria(self) -> IntersectionParameters:
+        """The intersection criteria; without `cttc` the value is of no consequence."""
+        return IntersectionParameters(self.dtc, self.gtc, 1.0 if self.cttc is None else self.cttc)
+
+
+#: The two scenarios of DCASE 2021 to 2024 task 4.
+PSDS1 = PsdsParameters(dtc=0.7, gtc=0.7)
+
+
+PSDS2 = PsdsParameters(dtc=0.1, gtc=0.1, cttc=0.3, alpha_ct=0.5)
