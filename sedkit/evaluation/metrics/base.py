@@ -154,6 +154,13 @@ class Metric:
 
     # ---- judge and words
 
+    #: The judge of record.
+    tool: ClassVar[str] = ""
+
+    def official(self, work: Work) -> Mapping[str, Any] | None:
+        """Return the judge's macro, micro and classes; None where there is no judge."""
+        return None
+
     def judge(self, work: Work, measured: Measured) -> tuple[dict[str, Any] | None, list[str]]:
         """Run the judge of record on what it reads itself.
 
@@ -164,18 +171,16 @@ class Metric:
         differences
             Where the figures differ, a line each.
         """
-        return None, []
+        from sedkit.evaluation.official import differences, refusals_in_a_line
 
-    def compared(
-        self, tool: str, theirs: Mapping[str, Any], measured: Measured
-    ) -> tuple[dict[str, Any] | None, list[str]]:
-        """Return what `judge` does of a judge's macro, micro and classes."""
-        from sedkit.evaluation.official import differences
-
+        with refusals_in_a_line(self.name):
+            theirs = self.official(work)
+        if theirs is None:
+            return None, []
         ours = as_json(measured.counts, self.figures(measured.counts, "official"))
         averages = {place: of for place, of in theirs.items() if place != "classes"}
         shown = {place: {name: number(v) for name, v in of.items()} for place, of in averages.items()}
-        return {"tool": tool, **shown}, differences(ours, theirs, self.block)
+        return {"tool": self.tool, **shown}, differences(ours, theirs, self.block)
 
     def narrow(self, resamples: Resamples) -> str:
         """Return a warning of intervals from so few units, empty where there is nothing to say."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, per_clip_and_class
 from sedkit.evaluation.inputs import Work
-from sedkit.evaluation.metrics.base import Measured, Metric
+from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.metrics.registry import register
 from sedkit.evaluation.parameters import IntersectionParameters
 
@@ -68,6 +68,7 @@ class IntersectionBased(Metric):
 
     block, title, column = "intersection_based", "intersection-based", "intersection"
     place = 3
+    tool = "psds_eval"
     clips = "durations"
 
     def count(self, work: Work) -> ClipCounts:
@@ -79,11 +80,9 @@ class IntersectionBased(Metric):
         """Return the figures; psds_eval knows no micro average."""
         return replace(super().figures(counts, undefined, weights), micro={})
 
-    def judge(self, work: Work, measured: Measured) -> tuple[dict[str, Any] | None, list[str]]:
-        """Compare with psds_eval."""
-        from sedkit.evaluation import official
+    def official(self, work: Work) -> dict[str, Any]:
+        """Return what psds_eval makes of the tables."""
+        from sedkit.evaluation.official import official_intersection
 
         reference, estimate = work.joined(work.events, work.given("estimate"))
-        with official.refusals_in_a_line(self.name):
-            theirs = official.official_intersection(reference, estimate, self.parameters, work.truth.durations)
-        return self.compared("psds_eval", theirs, measured)
+        return official_intersection(reference, estimate, self.parameters, work.truth.durations)

@@ -127,6 +127,14 @@ def test_a_right_length_is_believed(tmp_path, raw, subtype):
     assert header_fault(path) == ""
 
 
+def test_a_file_whose_sound_has_a_length_is_cut_whatever_its_container_says(tmp_path):
+    form, sound, _ = sound_of(tmp_path, "PCM_16", 1)
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(form, sound, riff=STREAMED)[: -len(sound) // 2])
+    with pytest.raises(SedkitError, match="cut off"):
+        read_audio(path)
+
+
 @pytest.mark.parametrize("reader", [read_audio, audio_info, header_fault])
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
 @pytest.mark.parametrize("lost", [10, 700, 1204 // 2])

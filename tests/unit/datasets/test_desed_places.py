@@ -285,6 +285,7 @@ def test_audio_without_its_table_is_warned_of(root, out, name, coverage_only, me
     warnings = [record.getMessage() for record in messages.records if record.levelname == "WARNING"]
     assert len(warnings) == 1
     assert warnings[0].startswith(f"{name}: ") and "no table: they are taken without labels" in warnings[0]
+    assert "no audio" not in warnings[0], "there is audio"
     assert f"metadata/{path}.tsv" in warnings[0]
 
 

@@ -225,3 +225,12 @@ def test_names_without_an_audio_ending_stay_whole(experiment: Path, tmp_path: Pa
     call = ["detect", str(experiment), *map(str, paths), "--postprocessing", "0.0"]
     assert main([*call, "--format", "audacity", "--out", str(tmp_path / "tracks")]) == 0
     assert {p.name for p in (tmp_path / "tracks").iterdir()} == {"Yab_70.000_80.000.txt", "Yab_70.000_90.000.txt"}
+
+
+def test_a_broken_checkpoint_is_told_before_rules_are_missed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "best.pt").write_bytes(b"")
+    soundfile.write(tmp_path / "a.wav", np.zeros(32000), 32000)
+    assert main(["detect", str(tmp_path / "best.pt"), str(tmp_path / "a.wav")]) == 1
+    assert "best.pt: " in (said := capsys.readouterr().err) and "empty" in said
