@@ -77,7 +77,7 @@ class Context:
         wrapped: nn.Module | None = None,
     ) -> None:
         self.network, self.batch, self.step, self.steps, self.generator = network, batch, step, steps, generator
-        self._views, self._running = views, wrapped or network
+        self._views, self._running = views, network if wrapped is None else wrapped
         self._named: dict[str, Batch] = {}
 
     @property
@@ -131,7 +131,7 @@ class Context:
 
 def _rows(value: Any, rows: slice) -> Any:
     if isinstance(value, dict):
-        return {name: _rows(part, rows) for name, part in value.items()}
+        return {name: weights[rows] for name, weights in value.items()}
     return None if value is None else value[rows]
 
 
