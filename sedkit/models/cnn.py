@@ -93,8 +93,7 @@ class _CnnBody(SedModel):
 
     def features(self, x: Tensor, n_frames: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return (batch, channels, frames / pooling) float32 and which of the frames count."""
-        x = x[:, None].to(self.blocks[0].conv1.weight.dtype)
-        v = reduce_frequency(self.blocks(x), self.body_type.frequency).float()
+        v = reduce_frequency(self.blocks(x[:, None]), self.body_type.frequency).float()
         if n_frames is None or not self.mask_padding:
             return v, None
         return v, valid_mask(n_frames, self.time_pooling, v.shape[2])

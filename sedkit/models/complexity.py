@@ -31,8 +31,8 @@ def count_complexity(checkpoint: str | os.PathLike[str]) -> Complexity:
     network = content.network()
     parameters = sum(p.numel() for p in network.parameters())
     frames = content.grid.n_frames(MAC_SECONDS)
-    chunk = network.chunk_frames or frames
+    length = network.input_frames or frames
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, chunk, content.n_bins))
-    runs = -(-frames // chunk)
+        network(torch.zeros(1, length, content.n_bins))
+    runs = -(-frames // length)
     return Complexity(parameters, runs * counter.get_total_flops() // 2 or None)

@@ -1,4 +1,4 @@
-"""A trained network made ready for fast prediction: batch norms folded, half-width convolutions, channels last."""
+"""A trained network made ready for fast prediction: batch norms folded, bfloat16 where asked for, channels last."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ def fold_batch_norms(network: nn.Module) -> None:
 def for_prediction(network: SedModel, device: torch.device, dtype: torch.dtype) -> SedModel:
     """Return a copy of `network` for prediction alone.
 
-    Convolutions run in `dtype`; what comes after them (classifier, probabilities) stays float32.
+    It computes in `dtype` what autocast computes in it in training; what a network keeps out of autocast (classifier,
+    probabilities) stays float32.
     """
     fast = copy.deepcopy(network).eval().requires_grad_(False)
     fold_batch_norms(fast)
-    for module in fast.modules():
-        if isinstance(module, (nn.Conv2d, nn.BatchNorm2d)):
-            module.to(dtype)
-    return fast.to(device=device, memory_format=torch.channels_last)
+    fast = fast.to(device=device, memory_format=torch.channels_last)
+    if dtype != torch.float32:
+        fast.forward = torch.autocast(device.type, dtype)(fast.forward)  # type: ignore[method-assign]
+    return fast

@@ -38,18 +38,19 @@ class SedModel(nn.Module):
     """Base of the networks.
 
     `forward(x, n_frames=None)` takes (batch, frames, bins) float32 and the number of real frames of each clip, (batch,)
-    int64; None means that all of them are real.
+    int64; None means that all of them are real. It may run under autocast to bfloat16, in training and in prediction
+    alike; what has to stay float32 stands in `sedkit.models.layers.no_autocast`.
 
     Attributes
     ----------
     time_pooling
         Feature frames that one frame of `SedOutput.framewise` covers.
-    chunk_frames
-        Frames of the only input length that the network knows; None where it takes any.
+    input_frames
+        The only number of frames that the network takes; None: any.
     """
 
     time_pooling: int = 1
-    chunk_frames: int | None = None
+    input_frames: int | None = None
     #: Names of (convolution, batch norm) pairs that may become one convolution at inference.
     folding: ClassVar[tuple[tuple[str, str], ...]] = ()
 

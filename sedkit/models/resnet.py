@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.models.layers import no_autocast
-from sedkit.models.output import SedModel, SedOutput, valid_mask
-from sedkit.models.pooling import max_over_time
+from sedkit.models.output import SedModel, SedOutput
 from sedkit.models.registry import register
 
 
@@ -21,14 +20,22 @@ class ResNetOptions:
 
     Attributes
     ----------
-    chunk_frames
-        Feature frames of a chunk; the network gives one frame a chunk.
+    input_frames
+        Feature frames of a window; the network gives one frame a window.
     stem_channels
         1 for a spectrogram; 3 repeats it, as a network of photographs expects.
+    base_channels
+        Channels of the stem and the first stage; each further stage doubles them. 64 is published.
     """
 
-    chunk_frames: int = 100
+    input_frames: int = 100
     stem_channels: Literal[1, 3] = 1
+    base_channels: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("input_frames", "base_channels"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected at least 1")
 
 
 class BasicBlock(nn.Module):
@@ -63,44 +70,39 @@ class Shortcut(nn.Sequential):
 
 
 class ResNet18(SedModel):
-    """One probability a class and chunk of `chunk_frames` frames; longer input is cut into chunks side by side."""
+    """One probability a class and window of `input_frames` frames."""
 
     folding = (("conv1", "bn1"),)
 
     def __init__(self, n_classes: int, options: ResNetOptions) -> None:
         super().__init__()
-        if options.chunk_frames < 1:
-            raise UsageError(f"model.chunk_frames is {options.chunk_frames}, expected at least 1")
-        self.chunk_frames = self.time_pooling = options.chunk_frames
-        self.conv1 = nn.Conv2d(options.stem_channels, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.input_frames = self.time_pooling = options.input_frames
+        width = options.base_channels
+        self.conv1 = nn.Conv2d(options.stem_channels, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        widths = (64, 64, 128, 256, 512)
+        widths = (width, width, 2 * width, 4 * width, 8 * width)
         for i in range(1, 5):
             first = BasicBlock(widths[i - 1], widths[i], stride=1 if i == 1 else 2)
             self.add_module(f"layer{i}", nn.Sequential(first, BasicBlock(widths[i], widths[i], 1)))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(512, n_classes)
+        self.fc = nn.Linear(widths[-1], n_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
-        batch, frames, bins = x.shape
-        chunk = self.time_pooling
-        if frames % chunk:
-            raise SedkitError(f"ResNet-18 takes whole chunks of {chunk} frames, got {frames} frames")
-        # (chunks, channels, bins, frames): frequency stands where a photograph has its rows.
-        x = x.reshape(-1, 1, chunk, bins).transpose(2, 3).to(self.conv1.weight.dtype)
-        x = x.expand(-1, self.conv1.in_channels, -1, -1)
+        if x.shape[1] != self.input_frames:
+            raise SedkitError(f"ResNet-18 takes windows of {self.input_frames} frames, got {x.shape[1]} frames")
+        # (batch, channels, bins, frames): frequency stands where a photograph has its rows.
+        x = x[:, None].transpose(2, 3).expand(-1, self.conv1.in_channels, -1, -1)
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         x = self.avgpool(x).flatten(1).float()
         with no_autocast(x):
-            framewise = torch.sigmoid(self.fc(x)).reshape(batch, frames // chunk, -1)
-            valid = None if n_frames is None else valid_mask(n_frames, chunk, framewise.shape[1])
-        return SedOutput(max_over_time(framewise, valid, time_axis=1), framewise)
+            clipwise = torch.sigmoid(self.fc(x))
+        return SedOutput(clipwise, clipwise[:, None])
 
     def adapt_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Average the stem over the colours where this network has one channel; drop a classifier of other classes."""

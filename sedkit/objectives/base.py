@@ -1,54 +1,151 @@
-"""Batches, and what every objective offers to the training loop."""
+"""What every objective offers to the training loop, and what the loop hands to it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sedkit.core.errors import UsageError, listed
+from sedkit.features.batch import Batch
 from sedkit.models.output import SedModel, SedOutput
 
 
 @dataclass
-class StreamBatch:
-    """The part of a batch that comes from one stream.
+class Term:
+    """One part of a loss, as a sum and what it is over, so that means over streams and processes come out right.
 
     Attributes
     ----------
-    features
-        (clips, frames, bins) float32, scaled.
-    n_frames
-        (clips,) int64, frames that the recording fills.
-    clip_target
-        (clips, classes) float32, or None where the stream has no labels.
-    frame_target
-        (clips, frames, classes) float32 at the frames of the features, or None.
+    sum
+        Scalar.
+    count
+        Of how many (clips, frames, pairs) it is the sum; 0 is taken for 1, so that nothing adds nothing.
+    weight
+        Of the mean in the loss.
     """
 
-    features: Tensor
-    n_frames: Tensor
-    clip_target: Tensor | None = None
-    frame_target: Tensor | None = None
+    sum: Tensor
+    count: int | Tensor
+    weight: float = 1.0
 
-    def __len__(self) -> int:
-        return len(self.features)
+    @property
+    def mean(self) -> Tensor:
+        """Sum over count, without the weight."""
+        return self.sum / (self.count.clamp(min=1) if isinstance(self.count, Tensor) else max(1, self.count))
+
+    def __add__(self, other: Term) -> Term:
+        """Join the same term of two streams; the weight is the first one's."""
+        return Term(self.sum + other.sum, self.count + other.count, self.weight)
 
 
-#: One `StreamBatch` a stream.
-Batch = dict[str, StreamBatch]
+def total(terms: dict[str, Term]) -> Tensor:
+    """Return what is minimised: the sum over terms of weight times mean."""
+    return torch.stack([term.weight * term.mean for term in terms.values()]).sum()
+
+
+class Context:
+    """What an objective sees of one step.
+
+    Parameters
+    ----------
+    network
+        The bare network, also where a compiled or distributed one runs.
+    batch
+        The default view, normalised.
+    step, steps
+        Steps done, and steps of the whole schedule.
+    generator
+        For random draws, on the network's device; its state follows from the run's seed and the step.
+    views
+        Gives the batch of a named view of the streams (`data.streams.*.views`).
+    wrapped
+        What runs in place of `network`, such as `torch.compile` of it.
+    """
+
+    def __init__(
+        self,
+        network: SedModel,
+        batch: Batch,
+        step: int,
+        steps: int,
+        generator: torch.Generator,
+        views: Callable[[str], Batch] | None = None,
+        wrapped: nn.Module | None = None,
+    ) -> None:
+        self.network, self.batch, self.step, self.steps, self.generator = network, batch, step, steps, generator
+        self._views, self._running = views, network if wrapped is None else wrapped
+        self._named: dict[str, Batch] = {}
+
+    @property
+    def share(self) -> float:
+        """Share of the run that is done, for schedules."""
+        return self.step / self.steps
+
+    def view(self, name: str | None) -> Batch:
+        """Return the batch under a named view, the same at each call; None gives the default one."""
+        if name is None:
+            return self.batch
+        if self._views is None:
+            raise UsageError(f"the objective asks for the view {name!r}, there is the default one alone")
+        if name not in self._named:
+            self._named[name] = self._views(name)
+        return self._named[name]
+
+    def forward(self, view: str | None = None, network: nn.Module | None = None) -> dict[str, SedOutput]:
+        """Run all streams through a network at once (one batch for the batch norms); return one output a stream.
+
+        Parameters
+        ----------
+        view
+            See `view`.
+        network
+            Another than the trained one, such as a teacher.
+
+        Raises
+        ------
+        UsageError
+            Streams of different lengths.
+        """
+        batch = self.view(view)
+        features = [stream.features for stream in batch.values() if stream.features is not None]
+        assert len(features) == len(batch), "a waveform without its features"
+        if len({x.shape[1:] for x in features}) > 1:
+            shapes = (f"{name} {tuple(x.shape[1:])}" for name, x in zip(batch, features, strict=True))
+            raise UsageError(
+                f"streams of different frames and bins ({listed(shapes)}) cannot go through the network together; "
+                "give data.streams the same window"
+            )
+        running = self._running if network is None else network
+        output = running(torch.cat(features), torch.cat([stream.n_frames for stream in batch.values()]))
+        outputs, first = {}, 0
+        for name, stream in batch.items():
+            rows = slice(first, first + len(stream))
+            outputs[name] = SedOutput(**{f.name: _rows(getattr(output, f.name), rows) for f in fields(SedOutput)})
+            first += len(stream)
+        return outputs
+
+
+def _rows(value: Any, rows: slice) -> Any:
+    if isinstance(value, dict):
+        return {name: weights[rows] for name, weights in value.items()}
+    return None if value is None else value[rows]
 
 
 class Objective:
     """Base of the objectives: what training minimises, and what it owns beyond the network."""
 
-    def loss(self, network: SedModel, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Return scalars by name; `loss` is the one to minimise, the others are drawn."""
+    def start(self, network: SedModel) -> None:
+        """Make what is needed beyond the network, such as a teacher; called once, before weights are taken back."""
+
+    def loss(self, context: Context) -> dict[str, Term]:
+        """Return the terms of the loss by name; `total` of them is minimised."""
         raise TypeError(f"{type(self).__name__} does not say what it minimises")
 
-    def after_step(self, network: SedModel, step: int) -> None:
+    def after_step(self, context: Context) -> None:
         """Do what follows an optimiser step, such as moving a teacher; most objectives do nothing."""
 
     def networks(self, network: SedModel) -> dict[str, SedModel]:
@@ -63,15 +160,3 @@ class Objective:
         """Take back what `state_dict` gave."""
         if state:
             raise UsageError(f"the checkpoint's objective holds {listed(state)}, this one keeps nothing")
-
-
-def forward(network: SedModel, batch: Batch) -> dict[str, SedOutput]:
-    """Run all streams through the network at once (one batch for the batch norms) and take the outputs apart again."""
-    streams = list(batch.values())
-    output = network(torch.cat([s.features for s in streams]), torch.cat([s.n_frames for s in streams]))
-    outputs, first = {}, 0
-    for name, stream in batch.items():
-        rows = slice(first, first + len(stream))
-        outputs[name] = SedOutput(output.clipwise[rows], output.framewise[rows])
-        first += len(stream)
-    return outputs

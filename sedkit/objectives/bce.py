@@ -11,13 +11,12 @@ from torch import Tensor
 
 from sedkit.core.errors import UsageError
 from sedkit.models.layers import no_autocast
-from sedkit.models.output import SedModel
-from sedkit.objectives.base import Batch, Objective, forward
+from sedkit.objectives.base import Context, Objective, Term
 from sedkit.objectives.registry import register
 
 
-def clip_bce(clipwise: Tensor, target: Tensor) -> Tensor:
-    """Mean over clips and classes of -y ln p - (1 - y) ln(1 - p).
+def clip_bce(clipwise: Tensor, target: Tensor) -> Term:
+    """Return -y ln p - (1 - y) ln(1 - p), mean over classes, summed over clips.
 
     Parameters
     ----------
@@ -25,11 +24,11 @@ def clip_bce(clipwise: Tensor, target: Tensor) -> Tensor:
         (clips, classes); probabilities and labels in [0, 1].
     """
     with no_autocast(clipwise):
-        return F.binary_cross_entropy(clipwise.float(), target)
+        return Term(F.binary_cross_entropy(clipwise.float(), target) * len(target), len(target))
 
 
-def frame_bce(framewise: Tensor, target: Tensor, pooling: int, n_frames: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy over the frames of the features, each network frame standing for those that it covers.
+def frame_bce(framewise: Tensor, target: Tensor, pooling: int, n_frames: Tensor | None = None) -> Term:
+    """Return the cross-entropy at the frames of the features, each network frame standing for those that it covers.
 
     Equal to repeating each network frame `pooling` times and comparing frame by frame over the common length (Kong et
     al., arXiv 1904.03476), at 1 / `pooling` of the cost: the cross-entropy is linear in the target, so the targets are
@@ -45,6 +44,10 @@ def frame_bce(framewise: Tensor, target: Tensor, pooling: int, n_frames: Tensor 
         Frames that a network frame covers.
     n_frames
         (clips,) frames to count, the rest being padding; None counts all, as published.
+
+    Returns
+    -------
+    the mean over frames and classes, summed over clips; with `n_frames` the sum over real frames and classes
     """
     clips, n_out, classes = framewise.shape
     common = min(target.shape[1] // pooling, n_out)
@@ -52,13 +55,13 @@ def frame_bce(framewise: Tensor, target: Tensor, pooling: int, n_frames: Tensor 
         blocks = target[:, : common * pooling].reshape(clips, common, pooling, classes)
         p = framewise[:, :common].float()
         if n_frames is None:
-            return F.binary_cross_entropy(p, blocks.mean(dim=2))
+            return Term(F.binary_cross_entropy(p, blocks.mean(dim=2)) * clips, clips)
         real = torch.arange(common * pooling, device=p.device)[None, :] < n_frames[:, None]
         weight = real.reshape(clips, common, pooling).float()
         n_real = weight.sum(dim=2, keepdim=True)
         mean = (blocks * weight[..., None]).sum(dim=2) / n_real.clamp(min=1)
         loss = F.binary_cross_entropy(p, mean, reduction="none") * n_real
-        return loss.sum() / (n_real.sum().clamp(min=1) * classes)
+        return Term(loss.sum(), n_real.sum() * classes)
 
 
 @dataclass(frozen=True)
@@ -111,29 +114,26 @@ class BinaryCrossEntropy(Objective):
     """
 
     def __init__(self, clip_weight: float, frame_weight: float, mask_padding: bool = False) -> None:
-        self.clip_weight, self.frame_weight, self.mask_padding = clip_weight, frame_weight, mask_padding
+        self.weights = {"clip": clip_weight, "frame": frame_weight}
+        self.mask_padding = mask_padding
 
-    def loss(self, network: SedModel, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Return `loss` and, where both are there, the terms `clip` and `frame`; each is a mean over its clips."""
-        outputs = forward(network, batch)
-        terms: dict[str, list[tuple[Tensor, int]]] = {"clip": [], "frame": []}
-        for name, stream in batch.items():
-            if stream.frame_target is not None and self.frame_weight:
+    def loss(self, context: Context) -> dict[str, Term]:
+        """Return the terms `clip` and `frame`, each over all streams that have its targets."""
+        outputs, pooling = context.forward(), context.network.time_pooling
+        terms: dict[str, Term] = {}
+        for name, stream in context.batch.items():
+            if stream.frame_target is not None and self.weights["frame"]:
                 n_frames = stream.n_frames if self.mask_padding else None
-                value = frame_bce(outputs[name].framewise, stream.frame_target, network.time_pooling, n_frames)
-                terms["frame"].append((value, len(stream)))
-            elif stream.clip_target is not None and self.clip_weight:
-                terms["clip"].append((clip_bce(outputs[name].clipwise, stream.clip_target), len(stream)))
-        means = {
-            kind: torch.stack([value * n for value, n in found]).sum() / sum(n for _, n in found)
-            for kind, found in terms.items()
-            if found
-        }
-        if not means:
+                kind, term = "frame", frame_bce(outputs[name].framewise, stream.frame_target, pooling, n_frames)
+            elif stream.clip_target is not None and self.weights["clip"]:
+                kind, term = "clip", clip_bce(outputs[name].clipwise, stream.clip_target)
+            else:
+                continue
+            term.weight = self.weights[kind]
+            terms[kind] = terms[kind] + term if kind in terms else term
+        if not terms:
             raise UsageError("no stream has the targets that the objective compares with (see data.streams)")
-        weights = {"clip": self.clip_weight, "frame": self.frame_weight}
-        total = torch.stack([weights[kind] * value for kind, value in means.items()]).sum()
-        return {"loss": total} | (means if len(means) > 1 else {})
+        return terms
 
 
 @register("clip_bce", ClipOptions)

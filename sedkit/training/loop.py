@@ -1,21 +1,37 @@
-"""The training loop. It knows no system by name: network and objective come from the configuration."""
+"""The training loop. It knows no system by name: all that it runs comes from the configuration."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.parallel import progress
+from sedkit.features.batch import Batch
 from sedkit.models.output import SedModel
-from sedkit.objectives.base import Objective
-from sedkit.training.batches import Batches
+from sedkit.objectives.base import Context, Objective, total
+from sedkit.objectives.schedules import Schedule
 from sedkit.training.settings import TrainingSettings
+
+
+class StepBatch(Protocol):
+    """The clips of one step, in the default view and in named ones."""
+
+    batch: Batch
+
+    def view(self, name: str) -> Batch: ...  # noqa: D102
+
+
+class StepBatches(Protocol):
+    """Where the clips come from."""
+
+    def iterate(self, first: int, last: int) -> Iterator[StepBatch]: ...  # noqa: D102
 
 
 @dataclass
@@ -29,7 +45,7 @@ class Progress:
     best, best_step
         The best figure of the selection part so far and where it was; None before the first evaluation.
     sums, n_sums
-        Sum of each loss term since the last evaluation, and over how many steps.
+        Sum over steps of the loss and of each term's mean since the last evaluation, and over how many steps.
     """
 
     step: int = 0
@@ -37,12 +53,6 @@ class Progress:
     best_step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     n_sums: int = 0
-
-
-def learning_rate(settings: TrainingSettings, step: int) -> float:
-    """Return the rate of a step (0 is the first): `learning_rate` * `lr_factor` ** (step // `lr_every`)."""
-    decays = int(step // settings.lr_every) if settings.lr_every else 0
-    return settings.learning_rate * settings.lr_factor**decays
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
@@ -69,49 +79,54 @@ class Loop:
     Parameters
     ----------
     network, objective
-        What is trained, and what it minimises; the network is on its device.
+        What is trained, and what it minimises; the network is on its device, the objective is started here.
     batches
         Where the clips come from.
     settings
-        The section `training`.
+        The section `training`: a run of `steps` steps, of which those up to `last_step` are done (None: all).
     dtype
-        Type of the convolutions; weights and optimiser stay float32.
+        Type in which autocast computes what it can; weights and optimiser stay float32.
     evaluate
         Called with the record so far every `eval_every` steps and at the end: completes the record, updates `progress`.
     save
         Called every `checkpoint_every` steps, after each evaluation and at the end.
+    optimiser
+        Of the network's parameters. The learning rate that each group has now is its base rate.
+    schedule
+        Factor of the base rates, by the share of the run that is done.
+    seed
+        The objective's random draws follow from it and the step.
     """
 
     def __init__(
         self,
         network: SedModel,
         objective: Objective,
-        batches: Batches,
+        batches: StepBatches,
         settings: TrainingSettings,
         dtype: torch.dtype,
         evaluate: Callable[[dict[str, Any]], None],
         save: Callable[[], None],
+        optimiser: torch.optim.Optimizer,
+        schedule: Schedule,
+        seed: int,
     ) -> None:
         self.network, self.objective, self.batches, self.settings = network, objective, batches, settings
         self.dtype, self.evaluate, self.save = dtype, evaluate, save
+        self.optimiser, self.schedule, self.seed = optimiser, schedule, seed
         self.device = next(network.parameters()).device
-        self.optimizer = torch.optim.Adam(
-            network.parameters(),
-            lr=settings.learning_rate,
-            betas=(settings.beta1, settings.beta2),
-            eps=settings.epsilon,
-            weight_decay=settings.weight_decay,
-            amsgrad=settings.amsgrad,
-            fused=True,
-        )
+        self.generator = torch.Generator(self.device)
+        self.last_step = settings.steps if settings.last_step is None else settings.last_step
         self.progress = Progress()
+        self._base_rates = [group["lr"] for group in optimiser.param_groups]
         self._sums: dict[str, Tensor] = {}
+        objective.start(network)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that resuming needs beyond the networks' weights: tensors and plain data."""
         self._collect()
         return {
-            "optimizer": self.optimizer.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
             "objective": self.objective.state_dict(),
             "random": random_state(self.device),
             "progress": asdict(self.progress),
@@ -119,32 +134,36 @@ class Loop:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` gave."""
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimiser.load_state_dict(state["optimiser"])
         self.objective.load_state_dict(state["objective"])
         restore_random_state(state["random"], self.device)
-        # Checkpoints of earlier versions also hold the number of steps.
-        self.progress = Progress(**{f.name: state["progress"][f.name] for f in fields(Progress)})
+        self.progress = Progress(**state["progress"])
 
-    def step(self, batch: Any) -> dict[str, Tensor]:
-        """Do one optimiser step and return the loss terms."""
+    def step(self, views: StepBatch) -> dict[str, Tensor]:
+        """Do one optimiser step; return the loss as `loss` and, where it has several terms, their means."""
         now = self.progress
-        rate = learning_rate(self.settings, now.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        factor = self.schedule(now.step / self.settings.steps)
+        for group, rate in zip(self.optimiser.param_groups, self._base_rates, strict=True):
+            group["lr"] = rate * factor
+        # Seeded anew at each step: nothing to remember between steps.
+        (seed,) = np.random.SeedSequence([self.seed, now.step]).generate_state(1, np.uint64).tolist()
+        self.generator.manual_seed(seed)
+        context = Context(self.network, views.batch, now.step, self.settings.steps, self.generator, views.view)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            terms = self.objective.loss(self.network, batch, now.step)
-        self.optimizer.zero_grad(set_to_none=True)
-        terms["loss"].backward()
+            terms = self.objective.loss(context)
+        figures = {"loss": total(terms)} | ({k: term.mean for k, term in terms.items()} if len(terms) > 1 else {})
+        self.optimiser.zero_grad(set_to_none=True)
+        figures["loss"].backward()
         if self.settings.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
-        self.optimizer.step()
-        self.objective.after_step(self.network, now.step)
+        self.optimiser.step()
+        self.objective.after_step(context)
         now.step += 1
         now.n_sums += 1
-        for name, value in terms.items():
+        for name, value in figures.items():
             # Summed where they lie: reading a number off a GPU at each step would stall it.
             self._sums[name] = self._sums.get(name, 0.0) + value.detach().double()
-        return terms
+        return figures
 
     def _collect(self) -> None:
         """Move the sums of the loss terms into `progress`."""
@@ -154,13 +173,13 @@ class Loop:
         if not all(math.isfinite(value) for value in self.progress.sums.values()):
             raise SedkitError(
                 f"the loss is not finite at step {self.progress.step} or shortly before: "
-                "lower training.learning_rate, or check the features for NaN"
+                "lower optimiser.learning_rate, or check the features for NaN"
             )
 
     def _record(self) -> dict[str, Any]:
         self._collect()
         now, n = self.progress, max(1, self.progress.n_sums)
-        rate = learning_rate(self.settings, max(0, now.step - 1))
+        rate = self.optimiser.param_groups[0]["lr"]
         record = {"step": now.step, "learning_rate": rate, "train": {k: v / n for k, v in now.sums.items()}}
         now.sums, now.n_sums = {}, 0
         return record
@@ -168,13 +187,13 @@ class Loop:
     def run(self) -> None:
         """Train to the end, from wherever `progress` is."""
         self.network.train()
-        settings, now = self.settings, self.progress
-        with progress(total=settings.steps, description="train", unit="step") as bar:
+        settings, now, last = self.settings, self.progress, self.last_step
+        with progress(total=last, description="train", unit="step") as bar:
             bar.update(now.step)
-            for batch in self.batches.iterate(now.step, settings.steps):
-                self.step(batch)
+            for views in self.batches.iterate(now.step, last):
+                self.step(views)
                 bar.update(1)
-                if now.step % settings.eval_every == 0 or now.step == settings.steps:
+                if now.step % settings.eval_every == 0 or now.step == last:
                     self.evaluate(self._record())
                     self.save()
                 elif now.step % settings.checkpoint_every == 0:

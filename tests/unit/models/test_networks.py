@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.models.folding import fold_batch_norms, for_prediction
-from sedkit.models.layers import ConvBlock
+from sedkit.models.layers import ConvBlock, no_autocast
+from sedkit.models.output import SedModel, SedOutput
 from sedkit.models.pooling import attention_over_time, max_over_time
 from sedkit.models.registry import build_model, model_names, resolve_model
 from sedkit.models.scaler import MIN_STD, fit_scaler
@@ -151,16 +154,30 @@ def test_resnet_has_torchvisions_names_and_shapes() -> None:
     assert state["layer2.0.conv1.weight"].shape == (128, 64, 3, 3)
 
 
-def test_resnet_scores_chunks_side_by_side() -> None:
-    network = build_model({"name": "resnet18", "chunk_frames": 32}, 2, 32).eval()
-    x = torch.randn(1, 96, 32)
-    out = network(x)
-    assert out.framewise.shape == (1, 3, 2)
-    torch.testing.assert_close(network(x[:, 32:64]).framewise[:, 0], out.framewise[:, 1])
-    torch.testing.assert_close(out.clipwise, out.framewise.amax(dim=1))
-    torch.testing.assert_close(network(x, torch.tensor([33])).clipwise, out.framewise[:, :2].amax(dim=1))
-    with pytest.raises(SedkitError, match="whole chunks of 32 frames, got 33"):
-        network(x[:, :33])
+def test_resnet_scores_one_window() -> None:
+    network = build_model({"name": "resnet18", "input_frames": 32, "base_channels": 4}, 2, 32).eval()
+    assert (network.input_frames, network.time_pooling) == (32, 32)
+    out = network(torch.randn(3, 32, 32), torch.tensor([32, 1, 0]))
+    assert (out.clipwise.shape, out.framewise.shape) == ((3, 2), (3, 1, 2))
+    assert torch.equal(out.clipwise, out.framewise[:, 0])
+    with pytest.raises(SedkitError, match="windows of 32 frames, got 33 frames"):
+        network(torch.randn(1, 33, 32))
+    for option in ("input_frames", "base_channels"):
+        with pytest.raises(UsageError, match=f"{option} is 0, expected at least 1"):
+            build_model({"name": "resnet18", option: 0}, 2, 32)
+
+
+def test_resnet_of_fewer_channels_is_as_wide_as_stated() -> None:
+    state = build_model({"name": "resnet18", "base_channels": 16}, 5, 64).state_dict()
+    assert set(state) == torchvision_names()
+    widths = [state[f"layer{i}.1.conv2.weight"].shape[:2] for i in range(1, 5)]
+    assert widths == [(16, 16), (32, 32), (64, 64), (128, 128)]
+    assert state["fc.weight"].shape == (5, 128)
+
+
+def test_networks_of_any_length_say_so() -> None:
+    network = build_model({"name": "cnn9_avg", "base_channels": 1}, 2, 32)
+    assert (network.input_frames, network.time_pooling) == (None, 8)
 
 
 def test_registry_refuses_what_it_does_not_know() -> None:
@@ -174,17 +191,24 @@ def test_registry_refuses_what_it_does_not_know() -> None:
     assert resolve_model({"name": "cnn9_avg"})["base_channels"] == 64
 
 
+def seen(network: SedModel, frames: int, n_bins: int) -> SedModel:
+    """Return a network in evaluation mode whose batch norms have seen something."""
+    network.train()
+    with torch.no_grad():
+        for _ in range(3):
+            network(torch.randn(4, frames, n_bins) * 2 + 1)
+    return network.eval()
+
+
 @pytest.mark.parametrize("name", ["cnn5_avg", "cnn9_max", "cnn9_att", "resnet18"])
 def test_folded_network_gives_the_same_scores(name: str) -> None:
     torch.manual_seed(3)
-    options = {"chunk_frames": 32} if name == "resnet18" else {"base_channels": 4}
-    network = build_model({"name": name, **options}, 3, 32)
-    network.train()
-    for _ in range(3):  # batch norms that have seen something
-        network(torch.randn(4, 64, 32) * 2 + 1)
-    network.eval().requires_grad_(False)
-    x = torch.randn(2, 64, 32)
-    expected = network(x)
+    frames = 32 if name == "resnet18" else 64
+    options = {"input_frames": 32} if name == "resnet18" else {}
+    network = seen(build_model({"name": name, "base_channels": 4, **options}, 3, 32), frames, 32)
+    x = torch.randn(2, frames, 32)
+    with torch.no_grad():
+        expected = network(x)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     fast = for_prediction(network, torch.device("cpu"), torch.float32)
     out = fast(x)
@@ -194,7 +218,63 @@ def test_folded_network_gives_the_same_scores(name: str) -> None:
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
     half = for_prediction(network, torch.device("cpu"), torch.bfloat16)(x)
     assert half.clipwise.dtype == torch.float32
-    assert (half.framewise - expected.framewise).abs().max().item() < 0.05
+    difference = (half.framewise - expected.framewise).abs().max().item()
+    assert 0 < difference < 0.05
+
+
+class Glu(SedModel):
+    """Convolution, batch norm, gate over channels, twice; then Conv1d, GRU and a linear classifier."""
+
+    time_pooling = 4
+
+    class Block(nn.Module):
+        folding = (("conv", "norm"),)
+
+        def __init__(self, n_in: int, n_out: int) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(n_in, n_out, 3, padding=1)
+            self.norm = nn.BatchNorm2d(n_out, eps=1e-3, momentum=0.99)
+            self.gate = nn.Linear(n_out, n_out)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.norm(self.conv(x))
+            x = self.gate(x.transpose(1, 3)).transpose(1, 3) * torch.sigmoid(x)
+            return F.avg_pool2d(x, (2, 4))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(self.Block(1, 8), self.Block(8, 16))
+        self.mix = nn.Conv1d(32, 32, 3, padding=1)
+        self.gru = nn.GRU(32, 8, batch_first=True, bidirectional=True)
+        self.fc, self.last = nn.Linear(16, 3), nn.Conv1d(3, 3, 1)
+
+    def forward(self, x: torch.Tensor, n_frames: torch.Tensor | None = None) -> SedOutput:
+        v = self.mix(self.blocks(x[:, None]).transpose(2, 3).flatten(1, 2))
+        logits = self.fc(self.gru(v.transpose(1, 2))[0]).float()
+        with no_autocast(x):
+            framewise = torch.sigmoid(self.last(logits.transpose(1, 2)).transpose(1, 2))
+        return SedOutput(framewise.amax(dim=1), framewise)
+
+
+def test_a_network_with_gates_and_a_gru_predicts_in_bfloat16_as_it_trains() -> None:
+    torch.manual_seed(0)
+    network = Glu().train()
+    x = torch.randn(4, 32, 32)
+    optimiser = torch.optim.Adam(network.parameters())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = network(x)
+    F.binary_cross_entropy(out.clipwise, torch.ones(4, 3)).backward()
+    optimiser.step()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+    network = seen(network, 32, 32)
+    with torch.no_grad():
+        expected = network(x)
+    with torch.inference_mode():
+        half = for_prediction(network, torch.device("cpu"), torch.bfloat16)(x)
+        full = for_prediction(network, torch.device("cpu"), torch.float32)(x)
+    torch.testing.assert_close(full.framewise, expected.framewise, atol=1e-5, rtol=0)
+    assert half.framewise.dtype == torch.float32
+    assert 0 < (half.framewise - full.framewise).abs().max().item() < 0.02
 
 
 def test_folding_leaves_training_networks_alone() -> None:

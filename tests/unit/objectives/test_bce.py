@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from sedkit.core.errors import UsageError
+from sedkit.features.batch import Batch, StreamBatch
 from sedkit.models.output import SedModel, SedOutput
-from sedkit.objectives.base import StreamBatch, forward
+from sedkit.objectives.base import Context, total
 from sedkit.objectives.bce import clip_bce, frame_bce
 from sedkit.objectives.registry import build_objective, objective_names
 
@@ -30,7 +31,7 @@ class Fixed(SedModel):
 
 def test_clip_bce_by_hand() -> None:
     p, y = torch.tensor([[0.25, 0.5]]), torch.tensor([[1.0, 0.0]])
-    assert float(clip_bce(p, y)) == pytest.approx((np.log(4) + np.log(2)) / 2)
+    assert float(clip_bce(p, y).mean) == pytest.approx((np.log(4) + np.log(2)) / 2)
 
 
 @pytest.mark.parametrize(("frames", "n_out"), [(640, 80), (644, 80), (639, 79), (645, 81), (640, 20)])
@@ -42,7 +43,7 @@ def test_frame_bce_is_the_published_upsampled_one(frames: int, n_out: int) -> No
     upsampled = p.repeat_interleave(pooling, dim=1)
     n = min(upsampled.shape[1], frames // pooling * pooling)
     published = F.binary_cross_entropy(upsampled[:, :n], y[:, :n])
-    assert float(frame_bce(p, y, pooling)) == pytest.approx(float(published), rel=1e-6)
+    assert float(frame_bce(p, y, pooling).mean) == pytest.approx(float(published), rel=1e-6)
 
 
 def test_frame_bce_has_the_published_gradient() -> None:
@@ -50,7 +51,7 @@ def test_frame_bce_has_the_published_gradient() -> None:
     y = (torch.rand(2, 640, 10) < 0.3).float()
     a = torch.rand(2, 80, 10, requires_grad=True)
     b = a.detach().clone().requires_grad_()
-    frame_bce(a, y, 8).backward()
+    frame_bce(a, y, 8).mean.backward()
     F.binary_cross_entropy(b.repeat_interleave(8, dim=1), y).backward()
     torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-9)
 
@@ -58,13 +59,19 @@ def test_frame_bce_has_the_published_gradient() -> None:
 def test_frame_bce_without_padding() -> None:
     torch.manual_seed(0)
     p, y = torch.rand(2, 4, 3), (torch.rand(2, 32, 3) < 0.5).float()
-    n_frames = torch.tensor([32, 11])
     full = p.repeat_interleave(8, dim=1)
     real = torch.cat(
         [F.binary_cross_entropy(full[i, :n], y[i, :n], reduction="none").flatten() for i, n in enumerate([32, 11])]
     )
-    assert float(frame_bce(p, y, 8, n_frames)) == pytest.approx(float(real.mean()), rel=1e-6)
-    assert float(frame_bce(p, y, 8, torch.tensor([32, 32]))) == pytest.approx(float(frame_bce(p, y, 8)), rel=1e-6)
+    term = frame_bce(p, y, 8, torch.tensor([32, 11]))
+    assert float(term.count) == 43 * 3
+    assert float(term.mean) == pytest.approx(float(real.mean()), rel=1e-6)
+    # Two processes with a clip each: their sums over their counts are the mean of both.
+    alone = [frame_bce(p[i : i + 1], y[i : i + 1], 8, torch.tensor([n])) for i, n in enumerate([32, 11])]
+    assert float((alone[0] + alone[1]).mean) == pytest.approx(float(real.mean()), rel=1e-6)
+    all_real = frame_bce(p, y, 8, torch.tensor([32, 32])).mean
+    assert float(all_real) == pytest.approx(float(frame_bce(p, y, 8).mean), rel=1e-6)
+    assert float(frame_bce(p, y, 8, torch.tensor([0, 0])).mean) == 0.0
 
 
 def batch(n: int, seed: int, frame: bool) -> StreamBatch:
@@ -73,37 +80,98 @@ def batch(n: int, seed: int, frame: bool) -> StreamBatch:
     return StreamBatch(torch.randn(n, 32, 16), torch.full((n,), 32), y.amax(dim=1), y if frame else None)
 
 
+def loss_of(section: dict[str, object], network: Fixed, streams: Batch) -> tuple[torch.Tensor, dict[str, float]]:
+    terms = build_objective(section).loss(Context(network, streams, 0, 1, torch.Generator()))
+    return total(terms), {name: float(term.mean) for name, term in terms.items()}
+
+
 def test_objectives_take_the_streams_they_know() -> None:
     weak, strong = batch(2, 0, False), batch(3, 1, True)
     network = Fixed(torch.rand(5, 3), torch.rand(5, 4, 3))
     clip = F.binary_cross_entropy(network.output.clipwise[:2], weak.clip_target)
     frame = F.binary_cross_entropy(network.output.framewise[2:].repeat_interleave(8, dim=1), strong.frame_target)
     both = {"weak": weak, "strong": strong}
-    joint = build_objective({"name": "weak_strong_bce", "frame_weight": 0.5}).loss(network, both, 0)
-    assert float(joint["loss"]) == pytest.approx(float(clip + 0.5 * frame), rel=1e-6)
-    assert float(joint["clip"]) == pytest.approx(float(clip))
-    assert float(joint["frame"]) == pytest.approx(float(frame), rel=1e-6)
-    only_frames = build_objective({"name": "frame_bce"}).loss(network, both, 0)
-    assert float(only_frames["loss"]) == pytest.approx(float(frame), rel=1e-6)
-    tags = build_objective({"name": "clip_bce"}).loss(network, {"a": weak, "b": batch(3, 1, False)}, 0)
-    everything = torch.cat([weak.clip_target, batch(3, 1, False).clip_target])
-    assert float(tags["loss"]) == pytest.approx(
-        float(F.binary_cross_entropy(network.output.clipwise, everything)), rel=1e-6
+    loss, means = loss_of({"name": "weak_strong_bce", "frame_weight": 0.5}, network, both)
+    assert float(loss) == pytest.approx(float(clip + 0.5 * frame), rel=1e-6)
+    assert means == pytest.approx({"clip": float(clip), "frame": float(frame)}, rel=1e-6)
+    loss, means = loss_of({"name": "frame_bce"}, network, both)
+    assert float(loss) == pytest.approx(float(frame), rel=1e-6)
+    assert list(means) == ["frame"]
+    tags = {"a": weak, "b": batch(3, 1, False)}
+    everything = torch.cat([stream.clip_target for stream in tags.values()])
+    mean = F.binary_cross_entropy(network.output.clipwise, everything)
+    assert float(loss_of({"name": "clip_bce"}, network, tags)[0]) == pytest.approx(float(mean), rel=1e-6)
+
+
+def by_hand(p: torch.Tensor, y: torch.Tensor) -> float:
+    """Mean cross-entropy in float64 numpy."""
+    p64, y64 = p.numpy().astype(np.float64), y.numpy().astype(np.float64)
+    return float(-(y64 * np.log(p64) + (1 - y64) * np.log1p(-p64)).mean())
+
+
+def as_first_released(network: Fixed, streams: Batch, clip_weight: float, frame_weight: float) -> torch.Tensor:
+    """The loss of version 0.1, written out: means of streams, weighted by their clips, in that order of operations."""
+    means: dict[str, list[tuple[torch.Tensor, int]]] = {"clip": [], "frame": []}
+    first = 0
+    for stream in streams.values():
+        rows = slice(first, first + len(stream))
+        first += len(stream)
+        if stream.frame_target is not None and frame_weight:
+            target = stream.frame_target.reshape(len(stream), 4, 8, 3).mean(dim=2)
+            means["frame"].append((F.binary_cross_entropy(network.output.framewise[rows], target), len(stream)))
+        elif stream.clip_target is not None and clip_weight:
+            means["clip"].append(
+                (F.binary_cross_entropy(network.output.clipwise[rows], stream.clip_target), len(stream))
+            )
+    joined = {
+        kind: torch.stack([value * n for value, n in values]).sum() / sum(n for _, n in values)
+        for kind, values in means.items()
+        if values
+    }
+    weights = {"clip": clip_weight, "frame": frame_weight}
+    return torch.stack([weights[kind] * value for kind, value in joined.items()]).sum()
+
+
+@pytest.mark.parametrize("clips", [(6,), (7, 12), (3, 24)])
+@pytest.mark.parametrize(
+    ("section", "frames", "weights"),
+    [
+        ({"name": "clip_bce"}, (False, False), (1.0, 0.0)),
+        ({"name": "frame_bce"}, (True, True), (0.0, 1.0)),
+        ({"name": "weak_strong_bce", "frame_weight": 0.7}, (False, True), (1.0, 0.7)),
+        ({"name": "weak_strong_bce", "frame_weight": 0.7}, (True, False), (1.0, 0.7)),
+    ],
+)
+def test_sums_and_counts_change_no_bit_of_the_loss(
+    clips: tuple[int, ...], section: dict[str, object], frames: tuple[bool, bool], weights: tuple[float, float]
+) -> None:
+    torch.manual_seed(5)
+    network = Fixed(torch.rand(sum(clips), 3), torch.rand(sum(clips), 4, 3))
+    streams = {str(i): batch(n, i, frame) for i, (n, frame) in enumerate(zip(clips, frames, strict=False))}
+    loss, _ = loss_of(section, network, streams)
+    assert torch.equal(loss, as_first_released(network, streams, *weights))
+    clip_parts, frame_parts, first = [], [], 0
+    for stream in streams.values():
+        rows = slice(first, first + len(stream))
+        first += len(stream)
+        if stream.frame_target is not None and weights[1]:
+            full = network.output.framewise[rows].repeat_interleave(8, dim=1)
+            frame_parts.append((by_hand(full, stream.frame_target), len(stream)))
+        elif stream.clip_target is not None:
+            clip_parts.append((by_hand(network.output.clipwise[rows], stream.clip_target), len(stream)))
+    expected = sum(
+        weight * sum(value * n for value, n in parts) / sum(n for _, n in parts)
+        for weight, parts in zip(weights, (clip_parts, frame_parts), strict=True)
+        if parts
     )
+    assert float(loss) == pytest.approx(expected, rel=1e-6)
 
 
 def test_no_target_is_an_error() -> None:
-    unlabelled = StreamBatch(torch.randn(2, 32, 16), torch.full((2,), 32))
+    unlabelled = StreamBatch(torch.randn(2, 32, 16), torch.full((2,), 32), None, None)
     network = Fixed(torch.rand(2, 3), torch.rand(2, 4, 3))
     with pytest.raises(UsageError, match="no stream has the targets"):
-        build_objective({"name": "clip_bce"}).loss(network, {"u": unlabelled}, 0)
-
-
-def test_streams_come_apart_in_order() -> None:
-    network = Fixed(torch.arange(15.0).reshape(5, 3), torch.rand(5, 4, 3))
-    outputs = forward(network, {"weak": batch(2, 0, False), "strong": batch(3, 1, True)})
-    assert torch.equal(outputs["strong"].clipwise, network.output.clipwise[2:])
-    assert list(outputs) == ["weak", "strong"]
+        loss_of({"name": "clip_bce"}, network, {"u": unlabelled})
 
 
 def test_registry_and_state() -> None:

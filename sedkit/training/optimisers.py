@@ -1,0 +1,134 @@
+"""Optimisers by name. A module of this folder registers its own with `@register`; nothing else has to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from sedkit.core.errors import UsageError
+from sedkit.core.registry import Registry
+
+_OPTIMISERS: Registry[Callable[[Any, Any], torch.optim.Optimizer]] = Registry("sedkit.training", "optimiser")
+
+#: `@register(name, options)` of `builder(parameters, options) -> Optimizer`; `options` is its dataclass.
+register = _OPTIMISERS.register
+resolve_optimiser = _OPTIMISERS.resolve
+
+
+def build_optimiser(
+    section: dict[str, Any], parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]]
+) -> torch.optim.Optimizer:
+    """Build an optimiser from the `optimiser` section: `name` and its own options.
+
+    Parameters
+    ----------
+    section
+        Its `learning_rate` is that of the parameters that name none; the schedule multiplies each group's.
+    parameters
+        Parameters, or groups of them as torch takes them.
+
+    Raises
+    ------
+    UsageError
+        An unknown name, or an option that the optimiser does not have.
+    """
+    optimiser: torch.optim.Optimizer = _OPTIMISERS.build(section, parameters)
+    return optimiser
+
+
+@dataclass(frozen=True)
+class AdamOptions:
+    """Options of Adam (Kingma & Ba 2015); the defaults are the published ones of arXiv 1904.03476.
+
+    Attributes
+    ----------
+    learning_rate, beta1, beta2, epsilon, weight_decay
+        As in the paper; `weight_decay` is added to the gradient.
+    amsgrad
+        Divide by the largest second moment so far (Reddi et al. 2018).
+    """
+
+    learning_rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    amsgrad: bool = True
+
+    def __post_init__(self) -> None:
+        _check(self, above=("learning_rate", "epsilon"), at_least=("weight_decay",), shares=("beta1", "beta2"))
+
+
+@dataclass(frozen=True)
+class AdamWOptions(AdamOptions):
+    """Options of AdamW (Loshchilov & Hutter 2019): as Adam's, `weight_decay` shrinks the weights themselves."""
+
+    weight_decay: float = 0.01
+    amsgrad: bool = False
+
+
+@dataclass(frozen=True)
+class SgdOptions:
+    """Options of stochastic gradient descent.
+
+    Attributes
+    ----------
+    learning_rate, momentum, weight_decay
+        See `torch.optim.SGD`.
+    nesterov
+        Look ahead; needs a momentum.
+    """
+
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self, above=("learning_rate",), at_least=("weight_decay",), shares=("momentum",))
+        if self.nesterov and not self.momentum:
+            raise UsageError("nesterov is true, but momentum is 0: give a momentum")
+
+
+def _check(options: Any, above: Iterable[str], at_least: Iterable[str], shares: Iterable[str]) -> None:
+    rules: tuple[tuple[Iterable[str], Callable[[float], bool], str], ...] = (
+        (above, lambda value: value > 0, "above 0"),
+        (at_least, lambda value: value >= 0, "at least 0"),
+        (shares, lambda value: 0 <= value < 1, "from 0 to below 1"),
+    )
+    for names, fits, expected in rules:
+        for name in names:
+            if not fits(getattr(options, name)):
+                raise UsageError(f"{name} is {getattr(options, name)}, expected {expected}")
+
+
+def _adam(kind: type[torch.optim.Adam], parameters: Any, options: AdamOptions) -> torch.optim.Optimizer:
+    return kind(
+        parameters,
+        lr=options.learning_rate,
+        betas=(options.beta1, options.beta2),
+        eps=options.epsilon,
+        weight_decay=options.weight_decay,
+        amsgrad=options.amsgrad,
+        fused=True,
+    )
+
+
+register("adam", AdamOptions)(partial(_adam, torch.optim.Adam))
+register("adamw", AdamWOptions)(partial(_adam, torch.optim.AdamW))
+
+
+@register("sgd", SgdOptions)
+def _sgd(parameters: Any, options: SgdOptions) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        parameters,
+        lr=options.learning_rate,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+        nesterov=options.nesterov,
+        fused=True,
+    )
