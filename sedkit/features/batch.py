@@ -1,0 +1,47 @@
+"""A batch of one stream, as augmentation, normalisation and objectives see it. Importable without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class StreamBatch:
+    """The clips of a batch that come from one stream.
+
+    Attributes
+    ----------
+    features
+        (clips, frames, bins) float32, raw until they are normalised; None where only the waveform is there yet.
+    n_frames
+        (clips,) int64, frames that the recording fills.
+    clip_target
+        (clips, classes) float32 in [0, 1], or None.
+    frame_target
+        (clips, frames, classes) float32 in [0, 1] at the frames of the features, or None.
+    waveform
+        (clips, samples) float32, or None.
+    """
+
+    features: Tensor | None
+    n_frames: Tensor
+    clip_target: Tensor | None = None
+    frame_target: Tensor | None = None
+    waveform: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.n_frames)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> StreamBatch:
+        """Return the batch with every tensor changed: moved, pinned, or clips taken out of it."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return StreamBatch(**{name: None if x is None else change(x) for name, x in values.items()})
+
+
+#: One `StreamBatch` a stream.
+Batch = dict[str, StreamBatch]
