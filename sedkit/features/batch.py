@@ -45,3 +45,10 @@ class StreamBatch:
 
 #: One `StreamBatch` a stream.
 Batch = dict[str, StreamBatch]
+
+
+def real_frames(n_frames: Tensor, frames: int) -> Tensor:
+    """Return (clips, frames) bool: which frames the recordings fill."""
+    import torch
+
+    return torch.arange(frames, device=n_frames.device) < n_frames[:, None]
