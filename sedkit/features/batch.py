@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+else:
+    # Others take the name from here: jsonargparse runs the block above in modules whose options it reads.
+    Tensor = Any
 
 
 @dataclass

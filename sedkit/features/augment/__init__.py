@@ -9,18 +9,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sedkit.core.errors import UsageError
 from sedkit.core.timegrid import TimeGrid
-from sedkit.features.batch import StreamBatch
+from sedkit.features.batch import StreamBatch, Tensor
 from sedkit.features.steps import StepRegistry
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
 
 _STEPS = StepRegistry("sedkit.features.augment", "augment")
 register = _STEPS.step
@@ -60,7 +56,7 @@ class Draws:
     host : numpy's generator.
     """
 
-    def __init__(self, seed: tuple[int, ...], device: torch.device) -> None:
+    def __init__(self, seed: tuple[int, ...], device: Any) -> None:
         self.host, self._device = np.random.default_rng(seed), device
 
     def tensor(self, values: Any) -> Tensor:

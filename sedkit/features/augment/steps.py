@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
@@ -14,11 +13,8 @@ from sedkit.core.errors import SedkitError, UsageError
 from sedkit.dataio.audio import read_audio
 from sedkit.dataio.datadir import DataDir
 from sedkit.features.augment import Augmentation, AugmentSetup, Draws, register
-from sedkit.features.batch import StreamBatch
+from sedkit.features.batch import StreamBatch, Tensor
 from sedkit.features.scales import from_amplitude, to_amplitude
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @register("gain")

@@ -8,21 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, listed
+from sedkit.features.batch import Tensor
 from sedkit.features.steps import StepRegistry
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
 
 #: Features (clips, frames, bins) float32 and real frames (clips,) int64.
 Blocks = Iterable[tuple[NDArray[np.float32], NDArray[np.int64]]]
-State = Mapping[str, "Tensor"]
+State = Mapping[str, Tensor]
 
 _STAGES = StepRegistry("sedkit.features.normalise", "normalise")
 register = _STAGES.step
@@ -87,7 +84,7 @@ class Normalisation:
             features = stage(features, n_frames)
         return features
 
-    def to(self, device: torch.device | str) -> Normalisation:
+    def to(self, device: Any) -> Normalisation:
         """Move what was fitted to a device."""
         for stage in self.stages.values():
             stage.state = {key: value.to(device) for key, value in stage.state.items()}

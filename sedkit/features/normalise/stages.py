@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.dataio.store import SCALES
-from sedkit.features.batch import real_frames
+from sedkit.features.batch import Tensor, real_frames
 from sedkit.features.normalise import Blocks, Stage, register
 from sedkit.features.scales import from_amplitude, to_amplitude
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @register("zscore")
