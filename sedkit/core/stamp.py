@@ -153,8 +153,10 @@ def read_stamp(path: Path) -> _Stamp | None:
     """Return a stamp, or None where there is none that can be read."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        sides = [{role: _from_text(texts) for role, texts in raw[side].items()} for side in ("inputs", "outputs")]
-        return _Stamp(raw["verb"], raw["version"], raw["config"], *sides, facts=raw["facts"])
+        inputs, outputs = (
+            {role: _from_text(texts) for role, texts in raw[side].items()} for side in ("inputs", "outputs")
+        )
+        return _Stamp(raw["verb"], raw["version"], raw["config"], inputs, outputs, dict(raw["facts"]))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
