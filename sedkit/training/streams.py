@@ -85,6 +85,10 @@ class Stream:
         Its windows, all of one length.
     augment, views
         What is done to them, and what makes other views of them, by name.
+    seed
+        Numbers that tell the run and the stream from others.
+    frame_targets
+        Whether targets of frames are for the objective too; else they only say where steps have moved the events.
     """
 
     def __init__(
@@ -94,8 +98,10 @@ class Stream:
         augment: Augmentations,
         views: dict[str, Augmentations],
         seed: tuple[int, ...] = (0, 0),
+        frame_targets: bool = True,
     ) -> None:
         self.name, self.sets, self.augment, self.views, self.seed = name, list(sets), augment, views, seed
+        self.frame_targets = frame_targets
         self._first = np.concatenate([[0], np.cumsum([len(s.windows) for s in self.sets])])
 
     def __len__(self) -> int:
@@ -128,7 +134,8 @@ class Stream:
         seed = (*self.seed, step, 0)
         if self.augment.waveform_steps:
             batch = self._features_of(self.augment.on_waveform(batch, seed))
-        return self.augment.on_features(batch, seed)
+        batch = self.augment.on_features(batch, seed)
+        return batch if self.frame_targets else replace(batch, frame_target=None)
 
     def view(self, batch: StreamBatch, name: str, step: int) -> StreamBatch:
         """Return another view of what `augmented` gave; a stream without that view looks the same in it."""
@@ -229,7 +236,9 @@ class StreamReader:
             ]
         }
         augment = steps.pop(None)
-        return Stream(name, windows, augment, {str(view): s for view, s in steps.items()}, (self.seed, place))
+        views = {str(view): s for view, s in steps.items()}
+        frames = settings.labels.target in ("frame", "tiled")
+        return Stream(name, windows, augment, views, (self.seed, place), frames)
 
     def _set(self, settings: StreamSettings, name: str, folds: Sequence[str] | None) -> SetWindows:
         data, frontend = DataDir(self.data_root / name), self.frontend
