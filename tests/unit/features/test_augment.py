@@ -159,17 +159,21 @@ def test_a_background_is_an_excerpt(home: AugmentSetup) -> None:
     slope = np.polyfit(np.arange(RATE), added.T, 1)[0]
     first_s = (added.mean(axis=1) / slope - RATE / 2) / RATE
     assert first_s.min() > -0.01 and first_s.max() < 3.01 and len(set(first_s.round(2))) > 20
-    # Longer windows than stretches: repeated.
-    long = build({"background": {**STEPS["background"], "snr_db": [20, 20]}}, home)
-    longer = batch_of(clips=60, samples=5 * RATE)
-    assert long.on_waveform(longer, (0,)).waveform.shape == (60, 5 * RATE)
+
+
+def test_a_stretch_that_is_shorter_than_the_window_is_repeated(home: AugmentSetup) -> None:
+    batch = batch_of(clips=9, samples=5 * RATE)
+    step = {"background": {**STEPS["background"], "snr_db": [0, 0], "least_s": 4.0}}
+    added = build(step, home).on_waveform(batch, (0,)).waveform - batch.waveform
+    # y.wav alone is quiet for 4 s.
+    torch.testing.assert_close(added[:, 4 * RATE :], added[:, :RATE], atol=1e-6, rtol=1e-5)
+    with pytest.raises(SedkitError, match="no stretch of 5.00 s"):
+        build({"background": {**step["background"], "least_s": 5.0}}, home)
 
 
 def test_quiet_stretches_hold_no_event(home: AugmentSetup) -> None:
     stretches = quiet_stretches(DataDir(home.data_root / "home"), RATE, 1.0)
     assert sorted(len(x) / RATE for x in stretches) == [1.75, 4.0]
-    with pytest.raises(SedkitError, match="no stretch of 5.00 s"):
-        quiet_stretches(DataDir(home.data_root / "home"), RATE, 5.0)
     with pytest.raises(UsageError, match="has no events"):
         build({"background": {"set": "tags", "snr_db": [0, 0]}}, home)
 
