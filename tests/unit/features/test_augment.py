@@ -224,9 +224,9 @@ def test_what_speed_moves_out_of_the_window_is_no_label_of_it() -> None:
 
 
 def test_speed_counts_real_frames_anew() -> None:
-    batch = batch_of(2, round(1.25 * RATE), n_frames=np.array([40, 125]))
-    assert build({"speed": {"factor": [1.25, 1.25]}}).on_waveform(batch, (0,)).n_frames.tolist() == [32, 100]
-    assert build({"speed": {"factor": [0.8, 0.8]}}).on_waveform(batch, (0,)).n_frames.tolist() == [50, 100]
+    batch = batch_of(2, round(1.25 * RATE), n_frames=np.array([41, 125]))
+    assert build({"speed": {"factor": [1.25, 1.25]}}).on_waveform(batch, (0,)).n_frames.tolist() == [33, 100]
+    assert build({"speed": {"factor": [0.8, 0.8]}}).on_waveform(batch, (0,)).n_frames.tolist() == [52, 100]
 
 
 def test_pitch_is_librosas_for_each_clip() -> None:
