@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+else:
+    # Others take the name from here: jsonargparse runs the block above in modules whose options it reads.
+    Tensor = Any
 
 
 @dataclass
@@ -45,3 +48,10 @@ class StreamBatch:
 
 #: One `StreamBatch` a stream.
 Batch = dict[str, StreamBatch]
+
+
+def real_frames(n_frames: Tensor, frames: int) -> Tensor:
+    """Return (clips, frames) bool: which frames the recordings fill."""
+    import torch
+
+    return torch.arange(frames, device=n_frames.device) < n_frames[:, None]

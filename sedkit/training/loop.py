@@ -25,13 +25,13 @@ class StepBatch(Protocol):
 
     batch: Batch
 
-    def view(self, name: str) -> Batch: ...  # noqa: D102
+    def view(self, name: str) -> Batch: ...
 
 
 class StepBatches(Protocol):
     """Where the clips come from."""
 
-    def iterate(self, first: int, last: int) -> Iterator[StepBatch]: ...  # noqa: D102
+    def iterate(self, first: int, last: int) -> Iterator[StepBatch]: ...
 
 
 @dataclass
