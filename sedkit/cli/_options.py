@@ -70,6 +70,27 @@ def add_config(parser: argparse.ArgumentParser, required: bool = True) -> None:
     )
 
 
+def window(text: str) -> float | str:
+    """Read seconds, or `whole`."""
+    return text if text == "whole" else number(0.01, 86400)(text)
+
+
+def add_windowing(parser: argparse.ArgumentParser) -> None:
+    """Add `--window S|whole` and `--hop S`."""
+    parser.add_argument(
+        "--window",
+        type=window,
+        metavar="S|whole",
+        help="longer recordings are cut into windows of this length (default: what the network was trained on)",
+    )
+    parser.add_argument(
+        "--hop",
+        type=number(0.001, 86400),
+        metavar="S",
+        help="from window to window (default: half a window; a whole one where the network gives one score a window)",
+    )
+
+
 def add_force(parser: argparse.ArgumentParser) -> None:
     """Add `--force true|false`."""
     parser.add_argument(

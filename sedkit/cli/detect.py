@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sedkit.cli._options import number
+from sedkit.cli._options import add_windowing
 from sedkit.core.errors import UsageError
 
 HELP = "find events in recordings of any length, sample rate and number of channels"
@@ -29,17 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="default: EXP/postprocessing.yaml; a preset's name or one threshold as for `sedkit decode`",
     )
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="default: best")
-    parser.add_argument(
-        "--window", type=number(0.1, 3600), metavar="S", help="default: what the network was trained on"
-    )
-    parser.add_argument("--hop", type=number(0.01, 3600), metavar="S", help="default: half a window (chunks: a tenth)")
+    add_windowing(parser)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
 
 
 def run(args: argparse.Namespace) -> int:
     """Detect, and print or write what was found."""
-    from sedkit.inference.sources import checkpoint_path
+    from sedkit.inference.clips import checkpoint_path
 
     checkpoint = checkpoint_path(args.experiment, args.checkpoint)
     from sedkit.core.errors import SedkitError

@@ -36,14 +36,17 @@ def run(args: argparse.Namespace) -> int:
     from sedkit.core.log import log
     from sedkit.core.stamp import Step
     from sedkit.dataio.datadir import DataDir
-    from sedkit.features.extract import check_resampler, default_output, extract
-    from sedkit.features.frontends import frontend_from
+    from sedkit.features.extract import check_resampler, extract
+    from sedkit.features.frontends import features_path, frontend_from
 
     data = DataDir(args.data)
     with naming_file(args.config, args.overrides):
         frontend = frontend_from(read_config(args.config, args.overrides).get("frontend"))
+    if not frontend.sliceable:
+        log.info("extract: %s: nothing to store, the front end transforms every window on its own", args.data)
+        return 0
     check_resampler(frontend, args.resampler)
-    out = Path(args.out) if args.out else default_output(data, frontend)
+    out = Path(args.out) if args.out else features_path(data.path, frontend)
     clips = list(zip(data.clips.filename, data.clips.duration_s.tolist(), strict=True))
     config = {"frontend": frontend.as_dict(), "resampler": args.resampler, "clips": content_hash(clips)}
     step = Step("extract", out, config, {"recordings": data.recordings()}, force=args.force)

@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exp", required=True, type=Path, metavar="DIR", help="experiment to make")
     parser.add_argument("--budget", metavar="NAME", help="apply budgets.NAME of the configuration: quick, published")
     parser.add_argument(
+        "--pass", dest="of_pass", metavar="NAME", help="apply passes.NAME of the configuration: one of several trainings"
+    )
+    parser.add_argument(
         "--train-on",
         choices=("split", "all", "all+validation"),
         help="split (default) keeps clips for selection and tuning; all: every fold; all+validation: that set, too",
@@ -59,7 +62,7 @@ def _run(args: argparse.Namespace) -> int:
     from sedkit.training.plan import check_config, make_plan
 
     if args.check_config:
-        check_config(args.config, args.overrides, args.budget)
+        check_config(args.config, args.overrides, args.budget, args.of_pass)
         return 0
     plan = make_plan(
         Path(args.config),
@@ -67,6 +70,7 @@ def _run(args: argparse.Namespace) -> int:
         args.data,
         args.exp,
         budget=args.budget,
+        of_pass=args.of_pass,
         train_on=args.train_on,
         device=args.device,
         weights=args.weights,
@@ -75,7 +79,10 @@ def _run(args: argparse.Namespace) -> int:
     plan.check_same_root(args.force)
     figure = args.exp / "energy" / "training.json"
     step = plan.step(args.force)
-    energy = track_energy(figure, args.energy and not step.holds(quiet=True))
+    up_to_date = step.holds(quiet=True)
+    if not up_to_date:
+        plan.check()
+    energy = track_energy(figure, args.energy and not up_to_date)
 
     def train() -> None:
         from sedkit.training.experiment import Experiment

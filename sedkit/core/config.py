@@ -12,9 +12,10 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
-from sedkit.core.deltas import BASE, merge, read_layers
+from sedkit.core.deltas import BASE, Layer, merge, read_layers
 from sedkit.core.errors import UsageError, listed, suggest
 
 T = TypeVar("T")
@@ -25,11 +26,16 @@ SECTIONS = (
     "system",
     "frontend",
     "data",
+    "normalise",
     "model",
     "objective",
+    "optimiser",
+    "schedule",
+    "selection",
     "training",
     "submission",
     "budgets",
+    "passes",
 )
 
 
@@ -39,19 +45,52 @@ _KEY = re.compile(
 )
 
 
-def read_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Read a configuration with its base, and apply `section.key=value` overrides (values are read as YAML).
+def read_config(
+    path: str | os.PathLike[str],
+    overrides: Sequence[str] = (),
+    budget: str | None = None,
+    of_pass: str | None = None,
+) -> dict[str, Any]:
+    """Read a configuration with its base, and apply a pass, a budget and overrides, in this order.
+
+    Parameters
+    ----------
+    path
+        The YAML.
+    overrides
+        `section.key=value`; values are read as YAML.
+    budget
+        A mapping of dotted keys in the section `budgets`; None applies none.
+    of_pass
+        A mapping of the section `passes`: sections that differ from the configuration's, merged as over a base.
 
     Raises
     ------
     UsageError
-        An unknown section, an override without `=` or a section, or a base that cannot be one
-        (`sedkit.core.deltas`).
+        An unknown section, budget or pass, an override without `=` or a section, or of a budget or pass (it would
+        change nothing any more), or a base that cannot be one (`sedkit.core.deltas`).
     """
     layers = read_layers(path)
     for layer in layers:
         _check_sections(layer.content, str(layer.path), (*SECTIONS, BASE))
-    return apply_overrides(merge(layers), overrides)
+    if late := [text for text in overrides if text.startswith(("budgets.", "passes."))]:
+        raise UsageError(f"override {late[0]!r}: give the key that it sets, such as training.steps=100")
+    out = copy.deepcopy(merge(layers))
+    passes, budgets = out.pop("passes", None) or {}, out.pop("budgets", None) or {}
+    if of_pass is not None:
+        delta = _named(passes, of_pass, "pass", path)
+        _check_sections(delta, f"{path}: passes.{of_pass}")
+        out = merge((Layer(Path(path), delta), Layer(Path(path), out)))
+    if budget is not None:
+        for key, value in _named(budgets, budget, "budget", path).items():
+            set_key(out, key, value)
+    return apply_overrides(out, overrides)
+
+
+def _named(choices: dict[str, Any], name: str, what: str, path: str | os.PathLike[str]) -> dict[str, Any]:
+    if name not in choices:
+        raise UsageError(f"{path}: unknown {what} {name!r}{suggest(name, choices)}, it has {listed(choices) or 'none'}")
+    return choices[name] or {}
 
 
 @contextlib.contextmanager

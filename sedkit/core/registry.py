@@ -54,24 +54,34 @@ class Registry(Generic[Builder]):
         """Return the builder of a name, one of `names`, and the dataclass of its options."""
         return self._entries[name]
 
-    def resolve(self, section: dict[str, Any]) -> dict[str, Any]:
-        """Return a section (`name` and options) with every option filled in and checked.
+    def options(self, section: dict[str, Any] | None, where: str = "") -> tuple[str, Any]:
+        """Return the name that a section (`name` and options) chooses, and its options as their dataclass.
+
+        Parameters
+        ----------
+        section
+            As read from YAML.
+        where
+            Where it stands, for messages; by default the registry's own section.
 
         Raises
         ------
         UsageError
             An unknown name, or an option that the builder does not have.
         """
-        names, options = self.names(), dict(section)
+        where = where or self._section
+        names, options = self.names(), dict(section or {})
         name = options.pop("name", None)
         if not isinstance(name, str) or name not in self._entries:
-            raise UsageError(
-                f"{self._section}.name is {name!r}{suggest(str(name), names)}, expected one of {listed(names, 20)}"
-            )
-        return {"name": name} | asdict(typed(options, self._entries[name][1], self._section))
+            raise UsageError(f"{where}.name is {name!r}{suggest(str(name), names)}, expected one of {listed(names, 20)}")
+        return name, typed(options, self._entries[name][1], where)
 
-    def build(self, section: dict[str, Any], *arguments: Any) -> Any:
+    def resolve(self, section: dict[str, Any] | None, where: str = "") -> dict[str, Any]:
+        """Return a section with every option filled in and checked (see `options`)."""
+        name, options = self.options(section, where)
+        return {"name": name} | asdict(options)
+
+    def build(self, section: dict[str, Any] | None, *arguments: Any, where: str = "") -> Any:
         """Return what the chosen builder makes of `arguments` and its options (last)."""
-        full = self.resolve(section)
-        builder, options = self._entries[full.pop("name")]
-        return builder(*arguments, options(**full))
+        name, options = self.options(section, where)
+        return self._entries[name][0](*arguments, options)

@@ -2,7 +2,7 @@
 
 A call whose stamp still holds is skipped. What counts is content: files may be touched, moved or copied together with
 what was made from them. The check compares names, sizes and times and hashes only what looks changed, so it costs
-milliseconds.
+milliseconds. A stamp also keeps facts about its output, for the calls that go on from there (see `core.facts`).
 """
 
 from __future__ import annotations
@@ -138,23 +138,43 @@ class _Stamp:
     config: str
     inputs: dict[str, Description]
     outputs: dict[str, Description]
+    facts: dict[str, Any]
 
     def write(self, path: Path) -> None:
         sides = {
             side: {role: _as_text(description) for role, description in getattr(self, side).items()}
             for side in ("inputs", "outputs")
         }
-        write_json(path, {"verb": self.verb, "version": self.version, "config": self.config, **sides})
+        call = {"verb": self.verb, "version": self.version, "config": self.config}
+        write_json(path, call | sides | {"facts": self.facts})
 
 
 def read_stamp(path: Path) -> _Stamp | None:
     """Return a stamp, or None where there is none that can be read."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        sides = [{role: _from_text(texts) for role, texts in raw[side].items()} for side in ("inputs", "outputs")]
-        return _Stamp(raw["verb"], raw["version"], raw["config"], *sides)
+        inputs, outputs = (
+            {role: _from_text(texts) for role, texts in raw[side].items()} for side in ("inputs", "outputs")
+        )
+        return _Stamp(raw["verb"], raw["version"], raw["config"], inputs, outputs, dict(raw["facts"]))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
+
+
+def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the facts that the call which made a file or folder left in its stamp.
+
+    Nothing is known ({}) of what has no stamp, or is not any more what the stamp is about.
+    """
+    path = Path(path)
+    stamp = read_stamp(_stamp_path(path))
+    if stamp is None or not path.exists() or _same(look(path), stamp.outputs.get(_SELF, {})) is None:
+        return {}
+    return stamp.facts
+
+
+def _stamp_path(output: Path) -> Path:
+    return output.with_name(output.name + ".done.json")
 
 
 @dataclass
@@ -176,6 +196,9 @@ class Step:
         Make the output again whatever the stamp says.
     beside
         Returns what else the call makes, by role; asked whenever outputs are looked at.
+    facts
+        JSON-able: what later calls have to know of the output and cannot see (`facts_of`), or what returns it, asked
+        when the output is made. They have no part in whether the stamp holds.
 
     Raises
     ------
@@ -189,6 +212,7 @@ class Step:
     inputs: Mapping[str, Source] | Sequence[Source] = field(default_factory=dict)
     force: bool = False
     beside: Callable[[], Mapping[str, Source]] = dict
+    facts: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
     _sources: Mapping[str, Source] = field(init=False, repr=False)
     _inputs: dict[str, Description] | None = field(default=None, init=False, repr=False)
 
@@ -203,7 +227,7 @@ class Step:
     @property
     def stamp_path(self) -> Path:
         """Where the stamp lies."""
-        return self.output.with_name(self.output.name + ".done.json")
+        return _stamp_path(self.output)
 
     @property
     def lock_path(self) -> Path:
@@ -233,7 +257,7 @@ class Step:
             return False  # a file is gone
         if outputs is None:
             return False
-        now = _Stamp(*self._call(), inputs, outputs)
+        now = _Stamp(*self._call(), inputs, outputs, stamp.facts)
         if now != stamp:
             # Touched, copied: what was hashed now is believed next time. Where nothing may be written, hash again then.
             with contextlib.suppress(OSError):
@@ -278,7 +302,8 @@ class Step:
             self.stamp_path.unlink(missing_ok=True)
             yield True
             outputs = {role: describe(source) for role, source in {_SELF: self.output, **self.beside()}.items()}
-            _Stamp(*self._call(), inputs, outputs).write(self.stamp_path)
+            facts = self.facts() if callable(self.facts) else self.facts
+            _Stamp(*self._call(), inputs, outputs, dict(facts)).write(self.stamp_path)
 
     def _check_named_apart(self) -> None:
         """Check what may be thousands of files, where they are about to be read anyway."""
@@ -301,7 +326,7 @@ class Step:
         for role, source in self._sources.items():
             description = known.get(role, {})
             if not isinstance(source, Mapping) and not description:
-                made_by = read_stamp(Path(f"{os.fspath(source)}.done.json"))
+                made_by = read_stamp(_stamp_path(Path(source)))
                 description = made_by.outputs.get(_SELF, {}) if made_by else {}
             out[role] = describe(source, description)
         return out

@@ -50,12 +50,13 @@ class ClipCounts:
     def stacked(self) -> NDArray[np.float64]:
         """Return everything that is summed over clips as (clips, columns) float64."""
         parts = [self.n_reference, self.n_estimate, self.n_true_positives]
-        parts.append(self._false_positives())
+        parts.append(self.false_positives())
         if self.errors is not None:
             parts.append(self.errors)
         return np.hstack(parts).astype(np.float64)
 
-    def _false_positives(self) -> NDArray[np.int64]:
+    def false_positives(self) -> NDArray[np.int64]:
+        """Return the decisions that are wrong, (clips, classes)."""
         if self.n_false_positives is not None:
             return self.n_false_positives
         return self.n_estimate - self.n_true_positives

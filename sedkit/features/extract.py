@@ -37,11 +37,6 @@ class _Shard:
     resampler: str
 
 
-def default_output(data: DataDir, frontend: FrontEnd) -> Path:
-    """Return `<data dir>/<front end>-<hash>.h5`."""
-    return data.path / f"{frontend.name}-{frontend.hash8}.h5"
-
-
 def check_resampler(frontend: FrontEnd, resampler: str) -> None:
     """Refuse the fast resampler where its transition band would reach the features."""
     if resampler != "fast":

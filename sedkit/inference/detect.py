@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,13 +17,7 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.names import AUDIO_ENDINGS
 from sedkit.dataio.scores import Scores
 from sedkit.datasets.audiofiles import files_of
-from sedkit.features.frontends import FrontEnd
-from sedkit.inference.chunks import detect_chunks
-from sedkit.inference.predict import Predictor
-from sedkit.inference.windows import score_recording
-
-#: Window of a network that takes any length and whose front end knows no clip length.
-_WINDOW_S = 10.0
+from sedkit.inference.predict import Predictor, predict_waveforms
 
 
 def recordings_of(paths: Sequence[Path]) -> list[Path]:
@@ -64,18 +57,10 @@ def names_of(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def whole_recordings(frontend: FrontEnd) -> tuple[FrontEnd, float]:
-    """Return the front end for recordings of any length, and the seconds that it was trained on."""
-    clip_s = getattr(frontend, "clip_s", None)
-    known = {f.name for f in dataclasses.fields(frontend)}
-    changes = {name: None for name in ("clip_s", "frames") if name in known}
-    return dataclasses.replace(frontend, **changes), float(clip_s or _WINDOW_S)
-
-
 def detect_scores(
     predictor: Predictor,
     paths: Sequence[Path],
-    window_s: float | None = None,
+    window_s: float | str | None = None,
     hop_s: float | None = None,
     batch_size: int = 16,
     refused: list[str] | None = None,
@@ -89,8 +74,7 @@ def detect_scores(
     paths
         Audio files.
     window_s, hop_s
-        Windows and their distance; by default the length that the network was trained on, and half of it (a network of
-        chunks: a tenth).
+        As `sedkit.inference.predict.Tiling.of` takes them.
     refused
         Takes, and the log says, why a recording cannot be read; it is left out. Without such a list it is an error.
 
@@ -103,40 +87,8 @@ def detect_scores(
     SedkitError
         A file that cannot be read, or none that can.
     """
-    frontend, trained_s = whole_recordings(predictor.frontend)
-    if predictor.chunks is not None:
-        if window_s is not None:
-            raise UsageError(
-                "the network was trained on chunks of one length, which are its windows; leave --window out"
-            )
-        return detect_chunks(predictor, _waveforms(paths, frontend.sample_rate, refused), frontend, hop_s)
-    rate_hz = frontend.grid.frame_rate_hz
-    chunk = predictor.network.chunk_frames
-    window = chunk or max(1, round((window_s or trained_s) * rate_hz))
-    hop = max(1, round(hop_s * rate_hz) if hop_s else window // (10 if chunk else 2))
-    names, framewise, clipwise, durations, grid = [], [], [], [], predictor.grid
-    for name, waveform in _waveforms(paths, frontend.sample_rate, refused):
-        names.append(name)
-        durations.append(len(waveform) / frontend.sample_rate)
-        features = frontend.transform(waveform[None])[0]
-        n_real = frontend.valid_frames(durations[-1])
-        frames, clip, grid = score_recording(predictor, features, window, min(hop, window), n_real, batch_size)
-        framewise.append(frames[: max(1, grid.n_frames(durations[-1]))])
-        clipwise.append(clip)
-    n_frames = np.array([len(x) for x in framewise], dtype=np.int64)
-    together = np.zeros((len(names), int(n_frames.max()), len(predictor.labels)), dtype=np.float32)
-    for row, frames in zip(together, framewise, strict=True):
-        row[: len(frames)] = frames
-    return Scores(
-        framewise=together,
-        n_frames=n_frames,
-        duration_s=np.array(durations),
-        frame_edges_s=grid.edges_s(together.shape[1]),
-        filenames=tuple(names),
-        labels=predictor.labels.labels,
-        clipwise=np.stack(clipwise),
-        producer=predictor.producer,
-    )
+    waveforms = _waveforms(paths, predictor.frontend.sample_rate, refused)
+    return predict_waveforms(predictor, waveforms, window_s, hop_s, batch_size)
 
 
 def _waveforms(

@@ -1,25 +1,35 @@
-"""Features to scores, at the network's own resolution."""
+"""Windows of recordings to scores: one function for data sets, recordings of any length and arrays.
+
+A recording of at most one window is scored as it is. A longer one is cut into windows that overlap; the scores of a
+window's frames count most in its middle, where the network sees both sides, and the mean is taken.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sedkit.core.errors import UsageError
 from sedkit.core.files import sha256_file
 from sedkit.core.parallel import progress
-from sedkit.core.timegrid import TimeGrid
 from sedkit.dataio.scores import Scores
+from sedkit.dataio.windows import Ints, Windows, lay
 from sedkit.features.frontends import FrontEnd, frontend_from
-from sedkit.inference.sources import FoundClips
+from sedkit.features.sources import Source, StoredFeatures, Waveforms
+from sedkit.inference.clips import Clips
 from sedkit.models.checkpoint import Checkpoint, read_checkpoint
 from sedkit.models.folding import for_prediction
 from sedkit.models.precision import choose_device, choose_precision
 
 Floats = NDArray[np.float32]
+#: As `--window`: the longest recording is one window.
+WHOLE = "whole"
 
 
 class Predictor:
@@ -39,14 +49,14 @@ class Predictor:
 
     Attributes
     ----------
-    grid
-        The scores' frames.
     labels
         Class order.
     frontend
         What the features must be made with.
-    chunks
-        How the clips that it was trained on were cut into chunks; None: they were not (see `sedkit.inference.chunks`).
+    window
+        Frames of the windows that it was trained on, on the front end's window grid.
+    run
+        Where it comes from and what it saw.
     """
 
     def __init__(
@@ -62,79 +72,271 @@ class Predictor:
             precision = "fp32"
         dtype = choose_precision(precision, self.device)
         self.network = for_prediction(checkpoint.network(network), self.device, dtype)
-        self.scaler = checkpoint.scaler.to(self.device)
+        self.normalise = checkpoint.normalisation().to(self.device)
         self.labels = checkpoint.labels
         with checkpoint.refusals():
             self.frontend: FrontEnd = frontend_from(checkpoint.frontend)
-        self.pooling = self.network.time_pooling
-        self.grid: TimeGrid = checkpoint.grid.pooled(self.pooling)
-        self.producer = producer
-        data = checkpoint.config.get("data", {})
-        streams = [*data.get("select", {}).values(), *data.get("streams", {}).values()]
-        self.chunks: dict[str, Any] | None = next((s["chunks"] for s in streams if s.get("chunks")), None)
+        self.window, self.run, self.producer = checkpoint.window, checkpoint.run, producer
 
     @classmethod
     def open(
-        cls,
-        path: Path,
-        device: str = "auto",
-        precision: str = "auto",
-        network: str | None = None,
+        cls, path: Path, device: str = "auto", precision: str = "auto", network: str | None = None
     ) -> Predictor:
         """Read a checkpoint file; its hash becomes the producer."""
         return cls(read_checkpoint(path), device, precision, network, f"sha256:{sha256_file(path)}")
 
     @torch.inference_mode()
-    def score(self, features: Floats, n_frames: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    def score(self, features: Floats, n_frames: Ints) -> tuple[Floats, Floats]:
         """Score one batch.
 
         Parameters
         ----------
         features
-            (clips, frames, bins), not scaled. Frames that do not fill the network's last frame are filled with silence.
+            (windows, frames, bins), not normalised.
         n_frames
-            (clips,) real frames.
+            (windows,) real frames.
 
         Returns
         -------
-        clipwise (clips, classes), framewise (clips, ceil(frames / pooling), classes)
+        clipwise (windows, classes), framewise (windows, frames / pooling, classes)
         """
-        short = -features.shape[1] % self.pooling
-        if short:
-            features = np.pad(features, ((0, 0), (0, short), (0, 0)), constant_values=self.frontend.padding)
-        x = self.scaler(torch.from_numpy(np.ascontiguousarray(features)).to(self.device))
-        output = self.network(x, torch.from_numpy(n_frames).to(self.device))
+        real = torch.from_numpy(n_frames).to(self.device)
+        x = self.normalise(torch.from_numpy(np.ascontiguousarray(features)).to(self.device), real)
+        output = self.network(x, real)
         return output.clipwise.float().cpu().numpy(), output.framewise.float().cpu().numpy()
 
 
-def predict(predictor: Predictor, clips: FoundClips, batch_size: int = 16) -> Scores:
-    """Score clips.
+@dataclass(frozen=True)
+class Tiling:
+    """How recordings are cut into windows, in frames of the front end's window grid.
+
+    Attributes
+    ----------
+    length, hop
+        Of a window, and from window to window.
+    cover
+        Frames that one of the network's frames stands for.
+    unit
+        Frames that a frame of the scores stands for.
+    """
+
+    length: int
+    hop: int
+    cover: int
+    unit: int
+
+    @classmethod
+    def of(
+        cls, predictor: Predictor, longest: int, window_s: float | str | None = None, hop_s: float | None = None
+    ) -> Tiling:
+        """Choose windows for a network.
+
+        Parameters
+        ----------
+        longest
+            Frames of the longest recording.
+        window_s
+            Seconds, or `WHOLE`; None: what the network was trained on.
+        hop_s
+            Seconds; None: half a window, or a whole one where the network gives one score a window.
+
+        Raises
+        ------
+        UsageError
+            Another window than the only one that the network knows, or a hop that no frames of the scores fit.
+        """
+        network, frontend = predictor.network, predictor.frontend
+        rate_hz = frontend.window_grid.frame_rate_hz
+        only = network.input_frames
+        length = predictor.window
+        if window_s == WHOLE:
+            length = max(longest, predictor.window)
+        elif window_s is not None:
+            length = max(1, round(float(window_s) * rate_hz))
+        if only is not None and length != predictor.window:
+            raise UsageError(
+                f"windows of {length / rate_hz:g} s, expected {predictor.window / rate_hz:g} s, the only ones that the "
+                "network knows"
+            )
+        if frontend.sliceable:
+            cover = network.time_pooling
+            length = only or -(-length // cover) * cover
+        else:
+            frames = frontend.window_frames(length)
+            cover = length // max(1, frames // network.time_pooling)
+        if hop_s is None:
+            hop = length if length < 2 * cover else length // 2
+        else:
+            hop = min(length, max(1, round(hop_s * rate_hz)))
+        if length >= 2 * cover:
+            return cls(length, max(cover, hop // cover * cover), cover, cover)
+        if cover % hop:
+            raise UsageError(
+                f"--hop {hop / rate_hz:g} s does not divide the network's {cover / rate_hz:g} s, of which it gives one "
+                "score; give a whole part of it, such as a tenth"
+            )
+        return cls(length, hop, cover, hop)
+
+    def windows(self, source: Source, frontend: FrontEnd) -> Windows:
+        """Lay windows over recordings to their ends; less than half a frame of the network is not worth another."""
+        grid = frontend.window_grid
+        return lay(source.n_frames, grid, self.length, self.hop, to_end=True, slack=(self.cover - 1) // 2)
+
+
+def predict(
+    predictor: Predictor,
+    source: Source,
+    filenames: Sequence[str],
+    duration_s: NDArray[np.float64],
+    windows: Windows,
+    tiling: Tiling,
+    batch_size: int = 16,
+    begin: Ints | None = None,
+) -> Scores:
+    """Score recordings.
+
+    Parameters
+    ----------
+    predictor
+        The network.
+    source
+        Of features of the recordings.
+    filenames, duration_s
+        Of each recording.
+    windows, tiling
+        What is scored, sorted by recording.
+    batch_size
+        Windows at a time.
+    begin
+        (recordings,) frame at which the scores of each recording begin; None: its first.
 
     Returns
     -------
-    Scores whose `n_frames` end with each recording; frames beyond are 0. A recording longer than its features (a clip
-    that the front end cut) has no frames past them.
+    Scores of each recording to its end; its clip scores are the maximum over its windows. Frames beyond are 0.
     """
-    n = len(clips.rows)
-    classes, pooling = len(predictor.labels), predictor.pooling
-    frames = -(-clips.features.shape[1] // pooling)
-    framewise = np.zeros((n, frames, classes), dtype=np.float32)
-    clipwise = np.zeros((n, classes), dtype=np.float32)
-    n_out = np.array([max(1, min(frames, predictor.grid.n_frames(s))) for s in clips.duration_s], dtype=np.int64)
-    with progress(total=n, description="predict", unit="clip") as bar:
-        for first in range(0, n, batch_size):
-            part = slice(first, min(first + batch_size, n))
-            rows = clips.rows[part]
-            clipwise[part], framewise[part] = predictor.score(clips.features.take(rows), clips.features.n_frames[rows])
-            bar.update(len(rows))
-    framewise[np.arange(frames)[None, :] >= n_out[:, None]] = 0.0
+    unit = tiling.unit
+    grid = windows.grid.pooled(unit)
+    first = (windows.first if begin is None else windows.first - begin[windows.recording]) // unit
+    covered = -(-windows.length // unit) + int(first.max(initial=0))
+    n_out = np.array([max(1, min(covered, grid.n_frames(float(s)))) for s in duration_s], dtype=np.int64)
+    several = np.bincount(windows.recording, minlength=len(filenames)) > 1
+    # Sums of several scores lose digits in single precision.
+    kind = np.float64 if several.any() else np.float32
+    sums = np.zeros((len(filenames), covered, len(predictor.labels)), kind)
+    weights = np.zeros((len(filenames), covered), kind)
+    clipwise = np.zeros((len(filenames), len(predictor.labels)), dtype=np.float32)
+    with progress(total=len(windows), description="predict", unit="window") as bar:
+        for place in range(0, len(windows), batch_size):
+            at = np.arange(place, min(place + batch_size, len(windows)))
+            part = windows.take(at)
+            features = source.features(part)
+            sliced = features.shape[1] == part.length
+            real = part.valid if sliced else np.full(len(part), features.shape[1], dtype=np.int64)
+            clip, frame = predictor.score(features, real)
+            np.maximum.at(clipwise, part.recording, clip)
+            frame = np.repeat(frame, tiling.cover // unit, axis=1)
+            tapered = _taper(frame.shape[1]).astype(kind)
+            for recording, start, row in zip(part.recording.tolist(), first[at].tolist(), frame, strict=True):
+                weight = tapered if several[recording] else np.ones(len(row), kind)
+                stop = min(start + len(row), covered)
+                sums[recording, start:stop] += row[: stop - start] * weight[: stop - start, None]
+                weights[recording, start:stop] += weight[: stop - start]
+            bar.update(len(part))
+    if several.any():
+        sums /= np.maximum(weights, np.finfo(np.float32).tiny)[..., None]
+    framewise = sums[:, : n_out.max(initial=1)].astype(np.float32, copy=False)
+    framewise[np.arange(framewise.shape[1])[None, :] >= n_out[:, None]] = 0.0
     return Scores(
         framewise=framewise,
         n_frames=n_out,
-        duration_s=clips.duration_s,
-        frame_edges_s=predictor.grid.edges_s(frames),
-        filenames=clips.filenames,
+        duration_s=duration_s,
+        frame_edges_s=grid.edges_s(framewise.shape[1]),
+        filenames=tuple(filenames),
         labels=predictor.labels.labels,
         clipwise=clipwise,
         producer=predictor.producer,
+    )
+
+
+def _taper(n: int) -> NDArray[np.float64]:
+    """Return how much each of `n` frames of a window counts: most in its middle, where it sees both sides."""
+    place = (np.arange(n) + 0.5) / n
+    return np.minimum(place, 1 - place) * 2
+
+
+def predict_clips(
+    predictor: Predictor,
+    clips: Clips,
+    window_s: float | str | None = None,
+    hop_s: float | None = None,
+    batch_size: int = 16,
+) -> Scores:
+    """Score the clips of a features file or a data dir.
+
+    Parameters
+    ----------
+    clips
+        As `sedkit.inference.clips.open_clips` gives them.
+    window_s, hop_s
+        As `Tiling.of` takes them; of clips that are windows of recordings, those windows.
+    """
+    source = clips.source
+    if clips.windows is not None:
+        window_s = clips.windows.length_s
+    tiling = Tiling.of(predictor, int(source.n_frames.max(initial=1)), window_s, hop_s)
+    if clips.windows is None:
+        windows = tiling.windows(source, predictor.frontend)
+    else:
+        windows = replace(clips.windows, length=tiling.length)
+    return predict(
+        predictor, source, clips.filenames, clips.duration_s, windows, tiling, batch_size, begin=clips.begin
+    )
+
+
+def predict_waveforms(
+    predictor: Predictor,
+    waveforms: Iterable[tuple[str, Floats]],
+    window_s: float | str | None = None,
+    hop_s: float | None = None,
+    batch_size: int = 16,
+) -> Scores:
+    """Score recordings in memory, one after the other.
+
+    Parameters
+    ----------
+    waveforms
+        Name and samples (full scale 1, at the front end's rate) of each; a generator is read one at a time.
+    window_s, hop_s
+        As `Tiling.of` takes them.
+    """
+    frontend, scores = predictor.frontend, []
+    for name, waveform in waveforms:
+        duration_s = np.array([len(waveform) / frontend.sample_rate])
+        source: Source
+        if frontend.sliceable:
+            n_frames = np.array([frontend.valid_frames(float(duration_s[0]))], dtype=np.int64)
+            source = StoredFeatures(frontend.transform(waveform[None]), np.zeros(1, np.int64), n_frames, frontend)
+        else:
+            source = Waveforms([waveform], duration_s, frontend)
+        tiling = Tiling.of(predictor, int(source.n_frames[0]), window_s, hop_s)
+        windows = tiling.windows(source, frontend)
+        scores.append(predict(predictor, source, [name], duration_s, windows, tiling, batch_size))
+    return _joined(scores)
+
+
+def _joined(scores: Sequence[Scores]) -> Scores:
+    """Put scores of several recordings, all on one grid, into one."""
+    longest = max(scores, key=lambda one: one.framewise.shape[1])
+    framewise = np.zeros((len(scores), *longest.framewise.shape[1:]), dtype=np.float32)
+    for row, one in zip(framewise, scores, strict=True):
+        row[: one.framewise.shape[1]] = one.framewise[0]
+    return Scores(
+        framewise=framewise,
+        n_frames=np.concatenate([one.n_frames for one in scores]),
+        duration_s=np.concatenate([one.duration_s for one in scores]),
+        frame_edges_s=longest.frame_edges_s,
+        filenames=tuple(name for one in scores for name in one.filenames),
+        labels=longest.labels,
+        clipwise=np.concatenate([np.asarray(one.clipwise) for one in scores]),
+        producer=longest.producer,
     )

@@ -13,14 +13,14 @@ import torch
 import sedkit
 from sedkit.core.errors import SedkitError, first_line, listed, suggest
 from sedkit.core.files import atomic_path
-from sedkit.core.timegrid import TimeGrid
 from sedkit.core.vocabulary import Vocabulary
+from sedkit.features.frontends import frontend_from
+from sedkit.features.normalise import Normalisation
 from sedkit.models.output import SedModel
 from sedkit.models.registry import build_model
-from sedkit.models.scaler import Scaler
 from sedkit.models.weights import check_state, read_tensors
 
-FORMAT = 1
+FORMAT = 2
 _ADVICE = "fetch it again, or train again with --force true"
 #: What a checkpoint holds.
 _CONTENT = {
@@ -28,9 +28,9 @@ _CONTENT = {
     "labels": list,
     "frontend": dict,
     "frontend_hash": str,
-    "grid": dict,
-    "n_bins": int,
-    "scaler": dict,
+    "window": int,
+    "normalise": dict,
+    "fitted": dict,
     "networks": dict,
     "selected": str,
     "step": int,
@@ -52,12 +52,10 @@ class Checkpoint:
         Class order of the output.
     frontend, frontend_hash
         The front end's name and parameters, and its hash.
-    grid
-        Time grid of the features; the network's own grid is `grid.pooled(time_pooling)`.
-    n_bins
-        Columns of the features.
-    scaler
-        Fitted on the training clips.
+    window
+        Frames of the windows that it was trained on, on the front end's window grid.
+    normalise, fitted
+        The resolved section of that name, and what its stages found on the training clips.
     networks
         Name -> state dict of each network that the objective keeps; `selected` names the one to use.
     selected
@@ -78,9 +76,9 @@ class Checkpoint:
     labels: Vocabulary
     frontend: dict[str, Any]
     frontend_hash: str
-    grid: TimeGrid
-    n_bins: int
-    scaler: Scaler
+    window: int
+    normalise: dict[str, Any]
+    fitted: dict[str, Any]
     networks: dict[str, dict[str, Any]]
     selected: str = "network"
     step: int = 0
@@ -103,10 +101,17 @@ class Checkpoint:
                 f"no network {name!r}{suggest(name, self.networks)} in {self.source}, it has {listed(self.networks)}"
             )
         with self.refusals():
-            network = build_model(self.model, len(self.labels), self.n_bins)
+            network = build_model(self.model, len(self.labels), frontend_from(self.frontend).n_bins)
         check_state(network, self.networks[name], f"{self.source}: network {name!r}")
         network.load_state_dict(self.networks[name])
         return network.eval()
+
+    def normalisation(self) -> Normalisation:
+        """Rebuild the normalisation with its fitted state."""
+        with self.refusals():
+            normalise = Normalisation.from_section(self.normalise, frontend_from(self.frontend).n_bins)
+            normalise.load_state_dict(self.fitted)
+        return normalise
 
     @contextlib.contextmanager
     def refusals(self) -> Iterator[None]:
@@ -126,9 +131,9 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         "labels": list(checkpoint.labels),
         "frontend": checkpoint.frontend,
         "frontend_hash": checkpoint.frontend_hash,
-        "grid": checkpoint.grid.as_dict(),
-        "n_bins": checkpoint.n_bins,
-        "scaler": checkpoint.scaler.as_dict(),
+        "window": checkpoint.window,
+        "normalise": checkpoint.normalise,
+        "fitted": checkpoint.fitted,
         "networks": checkpoint.networks,
         "selected": checkpoint.selected,
         "step": checkpoint.step,
@@ -162,15 +167,14 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if absent:
         raise SedkitError(f"{path}: a checkpoint without a usable {listed(absent)}; {_ADVICE}")
     try:
-        scaler = Scaler(**content["scaler"])
-        if scaler.mean.shape != (content["n_bins"],) or scaler.std.shape != scaler.mean.shape:
-            raise ValueError("a scaler of other features")
-        return Checkpoint(
-            **{key: content[key] for key in _CONTENT if key not in ("labels", "grid", "scaler")},
+        checkpoint = Checkpoint(
+            **{key: content[key] for key in _CONTENT if key != "labels"},
             labels=Vocabulary(tuple(content["labels"])),
-            grid=TimeGrid(**content["grid"]),
-            scaler=scaler,
             source=str(path),
         )
+        checkpoint.normalisation()
+        if checkpoint.window < 1:
+            raise ValueError("a window without frames")
     except (SedkitError, TypeError, ValueError, AttributeError):
-        raise SedkitError(f"{path}: a checkpoint whose labels, time grid or scaler cannot be used; {_ADVICE}") from None
+        raise SedkitError(f"{path}: a checkpoint whose labels, window or normalisation cannot be used; {_ADVICE}") from None
+    return checkpoint

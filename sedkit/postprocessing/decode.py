@@ -11,7 +11,7 @@ For many thresholds the filter runs once: for windows of odd length median(x > t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from sedkit.core.errors import SedkitError, listed
 from sedkit.dataio.events import Events, Tags
 from sedkit.postprocessing import engine, grids
-from sedkit.postprocessing.operating_points import OperatingPoints, ascending
+from sedkit.postprocessing.operating_points import OperatingPoints, ascending, events_at
 from sedkit.postprocessing.rules import FrameRule, Postprocessing, Preset
 
 if TYPE_CHECKING:
@@ -67,24 +67,13 @@ def decode(scores: Scores, postprocessing: Postprocessing | Preset, tags: Scores
         from sedkit.postprocessing.sebbs import find_boxes
 
         boxes = find_boxes(scores, rules, gate)
-        boxes = boxes.take(boxes.confidence > np.array([rule.threshold for rule in rules.rules])[boxes.label])
-        clip, label, onset_s, offset_s = boxes.clip, boxes.label, boxes.onset_s, boxes.offset_s
+        intervals, times = boxes.intervals(len(scores.filenames))
+        intervals = intervals[boxes.confidence > np.array([rule.threshold for rule in rules.rules])[boxes.label]]
     else:
         limits = Limits.of(rules)
-        found = find_intervals(filter_scores(scores, limits.median_s), gate, limits)
-        clip, label = found[:, 0].astype(np.int64), found[:, 1].astype(np.int64)
+        intervals = find_intervals(filter_scores(scores, limits.median_s), gate, limits)
         times = grids.times_s(scores)
-        onset_s, offset_s = times[clip, found[:, 2]], times[clip, found[:, 3]]
-    return Events(
-        filenames=tuple(scores.filenames),
-        labels=tuple(scores.labels),
-        clip=clip,
-        label=label,
-        onset_s=onset_s,
-        offset_s=offset_s,
-        line=np.arange(2, 2 + len(clip), dtype=np.int64),
-        source="decoded events",
-    )
+    return events_at(intervals, times, scores.filenames, scores.labels, "decoded events")
 
 
 def decode_thresholds(
@@ -117,9 +106,7 @@ def decode_thresholds(
     at = ascending(thresholds)
     if postprocessing is None:
         windows = np.broadcast_to(np.asarray(median_s, dtype=np.float64), (len(scores.labels),))
-        rules = Postprocessing(
-            tuple(scores.labels), tuple(FrameRule(threshold=0.5, median_s=float(w)) for w in windows)
-        )
+        rules = Postprocessing(scores.labels, tuple(FrameRule(threshold=0.5, median_s=float(w)) for w in windows))
     elif np.any(median_s):
         raise SedkitError("both median_s and postprocessing are given, expected one of them")
     else:
@@ -128,11 +115,11 @@ def decode_thresholds(
     if rules.decoder == "csebbs":
         from sedkit.postprocessing.sebbs import find_boxes
 
-        bounds, found, times = find_boxes(scores, rules, gate).at(thresholds=at, n_clips=len(scores.filenames))
+        bounds, intervals, times = find_boxes(scores, rules, gate).at(thresholds=at, n_clips=len(scores.filenames))
     else:
-        bounds, found = _intervals_at(scores, at, rules, gate)
+        bounds, intervals = _intervals_at(scores, at, rules, gate)
         times = grids.times_s(scores)
-    return OperatingPoints(at, tuple(scores.filenames), tuple(scores.labels), bounds, found, times)
+    return OperatingPoints(at, scores.filenames, scores.labels, bounds, intervals, times)
 
 
 # ------------------------------------------------------------------------------------------------ the steps
@@ -167,14 +154,7 @@ class Limits:
         with np.errstate(divide="ignore", invalid="ignore"):
             low = np.where(self.threshold > 0, threshold * self.low / self.threshold, np.minimum(self.low, threshold))
         low = np.where(np.isinf(self.low), np.inf, low)
-        return Limits(
-            np.full_like(self.threshold, threshold),
-            low,
-            self.median_s,
-            self.merge_gap_s,
-            self.min_duration_s,
-            self.published,
-        )
+        return replace(self, threshold=np.full_like(self.threshold, threshold), low=low)
 
     def frames(self, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the widest gap that is bridged and the shortest event that is kept, frames (classes,)."""
@@ -224,9 +204,9 @@ def find_intervals(filtered: Sequence[Filtered], gate: np.ndarray, limits: Limit
         functions = engine.choose(group.planes.size)
         high = _at_most(limits.threshold, group.planes.dtype)
         low = -_at_most(-limits.low, group.planes.dtype)
-        found = functions.regions(group.planes, group.n_frames, gate[group.clips], high, low, merge, shortest)
-        found[:, 0] = group.clips[found[:, 0]]
-        parts.append(found)
+        intervals = functions.regions(group.planes, group.n_frames, gate[group.clips], high, low, merge, shortest)
+        intervals[:, 0] = group.clips[intervals[:, 0]]
+        parts.append(intervals)
     if len(filtered) == 1:
         return parts[1]
     every = np.concatenate(parts)
@@ -242,10 +222,7 @@ def _intervals_at(
     if len(filtered) == 1 and limits.only_threshold:
         (group,) = filtered
         functions = engine.choose(group.planes.size * len(thresholds))
-        bounds, found = functions.regions_at(
-            group.planes, group.n_frames, gate, _at_most(thresholds, group.planes.dtype)
-        )
-        return bounds, found
+        return functions.regions_at(group.planes, group.n_frames, gate, _at_most(thresholds, group.planes.dtype))
     points = [find_intervals(filtered, gate, limits.at(threshold)) for threshold in thresholds]
     return np.cumsum([0, *(len(point) for point in points)]), np.concatenate(points)
 

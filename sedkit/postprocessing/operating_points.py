@@ -56,17 +56,8 @@ class OperatingPoints:
     def events(self, point: int) -> Events:
         """Return the events of one operating point."""
         rows = self.found[self.bounds[point] : self.bounds[point + 1]]
-        onset_s, offset_s = engine.choose(len(rows)).look_up(rows, self.times_s)
-        return Events(
-            filenames=self.filenames,
-            labels=self.labels,
-            clip=rows[:, 0].astype(np.int64),
-            label=rows[:, 1].astype(np.int64),
-            onset_s=onset_s,
-            offset_s=offset_s,
-            line=np.arange(2, 2 + len(rows), dtype=np.int64),
-            source=f"events at threshold {threshold_text(self.thresholds[point])}",
-        )
+        source = f"events at threshold {threshold_text(self.thresholds[point])}"
+        return events_at(rows, self.times_s, self.filenames, self.labels, source)
 
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Write one table per point, `predictions_th_<threshold>.tsv`, replacing the folder.
@@ -88,6 +79,23 @@ class OperatingPoints:
                 cells[:, 3] = ends[label]
                 path = Path(aside) / f"predictions_th_{threshold_text(threshold)}.tsv"
                 path.write_bytes(HEADER + b"".join(cells.ravel().tolist()))
+
+
+def events_at(
+    found: np.ndarray, times_s: np.ndarray, filenames: tuple[str, ...], labels: tuple[str, ...], source: str
+) -> Events:
+    """Return events given as in `OperatingPoints.found` and `times_s`."""
+    onset_s, offset_s = engine.choose(len(found)).look_up(found, times_s)
+    return Events(
+        filenames=filenames,
+        labels=labels,
+        clip=found[:, 0].astype(np.int64),
+        label=found[:, 1].astype(np.int64),
+        onset_s=onset_s,
+        offset_s=offset_s,
+        line=np.arange(2, 2 + len(found), dtype=np.int64),
+        source=source,
+    )
 
 
 def _seconds_text(seconds: float) -> str:

@@ -55,15 +55,19 @@ class Boxes:
         """Return these boxes (indices or a mask)."""
         return Boxes(self.clip[rows], self.label[rows], self.onset_s[rows], self.offset_s[rows], self.confidence[rows])
 
-    def at(self, thresholds: np.ndarray, n_clips: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return bounds, found and times_s of `OperatingPoints`: the boxes with a confidence above each threshold."""
+    def intervals(self, n_clips: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return all boxes as `found` and `times_s` of `OperatingPoints`."""
         order = np.argsort(self.clip, kind="stable")
         slot = np.empty(len(order), np.int64)
         slot[order] = np.arange(len(order)) - np.searchsorted(self.clip[order], self.clip[order])
         times_s = np.zeros((n_clips, 2 * (int(slot.max(initial=0)) + 1)))
         times_s[self.clip, 2 * slot] = self.onset_s
         times_s[self.clip, 2 * slot + 1] = self.offset_s
-        every = np.stack([self.clip, self.label, 2 * slot, 2 * slot + 1], axis=1).astype(np.int32)
+        return np.stack([self.clip, self.label, 2 * slot, 2 * slot + 1], axis=1).astype(np.int32), times_s
+
+    def at(self, thresholds: np.ndarray, n_clips: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return bounds, found and times_s of `OperatingPoints`: the boxes with a confidence above each threshold."""
+        every, times_s = self.intervals(n_clips)
         picks = [np.flatnonzero(self.confidence > threshold) for threshold in thresholds]
         return np.cumsum([0, *(len(pick) for pick in picks)]), every[np.concatenate(picks)], times_s
 

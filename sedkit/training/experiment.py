@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,21 @@ import sedkit
 from sedkit.core.errors import SedkitError, listed
 from sedkit.core.files import write_json, write_text, write_yaml
 from sedkit.core.log import log
-from sedkit.core.vocabulary import Vocabulary
+from sedkit.features.normalise import Normalisation
 from sedkit.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from sedkit.models.output import SedModel
 from sedkit.models.precision import choose_device, choose_precision, describe_device
 from sedkit.models.registry import build_model, resolve_model
-from sedkit.models.scaler import fit_scaler, no_scaler
 from sedkit.models.weights import load_weights
 from sedkit.objectives.registry import build_objective, resolve_objective
-from sedkit.training.batches import Batches, Stream, load_source, shares
-from sedkit.training.chunks import load_chunk_stream
+from sedkit.objectives.schedules import build_schedule, resolve_schedule
+from sedkit.training.batches import Batches, shares
 from sedkit.training.loop import Loop
+from sedkit.training.optimisers import build_optimiser, resolve_optimiser
 from sedkit.training.plan import Plan
 from sedkit.training.run_script import run_script
-from sedkit.training.settings import StreamSettings, settings_dict
-from sedkit.training.validate import evaluate
+from sedkit.training.selection import check_figures, evaluate
+from sedkit.training.streams import Stream, StreamReader
 
 
 class Experiment:
@@ -58,64 +59,50 @@ class Experiment:
         torch.backends.cudnn.benchmark = False
         torch.manual_seed(self.settings.seed)
 
-        self.labels: Vocabulary | None = None
-        self.streams = {name: self._stream(name, s, training=True) for name, s in plan.data.streams.items()}
-        self.select = {}
-        if self.settings.train_on == "split":
-            self.select = {name: self._stream(name, s) for name, s in plan.data.select.items()}
-        self.draw = {
-            name: self._stream(name, StreamSettings(name, target="clip"))
-            for name in plan.data.draw
-            if plan.has_set(name) and not (name == "validation" and self.settings.train_on == "all+validation")
-        }
-        assert self.labels is not None
-        self._check_apart()
-        self.network = build_model(plan.sections["model"], len(self.labels), plan.frontend.n_bins)
+        self._read_streams()
+        sections = plan.config
+        self.network = build_model(sections["model"], len(self.labels), plan.frontend.n_bins)
         if self.settings.weights:
             load_weights(self.network, self.settings.weights)
         self.network.to(device=self.device, memory_format=torch.channels_last)
-        self.objective = build_objective(plan.sections["objective"])
+        self.objective = build_objective(sections["objective"])
+        self.normalise = Normalisation.from_section(sections.get("normalise"), plan.frontend.n_bins)
+        schedule = sections.get("schedule") or {"name": "constant"}
+        self.schedule = build_schedule(schedule)
+        self.optimiser = build_optimiser(sections["optimiser"], self.network.parameters())
+        check_figures(plan.selection.figures.values())
         self.run_info = plan.run_info()
         self.config = {
-            **plan.config,
-            **settings_dict(plan.data, self.settings),
-            "model": resolve_model(plan.sections["model"]),
-            "objective": resolve_objective(plan.sections["objective"]),
+            **sections,
+            "data": asdict(plan.data),
+            "normalise": self.normalise.resolved(),
+            "model": resolve_model(sections["model"]),
+            "objective": resolve_objective(sections["objective"]),
+            "optimiser": resolve_optimiser(sections["optimiser"]),
+            "schedule": resolve_schedule(schedule),
+            "selection": asdict(plan.selection),
+            "training": asdict(self.settings),
         }
 
-    def _stream(self, name: str, settings: StreamSettings, training: bool = False) -> Stream:
-        sets, folds = [settings.set], settings.folds
-        if training and self.settings.train_on != "split":
-            folds = None
-            if self.settings.train_on == "all+validation" and settings.target != "none":
-                sets.append("validation")
-        if settings.chunks is not None:
-            stream, labels = load_chunk_stream(
-                name,
-                self.plan.data_root,
-                settings,
-                folds,
-                self.plan.frontend,
-                self.plan.feature_paths.get(settings.set),
-                self.labels,
-            )
-            self.labels = self.labels or labels
-            return stream
-        sources = []
-        for part in sets:
-            target = settings.target
-            source, labels = load_source(
-                self.plan.data_root / part, self.plan.features(part), target, folds, self.labels
-            )
-            self.labels = self.labels or labels
-            sources.append(source)
-        return Stream(name, sources)
-
-    def _check_apart(self) -> None:
-        """Refuse a run whose selection part holds clips that it trains on."""
+    def _read_streams(self) -> None:
+        """Read what is trained on, selected on and drawn; no clip may be on two of these sides."""
+        plan = self.plan
+        reader = StreamReader(plan.data_root, plan.frontend, self.settings.seed)
+        parts: dict[str, dict[str, Stream]] = {"streams": {}, "select": {}}
+        for place, (key, settings) in enumerate(plan.streams()):
+            _, part, name = key.split(".", 2)
+            parts[part][name] = reader.read(name, place, settings, plan.sets(settings, key), plan.folds(settings, key))
+        self.streams, self.select = parts["streams"], parts["select"]
+        first = next(iter(plan.data.streams.values()))
+        self.draw = {
+            name: reader.read(name, 0, replace(first, set=name, augment={}, views={}), [name], None)
+            for name in plan.drawn
+        }
+        assert reader.labels is not None
+        self.labels = reader.labels
         for name, selected in self.select.items():
             for other, stream in self.streams.items():
-                both = selected.clip_keys() & stream.clip_keys()
+                both = selected.clips() & stream.clips()
                 if both:
                     raise SedkitError(
                         f"data.select.{name} holds {len(both)} clips of data.streams.{other}, such as {min(both)[1]}; "
@@ -128,16 +115,22 @@ class Experiment:
         last = self._last() if resume else None
         self.resumed = last is not None
         if last is not None:
-            scaler = last.scaler
-        elif settings.scaler == "none":
-            scaler = no_scaler(self.plan.frontend.n_bins)
+            self.normalise = last.normalisation()
         else:
-            scaler = fit_scaler(block for stream in self.streams.values() for block in stream.blocks())
-        self.scaler = scaler
+            self.normalise.fit(lambda: (block for stream in self.streams.values() for block in stream.blocks()))
+        self.normalise = self.normalise.to(self.device)
         counts = shares(self.plan.data.streams, settings.batch_size)
-        self.batches = Batches(self.streams, counts, settings.seed, scaler, self.device)
         loop = self.loop = Loop(
-            self.network, self.objective, self.batches, settings, self.dtype, self._evaluate, self._save
+            self.network,
+            self.objective,
+            Batches(self.streams, counts, settings.seed, self.normalise, self.device),
+            settings,
+            self.dtype,
+            self._evaluate,
+            self._save,
+            self.optimiser,
+            self.schedule,
+            settings.seed,
         )
         self.elapsed_before = 0.0
         if last is not None:
@@ -149,12 +142,12 @@ class Experiment:
         else:
             for name in ("checkpoints/last.pt", "checkpoints/best.pt", "metrics.jsonl", "summary.json"):
                 (folder / name).unlink(missing_ok=True)
-        sizes = ", ".join(f"{name} {len(s)} clips ({counts[name]} a step)" for name, s in self.streams.items())
+        sizes = ", ".join(f"{name} {len(s)} windows ({counts[name]} a step)" for name, s in self.streams.items())
         log.info(
             "train: %s on %s; %s; %d parameters, %s on %s",
             self.plan.title,
             sizes,
-            f"selected on {listed(f'{n} ({len(s)} clips)' for n, s in self.select.items())}"
+            f"selected on {listed(f'{n} ({len(s)} windows)' for n, s in self.select.items())}"
             if self.select
             else "last step kept",
             sum(p.numel() for p in self.network.parameters()),
@@ -172,8 +165,7 @@ class Experiment:
                 "steps": settings.steps,
                 "best_step": now.best_step if self.select else now.step,
                 "best": now.best,
-                "select_by": settings.select_by if self.select else None,
-                "lr_every": settings.lr_every,
+                "selection": asdict(self.plan.selection) if self.select else None,
                 "elapsed_s": round(self.elapsed_before + time.monotonic() - self.started, 1),
             },
         )
@@ -207,35 +199,43 @@ class Experiment:
         return float(records[-1]["elapsed_s"]) if records else 0.0
 
     def _evaluate(self, record: dict[str, Any]) -> None:
-        settings, now = self.settings, self.loop.progress
-        batch_size = max(settings.batch_size, 16)
-        figures: dict[str, float] = {}
-        for part in ("select", "draw"):
-            record[part] = {}
-            for name, network in self.objective.networks(self.network).items():
-                record[part][name] = {
+        now, selection = self.loop.progress, self.plan.selection
+        chosen = {name: selection.figures.get(name, "clip_map") for name in self.select}
+        networks = self.objective.networks(self.network)
+        most = {"select": None, "draw": self.plan.data.draw_clips}
+        for part, streams in (("select", self.select), ("draw", self.draw)):
+            record[part] = {
+                name: {
                     key: evaluate(
                         network,
                         stream,
-                        self.scaler,
+                        self.normalise,
+                        self.objective,
                         self.dtype,
-                        batch_size,
-                        self.plan.data.draw_clips if part == "draw" else None,
+                        self.labels.labels,
+                        dict.fromkeys(("clip_map", "frame_map", *([chosen[key]] if part == "select" else []))),
+                        batch_size=max(self.settings.batch_size, 16),
+                        most=most[part],
+                        rules=selection.postprocessing,
                     )
-                    for key, stream in getattr(self, part).items()
+                    for key, stream in streams.items()
                 }
+                for name, network in networks.items()
+            }
+        figures = {}
         for name, by_stream in record["select"].items():
-            if settings.select_by == "last":
+            if selection.name == "last":
                 figures[name] = float(now.step)
                 continue
-            values = [row[settings.select_by] for row in by_stream.values() if settings.select_by in row]
-            if self.select and len(values) < len(by_stream):
-                raise SedkitError(
-                    f"training.select_by is {settings.select_by}, which data.select ({listed(by_stream)}) does not "
-                    "give: no clip of it has labels, or the target is another"
-                )
-            if values:
-                figures[name] = float(np.mean(values)) * (-1.0 if settings.select_by == "loss" else 1.0)
+            for stream, figure in chosen.items():
+                if figure not in by_stream[stream]:
+                    raise SedkitError(
+                        f"selection: {figure}, which data.select.{stream} does not give: no clip of it has labels, or "
+                        "the target is another"
+                    )
+            signed = (-row[chosen[s]] if chosen[s] == "loss" else row[chosen[s]] for s, row in by_stream.items())
+            if by_stream:
+                figures[name] = float(sum(signed))
         if figures:
             name = max(figures, key=lambda n: figures[n])
             if now.best is None or figures[name] > now.best:
@@ -260,16 +260,15 @@ class Experiment:
         self._write("last.pt")
 
     def _write(self, file: str, selected: str | None = None) -> None:
-        assert self.labels is not None
         networks: dict[str, SedModel] = self.objective.networks(self.network)
         checkpoint = Checkpoint(
             model=self.config["model"],
             labels=self.labels,
             frontend=self.plan.frontend.as_dict(),
             frontend_hash=self.plan.frontend.hash8,
-            grid=self.plan.frontend.grid,
-            n_bins=self.plan.frontend.n_bins,
-            scaler=self.scaler,
+            window=max(stream.length for stream in self.streams.values()),
+            normalise=self.config["normalise"],
+            fitted=self.normalise.state_dict(),
             networks={name: network.state_dict() for name, network in networks.items()},
             selected=selected or next(iter(networks)),
             step=self.loop.progress.step,
@@ -281,8 +280,9 @@ class Experiment:
 
     def _write_records(self) -> None:
         folder, plan = self.plan.folder, self.plan
-        # The budget is applied; its name stays, for the record of a run from here.
-        write_yaml(folder / "config.yaml", plan.config | ({"budgets": {plan.budget: {}}} if plan.budget else {}))
+        # Budget and pass are applied; their names stay, for the record of a run from here.
+        names = {"budgets": plan.budget, "passes": plan.of_pass}
+        write_yaml(folder / "config.yaml", plan.config | {key: {name: {}} for key, name in names.items() if name})
         write_json(
             folder / "environment.json",
             {
@@ -290,8 +290,7 @@ class Experiment:
                 "data": str(plan.data_root.resolve()),
                 "place": str(folder.resolve()),
                 "inputs": plan.inputs_hash,
-                "features": {name: str(path) for name, path in sorted(plan.feature_paths.items())},
-                "clips": {
+                "windows": {
                     part: {name: len(s) for name, s in streams.items()}
                     for part, streams in (("streams", self.streams), ("select", self.select), ("draw", self.draw))
                 },

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sedkit.core.config import read_config, select
+from sedkit.core.config import read_config, select, typed
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import content_hash, read_json, same_place
 from sedkit.core.log import log
 from sedkit.core.stamp import Source, Step
 from sedkit.dataio.datadir import TABLES, DataDir
-from sedkit.features.frontends import FrontEnd, frontend_from
+from sedkit.features.augment import resolve_augment, sets_read
+from sedkit.features.frontends import FrontEnd, features_path, frontend_from
+from sedkit.features.normalise import resolve_normalise
 from sedkit.training.settings import (
+    HELD_OUT,
     SECTIONS,
-    TRAIN_ON,
     DataSettings,
+    SelectionSettings,
+    StreamSettings,
     TrainingSettings,
-    apply_budget,
     data_settings,
-    training_settings,
 )
+
+#: Roles of sets that nothing is trained or selected on.
+NOT_TRAINED_ON = ("reported", "entered")
 
 
 @dataclass
@@ -34,13 +40,13 @@ class Plan:
     Attributes
     ----------
     config
-        The configuration with budget and overrides applied.
+        The configuration with pass, budget and overrides applied.
     data_root
         Folder of the data dirs.
     folder
         The experiment.
-    budget
-        Its name, or None.
+    budget, of_pass
+        Their names, or None.
     split_run
         The finished run on a split whose number of steps is taken over; None for a split run.
     """
@@ -49,109 +55,151 @@ class Plan:
     data_root: Path
     folder: Path
     budget: str | None = None
+    of_pass: str | None = None
     split_run: Path | None = None
     data: DataSettings = field(init=False)
     training: TrainingSettings = field(init=False)
+    selection: SelectionSettings = field(init=False)
     frontend: FrontEnd = field(init=False)
-    feature_paths: dict[str, Path] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_present(self.config)
+        for name in ("data", "model", "objective", "frontend", "optimiser"):
+            if not isinstance(self.config.get(name), dict):
+                raise UsageError(f"the configuration has no section {name!r}, which training needs")
         data_settings(self.config["data"])
-        for chunks in _with_map_files(self.config).values():
+        for labels in _with_files(self.config).values():
             # The record of the run is read from other folders too.
-            chunks["class_map"] = str(Path(chunks["class_map"]).resolve())
+            labels.update({key: str(Path(labels[key]).resolve()) for key in _FILES if _is_file(labels.get(key))})
         self.data = data_settings(self.config["data"])
-        self.training = training_settings(self.config.get("training"))
+        self.training = typed(self.config.get("training"), TrainingSettings, "training")
+        self.selection = typed(self.config.get("selection"), SelectionSettings, "selection")
         self.frontend = frontend_from(self.config["frontend"])
-        if self.training.train_on == "split" and not self.data.select:
+        resolve_normalise(self.config.get("normalise"))
+        for key, stream in self.streams():
+            resolve_augment(stream.augment, f"{key}.augment")
+            for view, steps in stream.views.items():
+                resolve_augment(steps, f"{key}.views.{view}")
+            if stream.source == "features" and not self.frontend.sliceable:
+                raise UsageError(f"{key}.source is features, but the front end transforms every window on its own")
+        for name in self.selection.figures:
+            if name not in self.data.select:
+                raise UsageError(f"selection.figures: data.select has no {name!r}, only {listed(self.data.select)}")
+
+    def streams(self) -> Iterator[tuple[str, StreamSettings]]:
+        """Yield every stream of the run under its key."""
+        for part in ("streams", "select") if self.training.train_on == "split" else ("streams",):
+            for name, stream in getattr(self.data, part).items():
+                yield f"data.{part}.{name}", stream
+
+    def check(self) -> None:
+        """Refuse what must not be trained on, and ask for what is not there.
+
+        Raises
+        ------
+        UsageError
+            A set that is reported or entered, a fold that is held out, or nothing to select on.
+        SedkitError
+            A data dir or features that are absent.
+        """
+        train_on = self.training.train_on
+        if train_on == "split" and not self.data.select:
             raise UsageError("data.select is empty, expected a part to choose the checkpoint on (or --train-on all)")
-        if self.training.train_on == "all+validation" and any(s.chunks for s in self.data.streams.values()):
-            raise UsageError("--train-on all+validation: a stream that is cut into chunks cannot take in another set")
-        if self.training.train_on == "all+validation" and not self.has_set("validation"):
-            raise SedkitError(f"{self.data_root}: has no data dir validation, which --train-on all+validation adds")
-        for name in self.sets:
-            if name not in self._waves:
-                self.features(name)
+        for key, stream in self.streams():
+            data = self._data(stream.set)
+            if data.role in NOT_TRAINED_ON:
+                raise UsageError(
+                    f"{key}: {data.identity} is {data.role}: nothing is trained or selected on it (--train-on "
+                    "all+validation adds validation, whose figures are then refused)"
+                )
+            folds = self.folds(stream, key)
+            data.select(folds)
+            if key.startswith("data.streams.") and folds and (held_out := [f for f in folds if f in HELD_OUT]):
+                raise UsageError(f"{key}.folds: {held_out[0]!r} is held out of training, expected others, such as train")
+            if stream.source == "features":
+                self._features(stream.set)
+        for name in self.added:
+            self._features(name)
 
     @property
-    def sections(self) -> dict[str, Any]:
-        """The sections that decide what a training gives."""
-        return select(self.config, SECTIONS)
+    def added(self) -> tuple[str, ...]:
+        """Sets that join every labelled stream."""
+        return ("validation",) if self.training.train_on == "all+validation" else ()
 
-    @property
-    def sets(self) -> tuple[str, ...]:
-        """Data dirs that are read, the ones for curves included."""
-        streams = list(self.data.streams.values())
-        if self.training.train_on == "split":
-            streams += list(self.data.select.values())
-        names = [s.set for s in streams]
-        if self.training.train_on == "all+validation":
-            names.append("validation")
-        names += [name for name in self.data.draw if self.has_set(name)]
-        return tuple(dict.fromkeys(names))
+    def folds(self, stream: StreamSettings, key: str) -> list[str] | None:
+        """Return the folds of a stream: as given, else `train`; all of them where the set has none, or all are wanted."""
+        if self.training.train_on != "split" and key.startswith("data.streams."):
+            return None
+        if stream.folds is not None:
+            return stream.folds
+        clips = self._data(stream.set).clips
+        if clips.fold is None:
+            return None
+        if "train" not in clips.fold:
+            raise UsageError(f"{key}.folds: {stream.set} has {listed(set(clips.fold))}, expected some of them to be named")
+        return ["train"]
+
+    def sets(self, stream: StreamSettings, key: str) -> list[str]:
+        """Return the data dirs of a stream."""
+        joined = self.added if key.startswith("data.streams.") and stream.labels.target != "none" else ()
+        return [stream.set, *joined]
 
     @cached_property
-    def _reads_waves(self) -> dict[str, list[bool]]:
-        """Of each set, whether its streams cut their chunks out of recordings."""
-        kinds: dict[str, list[bool]] = {}
-        for s in (*self.data.streams.values(), *self.data.select.values()):
-            kinds.setdefault(s.set, []).append(s.chunks is not None and s.chunks.needs_waves(self.frontend.name))
-        return kinds
+    def drawn(self) -> tuple[str, ...]:
+        """Sets for curves alone, of those that are there with labels and features and not trained on."""
 
-    @property
-    def _waves(self) -> set[str]:
-        """The sets that need no features file."""
-        return {name for name, kinds in self._reads_waves.items() if all(kinds)}
+        def usable(name: str) -> bool:
+            folder = self.data_root / name
+            labelled = (folder / "weak.tsv").is_file() or (folder / "strong.tsv").is_file()
+            return labelled and features_path(folder, self.frontend).is_file()
 
-    @property
-    def _recorded(self) -> set[str]:
-        """The sets whose recordings are read."""
-        return {name for name, kinds in self._reads_waves.items() if any(kinds)}
+        return tuple(name for name in self.data.draw if usable(name) and name not in self.added)
 
-    def has_set(self, name: str) -> bool:
-        """Tell whether a set stands below the data root with labels and features of this front end."""
+    def saw(self) -> dict[str, list[list[str | None]]]:
+        """Return what the run trains and selects on: (data set, fold), no fold for all."""
+        facts: dict[str, list[list[str | None]]] = {"trained": [], "selected": []}
+        for key, stream in self.streams():
+            kind = "trained" if key.startswith("data.streams.") else "selected"
+            for name in self.sets(stream, key):
+                folds = self.folds(stream, key) if name == stream.set else None
+                facts[kind] += [[self._data(name).identity, fold] for fold in folds or [None]]
+            facts[kind] += [[self._data(name).identity, None] for name in self._backgrounds(stream)]
+        return facts
+
+    @staticmethod
+    def _backgrounds(stream: StreamSettings) -> tuple[str, ...]:
+        return tuple(name for steps in (stream.augment, *stream.views.values()) for name in sets_read(steps))
+
+    def _data(self, name: str) -> DataDir:
         folder = self.data_root / name
-        labelled = (folder / "weak.tsv").is_file() or (folder / "strong.tsv").is_file()
-        return labelled and self._features_path(name).is_file()
-
-    def _features_path(self, name: str) -> Path:
-        return self.data_root / name / f"{self.frontend.name}-{self.frontend.hash8}.h5"
-
-    def features(self, name: str) -> Path:
-        """Return the features file of a set, of this front end."""
-        folder, path = self.data_root / name, self._features_path(name)
         if not (folder / "clips.tsv").is_file():
             raise SedkitError(f"{folder}: no such data dir; make it with `sedkit prepare`")
+        return DataDir(folder)
+
+    def _features(self, name: str) -> Path:
+        folder = self._data(name).path
+        path = features_path(folder, self.frontend)
         if not path.is_file():
             others = [p.name for p in sorted(folder.glob("*.h5"))]
             raise SedkitError(
                 f"{path}: no such features ({folder} has {listed(others) or 'none'}); make them with `sedkit extract`"
             )
-        self.feature_paths[name] = path
         return path
 
     @cached_property
     def inputs(self) -> dict[str, Source]:
         """Files that the result depends on (not those of sets that are only drawn), as seen from the data root."""
-        drawn = set(self.data.draw) - {s.set for s in (*self.data.streams.values(), *self.data.select.values())}
-        if self.training.train_on == "all+validation":
-            drawn.discard("validation")
         inputs: dict[str, Source] = {}
-        streams = [*self.data.streams.values(), *self.data.select.values()]
-        backgrounds = {s.chunks.augment.background_set for s in streams if s.chunks} - {None}
-        for name in dict.fromkeys([*self.sets, *sorted(map(str, backgrounds))]):
-            if name in drawn:
-                continue
-            folder = self.data_root / name
-            inputs |= {f"{name}/{table}": folder / table for table in TABLES if (folder / table).is_file()}
-            if name in self.feature_paths:
-                inputs[f"{name}/features"] = self.feature_paths[name]
-            if name in self._recorded or name in backgrounds:
-                inputs[f"{name}/recordings"] = DataDir(folder).recordings()
-        inputs |= {
-            f"{key}.chunks.class_map": chunks["class_map"] for key, chunks in _with_map_files(self.config).items()
-        }
+        for key, stream in self.streams():
+            backgrounds = self._backgrounds(stream)
+            for name in (*self.sets(stream, key), *backgrounds):
+                data = self._data(name)
+                inputs |= {f"{name}/{t}": data.path / t for t in TABLES if (data.path / t).is_file()}
+                if stream.source == "waveforms" or name in backgrounds:
+                    inputs[f"{name}/recordings"] = data.recordings()
+                else:
+                    inputs[f"{name}/features"] = self._features(name)
+        for key, labels in _with_files(self.config).items():
+            inputs |= {f"{key}.labels.{name}": labels[name] for name in _FILES if _is_file(labels.get(name))}
         if self.training.weights:
             if not Path(self.training.weights).is_file():
                 raise SedkitError(f"{self.training.weights}: no such file (training.weights)")
@@ -161,17 +209,17 @@ class Plan:
     @property
     def stamp_config(self) -> dict[str, Any]:
         """What the stamp compares beside the inputs."""
-        config = copy.deepcopy(self.sections) | {name: self.config.get(name) for name in ("recipe", "system")}
-        # What weights and class maps are counts, not where they lie.
-        for chunks in _with_map_files(config).values():
-            chunks["class_map"] = Path(chunks["class_map"]).name
+        config = copy.deepcopy(select(self.config, SECTIONS)) | {n: self.config.get(n) for n in ("recipe", "system")}
+        # What weights, class maps and labels are counts, not where they lie.
+        for labels in _with_files(config).values():
+            labels.update({key: Path(labels[key]).name for key in _FILES if _is_file(labels.get(key))})
         training = {name: value for name, value in (config.get("training") or {}).items() if name != "weights"}
-        return config | {"training": training}
+        return config | {"training": training, "pass": self.of_pass}
 
     @cached_property
     def key(self) -> str:
         """Hash of everything that makes two runs the same run; a checkpoint of another key is not gone on with."""
-        return content_hash([self.stamp_config, self._step.content()])
+        return content_hash([self.stamp_config, self.inputs_hash])
 
     @property
     def inputs_hash(self) -> str:
@@ -188,9 +236,11 @@ class Plan:
         return {
             "recipe": self.config.get("recipe"),
             "system": self.config.get("system"),
+            "pass": self.of_pass,
             "seed": self.training.seed,
             "trained_on": self.training.train_on,
             "budget": self.budget,
+            "saw": self.saw(),
         }
 
     @cached_property
@@ -216,30 +266,36 @@ class Plan:
             )
 
 
-def _with_map_files(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the sections `chunks` of all streams whose class map is a file of the user's, by the stream's key."""
-    found = {}
-    for part in ("streams", "select"):
-        for name, stream in (config["data"].get(part) or {}).items():
-            chunks = stream.get("chunks") or {}
-            path = Path(chunks.get("class_map") or "")
-            if path.suffix in (".yaml", ".yml") and path.is_file():
-                found[f"{part}.{name}"] = chunks
-    return found
+#: Keys of `labels` that may name a file of the user's.
+_FILES = ("map", "source")
+
+
+def _is_file(name: Any) -> bool:
+    return isinstance(name, str) and Path(name).is_file()
+
+
+def _with_files(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the sections `labels` of all streams that name a file, by the stream's key."""
+    sections = {
+        f"{part}.{name}": stream.get("labels") or {}
+        for part in ("streams", "select")
+        for name, stream in (config["data"].get(part) or {}).items()
+    }
+    return {key: labels for key, labels in sections.items() if any(_is_file(labels.get(name)) for name in _FILES)}
 
 
 def _find_split_run(folder: Path, given: Path | None) -> Path:
     """Return the finished split run behind a run on all clips: as given, else the folder without its `all_`."""
-    found = given or folder.with_name(re.sub(r"(^|_)all(\+validation)?_", r"\1", folder.name))
-    if found.resolve() == folder.resolve():
+    split = given or folder.with_name(re.sub(r"(^|_)all(\+validation)?_", r"\1", folder.name))
+    if split.resolve() == folder.resolve():
         raise UsageError(f"{folder}: cannot tell which split run it follows; give --split-run EXP")
     for name, what in (("checkpoints/best.pt.done.json", "training"), ("postprocessing.yaml", "post-processing")):
-        if not (found / name).is_file():
+        if not (split / name).is_file():
             raise SedkitError(
                 f"--train-on all takes the number of steps and the post-processing of a finished run with "
-                f"--train-on split: {found} has no finished {what}; run that first, or name it with --split-run EXP"
+                f"--train-on split: {split} has no finished {what}; run that first, or name it with --split-run EXP"
             )
-    return found
+    return split
 
 
 def make_plan(
@@ -249,6 +305,7 @@ def make_plan(
     folder: Path,
     *,
     budget: str | None = None,
+    of_pass: str | None = None,
     train_on: str | None = None,
     device: str | None = None,
     weights: str | None = None,
@@ -259,11 +316,11 @@ def make_plan(
     Parameters
     ----------
     config, overrides
-        The YAML and `section.key=value` changes; the latter win over the budget.
+        The YAML and `section.key=value` changes; the latter win over pass and budget.
     data_root, folder
         Folder of the data dirs; the experiment to make.
-    budget
-        A mapping of the section `budgets`.
+    budget, of_pass
+        Mappings of the sections `budgets` and `passes`.
     train_on, device, weights
         As `training.train_on` and so on; None leaves them to the configuration.
     split_run
@@ -271,47 +328,33 @@ def make_plan(
     """
     given = {"train_on": train_on, "device": device, "weights": weights}
     overrides = [*overrides, *(f"training.{key}={value}" for key, value in given.items() if value is not None)]
-    merged = apply_budget(read_config(config), budget, overrides)
-    settings = training_settings(merged.get("training"))
-    if settings.train_on not in TRAIN_ON:
-        raise UsageError(f"training.train_on is {settings.train_on!r}, expected one of {listed(TRAIN_ON)}")
-    if settings.train_on == "split":
-        return Plan(merged, data_root, folder, budget)
+    merged = read_config(config, overrides, budget, of_pass)
+    if typed(merged.get("training"), TrainingSettings, "training").train_on == "split":
+        return Plan(merged, data_root, folder, budget, of_pass)
     split = _find_split_run(folder, split_run)
-    merged = _with_steps_of(merged, split)
-    return Plan(merged, data_root, folder, budget, split)
+    best = read_json(split / "summary.json")
+    log.info("train: %d of %d steps, as the best of %s", best["best_step"], best["steps"], split)
+    merged["training"] = {**merged["training"], "steps": best["steps"], "last_step": best["best_step"]}
+    return Plan(merged, data_root, folder, budget, of_pass, split)
 
 
-def check_config(config: Path, overrides: list[str], budget: str | None = None) -> None:
+def check_config(config: Path, overrides: list[str], budget: str | None = None, of_pass: str | None = None) -> None:
     """Check every section that decides what a training gives, before there is anything to train on.
 
     Raises
     ------
     UsageError
-        An unknown section, key or budget, or a value that its section refuses.
+        An unknown section, key, budget or pass, or a value that its section refuses.
     """
     from sedkit.models.registry import resolve_model
     from sedkit.objectives.registry import resolve_objective
+    from sedkit.objectives.schedules import resolve_schedule
+    from sedkit.training.optimisers import resolve_optimiser
+    from sedkit.training.selection import check_figures
 
-    merged = apply_budget(read_config(config), budget, overrides)
-    _check_present(merged)
-    data_settings(merged["data"])
-    training_settings(merged.get("training"))
-    frontend_from(merged["frontend"])
-    resolve_model(merged["model"])
-    resolve_objective(merged["objective"])
-
-
-def _check_present(config: dict[str, Any]) -> None:
-    for name in ("data", "model", "objective", "frontend"):
-        if not isinstance(config.get(name), dict):
-            raise UsageError(f"the configuration has no section {name!r}, which training needs")
-
-
-def _with_steps_of(config: dict[str, Any], split: Path) -> dict[str, Any]:
-    """Return `config` with the steps at which the split run was best, and its learning rate schedule."""
-    chosen = read_json(split / "summary.json")
-    training = dict(config.get("training") or {})
-    training.update(steps=chosen["best_step"], lr_every=chosen["lr_every"])
-    log.info("train: %d steps, as the best of %s", chosen["best_step"], split)
-    return {**config, "training": training}
+    plan = Plan(read_config(config, overrides, budget, of_pass), Path(), Path())
+    resolve_model(plan.config["model"])
+    resolve_objective(plan.config["objective"])
+    resolve_optimiser(plan.config["optimiser"])
+    resolve_schedule(plan.config.get("schedule") or {"name": "constant"})
+    check_figures(plan.selection.figures.values())

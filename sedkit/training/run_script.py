@@ -27,5 +27,6 @@ def run_script(plan: Plan) -> str:
         + 'exec "${SEDKIT:-sedkit}" train --config "$here/config.yaml" --exp "$here"'
         + options
         + (f" --budget {shlex.quote(plan.budget)}" if plan.budget else "")
+        + (f" --pass {shlex.quote(plan.of_pass)}" if plan.of_pass else "")
         + ' "$@"\n'
     )

@@ -1,49 +1,122 @@
-"""The sections `data` and `training` of a configuration, and the budgets. Importable without torch."""
+"""The sections of a configuration that decide what a training gives. Importable without torch."""
 
 from __future__ import annotations
 
-import copy
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sedkit.core.config import apply_overrides, set_key, typed
-from sedkit.core.errors import UsageError, listed, suggest
-from sedkit.features.chunk_settings import ChunkSettings
+from sedkit.core.config import typed
+from sedkit.core.errors import UsageError
 
 TRAIN_ON = ("split", "all", "all+validation")
+#: Folds that nothing is trained on.
+HELD_OUT = ("select", "tune")
 #: Sections that decide what a training gives.
-SECTIONS = ("frontend", "data", "model", "objective", "training")
+SECTIONS = (
+    "frontend",
+    "data",
+    "normalise",
+    "model",
+    "objective",
+    "optimiser",
+    "schedule",
+    "selection",
+    "training",
+)
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """Windows of recordings in place of whole clips.
+
+    Attributes
+    ----------
+    length_s, hop_s
+        Seconds of a window and from window to window; by default side by side.
+    silence_db
+        Leave out windows this far below the loudest one of their recording (padding); 0 keeps all.
+    """
+
+    length_s: float
+    hop_s: float | None = None
+    silence_db: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("length_s", "hop_s"):
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
+                raise UsageError(f"window.{name} is {getattr(self, name)}, expected above 0")
+        if not self.silence_db >= 0:
+            raise UsageError(f"window.silence_db is {self.silence_db}, expected at least 0")
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """What is known of a window.
+
+    Attributes
+    ----------
+    target
+        `clip`: classes; `frame`: events on the frames of the features; `tiled`: the clip's classes on each of its frames
+        (false strong labels); `none`: nothing.
+    map
+        Which categories of the set stand for which class: a map in `metadata/maps` or a file. None: the set has the
+        classes of the first stream, or more, which are left out.
+    others
+        Of a set with tags: keep clips that hold none of the classes, as examples of nothing.
+    least_s
+        Of a set with events: a class is present where one of its events covers more than this much of the window
+        (seconds), or more than half of itself.
+    source
+        Another table of tags or events in place of the data dir's own, such as pseudo labels.
+    """
+
+    target: Literal["clip", "frame", "tiled", "none"] = "clip"
+    map: str | None = None
+    others: bool = True
+    least_s: float = 0.0
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.least_s >= 0:
+            raise UsageError(f"labels.least_s is {self.least_s}, expected at least 0")
 
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """One stream: a set of clips and how it is used.
+    """One stream: windows of a set, and how they are used.
 
     Attributes
     ----------
     set
         Name of the data dir.
-    target
-        `clip`: tags; `frame`: events on the frames of the features; `none`: no labels.
+    folds
+        Folds to take; none: `train` (of a set without folds, all). `--train-on all` takes the whole set in any case.
+    window
+        None takes each clip whole, at the front end's clip length.
+    labels
+        What is known of them.
+    source
+        `features`: of the data dir; `waveforms`: its recordings, with the front end run on what is cut out of them.
+    augment
+        Steps by name with their options, in this order (`sedkit.features.augment`).
+    views
+        Further steps that make another view of the same windows, by name: a teacher's, say.
     share
         Share of the batch, relative to the other streams.
-    folds
-        Folds to take; none: the whole set. `--train-on all` takes the whole set in any case.
-    chunks
-        Cut the clips into chunks; none takes them whole.
     """
 
     set: str
-    target: Literal["clip", "frame", "none"] = "clip"
-    share: float = 1.0
     folds: list[str] | None = None
-    chunks: ChunkSettings | None = None
+    window: WindowSettings | None = None
+    labels: LabelSettings = field(default_factory=LabelSettings)
+    source: Literal["features", "waveforms"] = "features"
+    augment: dict[str, Any] = field(default_factory=dict)
+    views: dict[str, Any] = field(default_factory=dict)
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.share > 0:
             raise UsageError(f"share is {self.share}, expected above 0")
-        if self.chunks is not None and self.target != "clip":
-            raise UsageError(f"target is {self.target!r}, expected clip for a stream that is cut into chunks")
 
 
 @dataclass(frozen=True)
@@ -70,33 +143,26 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """The section `training`; the defaults are the published ones of arXiv 1904.03476.
+    """The section `training`.
 
     Attributes
     ----------
     steps
-        Optimiser steps.
+        Optimiser steps; schedules are in shares of them.
+    last_step
+        Stop here, on the schedule of `steps`; None goes to the end.
     batch_size
-        Clips a step, over all streams.
-    learning_rate, lr_factor, lr_every
-        The rate is `learning_rate` * `lr_factor` ** (step // `lr_every`); an `lr_every` of 0 keeps it constant.
-    beta1, beta2, epsilon, weight_decay, amsgrad
-        Adam's.
+        Windows a step, over all streams.
     clip_norm
         Cut the gradient's norm to this; 0 does not.
     eval_every, checkpoint_every
         Steps between evaluations, and between writes of `last.pt`.
-    select_by
-        What makes a checkpoint the best one on `data.select`: mean average precision of the clip scores, or of the
-        frame scores, or the loss; `last` takes the last step whatever the part says.
     seed
-        Of the initial weights and the order of the clips.
+        Of the initial weights, the order of the windows and their augmentation.
     device, precision
         `auto`, `cpu`, `cuda`; `auto` (bfloat16 where the hardware has it), `fp32`, `bf16`.
     deterministic
         Ask torch for deterministic algorithms (a CUDA matter; on the CPU a run repeats itself anyway).
-    scaler
-        `fit` standardises each bin by the training clips' real frames; `none` takes the features as they are.
     weights
         File of weights to start from.
     train_on
@@ -104,24 +170,15 @@ class TrainingSettings:
     """
 
     steps: int = 5000
+    last_step: int | None = None
     batch_size: int = 32
-    learning_rate: float = 1e-3
-    lr_factor: float = 0.9
-    lr_every: float = 200
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
-    amsgrad: bool = True
     clip_norm: float = 0.0
     eval_every: int = 200
     checkpoint_every: int = 100
-    select_by: Literal["clip_map", "frame_map", "loss", "last"] = "clip_map"
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     deterministic: bool = False
-    scaler: Literal["fit", "none"] = "fit"
     weights: str | None = None
     train_on: Literal["split", "all", "all+validation"] = "split"
 
@@ -129,12 +186,29 @@ class TrainingSettings:
         for name, low in (("steps", 1), ("batch_size", 1), ("eval_every", 1), ("checkpoint_every", 1), ("seed", 0)):
             if getattr(self, name) < low:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected at least {low}")
-        for name in ("learning_rate", "lr_factor", "epsilon"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected above 0")
-        for name in ("lr_every", "weight_decay", "clip_norm"):
-            if not getattr(self, name) >= 0:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected at least 0")
+        if self.last_step is not None and not 1 <= self.last_step <= self.steps:
+            raise UsageError(f"last_step is {self.last_step}, expected 1 to steps = {self.steps}")
+        if not self.clip_norm >= 0:
+            raise UsageError(f"clip_norm is {self.clip_norm}, expected at least 0")
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """The section `selection`: which checkpoint is the best one.
+
+    Attributes
+    ----------
+    name
+        `best`: the evaluation with the highest sum of figures; `last`: the last step, whatever the part says.
+    figures
+        Figure of each stream of `data.select` (`sedkit.training.selection`); none: mean average precision of the clips.
+    postprocessing
+        For figures of events: a threshold, a preset or a file, as `sedkit decode` takes it.
+    """
+
+    name: Literal["best", "last"] = "best"
+    figures: dict[str, str] = field(default_factory=dict)
+    postprocessing: str = "0.5"
 
 
 def data_settings(raw: dict[str, Any]) -> DataSettings:
@@ -147,7 +221,7 @@ def data_settings(raw: dict[str, Any]) -> DataSettings:
             raise UsageError(f"data.{key}: got {value!r}, expected a mapping of names to streams")
         parts[key] = {str(name): typed(stream, StreamSettings, f"data.{key}.{name}") for name, stream in value.items()}
     if not parts["streams"]:
-        raise UsageError("data.streams is empty, expected at least one stream, such as weak: {set: weak, target: clip}")
+        raise UsageError("data.streams is empty, expected at least one stream, such as weak: {set: weak}")
     rest = typed(plain, _PlainDataSettings, "data")
     return DataSettings(parts["streams"], parts["select"], rest.draw, rest.draw_clips)
 
@@ -156,44 +230,3 @@ def data_settings(raw: dict[str, Any]) -> DataSettings:
 class _PlainDataSettings:
     draw: list[str] = field(default_factory=list)
     draw_clips: int = 200
-
-
-def training_settings(raw: dict[str, Any] | None) -> TrainingSettings:
-    """Read the section `training`."""
-    return typed(raw, TrainingSettings, "training")
-
-
-def apply_budget(raw: dict[str, Any], name: str | None, overrides: list[str]) -> dict[str, Any]:
-    """Return a configuration with a budget's keys applied, then the overrides, and no budgets left.
-
-    Parameters
-    ----------
-    raw
-        As read, without overrides.
-    name
-        `quick`, `published`, or any other mapping of dotted keys in the section `budgets`; None applies none.
-    overrides
-        `section.key=value`.
-
-    Raises
-    ------
-    UsageError
-        An unknown budget, or an override of `budgets`, which would change nothing once the budget is applied.
-    """
-    if late := [text for text in overrides if text.startswith("budgets.")]:
-        raise UsageError(f"override {late[0]!r}: give the key that the budget sets, such as training.steps=100")
-    out = copy.deepcopy(raw)
-    budgets = out.pop("budgets", None) or {}
-    if name is not None:
-        if name not in budgets:
-            raise UsageError(
-                f"unknown budget {name!r}{suggest(name, budgets)}, the configuration has {listed(budgets)}"
-            )
-        for key, value in (budgets[name] or {}).items():
-            set_key(out, key, value)
-    return apply_overrides(out, overrides)
-
-
-def settings_dict(data: DataSettings, training: TrainingSettings) -> dict[str, Any]:
-    """Return both sections as plain data, every key filled in."""
-    return {"data": asdict(data), "training": asdict(training)}

@@ -19,9 +19,10 @@ from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.evaluation.parameters import PSDS1
 from sedkit.evaluation.psds import psds_of_points
 from sedkit.postprocessing import BoxRule, FrameRule, Postprocessing, decode, decode_thresholds
-from sedkit.postprocessing.choose import PRIOR_POSITIVES, choose, folds_of, macro_f1, shrunk
+from sedkit.postprocessing.choose import PRIOR_POSITIVES, choose, macro_f1, parts_of, shrunk
+from sedkit.postprocessing.objectives.tagging import tagging_counts
 from sedkit.postprocessing.operating_points import even_thresholds
-from sedkit.postprocessing.tune import describe, tagging_counts, tune
+from sedkit.postprocessing.tune import describe, tune
 
 LABELS = ("Blender", "Cat", "Speech")
 
@@ -83,10 +84,12 @@ def test_areas_are_drawn_to_their_mean_by_few_positives():
     np.testing.assert_allclose(shrunk(np.zeros((2, 2)), np.array([5.0, 5.0])), 0.0)
 
 
-def test_folds_are_balanced_and_go_by_the_seed():
-    assert sorted(np.bincount(folds_of(23, 1))) == [4, 4, 5, 5, 5]
-    assert (folds_of(23, 1) == folds_of(23, 1)).all()
-    assert (folds_of(23, 1) != folds_of(23, 2)).any()
+def test_parts_are_balanced_and_go_by_the_seed():
+    names = [f"{i}.wav" for i in range(23)]
+    assert sorted(np.bincount(parts_of(names, {}, 1))) == [4, 4, 5, 5, 5]
+    assert (parts_of(names, {}, 1) == parts_of(names, {}, 1)).all()
+    assert (parts_of(names, {}, 1) != parts_of(names, {}, 2)).any()
+    np.testing.assert_array_equal(parts_of(names, {}, 1), np.random.default_rng(1).permutation(23) % 5)
 
 
 # ------------------------------------------------------------------------------------------------ clip thresholds
@@ -153,7 +156,7 @@ def test_a_class_that_is_missing_is_told(caplog):
 def test_tagging_counts_are_those_of_comparing(seed):
     rng = np.random.default_rng(seed)
     clipwise, present = rng.integers(0, 5, (12, 2)) / 4, rng.random((12, 2)) < 0.4
-    candidates, fold = np.array([-0.1, 0.125, 0.25, 0.6]), folds_of(12, seed)
+    candidates, fold = np.array([-0.1, 0.125, 0.25, 0.6]), parts_of([str(i) for i in range(12)], {}, seed)
     counts = tagging_counts(clipwise, present, candidates, fold)
     for f in range(5):
         for k, threshold in enumerate(candidates):

@@ -8,24 +8,23 @@ shows how to add one.
 from __future__ import annotations
 
 import dataclasses
-import importlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.core.config import typed
-from sedkit.core.errors import SedkitError, UsageError, listed, suggest
+from sedkit.core.errors import SedkitError, listed
 from sedkit.core.files import content_hash
+from sedkit.core.registry import Registry
 from sedkit.core.timegrid import TimeGrid
 from sedkit.dataio.store import FeatureFile
 
 PRECISIONS = ("double", "single")
-_MODULES = ("sedkit.features.logmel", "sedkit.features.melpower")
-_FRONT_ENDS: dict[str, type[FrontEnd]] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +40,9 @@ class FrontEnd(ABC):
     scale : one of `sedkit.dataio.store.SCALES`.
     padding : what a frame of silence holds, in every bin; it fills the frames behind the end of a short clip.
     highest_hz : nothing above this frequency reaches the features.
+    clip_frames : frames to which shorter recordings are padded; None where none is padded.
+    sliceable : the features of a window are a slice of its recording's. Else every window is transformed on its own, cut
+        at any sample, and no features file serves.
     """
 
     name: ClassVar[str] = ""
@@ -66,6 +68,14 @@ class FrontEnd(ABC):
     @abstractmethod
     def highest_hz(self) -> float: ...
 
+    @property
+    def clip_frames(self) -> int | None:
+        return None
+
+    @property
+    def sliceable(self) -> bool:
+        return True
+
     @abstractmethod
     def frames_for(self, duration_s: float) -> int:
         """Frames that `transform` gives for a recording of this length."""
@@ -89,6 +99,27 @@ class FrontEnd(ABC):
         """Of those frames, the ones that the recording itself fills (at least 1)."""
         return max(1, min(self.grid.n_frames(duration_s), self.frames_for(duration_s)))
 
+    @property
+    def window_grid(self) -> TimeGrid:
+        """The grid on which windows begin and end: the features' frames, or single samples."""
+        return self.grid if self.sliceable else TimeGrid(self.sample_rate, 1)
+
+    def window_frames(self, length: int) -> int:
+        """Frames of the features of a window, its length given on `window_grid`."""
+        return length if self.sliceable else self.frames_for(length / self.sample_rate)
+
+    def window_samples(self, length: int) -> int:
+        """Samples, from a window's first frame on in the recording as `pad` leaves it, that its features need."""
+        return length * self.window_grid.hop_samples
+
+    def pad(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a recording (samples,) with what its windows may see beyond its ends."""
+        return waveform
+
+    def transform_windows(self, waveform: NDArray[np.floating], precision: str = "double") -> NDArray[np.float32]:
+        """Compute the features of windows, (batch, `window_samples`) to (batch, `window_frames`, bins)."""
+        return self.transform(waveform, precision)
+
     def as_dict(self) -> dict[str, Any]:
         """Name and parameters, as in a configuration's section."""
         return {"name": self.name, **dataclasses.asdict(self)}
@@ -101,6 +132,8 @@ class FrontEnd(ABC):
         return content_hash(values)[:8]
 
 
+_FRONT_ENDS: Registry[Callable[[Any], FrontEnd]] = Registry("sedkit.features.frontends", "frontend")
+frontend_names = _FRONT_ENDS.names
 F = TypeVar("F", bound=type[FrontEnd])
 
 
@@ -108,23 +141,14 @@ def register(name: str) -> Callable[[F], F]:
     """Class decorator: make a front end known as `frontend.name: <name>`."""
 
     def add(cls: F) -> F:
-        if _FRONT_ENDS.get(name, cls).__qualname__ != cls.__qualname__:
-            raise SedkitError(f"front end {name!r} is registered twice, by {_FRONT_ENDS[name]} and {cls}")
         cls.name = name
-        _FRONT_ENDS[name] = cls
+        _FRONT_ENDS.register(name, cls)(lambda options: options)
         return cls
 
     return add
 
 
-def frontend_names() -> tuple[str, ...]:
-    """Names that a configuration can give."""
-    for module in _MODULES:
-        importlib.import_module(module)
-    return tuple(_FRONT_ENDS)
-
-
-def frontend_from(section: dict[str, Any] | None, where: str = "frontend") -> FrontEnd:
+def frontend_from(section: dict[str, Any] | None, where: str = "") -> FrontEnd:
     """Make the front end that a configuration's section `frontend`, or a features file's attribute, describes.
 
     Raises
@@ -132,12 +156,13 @@ def frontend_from(section: dict[str, Any] | None, where: str = "frontend") -> Fr
     UsageError
         The name or a key is unknown, or a value makes no sense; `where` begins the message.
     """
-    section = dict(section or {})
-    name = section.pop("name", None)
-    names = frontend_names()
-    if name not in names:
-        raise UsageError(f"{where}: name is {name!r}, expected one of {listed(names, 20)}{suggest(str(name), names)}")
-    return typed(section, _FRONT_ENDS[name], where)
+    frontend: FrontEnd = _FRONT_ENDS.build(section, where=where)
+    return frontend
+
+
+def features_path(folder: str | os.PathLike[str], frontend: FrontEnd) -> Path:
+    """Return where the features of a data dir lie, `<folder>/<front end>-<hash>.h5`."""
+    return Path(folder) / f"{frontend.name}-{frontend.hash8}.h5"
 
 
 def open_features(path: Any, frontend: FrontEnd | dict[str, Any]) -> FeatureFile:

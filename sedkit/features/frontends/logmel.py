@@ -7,7 +7,7 @@ avoids (2e-5 dB).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -53,8 +53,11 @@ class LogMel(FrontEnd):
     mel_norm : "slaney" (equal area) or "none" (equal height).
     log : "db" (10 log10 of power or 20 log10 of magnitude, of at least `floor`), "ln" (ln(x + floor)) or "none".
     floor : see `log`.
-    clip_s : seconds that every clip is padded with zeros or cut to; None keeps whole clips of any length.
-    frames : frames kept of `clip_s`; None means as many hops as cover it.
+    clip_s : seconds that a shorter recording is padded with zeros to; a longer one keeps its length.
+    end_frame : keep the frame centred on the very end too (1 + samples // hop_samples in all, as librosa and torch);
+        else as many frames as hops cover the recording.
+    edges : what the frames at a window's edges see beyond it: "recording" (the sound around it, so that its features
+        are a slice of the recording's) or "window" (each window is transformed on its own).
     """
 
     sample_rate: int = 32000
@@ -75,7 +78,8 @@ class LogMel(FrontEnd):
     log: Literal["db", "ln", "none"] = "db"
     floor: float = 1e-10
     clip_s: float | None = 10.0
-    frames: int | None = None
+    end_frame: bool = False
+    edges: Literal["recording", "window"] = "recording"
 
     def __post_init__(self) -> None:
         for key in ("sample_rate", "n_fft", "hop_samples", "n_mels"):
@@ -92,12 +96,6 @@ class LogMel(FrontEnd):
             raise UsageError(f"floor is {self.floor:g}, expected above 0 for a logarithm")
         if self.clip_s is not None and self.clip_s <= 0:
             raise UsageError(f"clip_s is {self.clip_s:g}, expected above 0 (or null for whole clips)")
-        if self.frames is not None:
-            if self.clip_s is None:
-                raise UsageError("frames is given without clip_s, expected both or only clip_s")
-            most = self._most_frames(round(self.clip_s * self.sample_rate))
-            if not 1 <= self.frames <= most:
-                raise UsageError(f"frames is {self.frames}, expected 1 to {most} for clip_s {self.clip_s:g}")
         empty = np.flatnonzero(~self._bank.any(axis=0))
         if empty.size:
             raise UsageError(
@@ -127,27 +125,50 @@ class LogMel(FrontEnd):
     def highest_hz(self) -> float:
         return self.sample_rate / 2 if self.fmax_hz is None else self.fmax_hz
 
+    @property
+    def clip_frames(self) -> int | None:
+        return None if self.clip_s is None else self.frames_for(self.clip_s)
+
+    @property
+    def sliceable(self) -> bool:
+        return self.edges == "recording"
+
     def frames_for(self, duration_s: float) -> int:
-        return self._n_frames(round((self.clip_s or duration_s) * self.sample_rate))
+        return self._n_frames(self._samples(round(duration_s * self.sample_rate)))
+
+    def window_samples(self, length: int) -> int:
+        return (length - 1) * self.hop_samples + self.n_fft if self.sliceable else length
+
+    def pad(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._padded(waveform, self._samples(len(waveform))) if self.sliceable else waveform
+
+    def transform_windows(self, waveform: NDArray[np.floating], precision: str = "double") -> NDArray[np.float32]:
+        return self._inside.transform(waveform, precision)
 
     def transform(self, waveform: NDArray[np.floating], precision: str = "double") -> NDArray[np.float32]:
         if waveform.ndim != 2:
             raise SedkitError(f"waveform of shape {waveform.shape}, expected (batch, samples)")
-        samples = round(self.clip_s * self.sample_rate) if self.clip_s is not None else max(1, waveform.shape[1])
+        samples = self._samples(waveform.shape[1])
         out = np.empty((len(waveform), self._n_frames(samples), self.n_mels), dtype=np.float32)
         for clip, target in zip(waveform, out, strict=True):
             self._mel(clip, samples, target, precision)
         return self._compress(out)
 
-    def _most_frames(self, samples: int) -> int:
-        if self.centre:
-            return 1 + samples // self.hop_samples
-        return 1 + max(0, samples - self.n_fft) // self.hop_samples
+    def _samples(self, samples: int) -> int:
+        """Return the length of a recording, padding included."""
+        return max(1, samples, round((self.clip_s or 0.0) * self.sample_rate))
 
     def _n_frames(self, samples: int) -> int:
-        if self.frames is not None:
-            return self.frames
-        return min(self._most_frames(samples), -(-samples // self.hop_samples))
+        if self.centre:
+            most = 1 + samples // self.hop_samples
+        else:
+            most = 1 + max(0, samples - self.n_fft) // self.hop_samples
+        return most if self.end_frame else min(most, -(-samples // self.hop_samples))
+
+    @cached_property
+    def _inside(self) -> LogMel:
+        """The front end of windows, which see what is around them (`pad`)."""
+        return replace(self, centre=False, clip_s=None, end_frame=True) if self.sliceable else self
 
     def _mel(self, clip: NDArray[np.floating], samples: int, out: NDArray[np.float32], precision: str) -> None:
         # Imported here: a call that only compares hashes should not pay for scipy.

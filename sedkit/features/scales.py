@@ -1,0 +1,25 @@
+"""The amplitude behind features on any scale of `sedkit.dataio.store.SCALES`. Importable without torch."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: x = factor * log10(amplitude) on the logarithmic scales, x = amplitude ** power on the others.
+_PER_DECADE = {"db_power": 20.0, "db_amplitude": 20.0, "ln_magnitude": math.log(10), "ln_power": 2 * math.log(10)}
+_POWER = {"power": 2.0, "magnitude": 1.0}
+
+
+def to_amplitude(features: Tensor, scale: str) -> Tensor:
+    """Return the amplitude of features on a scale (numpy arrays will do as well)."""
+    return 10 ** (features / _PER_DECADE[scale]) if scale in _PER_DECADE else features ** (1 / _POWER[scale])
+
+
+def from_amplitude(amplitude: Tensor, scale: str) -> Tensor:
+    """Return the features on a scale; amplitudes below -600 dB count as that much."""
+    if scale in _PER_DECADE:
+        return amplitude.clamp(min=1e-30).log10() * _PER_DECADE[scale]
+    return amplitude ** _POWER[scale]

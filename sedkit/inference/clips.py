@@ -1,0 +1,205 @@
+"""Which checkpoint and which clips: found without torch, so that a call with nothing to do ends at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sedkit.core.config import read_config
+from sedkit.core.errors import SedkitError, UsageError, listed
+from sedkit.core.stamp import Source as Inputs
+from sedkit.dataio.datadir import DataDir
+from sedkit.dataio.names import stem
+from sedkit.dataio.rows import read_rows, refuse
+from sedkit.dataio.store import FeatureFile
+from sedkit.dataio.windows import Ints, Windows, windows_at
+from sedkit.features.frontends import FrontEnd, features_path, frontend_from, open_features
+from sedkit.features.sources import Recordings, Source, StoredFeatures, Waveforms, rows_of
+
+
+def checkpoint_path(experiment: Path, which: str = "best") -> Path:
+    """Return the checkpoint of an experiment (a checkpoint file stands for itself).
+
+    Raises
+    ------
+    SedkitError
+        Neither an experiment nor a file; the message says what is there.
+    """
+    if experiment.is_file():
+        return experiment
+    path = experiment / "checkpoints" / f"{which}.pt"
+    if not path.is_file():
+        others = [p.stem for p in sorted((experiment / "checkpoints").glob("*.pt"))]
+        raise SedkitError(f"{path}: no such checkpoint (has {listed(others) or 'none'}); make it with `sedkit train`")
+    return path
+
+
+def frontend_of(checkpoint: Path) -> FrontEnd:
+    """Return the front end of a checkpoint: from its experiment's config.yaml, else from the checkpoint itself."""
+    config = checkpoint.parent.parent / "config.yaml"
+    if checkpoint.parent.name == "checkpoints" and config.is_file():
+        return frontend_from(read_config(config).get("frontend"), f"{config}: frontend")
+    from sedkit.models.checkpoint import read_checkpoint
+
+    return frontend_from(read_checkpoint(checkpoint).frontend, f"{checkpoint}: frontend")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Clips to score: a features file as given, or a data dir with its features or recordings.
+
+    Attributes
+    ----------
+    features
+        The file that is read, and no other; None where recordings are cut.
+    data
+        The data dir; None for a features file that lies in none.
+    folds
+        Only these of the data dir.
+    table
+        Windows to score, each as a clip of its own (`filename`, `onset`, `offset`); None scores whole recordings.
+    """
+
+    features: Path | None
+    data: DataDir | None
+    folds: Sequence[str] | None = None
+    table: Path | None = None
+
+    @classmethod
+    def of(
+        cls, path: Path, frontend: FrontEnd, folds: Sequence[str] | None = None, table: Path | None = None
+    ) -> Place:
+        """Find what a path names for a front end.
+
+        Raises
+        ------
+        SedkitError
+            No such file, no features of this front end, or a features file where the front end needs recordings.
+        """
+        folder = path if path.is_dir() else path.parent
+        data = DataDir(folder) if path.is_dir() or (folder / "clips.tsv").is_file() else None
+        if data is None and folds is not None:
+            raise UsageError(f"--fold: {path} does not lie in a data dir, whose clips.tsv would tell the folds")
+        if not frontend.sliceable:
+            if not path.is_dir():
+                raise UsageError(f"{path}: the network cuts its windows out of recordings, expected a data dir")
+            return cls(None, data, folds, table)
+        file = features_path(path, frontend) if path.is_dir() else path
+        if not file.is_file():
+            others = [p.name for p in sorted(folder.glob("*.h5"))]
+            raise SedkitError(
+                f"{file}: no such features ({folder} has {listed(others) or 'none'}); make them with `sedkit extract`"
+            )
+        return cls(file, data, folds, table)
+
+    def inputs(self) -> dict[str, Inputs]:
+        """Return the files that the scores depend on."""
+        inputs: dict[str, Inputs] = {}
+        if self.features is not None:
+            inputs["features"] = self.features
+        if self.data is not None:
+            inputs["clips.tsv"] = self.data.path / "clips.tsv"
+            if self.features is None:
+                inputs["recordings"] = self.data.recordings()
+        return inputs | ({"windows": self.table} if self.table is not None else {})
+
+    def facts(self) -> dict[str, Any]:
+        """Return what stamps say of the clips: data set and folds, and the role of the data dir."""
+        if self.data is None:
+            return {"of": [], "role": None}
+        folds = [None] if self.folds is None else list(self.folds)
+        return {"of": [[self.data.identity, fold] for fold in folds], "role": self.data.role}
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips that can be scored.
+
+    Attributes
+    ----------
+    source
+        Of their features.
+    filenames, duration_s
+        Of each; the duration is that of the recording where a data dir tells it.
+    windows, begin
+        Where each clip is a window of a recording: that window, and its first frame.
+    """
+
+    source: Source
+    filenames: tuple[str, ...]
+    duration_s: NDArray[np.float64]
+    windows: Windows | None = None
+    begin: Ints | None = None
+
+
+def open_clips(place: Place, frontend: FrontEnd) -> Clips:
+    """Open the clips of a place.
+
+    Raises
+    ------
+    SedkitError
+        Features of another front end, clips without features, no clip at all, windows of several lengths.
+    """
+    data = place.data
+    file = open_features(place.features, frontend) if place.features is not None else None
+    if data is not None:
+        chosen = data.select(place.folds)
+        names = tuple(data.clips.filename[i] for i in chosen)
+        duration_s = data.clips.duration_s[chosen]
+    else:
+        assert file is not None
+        names, duration_s = file.filenames, file.n_frames * file.hop_samples / file.sample_rate
+    if not names:
+        raise SedkitError(f"{place.features or (data and data.path)}: no clip to score")
+    if place.table is None:
+        return Clips(_source(file, data, names, duration_s, frontend), names, duration_s)
+    onset_s, offset_s, recording = _read_windows(place.table, names)
+    of_windows = tuple(names[i] for i in recording)
+    source = _source(file, data, of_windows, duration_s[recording], frontend)
+    grid = frontend.window_grid
+    lengths = np.rint((offset_s - onset_s) * grid.frame_rate_hz).astype(np.int64)
+    if lengths.min() != lengths.max() or lengths.min() < 1:
+        raise SedkitError(
+            f"{place.table}: windows of {(offset_s - onset_s).min():g} to {(offset_s - onset_s).max():g} s, expected "
+            "all of one length"
+        )
+    windows = windows_at(grid, np.arange(len(onset_s)), onset_s, int(lengths[0]), source.n_frames)
+    clips = tuple(
+        f"{stem(name)}_{round(1000 * a)}_{round(1000 * b)}.wav"
+        for name, a, b in zip(of_windows, onset_s.tolist(), offset_s.tolist(), strict=True)
+    )
+    return Clips(source, clips, offset_s - onset_s, windows, windows.first)
+
+
+def _source(
+    file: FeatureFile | None,
+    data: DataDir | None,
+    names: Sequence[str],
+    duration_s: NDArray[np.float64],
+    frontend: FrontEnd,
+) -> Source:
+    if file is not None:
+        return StoredFeatures(file.features, rows_of(file, names), file.n_frames, frontend)
+    assert data is not None
+    index = {name: i for i, name in enumerate(data.clips.filename)}
+    paths = [data.audio_path(index[name]) for name in names]
+    return Waveforms(Recordings(paths, frontend.sample_rate), duration_s, frontend)
+
+
+def _read_windows(path: Path, names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64], Ints]:
+    """Read onset, offset (seconds) and clip of each window of a table."""
+    table = read_rows(path, ("filename", "onset", "offset"), numbers=("onset", "offset"))
+    refuse(table.findings, path)
+    index = {name: i for i, name in enumerate(names)}
+    filenames = list(table.cells("filename"))
+    strangers = [name for name in filenames if name not in index]
+    if strangers or not filenames:
+        what = f"{len(strangers)} clips that are not scored here ({listed(strangers, 3)})" if strangers else "no row"
+        raise SedkitError(f"{path}: {what}, expected windows of the data dir's clips")
+    recording = np.array([index[name] for name in filenames], dtype=np.int64)
+    return table.numbers("onset"), table.numbers("offset"), recording

@@ -1,0 +1,109 @@
+"""What every objective of `sedkit tune` offers: what it needs, how it searches, and what rules are worth by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from sedkit.core.registry import Registry
+from sedkit.dataio.events import Events, Tags
+from sedkit.postprocessing.rules import Postprocessing
+
+if TYPE_CHECKING:
+    from sedkit.dataio.scores import Scores
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Scores and what is true of them.
+
+    Attributes
+    ----------
+    scores
+        Of the tuning set.
+    tags
+        Which classes its clips hold.
+    events
+        Its events, of the clips and classes of the scores; None where only tags are known.
+    start
+        The rules that the search starts from.
+    part
+        (clips,) int64, the part of cross-validation that each clip is in.
+    gate
+        Clips and classes in which events are looked for.
+    """
+
+    scores: Scores
+    tags: Tags
+    events: Events | None
+    start: Postprocessing
+    part: np.ndarray
+    gate: Tags
+
+    @property
+    def truth(self) -> Events:
+        """The events, which objectives that need them are given."""
+        assert self.events is not None
+        return self.events
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a search came to: the rules, the value with rules chosen on other clips, and the values tried."""
+
+    rules: Postprocessing
+    cross_validated: float
+    grid: dict[str, Any]
+
+
+class Objective:
+    """Base of the objectives.
+
+    Attributes
+    ----------
+    needs_events
+        Whether a table of tags does not serve.
+    gated
+        Whether it chooses rules that work behind the clip gate, as all but the gate's own do.
+    joins_overlaps
+        Whether reference events of one class that overlap count as one.
+    """
+
+    needs_events: ClassVar[bool] = True
+    gated: ClassVar[bool] = True
+    joins_overlaps: bool = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def search(self, problem: Problem) -> Solution:
+        """Return the best rules."""
+        raise TypeError(f"{type(self).__name__} does not say how it searches")
+
+    def value(self, problem: Problem, rules: Postprocessing) -> float:
+        """Return what rules reach on the very clips of the problem."""
+        raise TypeError(f"{type(self).__name__} does not say what rules are worth")
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Objectives have no options: the rules of a start say what there is to choose."""
+
+
+_OBJECTIVES: Registry[Callable[..., Objective]] = Registry("sedkit.postprocessing.objectives", "objective")
+
+objective_names = _OBJECTIVES.names
+
+
+def register(name: str, builder: Callable[[str], Objective]) -> None:
+    """Register what builds the objective of a name."""
+    _OBJECTIVES.register(name, NoOptions)(lambda _: builder(name))
+
+
+def objective_named(name: str) -> Objective:
+    """Return an objective; raises UsageError for an unknown name."""
+    objective: Objective = _OBJECTIVES.build({"name": name})
+    return objective

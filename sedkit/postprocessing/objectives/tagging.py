@@ -1,0 +1,84 @@
+"""Clip thresholds by the F1 of clip scores; frame rules stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sedkit.core.errors import SedkitError
+from sedkit.postprocessing.choose import PARTS, Counts, cross_validated, macro_f1, per_part
+from sedkit.postprocessing.objectives.base import Objective, Problem, Solution, register
+from sedkit.postprocessing.rules import Postprocessing
+
+#: More distinct clip scores than this are thinned out evenly before thresholds are laid between them.
+_MOST_CANDIDATES = 20_000
+
+
+class Tagging(Objective):
+    """Macro F1 of the clip scores above the clip thresholds."""
+
+    needs_events = False
+    gated = False
+
+    def search(self, problem: Problem) -> Solution:
+        """Try a threshold between every two neighbouring clip scores."""
+        clipwise, present = _clipwise(problem)
+        candidates = _between(clipwise)
+        counts = tagging_counts(clipwise, present, candidates, problem.part)
+        _, best = counts.choose()
+        rules = [
+            replace(rule, clip_threshold=_short(candidates, int(k)))
+            for rule, k in zip(problem.start.rules, best, strict=True)
+        ]
+        value = cross_validated(counts.n_reference, lambda left_out: counts.at(*counts.choose(left_out)))
+        grid = {"clip_threshold": "midway between neighbouring clip scores of all classes"}
+        return Solution(problem.start.with_rules(rules), value, grid)
+
+    def value(self, problem: Problem, rules: Postprocessing) -> float:
+        """Return macro F1 of the clips' tags."""
+        clipwise, present = _clipwise(problem)
+        tagged = clipwise > np.array([rule.clip_threshold for rule in rules.rules], np.float64)
+        return macro_f1(present.sum(0), (tagged & present).sum(0), tagged.sum(0))
+
+
+register("tagging", Tagging)
+
+
+def _clipwise(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Return clip scores and what is true of them, (clips, classes) float64 and bool."""
+    if problem.scores.clipwise is None:
+        raise SedkitError("the scores hold no clip scores, which the objective tagging chooses thresholds for")
+    return problem.scores.clipwise.astype(np.float64), problem.tags.present
+
+
+def _between(clipwise: np.ndarray) -> np.ndarray:
+    """Return one threshold between every two neighbouring scores, and one below the lowest."""
+    values = np.unique(clipwise)
+    if len(values) > _MOST_CANDIDATES:
+        values = values[np.linspace(0, len(values) - 1, _MOST_CANDIDATES).astype(np.int64)]
+    return np.concatenate([[min(values[0] / 2, values[0] - 1e-6)], (values[:-1] + values[1:]) / 2])
+
+
+def _short(candidates: np.ndarray, k: int) -> float:
+    """Return candidate `k` with as few decimals (at least three) as leave it nearest to its own place."""
+    low = candidates[k - 1] if k > 0 else -np.inf
+    high = candidates[k + 1] if k + 1 < len(candidates) else np.inf
+    for digits in range(3, 17):
+        value = round(float(candidates[k]), digits)
+        # Halfway to its neighbours a threshold still lies between the same two scores.
+        if (low + candidates[k]) / 2 < value < (high + candidates[k]) / 2:
+            return value
+    return float(candidates[k])
+
+
+def tagging_counts(clipwise: np.ndarray, present: np.ndarray, candidates: np.ndarray, part: np.ndarray) -> Counts:
+    """Count decisions score > threshold: one setting, all `candidates` (ascending)."""
+    shape = (PARTS, clipwise.shape[1], 1, len(candidates))
+    n_true, n_estimate = np.zeros(shape), np.zeros(shape)
+    for p in range(PARTS):
+        for c in range(clipwise.shape[1]):
+            for counts, rows in ((n_estimate, part == p), (n_true, (part == p) & present[:, c])):
+                ordered = np.sort(clipwise[rows, c])
+                counts[p, c, 0] = len(ordered) - np.searchsorted(ordered, candidates, side="right")
+    return Counts(per_part(present, part), n_true, n_estimate)
