@@ -16,6 +16,7 @@ from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.store import FeatureFile
 from sedkit.dataio.windows import Ints, Windows
 from sedkit.features.frontends import FrontEnd, open_features
+from sedkit.features.scales import to_amplitude
 
 Floats = NDArray[np.float32]
 
@@ -82,7 +83,11 @@ class StoredFeatures:
         return out
 
     def power(self, windows: Windows) -> NDArray[np.float64]:
-        return _mean_power(windows, lambda r: frame_power(self._features[self._rows[r]], self._frontend.scale))
+        return _mean_power(windows, self._frame_power)
+
+    def _frame_power(self, recording: int) -> NDArray[np.float64]:
+        features = self._features[self._rows[recording]].astype(np.float64)
+        return np.square(to_amplitude(features, self._frontend.scale)).sum(axis=1)
 
 
 class Waveforms:
@@ -156,20 +161,6 @@ def rows_of(file: FeatureFile, filenames: Sequence[str]) -> Ints:
             "again"
         )
     return np.array([rows[name] for name in filenames], dtype=np.int64)
-
-
-def frame_power(features: Floats, scale: str) -> NDArray[np.float64]:
-    """Return the power of each frame, (…, frames), from features on a scale of `sedkit.dataio.store.SCALES`."""
-    x = np.asarray(features, dtype=np.float64)
-    power = {
-        "power": lambda: x,
-        "magnitude": lambda: x**2,
-        "db_power": lambda: 10.0 ** (x / 10.0),
-        "db_amplitude": lambda: 10.0 ** (x / 10.0),
-        "ln_power": lambda: np.exp(x),
-        "ln_magnitude": lambda: np.exp(2.0 * x),
-    }
-    return power[scale]().sum(axis=-1)
 
 
 def _mean_power(windows: Windows, of_frames: Callable[[int], NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -28,6 +28,8 @@ from sedkit.models.folding import for_prediction
 from sedkit.models.precision import choose_device, choose_precision
 
 Floats = NDArray[np.float32]
+#: Recordings of ten seconds may be some samples longer.
+SLACK_S = 0.05
 #: As `--window`: the longest recording is one window.
 WHOLE = "whole"
 
@@ -178,9 +180,10 @@ class Tiling:
         return cls(length, hop, cover, hop)
 
     def windows(self, source: Source, frontend: FrontEnd) -> Windows:
-        """Lay windows over recordings to their ends; less than half a frame of the network is not worth another."""
+        """Lay windows over recordings to their ends; `SLACK_S` more than a window is not worth another one."""
         grid = frontend.window_grid
-        return lay(source.n_frames, grid, self.length, self.hop, to_end=True, slack=(self.cover - 1) // 2)
+        slack = min(self.cover // 2, int(SLACK_S * grid.frame_rate_hz))
+        return lay(source.n_frames, grid, self.length, self.hop, to_end=True, slack=slack)
 
 
 def predict(

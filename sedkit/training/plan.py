@@ -16,9 +16,9 @@ from sedkit.core.files import content_hash, read_json, same_place
 from sedkit.core.log import log
 from sedkit.core.stamp import Source, Step
 from sedkit.dataio.datadir import TABLES, DataDir
-from sedkit.features.augment import resolve_augment, sets_read
+from sedkit.features.augment import augment_options, sets_read
 from sedkit.features.frontends import FrontEnd, features_path, frontend_from
-from sedkit.features.normalise import resolve_normalise
+from sedkit.features.normalise import normalise_options
 from sedkit.training.settings import (
     HELD_OUT,
     SECTIONS,
@@ -74,11 +74,11 @@ class Plan:
         self.training = typed(self.config.get("training"), TrainingSettings, "training")
         self.selection = typed(self.config.get("selection"), SelectionSettings, "selection")
         self.frontend = frontend_from(self.config["frontend"])
-        resolve_normalise(self.config.get("normalise"))
+        normalise_options(self.config.get("normalise"), "normalise")
         for key, stream in self.streams():
-            resolve_augment(stream.augment, f"{key}.augment")
+            augment_options(stream.augment, f"{key}.augment")
             for view, steps in stream.views.items():
-                resolve_augment(steps, f"{key}.views.{view}")
+                augment_options(steps, f"{key}.views.{view}")
             if stream.source == "features" and not self.frontend.sliceable:
                 raise UsageError(f"{key}.source is features, but the front end transforms every window on its own")
         for name in self.selection.figures:
