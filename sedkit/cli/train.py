@@ -17,7 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exp", required=True, type=Path, metavar="DIR", help="experiment to make")
     parser.add_argument("--budget", metavar="NAME", help="apply budgets.NAME of the configuration: quick, published")
     parser.add_argument(
-        "--pass", dest="of_pass", metavar="NAME", help="apply passes.NAME of the configuration: one of several trainings"
+        "--pass",
+        dest="of_pass",
+        metavar="NAME",
+        help="apply passes.NAME of the configuration: one of several trainings",
     )
     parser.add_argument(
         "--train-on",

@@ -73,7 +73,9 @@ class Registry(Generic[Builder]):
         names, options = self.names(), dict(section or {})
         name = options.pop("name", None)
         if not isinstance(name, str) or name not in self._entries:
-            raise UsageError(f"{where}.name is {name!r}{suggest(str(name), names)}, expected one of {listed(names, 20)}")
+            raise UsageError(
+                f"{where}.name is {name!r}{suggest(str(name), names)}, expected one of {listed(names, 20)}"
+            )
         return name, typed(options, self._entries[name][1], where)
 
     def resolve(self, section: dict[str, Any] | None, where: str = "") -> dict[str, Any]:

@@ -93,9 +93,7 @@ def lay(n_frames: Ints, grid: TimeGrid, length: int, hop: int, to_end: bool = Fa
     return Windows(grid, recording, first, valid, length)
 
 
-def windows_at(
-    grid: TimeGrid, recording: Ints, onset_s: NDArray[np.float64], length: int, n_frames: Ints
-) -> Windows:
+def windows_at(grid: TimeGrid, recording: Ints, onset_s: NDArray[np.float64], length: int, n_frames: Ints) -> Windows:
     """Return windows of `length` frames that begin at given times, rounded to the grid.
 
     Parameters

@@ -26,10 +26,13 @@ class Source(Protocol):
 
     Attributes
     ----------
+    frontend
+        Whose features they are.
     n_frames
         (recordings,) int64, frames on the front end's window grid that each recording fills.
     """
 
+    frontend: FrontEnd
     n_frames: Ints
 
     def features(self, windows: Windows) -> Floats:
@@ -55,7 +58,7 @@ class StoredFeatures:
     """
 
     def __init__(self, features: Floats, rows: Ints, n_frames: Ints, frontend: FrontEnd) -> None:
-        self._features, self._rows, self._frontend = features.view(np.ndarray), rows, frontend
+        self._features, self._rows, self.frontend = features.view(np.ndarray), rows, frontend
         self.n_frames = n_frames[rows]
 
     @classmethod
@@ -79,7 +82,7 @@ class StoredFeatures:
         for target, row, first in zip(out, rows.tolist(), windows.first.tolist(), strict=True):
             piece = self._features[row, first : first + windows.length]
             target[: len(piece)] = piece
-            target[len(piece) :] = self._frontend.padding
+            target[len(piece) :] = self.frontend.padding
         return out
 
     def power(self, windows: Windows) -> NDArray[np.float64]:
@@ -87,7 +90,7 @@ class StoredFeatures:
 
     def _frame_power(self, recording: int) -> NDArray[np.float64]:
         features = self._features[self._rows[recording]].astype(np.float64)
-        return np.square(to_amplitude(features, self._frontend.scale)).sum(axis=1)
+        return np.square(to_amplitude(features, self.frontend.scale)).sum(axis=1)
 
 
 class Waveforms:

@@ -71,9 +71,7 @@ class Place:
     table: Path | None = None
 
     @classmethod
-    def of(
-        cls, path: Path, frontend: FrontEnd, folds: Sequence[str] | None = None, table: Path | None = None
-    ) -> Place:
+    def of(cls, path: Path, frontend: FrontEnd, folds: Sequence[str] | None = None, table: Path | None = None) -> Place:
         """Find what a path names for a front end.
 
         Raises

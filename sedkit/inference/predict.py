@@ -6,7 +6,6 @@ window's frames count most in its middle, where the network sees both sides, and
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,9 +80,7 @@ class Predictor:
         self.window, self.run, self.producer = checkpoint.window, checkpoint.run, producer
 
     @classmethod
-    def open(
-        cls, path: Path, device: str = "auto", precision: str = "auto", network: str | None = None
-    ) -> Predictor:
+    def open(cls, path: Path, device: str = "auto", precision: str = "auto", network: str | None = None) -> Predictor:
         """Read a checkpoint file; its hash becomes the producer."""
         return cls(read_checkpoint(path), device, precision, network, f"sha256:{sha256_file(path)}")
 
@@ -233,8 +230,8 @@ def predict(
             at = np.arange(place, min(place + batch_size, len(windows)))
             part = windows.take(at)
             features = source.features(part)
-            sliced = features.shape[1] == part.length
-            real = part.valid if sliced else np.full(len(part), features.shape[1], dtype=np.int64)
+            whole = np.full(len(part), features.shape[1], dtype=np.int64)
+            real = part.valid if source.frontend.sliceable else whole
             clip, frame = predictor.score(features, real)
             np.maximum.at(clipwise, part.recording, clip)
             frame = np.repeat(frame, tiling.cover // unit, axis=1)
@@ -291,9 +288,7 @@ def predict_clips(
         windows = tiling.windows(source, predictor.frontend)
     else:
         windows = replace(clips.windows, length=tiling.length)
-    return predict(
-        predictor, source, clips.filenames, clips.duration_s, windows, tiling, batch_size, begin=clips.begin
-    )
+    return predict(predictor, source, clips.filenames, clips.duration_s, windows, tiling, batch_size, begin=clips.begin)
 
 
 def predict_waveforms(

@@ -176,5 +176,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         if checkpoint.window < 1:
             raise ValueError("a window without frames")
     except (SedkitError, TypeError, ValueError, AttributeError):
-        raise SedkitError(f"{path}: a checkpoint whose labels, window or normalisation cannot be used; {_ADVICE}") from None
+        raise SedkitError(
+            f"{path}: a checkpoint whose labels, window or normalisation cannot be used; {_ADVICE}"
+        ) from None
     return checkpoint

@@ -114,7 +114,9 @@ class Plan:
             folds = self.folds(stream, key)
             data.select(folds)
             if key.startswith("data.streams.") and folds and (held_out := [f for f in folds if f in HELD_OUT]):
-                raise UsageError(f"{key}.folds: {held_out[0]!r} is held out of training, expected others, such as train")
+                raise UsageError(
+                    f"{key}.folds: {held_out[0]!r} is held out of training, expected others, such as train"
+                )
             if stream.source == "features":
                 self._features(stream.set)
         for name in self.added:
@@ -126,7 +128,7 @@ class Plan:
         return ("validation",) if self.training.train_on == "all+validation" else ()
 
     def folds(self, stream: StreamSettings, key: str) -> list[str] | None:
-        """Return the folds of a stream: as given, else `train`; all of them where the set has none, or all are wanted."""
+        """Return the folds of a stream, as given or else `train`; None where the set has none, or all are wanted."""
         if self.training.train_on != "split" and key.startswith("data.streams."):
             return None
         if stream.folds is not None:
@@ -135,7 +137,9 @@ class Plan:
         if clips.fold is None:
             return None
         if "train" not in clips.fold:
-            raise UsageError(f"{key}.folds: {stream.set} has {listed(set(clips.fold))}, expected some of them to be named")
+            raise UsageError(
+                f"{key}.folds: {stream.set} has {listed(set(clips.fold))}, expected some of them to be named"
+            )
         return ["train"]
 
     def sets(self, stream: StreamSettings, key: str) -> list[str]:

@@ -104,7 +104,7 @@ def _decoded(metric: str) -> Callable[[Outputs], float | None]:
     """Return the figure that a metric gives to decoded events, each window being a clip of its own."""
 
     def figure(outputs: Outputs) -> float | None:
-        if any(s.events is None for s in outputs.stream.sets):
+        if any(s.targets.events is None for s in outputs.stream.sets):
             return None
         scores, events = _as_clips(outputs)
         estimate = decode(scores, read_postprocessing(outputs.rules, scores.labels))
@@ -129,7 +129,7 @@ def _as_clips(outputs: Outputs) -> tuple[Scores, Events]:
     durations = np.zeros(len(names))
     for i, at in enumerate(outputs.at.tolist()):
         which = int(np.searchsorted(first, at, side="right")) - 1
-        windows, events = outputs.stream.sets[which].windows, outputs.stream.sets[which].events
+        windows, events = outputs.stream.sets[which].windows, outputs.stream.sets[which].targets.events
         assert events is not None
         window = windows.take(np.array([at - first[which]]))
         start_s, durations[i] = float(window.onset_s()[0]), window.valid[0] / window.grid.frame_rate_hz
@@ -166,7 +166,9 @@ def check_figures(figures: Iterable[str]) -> None:
     """Raise UsageError for a figure that nobody computes."""
     for name in figures:
         if name not in FIGURES:
-            raise UsageError(f"selection.figures: {name!r}{suggest(name, FIGURES)}, expected one of {listed(FIGURES, 9)}")
+            raise UsageError(
+                f"selection.figures: {name!r}{suggest(name, FIGURES)}, expected one of {listed(FIGURES, 9)}"
+            )
 
 
 @torch.inference_mode()
@@ -256,6 +258,8 @@ def _collect(outputs: Outputs, output: SedOutput, batch: StreamBatch, pooling: i
     if batch.clip_target is not None:
         outputs.clip_target.append(batch.clip_target.numpy() > 0.5)
     if batch.frame_target is not None:
-        covered = torch.nn.functional.pad(batch.frame_target, (0, 0, 0, max(0, n_out * pooling - batch.frame_target.shape[1])))
+        covered = torch.nn.functional.pad(
+            batch.frame_target, (0, 0, 0, max(0, n_out * pooling - batch.frame_target.shape[1]))
+        )
         blocks = covered[:, : n_out * pooling].reshape(len(batch), n_out, pooling, -1)
         outputs.frame_target.append(blocks.mean(dim=2).numpy() >= 0.5)

@@ -56,8 +56,8 @@ class LabelSettings:
     Attributes
     ----------
     target
-        `clip`: classes; `frame`: events on the frames of the features; `tiled`: the clip's classes on each of its frames
-        (false strong labels); `none`: nothing.
+        `clip`: classes; `frame`: events on the frames of the features; `tiled`: the clip's classes on each frame (false
+        strong labels); `none`: nothing.
     map
         Which categories of the set stand for which class: a map in `metadata/maps` or a file. None: the set has the
         classes of the first stream, or more, which are left out.

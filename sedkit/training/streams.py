@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +11,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sedkit.core.errors import SedkitError, UsageError, listed
+from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.log import log
 from sedkit.core.timegrid import TimeGrid
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import DataDir
-from sedkit.dataio.events import Events, Tags, tags_of
-from sedkit.dataio.rows import columns_of
-from sedkit.dataio.tables import read_strong, read_weak
 from sedkit.dataio.windows import Ints, Windows, lay
-from sedkit.datasets.maps import load_class_map
 from sedkit.features.augment import Augmentations, AugmentSetup
 from sedkit.features.batch import StreamBatch
 from sedkit.features.frontends import FrontEnd, features_path
 from sedkit.features.sources import Source, StoredFeatures, Waveforms, open_waveforms, sounding
-from sedkit.training.settings import LabelSettings, StreamSettings
+from sedkit.training.labels import Labels, Targets
+from sedkit.training.settings import StreamSettings
 
-#: Slack, in windows' frames, for the rounding of an overlap.
-_DUST = 1e-7
+#: Windows whose features are read at a time to fit a normalisation.
 _BLOCK = 64
-
-
-def event_roll(events: Events, grid: TimeGrid, n_frames: int) -> NDArray[np.uint8]:
-    """Return (clips, n_frames, classes): 1 where an event is active, frame intervals half open."""
-    roll = np.zeros((len(events.filenames), n_frames, len(events.labels)), dtype=np.uint8)
-    for clip, label, onset_s, offset_s in zip(events.clip, events.label, events.onset_s, events.offset_s, strict=True):
-        first, last = grid.span(float(onset_s), float(offset_s))
-        roll[clip, first:last, label] = 1
-    return roll
-
-
-def classes_in(events: Events, windows: Windows, least_s: float) -> NDArray[np.bool_]:
-    """Return (n, classes): whether events of a class cover enough of a window (`LabelSettings.least_s`)."""
-    present = np.zeros((len(windows), len(events.labels)), dtype=bool)
-    onset_s = windows.onset_s()
-    bounds = np.searchsorted(windows.recording, np.arange(len(events.filenames) + 1))
-    for clip, label, onset, offset in zip(events.clip, events.label, events.onset_s, events.offset_s, strict=True):
-        rows = slice(bounds[clip], bounds[clip + 1])
-        overlap_s = np.minimum(onset_s[rows] + windows.length_s, offset) - np.maximum(onset_s[rows], onset)
-        present[rows, label] |= overlap_s > min(least_s, (offset - onset) / 2) + _DUST
-    return present
 
 
 @dataclass
@@ -66,49 +40,38 @@ class SetWindows:
         (recordings,) clips of it that the windows' recordings are.
     source, windows
         Where their features come from.
-    present
-        (n, classes) bool, or None.
-    events, roll
-        Of the recordings, and as (recordings, frames, classes) at the frames of the features; or None.
-    frame_target
-        Whether frames have targets: with `roll` the events', else the window's classes on each of them.
+    targets
+        What is known of them.
     """
 
     data: DataDir
     clips: Ints
     source: Source
     windows: Windows
-    present: NDArray[np.bool_] | None = None
-    events: Events | None = None
-    roll: NDArray[np.uint8] | None = None
-    frame_target: bool = False
+    targets: Targets
 
     def batch(self, at: NDArray[np.int64], stretch: float | None) -> StreamBatch:
         """Return windows by position; `stretch` times their waveform where it is given, else features."""
-        windows = self.windows.take(at)
-        frames = windows.length
-        batch = StreamBatch(None, torch.from_numpy(windows.valid))
+        windows, source = self.windows.take(at), self.source
+        features = waveform = None
         if stretch is None:
-            features = self.source.features(windows)
-            frames, batch.features = features.shape[1], torch.from_numpy(features)
+            features = torch.from_numpy(source.features(windows))
+            frames = features.shape[1]
         else:
-            assert isinstance(self.source, Waveforms)
-            frames = int(np.ceil(self.source.frontend.window_frames(windows.length) * stretch))
-            batch.waveform = torch.from_numpy(self.source.waveforms(windows, stretch))
-        if frames != windows.length:
-            # Windows cut at samples: all that lies within them counts as real.
-            batch.n_frames = torch.full((len(at),), frames, dtype=torch.int64)
-        if self.present is not None:
-            batch.clip_target = torch.from_numpy(self.present[at].astype(np.float32))
-        if self.roll is not None:
-            target = np.zeros((len(at), frames, self.roll.shape[2]), dtype=np.float32)
-            for row, recording, first in zip(target, windows.recording.tolist(), windows.first.tolist(), strict=True):
-                piece = self.roll[recording, first : first + frames]
-                row[: len(piece)] = piece
-            batch.frame_target = torch.from_numpy(target)
-        elif self.frame_target and batch.clip_target is not None:
-            batch.frame_target = batch.clip_target[:, None].repeat(1, frames, 1)
-        return batch
+            assert isinstance(source, Waveforms)
+            waveform = torch.from_numpy(source.waveforms(windows, stretch))
+            frames = int(np.ceil(source.frontend.window_frames(windows.length) * stretch))
+        valid = np.full(len(at), frames, dtype=np.int64)
+        if source.frontend.sliceable:
+            valid = np.clip(source.n_frames[windows.recording] - windows.first, 1, frames)
+        clip, frame = self.targets.of_clips(at), self.targets.of_frames(windows, at, frames)
+        return StreamBatch(
+            features,
+            torch.from_numpy(valid),
+            None if clip is None else torch.from_numpy(clip),
+            None if frame is None else torch.from_numpy(frame),
+            waveform,
+        )
 
 
 class Stream:
@@ -270,7 +233,7 @@ class StreamReader:
 
     def _set(self, settings: StreamSettings, name: str, folds: Sequence[str] | None) -> SetWindows:
         data, frontend = DataDir(self.data_root / name), self.frontend
-        clips, labels = data.select(folds), _Labels(data, settings.labels, self.labels)
+        clips, labels = data.select(folds), Labels(data, settings.labels, self.labels)
         self.labels = labels.classes
         clips = clips[labels.usable(clips)]
         filenames = [data.clips.filename[i] for i in clips]
@@ -284,7 +247,8 @@ class StreamReader:
             if not sounds.all():
                 log.info("%s: %d of %d windows are padding (silence), left out", name, (~sounds).sum(), len(windows))
             windows = windows.take(sounds)
-        return labels.attach(SetWindows(data, clips, source, windows), frontend, bool(settings.augment))
+        targets = labels.of(windows, clips, source.n_frames, frontend, bool(settings.augment))
+        return SetWindows(data, clips, source, windows, targets)
 
     def _windows(self, settings: StreamSettings, source: Source, name: str) -> Windows:
         grid, window = self.frontend.window_grid, settings.window
@@ -307,93 +271,10 @@ class StreamReader:
 def whole_frames(seconds: float, grid: TimeGrid, what: str) -> int:
     """Return the frames of a length of time; raise UsageError where it is no whole number of them."""
     frames = seconds * grid.frame_rate_hz
-    if abs(frames - round(frames)) > 1e-6 * max(1.0, frames) and grid.hop_samples > 1 or round(frames) < 1:
+    whole = abs(frames - round(frames)) <= 1e-6 * max(1.0, frames)
+    if round(frames) < 1 or not (whole or grid.hop_samples == 1):
         raise UsageError(
             f"{what} of {seconds:g} s is {frames:.2f} frames of {grid.hop_samples} samples, expected a whole number; "
             "change frontend.hop_samples"
         )
     return round(frames)
-
-
-class _Labels:
-    """The labels of a set, under the classes of a run."""
-
-    def __init__(self, data: DataDir, settings: LabelSettings, classes: Vocabulary | None) -> None:
-        self.data, self.settings = data, settings
-        self.class_map = load_class_map(settings.map) if settings.map else None
-        self.classes = classes or (Vocabulary(tuple(self.class_map)) if self.class_map else data.labels)
-        if settings.target != "none" or classes is None:
-            self._categories = self._of_classes()
-
-    def _of_classes(self) -> dict[str, tuple[str, ...]]:
-        """Return the categories of the set that stand for each class of the run."""
-        data, classes = self.data, self.classes
-        if self.class_map is None:
-            categories = {label: (label,) for label in classes}
-        elif set(self.class_map) != set(classes):
-            raise UsageError(
-                f"labels.map {self.settings.map} gives {listed(self.class_map, 12)}, expected the run's "
-                f"{listed(classes, 12)}"
-            )
-        else:
-            # A small copy of a data set need not have every category that a map names; one for each class it must have.
-            categories = {c: tuple(s for s in self.class_map[c] if s in data.labels.labels) for c in classes}
-        absent = [c for c, group in categories.items() if not group or group[0] not in data.labels.labels]
-        if absent:
-            hint = "categories of labels.map" if self.class_map else "classes; give labels.map for other classes"
-            raise UsageError(f"{data.path}/labels.txt: has nothing for {listed(absent)}, expected {hint}")
-        return categories
-
-    @cached_property
-    def table(self) -> Events | Tags | None:
-        """Events or tags of every clip with the classes of the run; None where nothing is asked for."""
-        if self.settings.target == "none":
-            return None
-        data = self.data
-        if self.settings.source is not None:
-            path = Path(self.settings.source)
-            weak = "event_labels" in columns_of(path)
-            table = (read_weak if weak else read_strong)(path, data.labels.labels).keep_clips(data.clips.filename)
-        elif self.settings.target == "frame" or not data.has_weak:
-            table = data.strong()
-        else:
-            table = data.weak()
-        groups = [[data.labels.index(s) for s in self._categories[c]] for c in self.classes]
-        if isinstance(table, Tags):
-            present = np.stack([table.present[:, group].any(axis=1) for group in groups], axis=1)
-            return Tags(table.filenames, self.classes.labels, present, table.source)
-        code = np.full(len(data.labels), -1, dtype=np.int64)
-        for label, group in enumerate(groups):
-            code[group] = label
-        known = table.take(code[table.label] >= 0)
-        return replace(known, labels=self.classes.labels, label=code[known.label])
-
-    def usable(self, clips: Ints) -> NDArray[np.bool_]:
-        """Tell which clips are used: all, unless those that hold none of the classes are not wanted."""
-        if self.settings.others or not isinstance(self.table, Tags):
-            return np.ones(len(clips), dtype=bool)
-        return self.table.present[clips].any(axis=1)
-
-    def attach(self, windows: SetWindows, frontend: FrontEnd, augmented: bool) -> SetWindows:
-        """Give windows their targets."""
-        table, target = self.table, self.settings.target
-        if table is None:
-            return windows
-        if target == "frame" and not (isinstance(table, Events) and frontend.sliceable):
-            raise UsageError(
-                f"{self.data.path}: labels.target is frame, expected a set with events and a front end of whole recordings"
-            )
-        table = table.keep_clips([self.data.clips.filename[i] for i in windows.clips])
-        if isinstance(table, Tags):
-            windows.present = table.present[windows.windows.recording]
-        else:
-            whole = windows.windows.length >= windows.source.n_frames.max(initial=0) and not self.settings.least_s
-            windows.events = table
-            tags = tags_of(table).present[windows.windows.recording]
-            windows.present = tags if whole else classes_in(table, windows.windows, self.settings.least_s)
-            if target == "frame" or augmented and frontend.sliceable:
-                # Steps that move sound in time make the classes again from the frames.
-                n_frames = max(int(windows.source.n_frames.max(initial=0)), windows.windows.length)
-                windows.roll = event_roll(table, frontend.grid, n_frames)
-        windows.frame_target = target in ("frame", "tiled")
-        return windows

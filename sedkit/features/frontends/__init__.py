@@ -41,8 +41,8 @@ class FrontEnd(ABC):
     padding : what a frame of silence holds, in every bin; it fills the frames behind the end of a short clip.
     highest_hz : nothing above this frequency reaches the features.
     clip_frames : frames to which shorter recordings are padded; None where none is padded.
-    sliceable : the features of a window are a slice of its recording's. Else every window is transformed on its own, cut
-        at any sample, and no features file serves.
+    sliceable : the features of a window are a slice of its recording's. Else every window is transformed on its own,
+        cut at any sample, and no features file serves.
     """
 
     name: ClassVar[str] = ""
