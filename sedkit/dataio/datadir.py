@@ -1,6 +1,7 @@
 """Data dirs: one folder a set, validated when written and when read.
 
-`clips.tsv` (filename, audio, duration, optional fold, group), `weak.tsv`, `strong.tsv`, `labels.txt`, `missing.tsv`.
+`clips.tsv` (filename, audio, duration, optional fold, group), `weak.tsv`, `strong.tsv`, `labels.txt`, `missing.tsv`,
+`set.json` (which set of which data set it is, and its role).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from sedkit.dataio.tables import durations_of, read_strong, read_weak, write_eve
 
 #: What a data dir says of its clips.
 TABLES = ("clips.tsv", "labels.txt", "weak.tsv", "strong.tsv")
+#: What `sedkit prepare` says of the set: dataset, set, role. It decides no feature.
+FACTS = "set.json"
 #: Beside the data dirs that one call of `sedkit prepare` made.
 SUMMARY = "prepare.json"
 
@@ -89,6 +92,26 @@ class DataDir:
     def labels(self) -> Vocabulary:
         """Return the class order."""
         return Vocabulary.read(self.path / "labels.txt")
+
+    @cached_property
+    def _facts(self) -> dict[str, str]:
+        path = self.path / FACTS
+        if not path.is_file():
+            return {}
+        facts: dict[str, str] = read_json(path)
+        if not isinstance(facts, dict) or not all(isinstance(facts.get(x), str) for x in ("dataset", "set", "role")):
+            raise SedkitError(f"{path}: expected dataset, set and role as text; make it again with `sedkit prepare`")
+        return facts
+
+    @property
+    def identity(self) -> str:
+        """Which set it is, whatever its folder is called: `desed/validation`; the folder's name where none is told."""
+        return f"{self._facts['dataset']}/{self._facts['set']}" if self._facts else os.path.basename(self._real)
+
+    @property
+    def role(self) -> str | None:
+        """What the set is for: `training`, `tuning`, `reported` or `entered`; None where none is told."""
+        return self._facts.get("role")
 
     @property
     def has_weak(self) -> bool:

@@ -20,6 +20,7 @@ from sedkit.core.log import log
 from sedkit.core.parallel import progress
 from sedkit.core.resources import metadata_path
 from sedkit.datasets.archives import BrokenArchive, unpack
+from sedkit.datasets.registry import DATASETS, dataset_named
 
 #: What a call leaves in OUT.
 RECORD = "download.json"
@@ -51,9 +52,10 @@ class Part:
 
 
 def registry() -> dict[str, Any]:
-    """The data sets that can be fetched, as in `metadata/datasets.yaml`."""
-    found: dict[str, Any] = read_yaml(metadata_path("datasets.yaml"))
-    return found
+    """The data sets that can be fetched: those in `metadata/datasets.yaml`, and those that say it themselves."""
+    published: dict[str, Any] = read_yaml(metadata_path("datasets.yaml"))
+    own = {name: dataset_named(name).published for name in DATASETS.names()}
+    return published | {name: entry for name, entry in own.items() if entry is not None}
 
 
 def parts_of(name: str, wanted: Sequence[str] | None = None) -> list[Part]:
@@ -81,7 +83,7 @@ def download(
     Parameters
     ----------
     name
-        ``desed`` or ``esc50``.
+        One of `registry`.
     out
         Folder; files that are there already stay.
     parts

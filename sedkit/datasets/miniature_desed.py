@@ -8,7 +8,6 @@ No household, so no source, serves two sets: ``metadata/sources.tsv`` is the led
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sedkit.core.errors import UsageError
-from sedkit.core.files import atomic_folder, write_text
+from sedkit.core.files import write_text
+from sedkit.core.options import option
 from sedkit.core.parallel import run_jobs
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.audio import write_wav
-from sedkit.datasets.miniature import SAMPLE_RATE_HZ, fingerprint, made_up_id, pcm16, scale_of, write_marker
+from sedkit.datasets.miniature import SAMPLE_RATE_HZ, fingerprint, made_up_id, pcm16, scale_of
+from sedkit.datasets.registry import register_miniature
 from sedkit.synthesis.backgrounds import HOME, PLAIN
 from sedkit.synthesis.render import Placed, Room, mix
 from sedkit.synthesis.sounds import DOMESTIC, render_event
@@ -119,44 +119,28 @@ class Made:
     recordings: tuple[str, ...]
 
 
-def generate(
-    out: str | os.PathLike[str], *, layout: str = "2019", seed: int = 0, size: str = "small", jobs: int = 1
-) -> dict[str, int]:
-    """Write the miniature into `out`, replacing it.
+@dataclass(frozen=True)
+class DesedMiniatureOptions:
+    """`layout`: of 2019 or 2021."""
 
-    Parameters
-    ----------
-    out
-        Folder, in the end the root of the data set (`audio/`, `metadata/`).
-    layout
-        ``2019`` or ``2021``.
-    seed
-        Same seed, same files, whatever `jobs`.
-    size
-        ``small``, ``large`` (five times) or the number of weak clips.
-    jobs
-        Processes.
+    layout: str = option("2019", "--layout", "default: 2019", choices=tuple(FOLDERS))
 
-    Returns
-    -------
-    dict
-        Number of clips of each set.
-    """
-    if layout not in FOLDERS:
-        raise UsageError(f"--layout {layout}: expected one of {', '.join(FOLDERS)}")
+
+@register_miniature("desed", DesedMiniatureOptions)
+def generate(root: Path, options: DesedMiniatureOptions, *, seed: int, size: str, jobs: int) -> dict[str, int]:
+    """Fill a folder with `audio/` and `metadata/`; in `size` the weak clips count."""
+    parts = FOLDERS[options.layout]
     scale = scale_of(size, SMALL["weak"])
     plans: list[ClipPlan] = []
     for part, part_seed in zip(SMALL, np.random.SeedSequence(seed).spawn(len(SMALL)), strict=True):
-        if part in FOLDERS[layout]:
+        if part in parts:
             plans += plan_part(part, max(FEWEST, round(SMALL[part] * scale)), part_seed)
-    with atomic_folder(out) as root:
-        folders = {part: root / audio for part, (audio, _) in FOLDERS[layout].items()}
-        for folder in folders.values():
-            folder.mkdir(parents=True)
-        made = run_jobs(partial(render_clip, folders=folders), plans, jobs, "miniature desed")
-        _write_tables(root, layout, made)
-        write_marker(root, "desed")
-    return {part: sum(p.part == part for p in plans) for part in FOLDERS[layout]}
+    folders = {part: root / audio for part, (audio, _) in parts.items()}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    made = run_jobs(partial(render_clip, folders=folders), plans, jobs, "miniature desed")
+    _write_tables(root, options.layout, made)
+    return {part: sum(p.part == part for p in plans) for part in parts}
 
 
 def plan_part(part: str, count: int, seed: np.random.SeedSequence) -> list[ClipPlan]:

@@ -24,7 +24,7 @@ from sedkit.core.files import (
 from sedkit.core.log import log
 from sedkit.core.stamp import Step
 from sedkit.core.vocabulary import Vocabulary
-from sedkit.dataio.datadir import SUMMARY, TABLES, Clips, DataDir, write_datadir
+from sedkit.dataio.datadir import FACTS, SUMMARY, TABLES, Clips, DataDir, write_datadir
 from sedkit.dataio.events import Events, Tags
 
 _TABLES = (*TABLES, "missing.tsv")
@@ -32,9 +32,10 @@ _TABLES = (*TABLES, "missing.tsv")
 
 @dataclass(frozen=True)
 class Prepared:
-    """What one data dir will hold; `listed` counts the clips of the official list, on disk or not."""
+    """What one data dir will hold; `role` is one of `base.ROLES`, `listed` counts the list's clips, on disk or not."""
 
     name: str
+    role: str
     clips: Clips
     labels: Vocabulary
     weak: Tags | None
@@ -68,12 +69,12 @@ def tables_of(out: Path) -> dict[str, Path]:
     SedkitError
         Where the recordings are not where a table says: then it is of no use, however whole.
     """
-    found = {}
+    tables: dict[str, Path] = {}
     for name, row in read_json(out / SUMMARY)["sets"].items():
         if not DataDir(out / name).reachable():
             raise SedkitError(f"{out / name}: its recordings were moved")
-        found |= {f"{name}/{table}": out / name / table for table in row["tables"]}
-    return found
+        tables |= {f"{name}/{table}": out / name / table for table in row["tables"]}
+    return tables
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -101,7 +102,8 @@ def write_sets(
         if not len(s.clips):
             log.warning("%s: none of its %d clips is on disk; no data dir", s.name, s.listed)
             continue
-        _replace_if_other(place / s.name, s)
+        facts = {"dataset": dataset, "set": s.name, "role": s.role}
+        _replace_if_other(place / s.name, s, facts)
         summary["sets"][s.name] = {
             "clips": len(s.clips),
             "listed": s.listed,
@@ -109,7 +111,8 @@ def write_sets(
             "hours": round(float(s.clips.duration_s.sum()) / 3600, 4),
             "events": s.strong.n_events if s.strong is not None else None,
             "fold": dict(Counter(s.clips.fold)) if s.clips.fold is not None else None,
-            "tables": sorted(_hashes(target / s.name)),
+            "role": s.role,
+            "tables": sorted([*_hashes(target / s.name), FACTS]),
         }
     for name in sorted(before - set(summary["sets"])):
         if (target / name / "clips.tsv").is_file():
@@ -118,14 +121,17 @@ def write_sets(
     write_json(target / SUMMARY, summary)
 
 
-def _replace_if_other(folder: Path, s: Prepared) -> None:
+def _replace_if_other(folder: Path, s: Prepared, facts: dict[str, str]) -> None:
     # As seen from the data dir, so that it can be moved together with the data set.
     clips = replace(s.clips, audio=tuple(os.path.relpath(path, folder) for path in s.clips.audio))
     sweep(folder.parent)
     aside = aside_of(folder)
     try:
         write_datadir(aside, clips, s.labels, s.weak, s.strong, s.missing)
+        write_json(aside / FACTS, facts)
         if not folder.is_dir() or _hashes(folder) != _hashes(aside):
             replace_folder(aside, folder)
+        elif not (folder / FACTS).is_file() or sha256_file(folder / FACTS) != sha256_file(aside / FACTS):
+            write_json(folder / FACTS, facts)
     finally:
         remove(aside)

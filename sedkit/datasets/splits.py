@@ -9,6 +9,8 @@ import numpy as np
 #: Names of the parts, and the share of each.
 PARTS = ("train", "select", "tune")
 SHARES = (0.8, 0.1, 0.1)
+#: Shares where a set is for selection and tuning alone.
+HELD_OUT = (0.0, 0.5, 0.5)
 #: Fewest clips of a held-out part, where the set has at least `SMALLEST_SET` clips.
 FEWEST_HELD_OUT, SMALLEST_SET = 8, 40
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sedkit.core.errors import UsageError, suggest
+from sedkit.core.options import Option, options_of
 from sedkit.core.registry import Registry
 from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.parameters import Option, options_of
 
 _METRICS: Registry[Callable[[str, Any], Metric]] = Registry("sedkit.evaluation.metrics", "metric")
 

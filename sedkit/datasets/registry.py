@@ -1,0 +1,43 @@
+"""Data sets and miniatures by name. A module of this folder registers its own; nothing else has to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sedkit.core.options import options_of
+from sedkit.core.registry import Registry
+from sedkit.datasets.base import DataSet
+
+DATASETS: Registry[Callable[[str, Any], DataSet]] = Registry("sedkit.datasets", "data set")
+MINIATURES: Registry[Callable[..., dict[str, int]]] = Registry("sedkit.datasets", "miniature")
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Of a data set or miniature that has none."""
+
+
+def register(name: str, options: type = NoOptions) -> Callable[[type[DataSet]], type[DataSet]]:
+    """Return a decorator of a `DataSet`; `options` is the dataclass of its options on the command line."""
+    return DATASETS.register(name, options)  # type: ignore[return-value]
+
+
+def register_miniature(name: str, options: type = NoOptions) -> Callable[..., Callable[..., dict[str, int]]]:
+    """Return a decorator of `generate(root, options, *, seed, size, jobs)`, which fills a folder and counts clips."""
+    return MINIATURES.register(name, options)
+
+
+def build(registry: Registry[Any], name: str, given: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the builder of a name and its options, `given` by the names that they have on the command line."""
+    builder, options = registry.entry(name)
+    return builder, options(**{f: given[o.name] for f, o in options_of(options).items() if o.name in given})
+
+
+def dataset_named(name: str, given: Mapping[str, Any] | None = None) -> DataSet:
+    """Return the data set of a name, one of ``DATASETS.names()``, with the options that were given."""
+    DATASETS.names()
+    builder, options = build(DATASETS, name, given or {})
+    built: DataSet = builder(name, options)
+    return built
