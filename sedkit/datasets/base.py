@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+
 from sedkit.core.errors import SedkitError, listed
 from sedkit.core.vocabulary import Vocabulary
-from sedkit.dataio.events import Events, Tags
+from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.dataio.names import AUDIO_ENDINGS
 from sedkit.dataio.rows import columns_of, read_rows
 from sedkit.dataio.tables import read_filenames, read_strong, read_weak
-from sedkit.datasets.recordings import Key
-from sedkit.datasets.splits import HELD_OUT, SHARES
+from sedkit.datasets.audiofiles import Recording
 
 #: What a set is for. The first two may be learned from; no recording of theirs may be in the others.
 ROLES = ("training", "tuning", "reported", "entered")
@@ -38,7 +39,7 @@ class SetLayout:
         Of its data dir.
     role
         ``training`` (divided into `train`, `select` and `tune`), ``tuning`` (half `select`, half `tune`), ``reported``
-        (figures are made on it), or ``entered`` (without labels: it is predicted for a challenge).
+        (figures are made on it), or ``entered`` (it is predicted for a challenge).
     places
         Where it lies in one layout or another, below the root, the newest first. A table's ending may be left out.
     columns
@@ -65,15 +66,10 @@ class SetLayout:
         """Whether systems may learn from it."""
         return self.role in ROLES[:2]
 
-    @property
-    def shares(self) -> tuple[float, ...] | None:
-        """Shares of `train`, `select` and `tune`; None: all of it is trained on."""
-        return HELD_OUT if self.role == "tuning" else SHARES if self.labelled else None
 
-
-@dataclass(frozen=True)
-class Source:
-    """A set as it lies in a root.
+@dataclass
+class SetOnDisk:
+    """A set as it lies in a root: found by `DataSet.sources`, filled by `DataSet.read` and then by the room.
 
     Attributes
     ----------
@@ -87,6 +83,19 @@ class Source:
         Where it lies in any layout, for people; empty where it was found by looking.
     asked
         The option that asked for it: then it has to be there.
+    filenames
+        Every clip of the set, on disk or not.
+    weak, strong
+        Labels.
+    classes
+        Class order, where the tables decide it.
+    fold
+        Parts that the data set itself has, by clip; a clip without one is on that of the set's name. None: the set is
+        divided by its role.
+    group
+        Recording, place or speaker, by clip. What is learned from must not share one with what is reported.
+    recordings
+        Clips that are there and readable.
     """
 
     layout: SetLayout
@@ -94,6 +103,14 @@ class Source:
     tables: tuple[Path, ...] = ()
     looked_for: str = ""
     asked: str = ""
+    filenames: tuple[str, ...] = ()
+    weak: Tags | None = None
+    strong: Events | None = None
+    classes: Vocabulary | None = None
+    fold: dict[str, str] | None = None
+    group: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
+    recordings: dict[str, Recording] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -105,32 +122,16 @@ class Source:
         """Whether there is any audio file in its folders."""
         return any(map(holds_audio, self.folders))
 
+    def present(self, names: Sequence[str]) -> np.ndarray:
+        """Return which classes occur in some clips, (clips, classes) bool; no classes where nothing is known."""
+        tags = self.tags(names)
+        return tags.present if tags is not None else np.zeros((len(names), 0), dtype=bool)
 
-@dataclass
-class Contents:
-    """What the tables of a set say.
-
-    Attributes
-    ----------
-    filenames
-        Clips that they list.
-    weak, strong
-        Labels.
-    classes
-        Class order, where the tables decide it.
-    fold
-        Parts that the data set itself has, by clip; a clip without one is on that of the set's name. None: the set is
-        divided by its role.
-    group
-        Recording, place or speaker, by clip. What is learned from must not share one with what is reported.
-    """
-
-    filenames: tuple[str, ...]
-    weak: Tags | None = None
-    strong: Events | None = None
-    classes: Vocabulary | None = None
-    fold: dict[str, str] | None = None
-    group: dict[str, str] = field(default_factory=dict)
+    def tags(self, names: Sequence[str]) -> Tags | None:
+        """Return the tags of some clips; a set with events has tags too, for systems train on either."""
+        if self.weak is not None:
+            return self.weak.keep_clips(names)
+        return tags_of(self.strong.keep_clips(names)) if self.strong is not None else None
 
 
 class DataSet:
@@ -156,6 +157,8 @@ class DataSet:
         Table `set filename recordings` of the recordings that went into clips.
     clip_s
         Length of a clip; how many are shorter or longer is told.
+    shared
+        Table `set filename` in `metadata/`: clips left out of training while a reported one shares their video.
     published
         What can be fetched, as an entry of `metadata/datasets.yaml` has it; None: such an entry, or nothing.
     """
@@ -169,6 +172,7 @@ class DataSet:
     resampled: ClassVar[str] = ""
     ledger: ClassVar[str] = "metadata/sources.tsv"
     clip_s: ClassVar[float | None] = None
+    shared: ClassVar[str | None] = None
     published: ClassVar[Mapping[str, Any] | None] = None
 
     def __init__(self, name: str, options: Any) -> None:
@@ -184,20 +188,23 @@ class DataSet:
         names = listed(sorted(p.name for p in root.iterdir())) or "nothing"
         raise SedkitError(f"{root}: expected {' and '.join(self.holds)} of {self.title}, found {names}")
 
-    def sources(self, root: Path) -> list[Source]:
-        """Return every set as it lies in a root that `find_root` found."""
-        return [self.source(root, layout) for layout in self.sets]
+    def sources(self, root: Path) -> list[SetOnDisk]:
+        """Return every set in a root that `find_root` found, none of it read.
 
-    def source(self, root: Path, layout: SetLayout) -> Source:
-        """Return a set at the place with audio and a table, else with audio, else with a table, else the newest."""
-        candidates = [(self.folders(root, p.audio), self.tables(root, p.tables)) for p in layout.places]
-        folders, tables = max(candidates, key=lambda c: (any(map(holds_audio, c[0])), bool(c[1])))
+        A set lies at the place with audio and a table, else with audio, else with a table, else at the newest.
+        """
+        return [self._source(root, layout) for layout in self.sets]
+
+    def _source(self, root: Path, layout: SetLayout) -> SetOnDisk:
+        places = [SetOnDisk(layout, self.folders(root, p.audio), self.tables(root, p.tables)) for p in layout.places]
+        out = max(places, key=lambda place: (place.has_audio, bool(place.tables)))
         trees = [f"{tree}/" for tree in self.trees if tree]
         names = dict.fromkeys(x if Path(x).suffix else f"{x}.tsv" for p in layout.places for x in p.tables)
-        looked_for = f"no table {listed(names, 6)}" + (f" (nor below {listed(trees)})" if trees else "")
-        if not any(map(holds_audio, folders)):
-            looked_for = f"no audio in {listed(dict.fromkeys(p.audio[0] for p in layout.places), 6)}, {looked_for}"
-        return Source(layout, folders, tables, looked_for)
+        out.looked_for = f"no table {listed(names, 6)}" + (f" (nor below {listed(trees)})" if trees else "")
+        if not out.has_audio:
+            audio = dict.fromkeys(p.audio[0] for p in layout.places)
+            out.looked_for = f"no audio in {listed(audio, 6)}, {out.looked_for}"
+        return out
 
     def folders(self, root: Path, names: Iterable[str]) -> tuple[Path, ...]:
         """Return where audio may lie: each folder in each tree, then those that it is resampled into."""
@@ -216,56 +223,51 @@ class DataSet:
         )
         return tuple(path for paths in candidates for path in [p for p in paths if p.is_file()][:1])
 
-    def unread(self, root: Path, sources: Sequence[Source]) -> tuple[list[str], list[str]]:
+    def unread(self, root: Path, sets: Sequence[SetOnDisk]) -> tuple[list[str], list[str]]:
         """Return folders of audio and tables, relative to the root, that belong to none of the sets."""
         return [], []
 
     # ---- what it says
 
-    def read(self, root: Path, source: Source, lenient: bool, labels: bool) -> Contents:
-        """Read the tables of a set; without `labels` only which clips they list.
+    def read(self, root: Path, s: SetOnDisk, lenient: bool, labels: bool) -> None:
+        """Fill in what the tables of a set say; without `labels` only which clips they list.
 
         Raises
         ------
         SedkitError
             A row that cannot be right, unless `lenient`: then it is left out and counted.
         """
-        called, columns = source.layout.columns, frozenset(source.layout.columns)
+        called, facts = s.layout.columns, {"fold", "group"} & set(s.layout.columns)
         classes = self.classes.labels if self.classes else None
-        out = Contents((), fold={} if "fold" in columns else None)
+        s.fold = {} if "fold" in facts else None
         names: dict[str, None] = {}
-        for table in source.tables:
-            header = columns_of(table, called)
+        for table in s.tables:
+            header = set(columns_of(table, called))
+            listing = not s.layout.labelled or header <= {"filename", *facts}
             clips: Sequence[str]
-            listing = not source.layout.labelled or set(header) <= {"filename", *columns}
-            if not labels or (listing and not {"event_label", "event_labels"} & set(header)):
+            if not labels or (listing and not header & {"event_label", "event_labels"}):
                 clips = read_filenames(table, called)
             elif "event_labels" in header:
-                out.weak = read_weak(table, classes, lenient, called)
-                clips = out.weak.filenames
+                s.weak = read_weak(table, classes, lenient, called)
+                clips = s.weak.filenames
             elif "event_label" in header:
-                more = read_strong(table, classes, lenient, called)
-                out.strong = more if out.strong is None else joined(out.strong, more)
-                clips = more.filenames
+                events = read_strong(table, classes, lenient, called)
+                s.strong = events if s.strong is None else joined(s.strong, events)
+                clips = events.filenames
             else:
                 raise SedkitError(
-                    f"{table}:1: columns {listed(header)}; expected filename alone, filename and event_labels, "
+                    f"{table}:1: columns {listed(sorted(header))}; expected filename alone, filename and event_labels, "
                     "or filename, onset, offset, event_label"
                 )
             names.update(dict.fromkeys(clips))
-            for column, cells in (("fold", out.fold), ("group", out.group)):
-                if labels and column in columns and cells is not None:
+            for column, cells in (("fold", s.fold), ("group", s.group)):
+                if labels and column in facts and cells is not None:
                     _read_facts(table, column, called, cells)
-        out.filenames = tuple(names)
-        return out
+        s.filenames = tuple(names)
 
     def compared(self) -> dict[str, Path]:
         """Return roots of other data sets, by the data set's name, whose reported sets must share no recording."""
         return {}
-
-    def known_shared(self) -> set[Key]:
-        """Return the clips (set, filename) that are left out of training while a reported clip shares their video."""
-        return set()
 
 
 def _read_facts(table: Path, column: str, called: Mapping[str, str], cells: dict[str, str]) -> None:

@@ -8,13 +8,11 @@ from pathlib import Path
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.options import option
-from sedkit.core.resources import metadata_path
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.rows import columns_of, read_table
 from sedkit.dataio.tables import read_filenames
-from sedkit.datasets.base import Contents, DataSet, SetLayout, Source, holds_audio
+from sedkit.datasets.base import DataSet, SetLayout, SetOnDisk, holds_audio
 from sedkit.datasets.desed_places import ROOTS, SETS, TREES, VALIDATION_PARTS
-from sedkit.datasets.recordings import Key
 from sedkit.datasets.registry import register
 
 _STRONG_COLUMNS = {"filename", "onset", "offset", "event_label"}
@@ -35,44 +33,34 @@ class Desed(DataSet):
     """DESED in any official layout from 2018 to 2024."""
 
     title, holds, sets, classes = "DESED", ("audio/", "metadata/"), SETS, DESED_CLASSES
-    roots, trees, resampled, clip_s = ROOTS, TREES, "_16k", 10.0
+    roots, trees, resampled, clip_s, shared = ROOTS, TREES, "_16k", 10.0, "desed_shared_videos.tsv"
 
-    def sources(self, root: Path) -> list[Source]:
+    def sources(self, root: Path) -> list[SetOnDisk]:
         """Return the sets of the layouts, and the evaluation sets."""
         given = self.options.evaluation
         return [*super().sources(root), *([self._asked(root, given)] if given else self._evaluation_sets(root))]
 
-    def read(self, root: Path, source: Source, lenient: bool, labels: bool) -> Contents:
+    def read(self, root: Path, s: SetOnDisk, lenient: bool, labels: bool) -> None:
         """Read a set; the fold of a validation clip is the 2018 set that it comes from, where its table is there."""
-        contents = super().read(root, source, lenient, labels)
-        if labels and source.name == "validation":
-            contents.fold = {
-                name: part
-                for part, names in VALIDATION_PARTS.items()
-                for table in self.tables(root, names)
-                for name in read_filenames(table)
-            }
-        return contents
-
-    def known_shared(self) -> set[Key]:
-        """Return the clips whose video the official tables also report on."""
-        table = read_table(metadata_path("desed_shared_videos.tsv"), ("set", "filename"))
-        return set(zip(table["set"], table["filename"], strict=True))
+        super().read(root, s, lenient, labels)
+        if labels and s.name == "validation":
+            tables = [(part, table) for part, names in VALIDATION_PARTS.items() for table in self.tables(root, names)]
+            s.fold = {name: part for part, table in tables for name in read_filenames(table)}
 
     # ---- evaluation sets
 
-    def _asked(self, root: Path, where: str) -> Source:
+    def _asked(self, root: Path, where: str) -> SetOnDisk:
         path, asked = Path(where), f"--evaluation {where}"
         if path.is_dir():
-            return Source(_evaluation("evaluation"), (path,), asked=asked)
+            return SetOnDisk(_evaluation("evaluation"), (path,), asked=asked)
         if not path.is_file():
             raise UsageError(f"{asked}: no such folder of audio or list of file names")
         places = [path.parent, path.parent / path.stem]
         folders = self.with_resampled(places) + self.folders(root, _audio(path.stem, "eval", ""))
         labelled = "event_label" in columns_of(path)
-        return Source(replace(_evaluation("evaluation"), labelled=labelled), folders, (path,), asked=asked)
+        return SetOnDisk(replace(_evaluation("evaluation"), labelled=labelled), folders, (path,), asked=asked)
 
-    def _evaluation_sets(self, root: Path) -> list[Source]:
+    def _evaluation_sets(self, root: Path) -> list[SetOnDisk]:
         """Tables in `metadata/eval/` besides the public set's, and folders of audio for which there is no list.
 
         A labelled set goes by the name of its table. Of sets without labels one is `evaluation`: the only one with
@@ -82,23 +70,20 @@ class Desed(DataSet):
         used = {folder for source in sources for folder in source.folders}
         years = [path.name for tree in TREES for path in sorted((root / tree / "audio").glob("eval[0-9][0-9]*"))]
         for name in ("eval/eval", "eval", *dict.fromkeys(name.removesuffix("_16k") for name in years)):
-            source = Source(_evaluation(Path(name).name), self.folders(root, (f"audio/{name}",)))
+            source = SetOnDisk(_evaluation(Path(name).name), self.folders(root, (f"audio/{name}",)))
             if source.has_audio and not used & set(source.folders):
                 sources.append(source)
         entered = [s for s in sources if s.layout.role == "entered"]
         if not entered:
             looked_for = "no list of clips in metadata/eval/, no audio in audio/eval/, audio/eval/eval/, audio/eval2*/"
-            return [*sources, Source(_evaluation("evaluation"), (), looked_for=looked_for)]
+            return [*sources, SetOnDisk(_evaluation("evaluation"), (), looked_for=looked_for)]
         candidates = [s.name for s in entered if s.has_audio] or [s.name for s in entered]
         chosen = candidates[0] if len(candidates) == 1 else "eval"
-        return [
-            s
-            if s.layout.role != "entered"
-            else replace(s, layout=_evaluation("evaluation" if s.name == chosen else f"evaluation_{s.name}"))
-            for s in sources
-        ]
+        for s in entered:
+            s.layout = _evaluation("evaluation" if s.name == chosen else f"evaluation_{s.name}")
+        return sources
 
-    def _evaluation_tables(self, root: Path) -> Iterator[Source]:
+    def _evaluation_tables(self, root: Path) -> Iterator[SetOnDisk]:
         """The set of each table; tables of another purpose are passed over."""
         names = set()
         for path in self._all_tables(root):
@@ -112,7 +97,7 @@ class Desed(DataSet):
             if not any(map(holds_audio, folders)):
                 folders += self.folders(root, _audio("eval", ""))
             layout = SetLayout(name, "reported", ledger="eval") if labelled else _evaluation(name)
-            source = Source(layout, folders, (path,))
+            source = SetOnDisk(layout, folders, (path,))
             # A table that cannot be read is an error where there is audio for it, else nobody's business.
             fits = _fits(path, labelled)
             if fits or (fits is None and source.has_audio):
@@ -129,7 +114,7 @@ class Desed(DataSet):
         ]
         return sorted(dict.fromkeys(tables), key=lambda path: (path.with_suffix(""), path.suffix != ".tsv"))
 
-    def unread(self, root: Path, sources: Sequence[Source]) -> tuple[list[str], list[str]]:
+    def unread(self, root: Path, sources: Sequence[SetOnDisk]) -> tuple[list[str], list[str]]:
         """Return folders of audio and tables that belong to none of the sets as they are read."""
         used = {path for source in sources for path in (*source.folders, *source.tables)}
         used |= {table for names in VALIDATION_PARTS.values() for table in self.tables(root, names)}

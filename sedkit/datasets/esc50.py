@@ -18,7 +18,7 @@ from sedkit.core.options import option
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import Tags
 from sedkit.dataio.rows import read_table
-from sedkit.datasets.base import Contents, DataSet, Place, SetLayout, Source
+from sedkit.datasets.base import DataSet, Place, SetLayout, SetOnDisk
 from sedkit.datasets.registry import register
 
 FOLDS = ("1", "2", "3", "4", "5")
@@ -52,17 +52,15 @@ class Esc50(DataSet):
     sets = (SetLayout("esc50", "training", (Place(("audio",), ("meta/esc50.csv",)),)),)
     roots, ledger, clip_s = ("", "ESC-50-master", "ESC-50", "esc50"), "meta/sources.tsv", 5.0
 
-    def read(self, root: Path, source: Source, lenient: bool, labels: bool) -> Contents:
+    def read(self, root: Path, s: SetOnDisk, lenient: bool, labels: bool) -> None:
         """Read and check the table."""
-        (table,) = source.tables
+        (table,) = s.tables
         rows = read_rows(table, lenient or not labels)
-        classes = Vocabulary(tuple(category for _, category in sorted({(row.target, row.category) for row in rows})))
-        names = tuple(row.filename for row in rows)
-        present = np.zeros((len(rows), len(classes)), dtype=bool)
-        present[np.arange(len(rows)), [classes.index(row.category) for row in rows]] = True
-        tags = Tags(names, classes.labels, present, str(table))
-        fold, group = ({row.filename: getattr(row, x) for row in rows} for x in ("fold", "src_file"))
-        return Contents(names, tags, classes=classes, fold=fold, group=group)
+        s.filenames = tuple(row.filename for row in rows)
+        s.fold, s.group = ({row.filename: getattr(row, x) for row in rows} for x in ("fold", "src_file"))
+        s.classes = Vocabulary(tuple(category for _, category in sorted({(row.target, row.category) for row in rows})))
+        present = np.array([[row.category == name for name in s.classes] for row in rows])
+        s.weak = Tags(s.filenames, s.classes.labels, present, str(table))
 
     def compared(self) -> dict[str, Path]:
         """Return the DESED that is reported on beside it: its clips may be cut from the same recordings."""
