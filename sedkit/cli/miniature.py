@@ -26,12 +26,13 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict
     from pathlib import Path
 
+    from sedkit.core.options import filled
     from sedkit.core.stamp import Step
     from sedkit.datasets.miniature import check_target, generate, scale_of
-    from sedkit.datasets.registry import MINIATURES, build
+    from sedkit.datasets.registry import MINIATURES
 
     scale_of(args.size, 100)
-    _, options = build(MINIATURES, args.name, chosen(args, MINIATURES))
+    options = filled(MINIATURES.entry(args.name)[1], chosen(args, MINIATURES))
     config = {"name": args.name, "seed": args.seed, "size": args.size, **asdict(options)}
     check_target(args.out)
 

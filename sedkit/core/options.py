@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,3 +49,8 @@ def option(default: Any, flag: str, help: str = "", **more: Any) -> Any:
 def options_of(parameters: type) -> dict[str, Option]:
     """Return the options that set fields of a dataclass, by field."""
     return {f.name: f.metadata["option"] for f in dataclasses.fields(parameters) if "option" in f.metadata}
+
+
+def filled(parameters: type, given: Mapping[str, Any]) -> Any:
+    """Return a dataclass with what was given of its options, by the options' names; others have their defaults."""
+    return parameters(**{f: given[o.name] for f, o in options_of(parameters).items() if o.name in given})

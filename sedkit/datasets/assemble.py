@@ -15,7 +15,7 @@ from sedkit.dataio.names import stem
 from sedkit.dataio.rows import read_table
 from sedkit.datasets.audiofiles import Recording, files_of, locate, read_headers
 from sedkit.datasets.base import DataSet, SetOnDisk
-from sedkit.datasets.prepared import Prepared, coverage_line
+from sedkit.datasets.prepared import Prepared
 from sedkit.datasets.recordings import Key, clashes, groups_of, read_ledger, refuse_clashes
 from sedkit.datasets.registry import dataset_named
 from sedkit.datasets.splits import HELD_OUT, PARTS, SHARES, split_parts
@@ -31,7 +31,7 @@ Sources = Mapping[Key, tuple[str, ...]]
 def coverage(dataset: DataSet, root: Path) -> list[str]:
     """One line a set, ``weak: 1570/1578 clips``, read off the lists and folders alone."""
     sets = _read_all(dataset, dataset.find_root(root), lenient=True, labels=False)
-    return [coverage_line(s.name, len(s.paths), len(s.filenames)) for s in sets if s.filenames]
+    return [f"{s.name}: {len(s.paths)}/{len(s.filenames)} clips" for s in sets if s.filenames]
 
 
 def prepare(dataset: DataSet, root: Path, *, lenient: bool = False, seed: int = 0, jobs: int = 1) -> list[Prepared]:
@@ -59,7 +59,7 @@ def prepare(dataset: DataSet, root: Path, *, lenient: bool = False, seed: int = 
     sets = _read_all(dataset, base, lenient, labels=True)
     for s in (s for s in sets if s.filenames):
         s.recordings = read_headers(s.paths, jobs, lenient, s.name)
-        print(coverage_line(s.name, len(s.recordings), len(s.filenames)))
+        print(f"{s.name}: {len(s.recordings)}/{len(s.filenames)} clips")
         _describe(s, dataset.clip_s)
     sources = _sources_of_clips(dataset, base, sets)
     left_out = _left_out(dataset, sets, sources, lenient, jobs)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import sha256_file
@@ -16,6 +18,8 @@ from sedkit.core.parallel import run_jobs
 from sedkit.dataio.audio import audio_info, header_fault
 from sedkit.dataio.names import AUDIO_ENDINGS, stem
 
+#: What a clip is called where files are compared.
+Name = TypeVar("Name", bound=Hashable)
 _CHUNK = 256
 #: Below this many files one process is quicker than starting more.
 _PARALLEL_FROM = 4000
@@ -125,24 +129,18 @@ def _header(path: Path) -> Recording | str:
     return Recording(path.absolute(), info.duration_s, info.sample_rate, info.channels, size, probe, fault)
 
 
-def equal_files(first: dict[str, Recording], second: dict[str, Recording]) -> list[tuple[str, str]]:
+def equal_files(first: Mapping[Name, Recording], second: Mapping[Name, Recording]) -> list[tuple[Name, Name]]:
     """Pairs of a clip of `first` and a clip of `second` whose files are byte for byte the same.
 
     Whole files are hashed only where size and probe agree.
     """
-    candidates: dict[tuple[int, str], list[str]] = defaultdict(list)
+    candidates: dict[tuple[int, str], list[Name]] = defaultdict(list)
     for name, recording in first.items():
         candidates[recording.size, recording.probe].append(name)
-    hashes: dict[Path, str] = {}
-
-    def sha(path: Path) -> str:
-        if path not in hashes:
-            hashes[path] = sha256_file(path)
-        return hashes[path]
-
-    out = []
-    for name, recording in second.items():
-        for other in candidates.get((recording.size, recording.probe), ()):
-            if sha(first[other].path) == sha(recording.path):
-                out.append((other, name))
-    return out
+    sha = functools.cache(sha256_file)
+    return [
+        (other, name)
+        for name, recording in second.items()
+        for other in candidates.get((recording.size, recording.probe), ())
+        if sha(first[other].path) == sha(recording.path)
+    ]

@@ -300,7 +300,5 @@ def merge(source: Path, target: Path) -> None:
     if source.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
-        return
-    target.mkdir(parents=True, exist_ok=True)
-    for entry in sorted(source.iterdir()):
-        merge(entry, target / entry.name)
+    else:
+        shutil.copytree(source, target, copy_function=os.replace, dirs_exist_ok=True)

@@ -56,30 +56,28 @@ SMALL = {
 }
 #: Fewest clips of a set: as many as there are classes, since each class is the first label of a tenth of the clips.
 FEWEST = 10
+
+
+def _at(place: str) -> tuple[str, str]:
+    return f"audio/{place}", f"metadata/{place}.tsv"
+
+
+_LAYOUT_2019 = {
+    "weak": _at("train/weak"),
+    "synthetic": _at("train/synthetic"),
+    "unlabel_in_domain": _at("train/unlabel_in_domain"),
+    "validation": ("audio/validation", "metadata/validation/validation.tsv"),
+    "eval": _at("eval/eval"),
+    "public": _at("eval/public"),
+}
 #: Where audio and table of each set lie, by layout.
 FOLDERS = {
-    "2019": {
-        "weak": ("audio/train/weak", "metadata/train/weak.tsv"),
-        "synthetic": ("audio/train/synthetic", "metadata/train/synthetic.tsv"),
-        "unlabel_in_domain": ("audio/train/unlabel_in_domain", "metadata/train/unlabel_in_domain.tsv"),
-        "validation": ("audio/validation", "metadata/validation/validation.tsv"),
-        "eval": ("audio/eval/eval", "metadata/eval/eval.tsv"),
-        "public": ("audio/eval/public", "metadata/eval/public.tsv"),
-    },
-    "2021": {
-        "weak": ("audio/train/weak", "metadata/train/weak.tsv"),
-        "synthetic": (
-            "audio/train/synthetic21_train/soundscapes",
-            "metadata/train/synthetic21_train/soundscapes.tsv",
-        ),
-        "unlabel_in_domain": ("audio/train/unlabel_in_domain", "metadata/train/unlabel_in_domain.tsv"),
-        "validation": ("audio/validation/validation", "metadata/validation/validation.tsv"),
-        "eval": ("audio/eval/eval", "metadata/eval/eval.tsv"),
-        "public": ("audio/eval/public", "metadata/eval/public.tsv"),
-        "synthetic_validation": (
-            "audio/validation/synthetic21_validation/soundscapes",
-            "metadata/validation/synthetic21_validation/soundscapes.tsv",
-        ),
+    "2019": _LAYOUT_2019,
+    "2021": _LAYOUT_2019
+    | {
+        "synthetic": _at("train/synthetic21_train/soundscapes"),
+        "validation": _at("validation/validation"),
+        "synthetic_validation": _at("validation/synthetic21_validation/soundscapes"),
         "strong_label_real": ("audio/train/strong_label_real", "metadata/train/audioset_strong.tsv"),
     },
 }

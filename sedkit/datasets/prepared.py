@@ -44,11 +44,6 @@ class Prepared:
     listed: int
 
 
-def coverage_line(name: str, on_disk: int, in_list: int) -> str:
-    """``weak: 99/100 clips``."""
-    return f"{name}: {on_disk}/{in_list} clips"
-
-
 def check_same_root(out: Path, root: Path, step: Step) -> None:
     """Stop where `out` holds data dirs made from another data root: of other content, and not moved with it."""
     if step.force or not (out / SUMMARY).is_file():

@@ -106,14 +106,9 @@ def clashes(
                 other = tokens[token]
                 out[key] = f"{token} is in {recording.path} ({key[0]}) and in {reported[other].path} ({other[0]})"
                 break
-    first = {"\0".join(key): recording for key, recording in reported.items()}
-    second = {"\0".join(key): recording for key, recording in training.items()}
-    for a, b in equal_files(first, second):
-        part, name = b.split("\0")
-        out.setdefault(
-            (part, name),
-            f"{second[b].path} ({part}) and {first[a].path} ({a.split(chr(0))[0]}) are equal byte for byte",
-        )
+    for a, b in equal_files(reported, training):
+        files = f"{training[b].path} ({b[0]}) and {reported[a].path} ({a[0]})"
+        out.setdefault(b, f"{files} are equal byte for byte")
     return out
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sedkit.core.options import options_of
+from sedkit.core.options import filled
 from sedkit.core.registry import Registry
 from sedkit.datasets.base import DataSet
 
@@ -29,15 +29,8 @@ def register_miniature(name: str, options: type = NoOptions) -> Callable[..., Ca
     return MINIATURES.register(name, options)
 
 
-def build(registry: Registry[Any], name: str, given: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return the builder of a name and its options, `given` by the names that they have on the command line."""
-    builder, options = registry.entry(name)
-    return builder, options(**{f: given[o.name] for f, o in options_of(options).items() if o.name in given})
-
-
 def dataset_named(name: str, given: Mapping[str, Any] | None = None) -> DataSet:
     """Return the data set of a name, one of ``DATASETS.names()``, with the options that were given."""
     DATASETS.names()
-    builder, options = build(DATASETS, name, given or {})
-    built: DataSet = builder(name, options)
-    return built
+    builder, options = DATASETS.entry(name)
+    return builder(name, filled(options, given or {}))
