@@ -53,7 +53,8 @@ def unpack(archive: Path, target: Path, member_limit: int = MEMBER_LIMIT) -> Non
                     _check(archive, members, member_limit)
                     target.mkdir(parents=True)
                     # No owners, no modes that could lock us out.
-                    tarred.extractall(target, filter="data")
+                    tarred.extraction_filter = getattr(tarfile, "data_filter", None)
+                    tarred.extractall(target)
             else:
                 raise BrokenArchive(f"{archive}: neither a zip nor a tar archive; fetch it again")
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -231,8 +231,10 @@ def _folds(
     elif s.layout.role == "training" and not s.layout.labelled:
         folds = [fixed.get(name, PARTS[0]) for name in names]
     else:
+        tags = s.tags([name for _, name in clips])
+        present = tags.present if tags is not None else np.zeros((len(clips), 0), dtype=bool)
         shares = SHARES if s.layout.role == "training" else HELD_OUT
-        folds = list(split_parts(s.present([name for _, name in clips]), names, seed, fixed, shares))
+        folds = list(split_parts(present, names, seed, fixed, shares))
     fixed.update({name: fold for name, fold in zip(names, folds, strict=True) if name and fold in PARTS})
     return folds
 

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -54,14 +54,24 @@ class Recording:
 
 def files_of(folders: Iterable[Path]) -> dict[str, Path]:
     """Audio files in some folders (not below them), by name; of two of a name the first folder's."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for folder in folders:
-        if folder.is_dir():
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.lower().endswith(AUDIO_ENDINGS) and not entry.name.startswith("."):
-                        found.setdefault(entry.name, Path(entry.path))
-    return found
+        for path in _audio_in(folder):
+            files.setdefault(path.name, path)
+    return files
+
+
+def holds_audio(folder: Path) -> bool:
+    """Tell whether any audio file lies in a folder (not below it)."""
+    return next(_audio_in(folder), None) is not None
+
+
+def _audio_in(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.lower().endswith(AUDIO_ENDINGS) and not entry.name.startswith("."):
+                    yield Path(entry.path)
 
 
 def locate(filenames: Sequence[str], files: dict[str, Path]) -> dict[str, Path]:

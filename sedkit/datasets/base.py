@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from sedkit.core.errors import SedkitError, listed
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import Events, Tags, tags_of
-from sedkit.dataio.names import AUDIO_ENDINGS
-from sedkit.dataio.rows import columns_of, read_rows
+from sedkit.dataio.rows import Finding, columns_of, read_rows, refuse
 from sedkit.dataio.tables import read_filenames, read_strong, read_weak
-from sedkit.datasets.audiofiles import Recording
+from sedkit.datasets.audiofiles import Recording, holds_audio
 
 #: What a set is for. The first two may be learned from; no recording of theirs may be in the others.
 ROLES = ("training", "tuning", "reported", "entered")
@@ -75,27 +71,19 @@ class SetOnDisk:
     ----------
     layout
         What is declared of it.
-    folders
-        Where its audio may lie, the best first.
-    tables
-        Tables that list its clips; none: every audio file in the folders.
-    looked_for
-        Where it lies in any layout, for people; empty where it was found by looking.
-    asked
-        The option that asked for it: then it has to be there.
-    filenames
-        Every clip of the set, on disk or not.
-    weak, strong
-        Labels.
-    classes
-        Class order, where the tables decide it.
+    folders, tables
+        Where its audio may lie, the best first; what lists its clips (nothing: every audio file in the folders).
+    looked_for, asked
+        Where it lies in any layout, for people; the option that asked for it, after which it has to be there.
+    filenames, weak, strong, classes
+        Every clip, on disk or not; labels; the class order where the tables decide it.
     fold
         Parts that the data set itself has, by clip; a clip without one is on that of the set's name. None: the set is
         divided by its role.
     group
         Recording, place or speaker, by clip. What is learned from must not share one with what is reported.
-    recordings
-        Clips that are there and readable.
+    paths, recordings
+        Clips that are there; those of them that are readable.
     """
 
     layout: SetLayout
@@ -121,11 +109,6 @@ class SetOnDisk:
     def has_audio(self) -> bool:
         """Whether there is any audio file in its folders."""
         return any(map(holds_audio, self.folders))
-
-    def present(self, names: Sequence[str]) -> np.ndarray:
-        """Return which classes occur in some clips, (clips, classes) bool; no classes where nothing is known."""
-        tags = self.tags(names)
-        return tags.present if tags is not None else np.zeros((len(names), 0), dtype=bool)
 
     def tags(self, names: Sequence[str]) -> Tags | None:
         """Return the tags of some clips; a set with events has tags too, for systems train on either."""
@@ -217,11 +200,8 @@ class DataSet:
 
     def tables(self, root: Path, names: Iterable[str]) -> tuple[Path, ...]:
         """Return those of some tables that are there, in any tree, as .tsv or .csv where no ending is given."""
-        candidates = (
-            [root / tree / f"{name}{ending}" for tree in self.trees for ending in ("", ".tsv", ".csv")]
-            for name in names
-        )
-        return tuple(path for paths in candidates for path in [p for p in paths if p.is_file()][:1])
+        places = [[root / tree / (name + x) for tree in self.trees for x in ("", ".tsv", ".csv")] for name in names]
+        return tuple(path for paths in places for path in [p for p in paths if p.is_file()][:1])
 
     def unread(self, root: Path, sets: Sequence[SetOnDisk]) -> tuple[list[str], list[str]]:
         """Return folders of audio and tables, relative to the root, that belong to none of the sets."""
@@ -262,7 +242,7 @@ class DataSet:
             names.update(dict.fromkeys(clips))
             for column, cells in (("fold", s.fold), ("group", s.group)):
                 if labels and column in facts and cells is not None:
-                    _read_facts(table, column, called, cells)
+                    _read_facts(table, column, called, cells, lenient)
         s.filenames = tuple(names)
 
     def compared(self) -> dict[str, Path]:
@@ -270,25 +250,16 @@ class DataSet:
         return {}
 
 
-def _read_facts(table: Path, column: str, called: Mapping[str, str], cells: dict[str, str]) -> None:
+def _read_facts(table: Path, column: str, called: Mapping[str, str], cells: dict[str, str], lenient: bool) -> None:
     """Read what a table says of each clip in a column; two rows of a clip have to agree."""
-    rows = read_rows(table, ("filename", column), called=called)
+    rows, bad = read_rows(table, ("filename", column), called=called), []
     for line, name, value in zip(rows.line.tolist(), rows.cells("filename"), rows.cells(column), strict=True):
         if cells.setdefault(name, value) != value:
-            raise SedkitError(
-                f"{table}:{line}: {called[column]} {value!r} of {name}, which has {cells[name]!r} elsewhere; "
-                "expected one for all rows of a clip"
-            )
+            text = f"{called[column]} {value!r} of {name}, which has {cells[name]!r} elsewhere; expected one a clip"
+            bad.append(Finding("two_values", f"{table}:{line}: {text}", line))
+    refuse(bad, table, lenient)
 
 
 def joined(first: Events, second: Events) -> Events:
     """Return two strong tables as one."""
     return Events.from_rows([*first.rows(), *second.rows()], first.labels, f"{first.source}, {second.source}")
-
-
-def holds_audio(folder: Path) -> bool:
-    """Tell whether any audio file lies in a folder (not below it)."""
-    if not folder.is_dir():
-        return False
-    with os.scandir(folder) as entries:
-        return any(e.name.lower().endswith(AUDIO_ENDINGS) and not e.name.startswith(".") for e in entries)

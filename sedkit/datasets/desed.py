@@ -11,10 +11,12 @@ from sedkit.core.options import option
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.rows import columns_of, read_table
 from sedkit.dataio.tables import read_filenames
-from sedkit.datasets.base import DataSet, SetLayout, SetOnDisk, holds_audio
+from sedkit.datasets.audiofiles import holds_audio
+from sedkit.datasets.base import DataSet, SetLayout, SetOnDisk
 from sedkit.datasets.desed_places import ROOTS, SETS, TREES, VALIDATION_PARTS
 from sedkit.datasets.registry import register
 
+_EVAL = ("audio/eval/eval", "audio/eval")
 _STRONG_COLUMNS = {"filename", "onset", "offset", "event_label"}
 _WEAK_COLUMNS = {"filename", "event_labels"}
 
@@ -56,7 +58,7 @@ class Desed(DataSet):
         if not path.is_file():
             raise UsageError(f"{asked}: no such folder of audio or list of file names")
         places = [path.parent, path.parent / path.stem]
-        folders = self.with_resampled(places) + self.folders(root, _audio(path.stem, "eval", ""))
+        folders = self.with_resampled(places) + self.folders(root, (f"audio/eval/{path.stem}", *_EVAL))
         labelled = "event_label" in columns_of(path)
         return SetOnDisk(replace(_evaluation("evaluation"), labelled=labelled), folders, (path,), asked=asked)
 
@@ -95,7 +97,7 @@ class Desed(DataSet):
                 continue
             folders = self.folders(root, (f"audio/eval/{_below_eval(path)}", f"audio/eval/{name}", f"audio/{name}"))
             if not any(map(holds_audio, folders)):
-                folders += self.folders(root, _audio("eval", ""))
+                folders += self.folders(root, _EVAL)
             layout = SetLayout(name, "reported", ledger="eval") if labelled else _evaluation(name)
             source = SetOnDisk(layout, folders, (path,))
             # A table that cannot be read is an error where there is audio for it, else nobody's business.
@@ -106,13 +108,8 @@ class Desed(DataSet):
 
     def _all_tables(self, root: Path) -> list[Path]:
         """Tables of every tree; of one name the .tsv comes first."""
-        tables = [
-            path
-            for tree in TREES
-            for path in (root / tree / "metadata").rglob("*.[ct]sv")
-            if path.is_file() and not path.name.startswith(".")
-        ]
-        return sorted(dict.fromkeys(tables), key=lambda path: (path.with_suffix(""), path.suffix != ".tsv"))
+        tables = {path for tree in TREES for path in (root / tree / "metadata").rglob("[!.]*.[ct]sv") if path.is_file()}
+        return sorted(tables, key=lambda path: (path.with_suffix(""), path.suffix != ".tsv"))
 
     def unread(self, root: Path, sources: Sequence[SetOnDisk]) -> tuple[list[str], list[str]]:
         """Return folders of audio and tables that belong to none of the sets as they are read."""
@@ -132,10 +129,6 @@ class Desed(DataSet):
 
 def _evaluation(name: str) -> SetLayout:
     return SetLayout(name, "entered", labelled=False, ledger="eval")
-
-
-def _audio(*names: str) -> list[str]:
-    return [f"audio/eval/{name}".rstrip("/") for name in names]
 
 
 def _below_eval(path: Path) -> Path:
@@ -163,9 +156,5 @@ def _fits(path: Path, labelled: bool) -> bool | None:
         cells = read_table(path, ("filename",), ("event_label", "event_labels"))
     except SedkitError:
         return None
-    labels = {
-        label.strip()
-        for cell in (*cells.get("event_label", ()), *cells.get("event_labels", ()))
-        for label in cell.split(",")
-    }
+    labels = {x.strip() for name in set(cells) - {"filename"} for cell in cells[name] for x in cell.split(",")}
     return labels <= {""} or not labels.isdisjoint(DESED_CLASSES.labels)

@@ -253,12 +253,10 @@ class _Resuming:
 
 
 def place(part: Part, archive: Path, root: Path) -> list[Path]:
-    """Unpack an archive and move what `part.place` names into `root`; a file that is no archive is moved as it is.
+    """Unpack an archive, move what `part.place` names into `root`, and return the targets.
 
-    Returns
-    -------
-    list of Path
-        The targets. Where the archive holds none of the named paths, all of it goes into a folder of its name.
+    A file that is no archive is moved as it is; of an archive that holds none of the named paths all goes into a folder
+    of its name.
     """
     if not archive.name.endswith((".zip", ".tar.gz", ".tgz", ".tar")):
         target = root / next(iter(part.place.values()))
