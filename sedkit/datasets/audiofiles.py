@@ -116,11 +116,11 @@ def read_headers(
         raise SedkitError(f"{bad[0]}{more}; repair or fetch it again, or leave it out with --lenient true")
     if bad:
         log.warning("%s: %d broken files left out, the first: %s", description, len(bad), bad[0])
-    found = {name: result for name, result in zip(names, flat, strict=True) if isinstance(result, Recording)}
-    faults = [recording.fault for recording in found.values() if recording.fault]
+    recordings = {name: result for name, result in zip(names, flat, strict=True) if isinstance(result, Recording)}
+    faults = [recording.fault for recording in recordings.values() if recording.fault]
     if faults:
         log.warning("%s: %d files state a wrong length, the first: %s", description, len(faults), faults[0])
-    return found
+    return recordings
 
 
 def _headers(paths: list[Path]) -> list[Recording | str]:

@@ -6,7 +6,6 @@ recording (and stand in one fold, four recordings excepted).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +72,9 @@ def read_rows(table: Path, lenient: bool = False) -> list[Row]:
     rows, bad = [], []
     category_of: dict[int, str] = {}
     seen: set[str] = set()
-    for line, cells in enumerate(_cells(columns), start=2):
+    # The first releases had no column src_file; the name says it too.
+    columns.setdefault("src_file", [n.split("-")[1] if n.count("-") >= 3 else "" for n in columns["filename"]])
+    for line, cells in enumerate(zip(*columns.values(), strict=True), start=2):
         name, fold, target, category, src_file = cells
         if fold not in FOLDS or not target.isdigit() or not category or not name:
             problem = f"fold {fold!r}, target {target!r}, category {category!r}, expected 1-5, a number and a name"
@@ -93,10 +94,3 @@ def read_rows(table: Path, lenient: bool = False) -> list[Row]:
     if not rows:
         raise SedkitError(f"{table}: no usable row, expected filename, fold, target, category")
     return rows
-
-
-def _cells(columns: dict[str, list[str]]) -> Iterator[tuple[str, str, str, str, str]]:
-    names = columns["filename"]
-    # The first releases had no column src_file; the name says it too.
-    sources = columns.get("src_file") or [n.split("-")[1] if n.count("-") >= 3 else "" for n in names]
-    yield from zip(names, columns["fold"], columns["target"], columns["category"], sources, strict=True)

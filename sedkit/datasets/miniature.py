@@ -20,19 +20,9 @@ _ID_LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 
 
 def scale_of(size: str, small: int, where: str = "--size") -> float:
-    """How many times the small set is asked for.
+    """How many times the small set is asked for: ``small`` (1), ``large`` (5), or a number of clips over `small`.
 
-    Parameters
-    ----------
-    size
-        ``small`` (1), ``large`` (5), or the number of clips of the first training set.
-    small
-        That number in the small set.
-
-    Raises
-    ------
-    UsageError
-        Anything else, or fewer than 10 clips.
+    The clips are those of the first training set, of which the small set has `small`; fewer than 10 are a UsageError.
     """
     if size == "small":
         return 1.0

@@ -82,8 +82,7 @@ def _components(keys: list[Key], recordings: Mapping[Key, tuple[str, ...]]) -> l
 
     first: dict[str, Key] = {}
     for key in keys:
-        video = video_id(key[1])
-        for token in (*recordings.get(key, ()), *((f"\0{video}",) if video else ())):
+        for token in _tokens(key, recordings):
             parent[root(key)] = root(first.setdefault(token, key))
     out: dict[Key, list[Key]] = defaultdict(list)
     for key in keys:
