@@ -91,7 +91,7 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
 def add_option(parser: argparse.ArgumentParser, option: Option, **more: Any) -> None:
     """Add an option that a dataclass declares; `more` takes the place of what it says of itself."""
     kind: dict[str, Any] = {"choices": option.choices} if option.choices else {}
-    if option.within and not option.choices:
+    if not option.choices and not option.place:
         kind["type"] = number(*option.within)
     about = {"default": option.default, "metavar": option.metavar, "help": option.help}
     parser.add_argument(option.flag, **(kind | about | more))

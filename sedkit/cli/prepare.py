@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from sedkit.core.errors import UsageError
+    from sedkit.core.options import options_of
     from sedkit.core.stamp import Step
     from sedkit.dataio.datadir import SUMMARY
     from sedkit.datasets.assemble import coverage, prepare
@@ -56,9 +57,10 @@ def run(args: argparse.Namespace) -> int:
     if args.coverage_only:
         print("\n".join(coverage(dataset, root)))
         return 0
-    places = {option: Path(value) for option, value in given.items() if Path(value).exists()}
+    named = {o.name for o in options_of(type(dataset.options)).values() if o.place}
+    places = {name: Path(value) for name, value in given.items() if name in named and Path(value).exists()}
     config = {"name": args.name, "lenient": args.lenient, "seed": args.seed}
-    config |= {option: value for option, value in given.items() if option not in places}
+    config |= {name: value for name, value in given.items() if name not in places}
     step = Step("prepare", out / SUMMARY, config, {"root": root, **places}, args.force, beside=lambda: tables_of(out))
     check_same_root(out, root, step)
     jobs = jobs_of(args)

@@ -21,9 +21,11 @@ class Option:
     help
         Its line of help; empty where another declares the option.
     within
-        The numbers that it takes; None: it takes text.
+        The numbers that it takes, where it takes a number.
     choices
         The words that it takes, where it takes a word.
+    place
+        Whether it names a file or folder.
     metavar
         What the help calls its value.
     """
@@ -31,8 +33,9 @@ class Option:
     flag: str
     default: Any
     help: str = ""
-    within: tuple[float, float] | None = (0.0, 1.0)
+    within: tuple[float, float] = (0.0, 1.0)
     choices: tuple[str, ...] | None = None
+    place: bool = False
     metavar: str | None = None
 
     @property

@@ -26,7 +26,7 @@ class DesedOptions:
     """`evaluation`: folder of audio or list of file names that takes the place of the root's evaluation sets."""
 
     evaluation: str | None = option(
-        None, "--evaluation", "clips to enter the challenge with", within=None, metavar="FOLDER|LIST"
+        None, "--evaluation", "clips to enter the challenge with", place=True, metavar="FOLDER|LIST"
     )
 
 

@@ -39,7 +39,7 @@ class Esc50Options:
     """`reported`: root of a DESED that will be reported on beside it."""
 
     reported: str | None = option(
-        None, "--reported", "stop where a recording is also reported on there", within=None, metavar="DESED_ROOT"
+        None, "--reported", "stop where a recording is also reported on there", place=True, metavar="DESED_ROOT"
     )
 
 

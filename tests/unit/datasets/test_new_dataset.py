@@ -140,6 +140,18 @@ def test_its_option_is_its_own(root: Path, out: Path, capsys: pytest.CaptureFixt
     )
 
 
+def test_a_word_is_no_place(
+    root: Path, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _prepare(root, out, "--microphone", "near") == 0
+    # Here `near` is a folder too.
+    monkeypatch.chdir(root)
+    assert _prepare(root, out, "--microphone", "near") == 0
+    assert "is up to date" in capsys.readouterr().err
+    assert _prepare(root, out, "--microphone", "far") == 0
+    assert "is up to date" not in capsys.readouterr().err
+
+
 def test_it_can_be_downloaded(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["download", "kitchen", str(tmp_path / "x")]) == 2
     assert 'did you mean "kitchens"' in capsys.readouterr().err
