@@ -90,21 +90,12 @@ def locate(filenames: Sequence[str], files: dict[str, Path]) -> dict[str, Path]:
 def read_headers(
     paths: dict[str, Path], jobs: int = 1, lenient: bool = False, description: str = ""
 ) -> dict[str, Recording]:
-    """Read the header of each clip's file.
-
-    Parameters
-    ----------
-    paths
-        Clip name to file.
-    jobs
-        Processes, used from some thousands of files on.
-    lenient
-        Leave files that cannot be read out, and say how many, instead of stopping at the first.
+    """Read the header of each clip's file, in `jobs` processes from some thousands of files on.
 
     Raises
     ------
     SedkitError
-        A file is empty, cut off or no audio (unless `lenient`).
+        A file is empty, cut off or no audio; with `lenient` such files are left out and counted.
     """
     names = list(paths)
     chunks = [[paths[name] for name in names[i : i + _CHUNK]] for i in range(0, len(names), _CHUNK)]

@@ -11,16 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sedkit.core.errors import SedkitError
-from sedkit.core.files import (
-    aside_of,
-    read_json,
-    remove,
-    replace_folder,
-    same_place,
-    sha256_file,
-    sweep,
-    write_json,
-)
+from sedkit.core.files import aside_of, read_json, remove, replace_folder, same_place, sha256_file, sweep, write_json
 from sedkit.core.log import log
 from sedkit.core.stamp import Step
 from sedkit.core.vocabulary import Vocabulary
@@ -59,10 +50,7 @@ def check_same_root(out: Path, root: Path, step: Step) -> None:
 def tables_of(out: Path) -> dict[str, Path]:
     """Return every table of the data dirs in `out`, as the summary names them.
 
-    Raises
-    ------
-    SedkitError
-        Where the recordings are not where a table says: then it is of no use, however whole.
+    A SedkitError tells that the recordings are not where a table says: then it is of no use, however whole.
     """
     tables: dict[str, Path] = {}
     for name, row in read_json(out / SUMMARY)["sets"].items():
@@ -87,12 +75,7 @@ def write_sets(
     before = set(read_json(target / SUMMARY)["sets"]) if (target / SUMMARY).is_file() else set()
     (target / SUMMARY).unlink(missing_ok=True)
     place = target.resolve()
-    summary: dict[str, Any] = {
-        "dataset": dataset,
-        "root": str(Path(root).resolve()),
-        "place": str(place),
-        "sets": {},
-    }
+    summary: dict[str, Any] = {"dataset": dataset, "root": str(Path(root).resolve()), "place": str(place), "sets": {}}
     for s in sets:
         if not len(s.clips):
             log.warning("%s: none of its %d clips is on disk; no data dir", s.name, s.listed)
