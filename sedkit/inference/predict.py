@@ -157,16 +157,15 @@ class Tiling:
                 f"windows of {length / rate_hz:g} s, expected {predictor.window / rate_hz:g} s, the only ones that the "
                 "network knows"
             )
-        if frontend.sliceable:
-            cover = network.time_pooling
-            length = only or -(-length // cover) * cover
-        elif only is not None and only < 2 * network.time_pooling:
+        cover = network.time_pooling * frontend.grid.hop_samples // frontend.window_grid.hop_samples
+        if only is not None and frontend.sliceable:
+            length = only
+        if only is not None and only < 2 * network.time_pooling:
             cover = length
-        else:
-            cover = network.time_pooling * frontend.grid.hop_samples
-            length = max(length, cover)
+        elif only is None:
+            length = -(-length // cover) * cover if frontend.sliceable else max(length, cover)
         if hop_s is None:
-            hop = length if length < 2 * cover else length // 2
+            hop = cover if length < 2 * cover else length // 2
         else:
             hop = max(1, round(hop_s * rate_hz))
         if hop > length:
