@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks._measure import Comparisons, Form, Report, in_turn
+from sedkit.features.batch import Batch, StreamBatch
 from sedkit.models.output import SedModel
 from sedkit.models.precision import cpu_has_bf16, cpu_name
 from sedkit.models.registry import build_model
-from sedkit.objectives.base import StreamBatch
 from sedkit.objectives.registry import build_objective
 from sedkit.training.loop import Loop
+from sedkit.training.optimisers import build_optimiser
 from sedkit.training.settings import TrainingSettings
 
 RUNS, MODEL, BATCH = 7, "cnn9_avg", 8
@@ -47,20 +49,32 @@ def stock_step(network: SedModel, learning_rate: float) -> Callable[[StreamBatch
     return step
 
 
+@dataclass(frozen=True)
+class Step:
+    """What the loop asks of the clips of a step."""
+
+    batch: Batch
+
+    def view(self, name: str) -> Batch:
+        return self.batch
+
+
 def own_step(network: SedModel, dtype: torch.dtype, learning_rate: float) -> Callable[[StreamBatch], float]:
     """Return a step of sedkit's loop."""
     network = network.to(memory_format=torch.channels_last)
-    settings = TrainingSettings(learning_rate=learning_rate, lr_every=0)
     loop = Loop(
         network,
         build_objective({"name": "clip_bce"}),
         None,  # type: ignore[arg-type] # the batches are given by hand
-        settings,
+        TrainingSettings(),
         dtype,
         lambda record: None,
         lambda: None,
+        build_optimiser({"name": "adam", "learning_rate": learning_rate}, network.parameters()),
+        lambda share: 1.0,
+        seed=0,
     )
-    return lambda batch: float(loop.step({"weak": batch})["loss"].detach())
+    return lambda batch: float(loop.step(Step({"weak": batch}))["loss"].detach())
 
 
 def run(form: Form) -> Report:
@@ -72,7 +86,7 @@ def run(form: Form) -> Report:
     network = build_model({"name": MODEL, "base_channels": 16 if form.quick else 64}, CLASSES, BINS).train()
     features = torch.randn(size, FRAMES, BINS)
     target = (torch.rand(size, CLASSES) < 0.2).float()
-    batch = StreamBatch(features, torch.full((size,), FRAMES), target)
+    batch = StreamBatch(features, torch.full((size,), FRAMES), target, None)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         copy.deepcopy(network).eval()(features[:1])
 

@@ -100,6 +100,15 @@ def test_waveforms_are_cut_as_long_as_a_step_needs_them(wave) -> None:
     assert not cut[1, 22050:].any()
 
 
+@given(st.lists(st.integers(0, 6), max_size=20))
+def test_whole_clips_are_copied_in_any_order(rows: list[int]) -> None:
+    features = np.arange(140.0, dtype=np.float32).reshape(7, 5, 4)
+    source = StoredFeatures(features, np.arange(7)[::-1], np.full(7, 5), replace(SLICED, n_mels=4))
+    copied = source.features(lay(source.n_frames, SLICED.grid, 5, 5).take(np.array(rows, dtype=int)))
+    np.testing.assert_array_equal(copied, features[::-1][rows] if rows else np.empty((0, 5, 4)))
+    assert not np.shares_memory(copied, features)
+
+
 def test_what_lies_beyond_the_recording_is_silence() -> None:
     source = stored(np.ones((100, 128), np.float32))
     piece = source.features(windows_at(SLICED.grid, np.zeros(1, np.int64), np.array([0.5]), 100, source.n_frames))[0]
