@@ -105,14 +105,14 @@ class Plan:
         if train_on == "split" and not self.data.select:
             raise UsageError("data.select is empty, expected a part to choose the checkpoint on (or --train-on all)")
         for key, stream in self.streams():
-            data = self._data(stream.set)
-            if data.role in NOT_TRAINED_ON:
-                raise UsageError(
-                    f"{key}: {data.identity} is {data.role}: nothing is trained or selected on it (--train-on "
-                    "all+validation adds validation, whose figures are then refused)"
-                )
+            for data in map(self._data, (*self._backgrounds(stream), stream.set)):
+                if data.role in NOT_TRAINED_ON:
+                    raise UsageError(
+                        f"{key}: {data.identity} is {data.role}: nothing is trained or selected on it (--train-on "
+                        "all+validation adds validation, whose figures are then refused)"
+                    )
             folds = self.folds(stream, key)
-            data.select(folds)
+            self._data(stream.set).select(folds)
             if key.startswith("data.streams.") and folds and (held_out := [f for f in folds if f in HELD_OUT]):
                 raise UsageError(
                     f"{key}.folds: {held_out[0]!r} is held out of training, expected others, such as train"
