@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -279,7 +278,7 @@ def test_errors_name_what_is_wrong(root: Path, settings: dict, frontend: FrontEn
 
 
 @pytest.fixture
-def copied(root: Path, tmp_path: Path) -> Iterator[Path]:
+def copied(root: Path, tmp_path: Path) -> Path:
     """A copy of the data with a configuration whose training reads recordings, and those of a background set."""
     shutil.copytree(root, tmp_path / "data")
     classes = {"Cat": "cat", "Dog": ["dog", "pouring_water"]}
@@ -290,7 +289,7 @@ def copied(root: Path, tmp_path: Path) -> Iterator[Path]:
     data = {"streams": streams, "select": {"a": common | {"folds": ["3"]}}}
     sections = config(data=data, frontend=FRONTEND.as_dict(), training__steps=2, training__eval_every=2)
     write_yaml(tmp_path / "c.yaml", sections)
-    yield tmp_path
+    return tmp_path
 
 
 def test_changed_recordings_behind_waveforms_start_a_run_anew_and_touched_ones_do_not(copied: Path) -> None:
