@@ -64,7 +64,9 @@ class SetWindows:
         valid = np.full(len(at), frames, dtype=np.int64)
         if source.frontend.sliceable:
             valid = np.clip(source.n_frames[windows.recording] - windows.first, 1, frames)
-        clip, frame = self.targets.of_clips(at), self.targets.of_frames(windows, at, frames)
+        clip, frame = self.targets.of_clips(at), None
+        if stretch is not None or self.targets.framed:
+            frame = self.targets.of_frames(windows, at, frames)
         return StreamBatch(
             features,
             torch.from_numpy(valid),
@@ -87,8 +89,6 @@ class Stream:
         What is done to them, and what makes other views of them, by name.
     seed
         Numbers that tell the run and the stream from others.
-    frame_targets
-        Whether targets of frames are for the objective too; else they only say where steps have moved the events.
     """
 
     def __init__(
@@ -98,10 +98,8 @@ class Stream:
         augment: Augmentations,
         views: dict[str, Augmentations],
         seed: tuple[int, ...] = (0, 0),
-        frame_targets: bool = True,
     ) -> None:
         self.name, self.sets, self.augment, self.views, self.seed = name, list(sets), augment, views, seed
-        self.frame_targets = frame_targets
         self._first = np.concatenate([[0], np.cumsum([len(s.windows) for s in self.sets])])
 
     def __len__(self) -> int:
@@ -134,8 +132,7 @@ class Stream:
         seed = (*self.seed, step, 0)
         if self.augment.waveform_steps:
             batch = self._features_of(self.augment.on_waveform(batch, seed))
-        batch = self.augment.on_features(batch, seed)
-        return batch if self.frame_targets else replace(batch, frame_target=None)
+        return self.augment.on_features(batch, seed)
 
     def view(self, batch: StreamBatch, name: str, step: int) -> StreamBatch:
         """Return another view of what `augmented` gave; a stream without that view looks the same in it."""
@@ -150,12 +147,13 @@ class Stream:
         frames = frontend.window_frames(length)
         waveform = batch.waveform[:, : frontend.window_samples(length)]
         features = torch.from_numpy(frontend.transform_windows(waveform.cpu().numpy())).to(waveform.device)
-        target = None if batch.frame_target is None else batch.frame_target[:, :frames]
+        # Of events whose frames were only there to be moved, the classes remain.
+        target = batch.frame_target if all(s.targets.framed for s in self.sets) else None
         return replace(
             batch,
             features=features,
             n_frames=batch.n_frames.clamp(max=frames),
-            frame_target=target,
+            frame_target=None if target is None else target[:, :frames],
             waveform=None,
         )
 
@@ -236,9 +234,7 @@ class StreamReader:
             ]
         }
         augment = steps.pop(None)
-        views = {str(view): s for view, s in steps.items()}
-        frames = settings.labels.target in ("frame", "tiled")
-        return Stream(name, windows, augment, views, (self.seed, place), frames)
+        return Stream(name, windows, augment, {str(view): s for view, s in steps.items()}, (self.seed, place))
 
     def _set(self, settings: StreamSettings, name: str, folds: Sequence[str] | None) -> SetWindows:
         data, frontend = DataDir(self.data_root / name), self.frontend
