@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sedkit.cli._options import add_force
 from sedkit.core.errors import UsageError
+from sedkit.core.facts import joined
 from sedkit.core.log import log
+from sedkit.core.stamp import Step, facts_of
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
@@ -58,8 +60,6 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("nothing to write: give --out, --operating-points-out or --scores-out")
     if args.operating_points is not None and args.operating_points_out is None:
         raise UsageError("--operating-points needs --operating-points-out, the folder to write them to")
-    from sedkit.core.stamp import Step
-
     inputs = {"scores": args.scores} | ({"tags": args.tags} if args.tags else {})
     config: dict[str, Any] = {}
     (inputs if Path(args.postprocessing).is_file() else config)["postprocessing"] = args.postprocessing
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         (args.scores_out, {"scores_out": Path(args.scores_out or "").suffix in _HDF5}, made.write_scores),
     ):
         if out:
-            Step("decode", out, config | kind, inputs, args.force).run(write)
+            Step("decode", out, config | kind, inputs, args.force, facts=made.facts).run(write)
     return 0
 
 
@@ -98,7 +98,15 @@ class _Decoded:
 
     @cached_property
     def tags(self) -> Any:
-        return _read_tags(self.args.tags, self.scores.labels) if self.args.tags else None
+        from sedkit.postprocessing.gate import read_tags
+
+        return read_tags(self.args.tags, self.scores.labels) if self.args.tags else None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the scores' run saw, and what gave the tags and the rules."""
+        scores = facts_of(self.args.scores)
+        tags = facts_of(self.args.tags) if self.args.tags else {}
+        return joined(scores, tags, self.rules.facts, run=scores.get("run", {}))
 
     def write_events(self) -> None:
         from sedkit.dataio.tables import write_events
@@ -128,13 +136,3 @@ class _Decoded:
         else:
             write_score_tsvs(self.args.scores_out, scores)
         log.info("%s: processed scores of %d clips", self.args.scores_out, len(scores.filenames))
-
-
-def _read_tags(path: str, labels: tuple[str, ...]) -> Any:
-    """Read other scores, or a weak table, told apart by their form."""
-    from sedkit.dataio.store import read_scores
-    from sedkit.dataio.tables import read_weak
-
-    if Path(path).is_dir() or Path(path).suffix in _HDF5:
-        return read_scores(path)
-    return read_weak(path, labels)

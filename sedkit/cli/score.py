@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 from typing import Any
 
 from sedkit.cli._options import add_force, boolean, number, words
 from sedkit.core.errors import UsageError
+from sedkit.core.log import log
+from sedkit.core.stamp import Step, facts_of
 
 HELP = "figures of events or scores against a reference"
 
-#: Options that name a file or folder the figures depend on.
-_INPUTS = ("reference", "estimate", "operating_points", "scores", "durations", "labels", "groups", "clips", "against")
+#: Options that name what a system put out, and others that name a file or folder the figures depend on.
+_OUTPUTS = ("estimate", "operating_points", "scores", "against")
+_INPUTS = (*_OUTPUTS, "reference", "durations", "labels", "groups", "clips")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,23 +98,16 @@ def run(args: argparse.Namespace) -> None:
     if not args.json:
         print(_scored(args, threshold)[1], end="")
         return
-    from pathlib import Path
-
-    from sedkit.core.files import write_json
-    from sedkit.core.log import log
-    from sedkit.core.stamp import Step
-    from sedkit.evaluation.run_names import run_of_path
-
     given = {name: value for name, value in vars(args).items() if name not in ("json", "force")}
     inputs = {name: given.pop(name) for name in _INPUTS if given[name] is not None and Path(given[name]).exists()}
     missing = Path(args.reference).with_name("missing.tsv")
     if missing.is_file():
         inputs["missing"] = str(missing)
-    # What the figures say of their run is read off paths, of which nothing else counts.
-    scored = Path(args.estimate or args.scores or args.operating_points or "").resolve()
-    config = {"options": given, "run": run_of_path(str(scored)), "set": Path(args.reference).resolve().parent.name}
+    config = {"options": given, "facts": {name: facts_of(path) for name, path in inputs.items() if name in _OUTPUTS}}
 
     def score() -> None:
+        from sedkit.core.files import write_json
+
         write_json(args.json, _scored(args, threshold)[0])
         log.info("figures written to %s", args.json)
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sedkit.core.errors import SedkitError, listed
+from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events, Tags
 from sedkit.postprocessing import engine, grids
+from sedkit.postprocessing.gate import open_gate
 from sedkit.postprocessing.operating_points import OperatingPoints, ascending, events_at
 from sedkit.postprocessing.rules import FrameRule, Postprocessing, Preset
 
@@ -231,58 +232,3 @@ def _at_most(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return the greatest numbers of a type <= x: a number of that type is > x exactly where it is > that one."""
     y = x.astype(dtype)
     return np.where(y > x, np.nextafter(y, y.dtype.type(-np.inf)), y).astype(dtype)
-
-
-# ------------------------------------------------------------------------------------------------ the clip gate
-
-
-def open_gate(scores: Scores, rules: Postprocessing, tags: Scores | Tags | None = None) -> np.ndarray:
-    """Return for every clip and class whether events are looked for, (clips, classes) bool."""
-    if isinstance(tags, Tags):
-        column = {label: i for i, label in enumerate(tags.labels)}
-        unknown = [label for label in tags.labels if label not in scores.labels]
-        if unknown:
-            raise SedkitError(f"{tags.source}: tags of classes that the scores lack: {listed(unknown)}")
-        present = tags.named_as(scores.filenames).keep_clips(scores.filenames).present
-        closed = np.zeros(len(scores.filenames), bool)
-        return np.stack([present[:, column[x]] if x in column else closed for x in scores.labels], axis=1)
-    limit = np.array([np.nan if rule.clip_threshold is None else rule.clip_threshold for rule in rules.rules])
-    gated = ~np.isnan(limit)
-    if tags is None:
-        clip_scores = scores.clipwise
-        if gated.any() and clip_scores is None:
-            raise SedkitError(
-                f"{rules.source}: {scores.labels[int(np.argmax(gated))]} has a clip_threshold, but the scores hold no "
-                "clip scores; give them with --tags, or leave clip_threshold out of the rules"
-            )
-    else:
-        clip_scores = _clip_scores_of(tags, scores)
-        if not gated.all():
-            raise SedkitError(
-                f"{rules.source}: {scores.labels[int(np.argmin(gated))]} has no clip_threshold, which tags given as "
-                "scores are held against; choose them with sedkit tune --objective tagging"
-            )
-    gate = np.ones((len(scores.filenames), len(scores.labels)), bool)
-    if clip_scores is not None and gated.any():
-        bad = np.flatnonzero(np.isnan(clip_scores[:, gated]).any(axis=1))
-        if len(bad):
-            raise SedkitError(
-                f"scores: {len(bad)} clips hold clip scores that are no numbers "
-                f"({listed([scores.filenames[i] for i in bad], 3)})"
-            )
-        gate[:, gated] = clip_scores[:, gated].astype(np.float64) > limit[gated]
-    return gate
-
-
-def _clip_scores_of(tags: Scores, scores: Scores) -> np.ndarray:
-    if tags.clipwise is None:
-        raise SedkitError(f"tags ({tags.producer}): hold no clip scores, expected some")
-    if sorted(tags.labels) != sorted(scores.labels):
-        raise SedkitError(
-            f"tags ({tags.producer}): other classes than the scores "
-            f"(only in the tags: {listed(sorted(set(tags.labels) - set(scores.labels))) or 'none'}; "
-            f"only in the scores: {listed(sorted(set(scores.labels) - set(tags.labels))) or 'none'})"
-        )
-    ordered = tags.named_as(scores.filenames).keep_clips(scores.filenames).clipwise
-    assert ordered is not None
-    return ordered[:, [tags.labels.index(label) for label in scores.labels]]

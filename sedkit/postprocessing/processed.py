@@ -10,7 +10,8 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Tags
 from sedkit.dataio.scores import Scores
 from sedkit.postprocessing import grids
-from sedkit.postprocessing.decode import Limits, filter_scores, open_gate
+from sedkit.postprocessing.decode import Limits, filter_scores
+from sedkit.postprocessing.gate import open_gate
 from sedkit.postprocessing.rules import Postprocessing, Preset
 
 if TYPE_CHECKING:

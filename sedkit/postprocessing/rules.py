@@ -5,7 +5,7 @@ A file (`postprocessing.yaml`) holds one mapping per class under `classes` and s
     version: 0.1.0            # of sedkit
     labels: [Cat, Speech]     # class order
     decoder: threshold        # threshold | published | csebbs
-    tuned_on: null            # {path, sha256, clips, scores} after `sedkit tune`
+    tuned_on: null            # {path, sha256, clips, scores, of: sets and folds} after `sedkit tune`
     objective: null
     value: null               # on the tuning set itself
     cross_validated: null     # the same with rules chosen on other clips
@@ -128,7 +128,7 @@ class Postprocessing:
         `threshold`: half-open frames, gaps and durations as `FrameRule` says. `published`: the double-threshold
         decoder of systems 001 and 002 as it was published. `csebbs`: change-detection-based bounding boxes.
     tuned_on
-        What the rules were chosen on: path, sha256, clips; None when they were not tuned.
+        What the rules were chosen on: path, sha256, clips, `of` (sets and folds); None when they were not tuned.
     objective, value, cross_validated, grid
         What was maximised; the value reached on that set; the value when each part of the set is decoded with rules
         chosen on the other parts, which is the honest one; the values tried.
@@ -156,6 +156,12 @@ class Postprocessing:
         for label, rule in zip(self.labels, self.rules, strict=True):
             if not isinstance(rule, kind):
                 raise SedkitError(f"{self.source}: {label}: the decoder {self.decoder} needs a {kind.__name__}")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of what the rules were chosen on (see `core.facts`)."""
+        places = (self.tuned_on or {}).get("of")
+        return {"tuned": places} if places else {}
 
     @classmethod
     def uniform(cls, labels: Sequence[str], rule: Rule, decoder: str = "threshold") -> Postprocessing:

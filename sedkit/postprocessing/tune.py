@@ -12,7 +12,7 @@ from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.postprocessing.choose import parts_of
-from sedkit.postprocessing.decode import open_gate
+from sedkit.postprocessing.gate import open_gate
 from sedkit.postprocessing.objectives.base import Problem, objective_named
 from sedkit.postprocessing.rules import BoxRule, FrameRule, Postprocessing, Preset
 

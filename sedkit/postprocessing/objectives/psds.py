@@ -64,8 +64,10 @@ class Psds(Objective):
             if clips.any() and (~clips[problem.truth.clip]).any():
                 points.append(_tables(_cut(problem, clips), chosen(~clips)))
                 covered |= clips
-        rest = _cut(problem, covered)
-        value = self._psds(rest, [_joined(rest.scores, tables) for tables in zip(*points, strict=True)])[0]
+        value = 0.0
+        if points:
+            rest = _cut(problem, covered)
+            value = self._psds(rest, [_joined(rest.scores, tables) for tables in zip(*points, strict=True)])[0]
         grid = box_grid() if boxes else {"median_s": settings}
         return Solution(chosen(everywhere), value, grid)
 

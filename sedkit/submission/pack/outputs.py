@@ -121,7 +121,8 @@ def _select(scores: Scores, form: Format, clips: ClipList | None, path: str) -> 
 
 def filtered(scores: Scores, rules: Postprocessing) -> Scores:
     """Return the scores after the rules' median filters, 0 where the clip gate is closed."""
-    from sedkit.postprocessing.decode import filter_scores, open_gate
+    from sedkit.postprocessing.decode import filter_scores
+    from sedkit.postprocessing.gate import open_gate
 
     rules = rules.over(scores.labels)
     windows = [rule.median_s for rule in rules.rules if isinstance(rule, FrameRule)]
