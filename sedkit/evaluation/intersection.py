@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import occurring
+from sedkit.evaluation.counts import Grouped
 from sedkit.evaluation.overlaps import checked_order
 from sedkit.evaluation.parameters import IntersectionParameters
 
@@ -48,6 +49,11 @@ class Ground:
     onset_s: NDArray[np.float64]
     offset_s: NDArray[np.float64]
     duration_s: NDArray[np.float64]
+
+    @property
+    def grouped(self) -> Grouped:
+        """The events as compiled code takes them."""
+        return self.first, self.label, self.onset_s, self.offset_s
 
     @property
     def clip(self) -> NDArray[np.int64]:
@@ -189,23 +195,16 @@ def join_points(ground: Ground, points: Sequence[Events], refuse_overlaps: bool 
 
 def count_detections(ground: Ground, found: Detections, parameters: IntersectionParameters) -> PointCounts:
     """Count joined detections; see `count_points`."""
-    parts = _count_detections(
-        ground.first,
-        ground.label,
-        ground.onset_s,
-        ground.offset_s,
-        ground.duration_s,
-        found.first,
-        found.label,
-        found.onset_s,
-        found.offset_s,
-        len(ground.labels),
-        float(parameters.dtc),
-        float(parameters.gtc),
-        float(parameters.cttc),
-    )
+    detections = (found.first, found.label, found.onset_s, found.offset_s)
+    parts = _count_detections(ground.grouped, ground.duration_s, detections, len(ground.labels), parameters.limits)
     true, false, cross = (Sparse(cell, clip) for cell, clip in parts)
     return PointCounts(ground, found.n_points, true, false, cross)
+
+
+@njit(cache=True)
+def doubled(rows: Any) -> Any:
+    """Return an array with room for as many rows again."""
+    return np.concatenate((rows, np.empty_like(rows)))
 
 
 @njit(cache=True)
@@ -218,21 +217,9 @@ def _add(sums: Any, lost: Any, at: int, value: float) -> None:
 
 
 @njit(cache=True)
-def _count_detections(
-    g_first: Any,
-    g_label: Any,
-    g_on: Any,
-    g_off: Any,
-    duration: Any,
-    d_first: Any,
-    d_label: Any,
-    d_on: Any,
-    d_off: Any,
-    n_classes: int,
-    dtc: float,
-    gtc: float,
-    cttc: float,
-) -> Any:
+def _count_detections(references: Any, duration: Any, detections: Any, n_classes: int, limits: Any) -> Any:
+    (g_first, g_label, g_on, g_off), (d_first, d_label, d_on, d_off) = references, detections
+    dtc, gtc, cttc = limits
     n_clips = len(g_first) - 1
     n_points = (len(d_first) - 1) // n_clips if n_clips else 0
     n_det, n_ref = len(d_label), len(g_label)
@@ -283,8 +270,7 @@ def _count_detections(
                 for other in range(n_classes):
                     if touched[other] and other != own and share[other] >= cttc:
                         if n_ct == len(ct_cell):
-                            ct_cell = np.concatenate((ct_cell, np.empty(n_ct, np.int64)))
-                            ct_clip = np.concatenate((ct_clip, np.empty(n_ct, np.int64)))
+                            ct_cell, ct_clip = doubled(ct_cell), doubled(ct_clip)
                         ct_cell[n_ct], ct_clip[n_ct] = cell * n_classes + other, clip
                         n_ct += 1
             for g in range(g0, g1):
