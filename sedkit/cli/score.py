@@ -116,36 +116,23 @@ def run(args: argparse.Namespace) -> None:
 
 def _scored(args: argparse.Namespace, threshold: Any) -> tuple[dict[str, Any], str]:
     """Return the figures as data, and as a table for people."""
+    from dataclasses import fields
+
     from sedkit.evaluation.inputs import Options
     from sedkit.evaluation.metrics.registry import declared_options
     from sedkit.evaluation.score import Request, score_files
     from sedkit.evaluation.text import as_text
 
-    results = score_files(
-        Request(
-            reference=args.reference,
-            estimate=args.estimate,
-            operating_points=args.operating_points,
-            scores=args.scores,
-            durations=args.durations,
-            metrics=tuple(dict.fromkeys(args.metrics)) if args.metrics else None,
-            threshold=threshold,
-            labels=args.labels,
-            groups=args.groups,
-            clips=args.clips,
-            folds=tuple(args.fold) if args.fold else None,
-            options=Options(
-                settings={option.name: getattr(args, option.name) for option in declared_options()},
-                undefined=args.undefined,
-                overlaps=args.overlaps,
-            ),
-            bootstrap=args.bootstrap,
-            seed=args.seed or 0,
-            against=args.against,
-            official=args.official,
-            baselines=args.baselines,
-        )
-    )
+    given = {field.name: getattr(args, field.name) for field in fields(Request) if hasattr(args, field.name)}
+    given |= {
+        "metrics": tuple(dict.fromkeys(args.metrics)) if args.metrics else None,
+        "folds": tuple(args.fold) if args.fold else None,
+        "threshold": threshold,
+        "seed": args.seed or 0,
+    }
+    settings = {option.name: getattr(args, option.name) for option in declared_options()}
+    options = Options(settings, undefined=args.undefined, overlaps=args.overlaps)
+    results = score_files(Request(**given, options=options))
     return results, as_text(results)
 
 

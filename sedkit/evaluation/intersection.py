@@ -20,6 +20,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sedkit.core.compiled import doubled
 from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import occurring
 from sedkit.evaluation.counts import Grouped
@@ -199,12 +200,6 @@ def count_detections(ground: Ground, found: Detections, parameters: Intersection
     parts = _count_detections(ground.grouped, ground.duration_s, detections, len(ground.labels), parameters.limits)
     true, false, cross = (Sparse(cell, clip) for cell, clip in parts)
     return PointCounts(ground, found.n_points, true, false, cross)
-
-
-@njit(cache=True)
-def doubled(rows: Any) -> Any:
-    """Return an array with room for as many rows again."""
-    return np.concatenate((rows, np.empty_like(rows)))
 
 
 @njit(cache=True)

@@ -18,9 +18,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sedkit.core.compiled import doubled
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.intersection import Ground, PointCounts, Sparse, doubled
+from sedkit.evaluation.intersection import Ground, PointCounts, Sparse
 from sedkit.evaluation.parameters import IntersectionParameters, PsdsParameters
 from sedkit.evaluation.psds import area_of_steps, cross_trigger_mean
 

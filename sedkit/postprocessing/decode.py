@@ -21,7 +21,8 @@ from sedkit.dataio.events import Events, Tags
 from sedkit.postprocessing import engine, grids
 from sedkit.postprocessing.gate import open_gate
 from sedkit.postprocessing.operating_points import OperatingPoints, ascending, events_at
-from sedkit.postprocessing.rules import FrameRule, Postprocessing, Preset
+from sedkit.postprocessing.rule import FrameRule
+from sedkit.postprocessing.rules import Postprocessing, Preset
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -70,17 +71,13 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float] | None = None, names:
         framewise += weight * ordered
         if clipwise is not None and tags is not None:
             clipwise += weight * tags
+    if clipwise is not None:
+        clipwise = clipwise.astype(np.result_type(*(part.clipwise for part in parts if part.clipwise is not None)))
     members = " + ".join(f"{w:.4g} x {part.producer or n}" for w, part, n in zip(share, parts, names, strict=True))
-    return Scores(
+    return replace(
+        first,
         framewise=framewise.astype(np.result_type(*(part.framewise for part in parts))),
-        n_frames=first.n_frames,
-        duration_s=first.duration_s,
-        frame_edges_s=first.frame_edges_s,
-        filenames=first.filenames,
-        labels=first.labels,
-        clipwise=None
-        if clipwise is None
-        else clipwise.astype(np.result_type(*(part.clipwise for part in parts if part.clipwise is not None))),
+        clipwise=clipwise,
         producer=f"ensemble of {len(parts)}: {members}",
     )
 

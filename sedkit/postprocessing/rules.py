@@ -19,7 +19,6 @@ Durations are in seconds, so a rule means the same on every time grid.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -28,90 +27,10 @@ from typing import Any
 from sedkit import __version__
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import read_yaml, write_yaml
+from sedkit.postprocessing.rule import BoxRule, FrameRule, Rule, rule_type
 
 #: Decoders that a rule file can name.
 DECODERS = ("threshold", "published", "csebbs")
-
-
-@dataclass(frozen=True)
-class FrameRule:
-    """How the frame scores of one class become events (decoders `threshold` and `published`).
-
-    Parameters
-    ----------
-    threshold
-        A frame is active where its score is greater than this.
-    clip_threshold
-        Events are looked for only where the clip score is greater than this; None: everywhere.
-    low
-        Second threshold: an event reaches as far as the scores stay at or above it; None: no second threshold.
-    median_s
-        Length of the median filter run over the scores, seconds (the nearest odd number of frames; 0: none).
-    merge_gap_s
-        Events of the class with a gap of at most this between them become one, seconds.
-    min_duration_s
-        `threshold`: shorter events are dropped; `published`: events that are not longer are dropped. Seconds.
-    """
-
-    threshold: float
-    clip_threshold: float | None = None
-    low: float | None = None
-    median_s: float = 0.0
-    merge_gap_s: float = 0.0
-    min_duration_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_numbers(
-            self, optional=("clip_threshold", "low"), durations=("median_s", "merge_gap_s", "min_duration_s")
-        )
-        if self.low is not None and self.low > self.threshold:
-            raise SedkitError(f"low is {self.low:g}, expected at most the threshold {self.threshold:g}")
-
-
-@dataclass(frozen=True)
-class BoxRule:
-    """How the frame scores of one class become sound event bounding boxes (decoder `csebbs`).
-
-    Parameters
-    ----------
-    threshold
-        Boxes with a confidence greater than this are events.
-    clip_threshold
-        As in `FrameRule`.
-    step_s
-        Length of the step filter that finds changes, seconds.
-    merge_abs, merge_rel
-        Two boxes become one when the score between them falls by less than `merge_abs`, and by a factor of less than
-        `merge_rel`, below the maximum of either; None: no condition (at least one is needed).
-    """
-
-    threshold: float
-    clip_threshold: float | None = None
-    step_s: float = 0.48
-    merge_abs: float | None = None
-    merge_rel: float | None = None
-
-    def __post_init__(self) -> None:
-        _check_numbers(self, optional=("clip_threshold", "merge_abs", "merge_rel"), durations=("step_s",))
-        if self.step_s <= 0:
-            raise SedkitError(f"step_s is {self.step_s:g}, expected seconds above 0")
-        if self.merge_abs is None and self.merge_rel is None:
-            raise SedkitError("neither merge_abs nor merge_rel is given, expected at least one of them")
-
-
-Rule = FrameRule | BoxRule
-
-
-def _check_numbers(rule: Rule, optional: Sequence[str], durations: Sequence[str]) -> None:
-    for item in fields(rule):
-        value = getattr(rule, item.name)
-        if value is None and item.name in optional:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise SedkitError(f"{item.name} is {value!r}, expected a number")
-        if item.name in durations and value < 0:
-            raise SedkitError(f"{item.name} is {value:g}, expected seconds of at least 0")
-        object.__setattr__(rule, item.name, float(value))
 
 
 @dataclass(frozen=True)
@@ -221,11 +140,6 @@ class Postprocessing:
         return _from_dict(read_yaml(path), str(path))
 
 
-def rule_type(decoder: str) -> type[FrameRule] | type[BoxRule]:
-    """Return the kind of rule that a decoder needs."""
-    return BoxRule if decoder == "csebbs" else FrameRule
-
-
 _HEADER = ("version", "labels", "decoder", "tuned_on", "objective", "value", "cross_validated", "grid", "classes")
 
 
@@ -327,48 +241,27 @@ _FDY_FRAMES = {
     "Vacuum_cleaner": 17,
 }
 
+
+def _medians(name: str, median_s: float, source: str, windows_s: Mapping[str, float] | None = None) -> Preset:
+    """Return a threshold of 0.5 after a median filter, of another length for some classes."""
+    by_label = {label: FrameRule(threshold=0.5, median_s=s) for label, s in (windows_s or {}).items()}
+    return Preset(name, "threshold", FrameRule(threshold=0.5, median_s=median_s), source, by_label)
+
+
+_TFSEG = FrameRule(threshold=0.2, clip_threshold=0.1, low=0.1, merge_gap_s=0.32, min_duration_s=0.32)
+_CSEBBS = BoxRule(threshold=0.5, step_s=0.48, merge_abs=0.2)
+_FDY_S = {label: n * 0.064 for label, n in _FDY_FRAMES.items()}
 #: Rules that go by a name. Frames of the sources are given as seconds of their own grid.
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
         PUBLISHED,
-        Preset(
-            name="tfseg",
-            decoder="published",
-            rule=FrameRule(threshold=0.2, clip_threshold=0.1, low=0.1, merge_gap_s=0.32, min_duration_s=0.32),
-            source="sound event detection and time-frequency segmentation, arXiv 1804.04715 (10 frames of 32 ms)",
-        ),
-        Preset(
-            name="baseline2018",
-            decoder="threshold",
-            rule=FrameRule(threshold=0.5, median_s=51 * 0.02),
-            source="DCASE 2018 task 4 baseline (51 frames of 20 ms)",
-        ),
-        Preset(
-            name="baseline2019",
-            decoder="threshold",
-            rule=FrameRule(threshold=0.5, median_s=5 * 8 * 511 / 44100),
-            source="DCASE 2019 task 4 baseline (5 frames of 8 x 511 / 44100 s)",
-        ),
-        Preset(
-            name="baseline2021",
-            decoder="threshold",
-            rule=FrameRule(threshold=0.5, median_s=7 * 0.064),
-            source="DESED baselines 2021 to 2023 (7 frames of 64 ms)",
-        ),
-        Preset(
-            name="fdy_crnn",
-            decoder="threshold",
-            rule=FrameRule(threshold=0.5, median_s=5 * 0.064),
-            by_label={label: FrameRule(threshold=0.5, median_s=n * 0.064) for label, n in _FDY_FRAMES.items()},
-            source="FDY-CRNN, arXiv 2203.15296 (class-wise windows, frames of 64 ms)",
-        ),
-        Preset(
-            name="csebbs",
-            decoder="csebbs",
-            rule=BoxRule(threshold=0.5, step_s=0.48, merge_abs=0.2),
-            source="cSEBBs, arXiv 2406.04212: the middle of its tuning grid, not tuned",
-        ),
+        Preset("tfseg", "published", _TFSEG, "arXiv 1804.04715 (10 frames of 32 ms)"),
+        _medians("baseline2018", 51 * 0.02, "DCASE 2018 task 4 baseline (51 frames of 20 ms)"),
+        _medians("baseline2019", 5 * 8 * 511 / 44100, "DCASE 2019 task 4 baseline (5 frames of 8 x 511 / 44100 s)"),
+        _medians("baseline2021", 7 * 0.064, "DESED baselines 2021 to 2023 (7 frames of 64 ms)"),
+        _medians("fdy_crnn", 5 * 0.064, "FDY-CRNN, arXiv 2203.15296 (class-wise windows, frames of 64 ms)", _FDY_S),
+        Preset("csebbs", "csebbs", _CSEBBS, "cSEBBs, arXiv 2406.04212: the middle of its tuning grid, not tuned"),
     )
 }
 

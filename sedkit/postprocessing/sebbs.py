@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from sedkit.core.compiled import doubled
 from sedkit.postprocessing import grids
-from sedkit.postprocessing.rules import BoxRule, Postprocessing
+from sedkit.postprocessing.rule import BoxRule
+from sedkit.postprocessing.rules import Postprocessing
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
@@ -50,10 +52,6 @@ class Boxes:
     onset_s: np.ndarray
     offset_s: np.ndarray
     confidence: np.ndarray
-
-    def take(self, rows: np.ndarray) -> Boxes:
-        """Return these boxes (indices or a mask)."""
-        return Boxes(self.clip[rows], self.label[rows], self.onset_s[rows], self.offset_s[rows], self.confidence[rows])
 
     def intervals(self, n_clips: int) -> tuple[np.ndarray, np.ndarray]:
         """Return all boxes as `found` and `times_s` of `OperatingPoints`."""
@@ -266,12 +264,7 @@ def _all_boxes(
                 scores[t] = framewise[i, t, c]
             onset, offset, confidence = _boxes(edges, scores, step_s[c], merge_abs[c], merge_rel[c])
             while k + len(onset) > len(cells):
-                more_cells, more_values = np.empty((2 * len(cells), 2), np.int64), np.empty((2 * len(cells), 3))
-                for j in range(k):
-                    more_cells[j, 0], more_cells[j, 1] = cells[j, 0], cells[j, 1]
-                    for column in range(3):
-                        more_values[j, column] = values[j, column]
-                cells, values = more_cells, more_values
+                cells, values = doubled(cells), doubled(values)
             for j in range(len(onset)):
                 cells[k, 0], cells[k, 1] = i, c
                 values[k, 0], values[k, 1], values[k, 2] = onset[j], offset[j], confidence[j]

@@ -14,7 +14,8 @@ from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.postprocessing.choose import parts_of
 from sedkit.postprocessing.gate import open_gate
 from sedkit.postprocessing.objectives.base import Problem, objective_named
-from sedkit.postprocessing.rules import BoxRule, FrameRule, Postprocessing, Preset
+from sedkit.postprocessing.rule import BoxRule, FrameRule
+from sedkit.postprocessing.rules import Postprocessing, Preset
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores

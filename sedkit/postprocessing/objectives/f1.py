@@ -26,7 +26,8 @@ from sedkit.postprocessing.decode import Limits, decode, decode_thresholds, filt
 from sedkit.postprocessing.objectives.base import Objective, Problem, Solution, register
 from sedkit.postprocessing.objectives.settings import box_grid, box_settings, windows_s, with_box
 from sedkit.postprocessing.operating_points import events_at
-from sedkit.postprocessing.rules import FrameRule, Postprocessing, Rule
+from sedkit.postprocessing.rule import FrameRule, Rule
+from sedkit.postprocessing.rules import Postprocessing
 
 THRESHOLDS = (0.02, *(round(0.05 * k, 2) for k in range(1, 20)), 0.98)
 LOW_SHARES = (None, 0.75, 0.5, 0.25)

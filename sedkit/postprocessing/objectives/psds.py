@@ -21,7 +21,8 @@ from sedkit.postprocessing.decode import decode_thresholds
 from sedkit.postprocessing.objectives.base import Objective, Problem, Solution, register
 from sedkit.postprocessing.objectives.settings import box_grid, box_settings, windows_s, with_box
 from sedkit.postprocessing.operating_points import even_thresholds
-from sedkit.postprocessing.rules import FrameRule, Postprocessing, Rule
+from sedkit.postprocessing.rule import FrameRule, Rule
+from sedkit.postprocessing.rules import Postprocessing
 
 
 class Psds(Objective):

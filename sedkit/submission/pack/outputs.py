@@ -16,7 +16,8 @@ from sedkit.core.files import read_text, write_text
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.tables import events_text, read_strong
-from sedkit.postprocessing.rules import FrameRule, Postprocessing
+from sedkit.postprocessing.rule import FrameRule
+from sedkit.postprocessing.rules import Postprocessing
 from sedkit.submission.check.clips import ClipList
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.formats import Format
