@@ -44,27 +44,11 @@ class Sweep:
     cross_threshold: NDArray[np.floating]
     cross_change: NDArray[np.int64]
 
-    def of(self, label: int) -> _Changes:
+    def of(self, label: int) -> Sweep:
         """Return the changes of one class."""
         mine, crossed = self.change[:, 0] == label, self.cross_change[:, 0] == label
-        _, clip, true, false = self.change[mine].T
-        _, cross_clip, other, cross = self.cross_change[crossed].T
-        threshold, cross_threshold = self.threshold[mine], self.cross_threshold[crossed]
-        return _Changes(threshold, clip, true, false, cross_threshold, cross_clip, other, cross)
-
-
-@dataclass(frozen=True)
-class _Changes:
-    """The changes of a class, (changes,) and (cross changes,) each."""
-
-    threshold: NDArray[np.floating]
-    clip: NDArray[np.int64]
-    true: NDArray[np.int64]
-    false: NDArray[np.int64]
-    cross_threshold: NDArray[np.floating]
-    cross_clip: NDArray[np.int64]
-    cross_other: NDArray[np.int64]
-    cross: NDArray[np.int64]
+        rows = self.threshold[mine], self.change[mine], self.cross_threshold[crossed], self.cross_change[crossed]
+        return Sweep(self.ground, *rows)
 
 
 def sweep(ground: Ground, scores: Scores, parameters: IntersectionParameters) -> Sweep:
@@ -236,14 +220,14 @@ def _steps(swept: Sweep, c: int, parameters: PsdsParameters) -> _Steps:
     value = np.unique(np.concatenate([changes.threshold, crossed]))[::-1]
     at = len(value) - 1 - np.searchsorted(value[::-1], changes.threshold)
     n = len(value)
-    true = np.cumsum(np.bincount(at, weights=changes.true, minlength=n))
-    false = np.cumsum(np.bincount(at, weights=changes.false, minlength=n))
+    true = np.cumsum(np.bincount(at, weights=changes.change[:, 2], minlength=n))
+    false = np.cumsum(np.bincount(at, weights=changes.change[:, 3], minlength=n))
     efpr = false * 3600.0 / ground.duration_s.sum()
     if parameters.alpha_ct:
         k = len(ground.labels)
         at = len(value) - 1 - np.searchsorted(value[::-1], crossed)
-        cell = at * k + changes.cross_other
-        cross = np.bincount(cell, weights=changes.cross, minlength=n * k).reshape(n, k).cumsum(axis=0)
+        cell = at * k + changes.cross_change[:, 2]
+        cross = np.bincount(cell, weights=changes.cross_change[:, 3], minlength=n * k).reshape(n, k).cumsum(axis=0)
         per_hour = cross * 3600.0 / ground.reference_s().sum(axis=0)
         efpr = efpr + parameters.alpha_ct * cross_trigger_mean(per_hour, parameters.cross_triggers)
     tpr = true / ground.n_reference()[:, c].sum()
@@ -285,14 +269,15 @@ def points_of_sweep(swept: Sweep, parameters: PsdsParameters, n_points: int = IN
         pick = np.unique(np.linspace(0, len(threshold) - 1, min(n_points, len(threshold))).round().astype(int))
         grid = np.sort(threshold[pick])[::-1] if len(threshold) else np.full(1, np.inf)
         changes = swept.of(c)
-        for name, change in (("true", changes.true), ("false", changes.false)):
+        _, in_clip, true, false = changes.change.T
+        for name, change in (("true", true), ("false", false)):
             at = np.searchsorted(-grid, -changes.threshold)
-            dense = _running(at, changes.clip, change, n_points, n_clips)
+            dense = _running(at, in_clip, change, n_points, n_clips)
             clip, point = np.nonzero(dense)
             kinds[name].append((point * k + c, clip, dense[clip, point]))
         at = np.searchsorted(-grid, -changes.cross_threshold)
-        where = changes.cross_clip * k + changes.cross_other
-        dense = _running(at, where, changes.cross, n_points, n_clips * k)
+        _, in_clip, other, cross = changes.cross_change.T
+        dense = _running(at, in_clip * k + other, cross, n_points, n_clips * k)
         row, point = np.nonzero(dense)
         clip, other = np.divmod(row, k)
         kinds["cross"].append(((point * k + c) * k + other, clip, dense[row, point]))

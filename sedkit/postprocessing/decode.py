@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events, Tags
 from sedkit.postprocessing import engine, grids
 from sedkit.postprocessing.gate import open_gate
@@ -81,8 +80,6 @@ def decode(scores: Scores, postprocessing: Postprocessing | Preset, tags: Scores
 def decode_thresholds(
     scores: Scores,
     thresholds: Sequence[float] | np.ndarray,
-    median_s: float | Sequence[float] = 0.0,
-    *,
     postprocessing: Postprocessing | Preset | None = None,
     tags: Scores | Tags | None = None,
 ) -> OperatingPoints:
@@ -94,11 +91,9 @@ def decode_thresholds(
         As in `decode`.
     thresholds
         Thresholds that all classes share.
-    median_s
-        Length of the median filter, seconds, one or one per class.
     postprocessing
-        Rules in place of `median_s`: everything in them holds at every point but the threshold itself; `low` keeps
-        its proportion to it, the clip gate stays as it is.
+        The rules: everything in them holds at every point but the threshold itself; `low` keeps its proportion to it,
+        the clip gate stays as it is. None: thresholds alone.
 
     Returns
     -------
@@ -106,13 +101,7 @@ def decode_thresholds(
         One block of events per threshold, ascending.
     """
     at = ascending(thresholds)
-    if postprocessing is None:
-        windows = np.broadcast_to(np.asarray(median_s, dtype=np.float64), (len(scores.labels),))
-        rules = Postprocessing(scores.labels, tuple(FrameRule(threshold=0.5, median_s=float(w)) for w in windows))
-    elif np.any(median_s):
-        raise SedkitError("both median_s and postprocessing are given, expected one of them")
-    else:
-        rules = postprocessing.over(scores.labels)
+    rules = (postprocessing or Preset("thresholds", "threshold", FrameRule(threshold=0.5), "")).over(scores.labels)
     gate = open_gate(scores, rules, tags)
     if rules.decoder == "csebbs":
         from sedkit.postprocessing.sebbs import find_boxes
@@ -142,14 +131,10 @@ class Limits:
     def of(cls, rules: Postprocessing) -> Limits:
         """Return the limits of rules for the decoders `threshold` and `published`."""
         frame_rules = [rule for rule in rules.rules if isinstance(rule, FrameRule)]
-        return cls(
-            threshold=np.array([rule.threshold for rule in frame_rules]),
-            low=np.array([np.inf if rule.low is None else rule.low for rule in frame_rules]),
-            median_s=np.array([rule.median_s for rule in frame_rules]),
-            merge_gap_s=np.array([rule.merge_gap_s for rule in frame_rules]),
-            min_duration_s=np.array([rule.min_duration_s for rule in frame_rules]),
-            published=rules.decoder == "published",
-        )
+        names = ("threshold", "median_s", "merge_gap_s", "min_duration_s")
+        numbers = {name: np.array([getattr(rule, name) for rule in frame_rules]) for name in names}
+        low = np.array([np.inf if rule.low is None else rule.low for rule in frame_rules])
+        return cls(low=low, published=rules.decoder == "published", **numbers)
 
     def at(self, threshold: float) -> Limits:
         """Return the limits with one threshold for all classes, `low` in its old proportion to it."""

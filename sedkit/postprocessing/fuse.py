@@ -126,8 +126,15 @@ def _check_grid(a: Scores, b: Scores, rows: np.ndarray, first: str, name: str) -
             f"{name}: {b.n_frames[rows[i]]} frames in {a.filenames[i]}, {first} has {a.n_frames[i]}; "
             "expected scores on the same time grid"
         )
+    late = np.flatnonzero(np.abs(a.duration_s - b.duration_s[rows]) > _SAME_S)
+    if len(late):
+        i = int(late[0])
+        raise SedkitError(
+            f"{name}: {a.filenames[i]} lasts {b.duration_s[rows[i]]:.3f} s, in {first} {a.duration_s[i]:.3f} s; "
+            "expected scores of the same recordings"
+        )
     if isinstance(a.frame_edges_s, tuple) or isinstance(b.frame_edges_s, tuple):
-        pairs = [(_edges(a, i), _edges(b, int(rows[i]))) for i in range(len(rows))]
+        pairs = [(a.edges(i), b.edges(int(rows[i]))) for i in range(len(rows))]
     else:
         pairs = [(a.frame_edges_s, b.frame_edges_s)]
     for ours, theirs in pairs:
@@ -138,15 +145,3 @@ def _check_grid(a: Scores, b: Scores, rows: np.ndarray, first: str, name: str) -
                 f"{name}: frame edge {k} at {theirs[k]:.4f} s, in {first} at {ours[k]:.4f} s; "
                 "expected scores on the same time grid"
             )
-    late = np.flatnonzero(np.abs(a.duration_s - b.duration_s[rows]) > _SAME_S)
-    if len(late):
-        i = int(late[0])
-        raise SedkitError(
-            f"{name}: {a.filenames[i]} lasts {b.duration_s[rows[i]]:.3f} s, in {first} {a.duration_s[i]:.3f} s; "
-            "expected scores of the same recordings"
-        )
-
-
-def _edges(scores: Scores, i: int) -> np.ndarray:
-    edges = scores.frame_edges_s
-    return edges[i] if isinstance(edges, tuple) else edges[: int(scores.n_frames[i]) + 1]

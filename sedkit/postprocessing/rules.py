@@ -111,12 +111,7 @@ class Postprocessing:
         return {
             "version": __version__,
             "labels": list(self.labels),
-            "decoder": self.decoder,
-            "tuned_on": None if self.tuned_on is None else dict(self.tuned_on),
-            "objective": self.objective,
-            "value": self.value,
-            "cross_validated": self.cross_validated,
-            "grid": dict(self.grid),
+            **{key: getattr(self, key) for key in _TOLD},
             "classes": {
                 label: {key: value for key, value in asdict(rule).items() if value is not None}
                 for label, rule in zip(self.labels, self.rules, strict=True)
@@ -140,11 +135,12 @@ class Postprocessing:
         return _from_dict(read_yaml(path), str(path))
 
 
-_HEADER = ("version", "labels", "decoder", "tuned_on", "objective", "value", "cross_validated", "grid", "classes")
+#: What a file says above its rules, besides version and class order.
+_TOLD = ("decoder", "tuned_on", "objective", "value", "cross_validated", "grid")
 
 
 def _from_dict(raw: Any, where: str) -> Postprocessing:
-    _check_keys(raw, _HEADER, required=("decoder", "classes"), where=where)
+    _check_keys(raw, ("version", "labels", *_TOLD, "classes"), required=("decoder", "classes"), where=where)
     classes = raw["classes"]
     if not isinstance(classes, Mapping) or not classes:
         raise SedkitError(f"{where}: classes is {classes!r}, expected a mapping with one rule per class")
@@ -163,15 +159,7 @@ def _from_dict(raw: Any, where: str) -> Postprocessing:
         except SedkitError as error:
             raise SedkitError(f"{where}: {label}: {error}") from None
     return Postprocessing(
-        labels=labels,
-        rules=tuple(rules),
-        decoder=decoder,
-        tuned_on=raw.get("tuned_on"),
-        objective=raw.get("objective"),
-        value=raw.get("value"),
-        cross_validated=raw.get("cross_validated"),
-        grid=raw.get("grid") or {},
-        source=where,
+        labels, tuple(rules), decoder, source=where, **{key: raw[key] for key in _TOLD[1:] if raw.get(key) is not None}
     )
 
 

@@ -87,7 +87,7 @@ def find_boxes(scores: Scores, rules: Postprocessing, gate: np.ndarray | None = 
     n_frames = grids.n_frames_heard(scores, times)
     if gate is None:
         gate = np.ones((len(scores.filenames), len(scores.labels)), bool)
-    cells, values, n = _all_boxes(
+    rows, n = _all_boxes(
         np.ascontiguousarray(scores.framewise),
         times,
         n_frames,
@@ -96,7 +96,8 @@ def find_boxes(scores: Scores, rules: Postprocessing, gate: np.ndarray | None = 
         _limits([rule.merge_abs for rule in box_rules]),
         _limits([rule.merge_rel for rule in box_rules]),
     )
-    return Boxes(cells[:n, 0], cells[:n, 1], values[:n, 0], values[:n, 1], values[:n, 2])
+    clip, label, onset_s, offset_s, confidence = rows[:n].T.copy()
+    return Boxes(clip.astype(np.int64), label.astype(np.int64), onset_s, offset_s, confidence)
 
 
 def _limits(values: Sequence[float | None]) -> np.ndarray:
@@ -245,11 +246,10 @@ def _all_boxes(
     step_s: np.ndarray,
     merge_abs: np.ndarray,
     merge_rel: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return clip and class (.., 2) int64; onset, offset, confidence (.., 3) float64; how many rows are used."""
+) -> tuple[np.ndarray, int]:
+    """Return clip, class, onset, offset, confidence (.., 5) float64, and how many rows are used."""
     n_clips, _, n_classes = framewise.shape
-    cells = np.empty((1024, 2), np.int64)
-    values = np.empty((1024, 3))
+    rows = np.empty((1024, 5))
     k = 0
     for i in range(n_clips):
         n = n_frames[i]
@@ -263,10 +263,10 @@ def _all_boxes(
             for t in range(n):
                 scores[t] = framewise[i, t, c]
             onset, offset, confidence = _boxes(edges, scores, step_s[c], merge_abs[c], merge_rel[c])
-            while k + len(onset) > len(cells):
-                cells, values = doubled(cells), doubled(values)
+            while k + len(onset) > len(rows):
+                rows = doubled(rows)
             for j in range(len(onset)):
-                cells[k, 0], cells[k, 1] = i, c
-                values[k, 0], values[k, 1], values[k, 2] = onset[j], offset[j], confidence[j]
+                row = rows[k]
+                row[0], row[1], row[2], row[3], row[4] = i, c, onset[j], offset[j], confidence[j]
                 k += 1
-    return cells, values, k
+    return rows, k
