@@ -23,6 +23,7 @@ VERBS = {
     "fuse": "several score files -> the ensemble's scores",
     "tune": "scores + labels -> post-processing",
     "decode": "scores -> events",
+    "tag": "clip scores -> tags",
     "score": "events or scores + reference -> figures",
     "detect": "experiment + any recording -> events",
     "pack": "experiment -> challenge submission",
