@@ -13,7 +13,9 @@ read_recipe() {
 }
 
 # recipe_words KEY: a line each of `KEY: [a, b]`, `KEY: {a: b, c: d}` (as a:b) or `KEY: a`.
-recipe_words() { sed -n "s/^$1: *//p" "$recipe_dir/recipe.yaml" | tr -d '[]{} ' | tr ',' '\n'; }
+recipe_words() {
+    sed -n "s/ #.*//; s/^$1: *//p" "$recipe_dir/recipe.yaml" | tr -d '[]{} ' | tr ',' '\n' | sed '/^$/d'
+}
 
 # open_data_set NAME:FOLDER: sets name, root, out and what the recipe adds to the call that prepares it.
 open_data_set() {
@@ -48,6 +50,7 @@ run_name() {
     local -A values=()
     for word in "$@"; do values[${word%%=*}]=${word#*=}; done
     while IFS=$'\t' read -r level axis prefix unsaid; do
+        [[ $level != level ]] || continue
         value=${values[$axis]-}
         [[ -n $value && $value != "$unsaid" ]] || continue
         case $before:$level in
@@ -56,7 +59,7 @@ run_name() {
             *) name+=/ ;;
         esac
         name+=${prefix#-}$value before=$level
-    done < <(tail -n +2 "$SEDKIT_ROOT/metadata/run_axes.tsv")
+    done <"$SEDKIT_ROOT/metadata/run_axes.tsv"
     printf '%s' "$name"
 }
 
