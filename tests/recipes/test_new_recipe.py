@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -13,42 +14,13 @@ import pytest
 
 from tests.unit.shell.conftest import copy_repository
 
-RUN = """#!/usr/bin/env bash
-# Events in domestic recordings from synthetic soundscapes, reported on validation alone.
-# shellcheck source=recipes/common/lib.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/../common/lib.sh"
-
-RECIPE_HELP="Soundscapes alone: the smallest CNN on synthetic labels (DESED)"
-DEFAULT_SYSTEM=small
-declare -A EXPECTED_TIME=([quick]="a minute on 2 cores" [published]="an hour on a GPU")
-
-main "$@"
-"""
-
-SETS = """data_sets: {desed: .}
-trained: [synthetic]
-tuned:
-  - {set: synthetic, fold: tune, objective: segment}
-predicted: [validation]
-reported: {validation: []}
-entered: [validation]
-format: dcase2019
-score: {metrics: [segment, event], baselines: true}
-"""
-
-SYSTEM = """base: ../../dcase2019_task4/conf/base.yaml
-recipe: soundscapes
-system: small
-data:
-  streams:
-    weak: null
-    synthetic: {set: synthetic, folds: [train], labels: {target: frame}}
-  select:
-    weak: null
-    synthetic: {set: synthetic, folds: [select], labels: {target: frame}}
-model: {name: cnn5_avg, clipwise: frame_max}
-objective: {name: frame_bce}
-"""
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
+#: The files that the page shows, by their path in the recipe's folder.
+FILES = dict(
+    re.findall(
+        r"`recipes/soundscapes/([\w./]+)`[^`]*:\n\n```\w+\n(.*?)```\n", PAGE.read_text(encoding="utf-8"), re.DOTALL
+    )
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +32,8 @@ def checkout(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         shutil.copytree(repository / part, root / part, dirs_exist_ok=True, ignore=ignored)
     folder = root / "recipes" / "soundscapes"
     (folder / "conf").mkdir(parents=True)
-    (folder / "run.sh").write_text(RUN)
-    (folder / "recipe.yaml").write_text(SETS)
-    (folder / "conf" / "small.yaml").write_text(SYSTEM)
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
     return root
 
 
@@ -73,8 +44,10 @@ def runme(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_is_short() -> None:
-    assert RUN.count("\n") <= 40
-    assert SETS.count("\n") + SYSTEM.count("\n") <= 40
+    lines = {name: text.count("\n") for name, text in FILES.items()}
+    assert sorted(lines) == ["conf/small.yaml", "recipe.yaml", "run.sh"]
+    assert lines["run.sh"] <= 40
+    assert lines["recipe.yaml"] + lines["conf/small.yaml"] <= 40
 
 
 def test_every_stage_knows_what_to_do(checkout: Path) -> None:
