@@ -108,11 +108,13 @@ class _Stage:
 
     def features(self, run: _Run) -> Iterator[Call]:
         """Extract each set once for all systems with the same front end."""
-        from sedkit.core.config import read_config
+        from sedkit.core.config import naming_file, read_config
+        from sedkit.features.frontends import frontend_from
 
         config = self.args.recipe.parent / "conf" / f"{run.system.partition('.')[0]}.yaml"
-        frontend = read_config(config, self.args.overrides).get("frontend") or {}
-        if frontend.get("edges") == "window":
+        with naming_file(config, self.args.overrides):
+            frontend = frontend_from(read_config(config, self.args.overrides).get("frontend"))
+        if not frontend.sliceable:
             print(
                 f"{run.system}: features of each window on its own are computed where they are needed", file=sys.stderr
             )
