@@ -151,13 +151,14 @@ class _Stage:
             yield ["cp", "--", str(run.split / "postprocessing.yaml"), rules]
             return
         start: list[str] = []
+        labels = ["--labels", self.option(self.recipe.score["labels"])] if "labels" in self.recipe.score else []
         for tuned in self.recipe.tuned:
             last = tuned is self.recipe.tuned[-1]
             out = rules if last else run.path(f"postprocessing.{tuned.objective}.yaml")
             yield [
                 *("sedkit", "tune", run.path("scores", f"{name_of(tuned.set)}.tune.h5")),
-                *("--reference", self.table(tuned.set, tuned.labels), "--objective", tuned.objective),
-                *(*start, "--out", out, *self.forced),
+                *("--reference", self.table(tuned.set, tuned.labels), *labels, "--objective", tuned.objective),
+                *("--groups", self.table(tuned.set, "clips.tsv"), *start, "--out", out, *self.forced),
             ]
             start = ["--start", out]
 

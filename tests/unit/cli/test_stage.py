@@ -114,15 +114,16 @@ def test_predict_scores_what_is_tuned_on_and_what_is_predicted(calls: Stage) -> 
 
 
 def test_each_objective_starts_with_the_rules_of_the_one_before(calls: Stage) -> None:
-    tagging = f"{RUN}/postprocessing.tagging.yaml"
+    tagging, labels = f"{RUN}/postprocessing.tagging.yaml", ["--labels", "a recipe/labels.txt"]
     assert [line[2:] for line in calls("tune")] == [
         [
             *(f"{RUN}/scores/weak.tune.h5", "--reference", "data/weak/weak.tsv"),
-            *("--objective", "tagging", "--out", tagging),
+            *(*labels, "--objective", "tagging", "--groups", "data/weak/clips.tsv", "--out", tagging),
         ],
         [
             *(f"{RUN}/scores/weaker.tune.h5", "--reference", "data/in/weaker/strong.tsv"),
-            *("--objective", "event", "--start", tagging, "--out", f"{RUN}/postprocessing.yaml"),
+            *(*labels, "--objective", "event", "--groups", "data/in/weaker/clips.tsv"),
+            *("--start", tagging, "--out", f"{RUN}/postprocessing.yaml"),
         ],
     ]
 
