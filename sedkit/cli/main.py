@@ -29,6 +29,7 @@ VERBS = {
     "pack": "experiment -> challenge submission",
     "check": "look for faults in a challenge submission made by anyone",
     "benchmark": "results beside the official figures",
+    "stage": "every call of a recipe's stage, for its runs, in one process",
 }
 
 USAGE = """usage: sedkit VERB [options]      sedkit VERB --help      sedkit --version
