@@ -31,19 +31,24 @@ class MeanOptions:
 
     pooling: int = 1
     input_frames: int | None = None
+    bins_are_classes: bool = False
 
 
 class Mean(SedModel):
-    """The mean of its input over each output frame, the same for every class."""
+    """The mean of its input over each output frame for every class, or each class's own bin where it is largest."""
 
     def __init__(self, n_classes: int, options: MeanOptions) -> None:
         super().__init__()
         self.n_classes, self.time_pooling, self.input_frames = n_classes, options.pooling, options.input_frames
+        self.bins_are_classes = options.bins_are_classes
 
     def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
         frames = x.shape[1] // self.time_pooling
-        pooled = x[:, : frames * self.time_pooling].reshape(len(x), frames, -1).mean(2, keepdim=True)
-        framewise = pooled.expand(-1, -1, self.n_classes)
+        pooled = x[:, : frames * self.time_pooling].reshape(len(x), frames, self.time_pooling, -1)
+        if self.bins_are_classes:
+            framewise = pooled.amax(2)
+        else:
+            framewise = pooled.mean((2, 3))[..., None].expand(-1, -1, self.n_classes)
         return SedOutput(framewise.amax(1), framewise)
 
 
