@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks._measure import Comparisons, Form, Report, in_turn
-from sedkit.features.batch import Batch, StreamBatch
+from sedkit.features.batch import StreamBatch
 from sedkit.models.output import SedModel
 from sedkit.models.precision import cpu_has_bf16, cpu_name
 from sedkit.models.registry import build_model
 from sedkit.objectives.registry import build_objective
+from sedkit.objectives.schedules import build_schedule
 from sedkit.training.loop import Loop
 from sedkit.training.optimisers import build_optimiser
 from sedkit.training.settings import TrainingSettings
@@ -49,16 +50,6 @@ def stock_step(network: SedModel, learning_rate: float) -> Callable[[StreamBatch
     return step
 
 
-@dataclass(frozen=True)
-class Step:
-    """What the loop asks of the clips of a step."""
-
-    batch: Batch
-
-    def view(self, name: str) -> Batch:
-        return self.batch
-
-
 def own_step(network: SedModel, dtype: torch.dtype, learning_rate: float) -> Callable[[StreamBatch], float]:
     """Return a step of sedkit's loop."""
     network = network.to(memory_format=torch.channels_last)
@@ -71,10 +62,10 @@ def own_step(network: SedModel, dtype: torch.dtype, learning_rate: float) -> Cal
         lambda record: None,
         lambda: None,
         build_optimiser({"name": "adam", "learning_rate": learning_rate}, network.parameters()),
-        lambda share: 1.0,
+        build_schedule({"name": "constant"}),
         seed=0,
     )
-    return lambda batch: float(loop.step(Step({"weak": batch}))["loss"].detach())
+    return lambda batch: float(loop.step(SimpleNamespace(batch={"weak": batch}, view=None))["loss"].detach())
 
 
 def run(form: Form) -> Report:

@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import Any
 
-from sedkit.cli._options import add_force, boolean, number, words
+from sedkit.cli._options import add_force, add_option, boolean, number, words
 from sedkit.core.errors import UsageError
 
 HELP = "figures of events or scores against a reference"
@@ -48,8 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fold", type=words, metavar="NAME[,NAME]", help="of --clips, only those with this fold")
     add("--groups", metavar="CLIPS.tsv", help="filename group: resample groups instead of clips")
     for option in declared_options():
-        kind: dict[str, Any] = {"choices": option.choices} if option.choices else {"type": number(*option.within)}
-        add(option.flag, default=option.default, metavar=option.metavar, help=option.help, **kind)
+        add_option(parser, option)
     add("--undefined", choices=("official", "zero"), default="official", help="what 0/0 counts as (official)")
     add(
         "--overlaps",

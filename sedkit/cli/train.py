@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """Train unless the experiment is up to date; a message about the configuration names its file."""
     from sedkit.core.config import naming_file
 
-    with naming_file(args.config, args.overrides, args.budget):
+    with naming_file(args.config, args.overrides, args.budget, args.of_pass):
         return _run(args)
 
 

@@ -79,7 +79,7 @@ def read_config(
     passes, budgets = out.pop("passes", None) or {}, out.pop("budgets", None) or {}
     if of_pass is not None:
         delta = _named(passes, of_pass, "pass", path)
-        _check_sections(delta, f"{path}: passes.{of_pass}")
+        _check_sections(delta, f"{path}: passes.{of_pass}", [s for s in SECTIONS if s not in ("budgets", "passes")])
         out = merge((Layer(Path(path), delta), Layer(Path(path), out)))
     if budget is not None:
         for key, value in _named(budgets, budget, "budget", path).items():
@@ -90,12 +90,18 @@ def read_config(
 def _named(choices: dict[str, Any], name: str, what: str, path: str | os.PathLike[str]) -> dict[str, Any]:
     if name not in choices:
         raise UsageError(f"{path}: unknown {what} {name!r}{suggest(name, choices)}, it has {listed(choices) or 'none'}")
-    return choices[name] or {}
+    choice = {} if choices[name] is None else choices[name]
+    if not isinstance(choice, dict):
+        raise UsageError(f"{path}: {what} {name} is {choice!r}, expected a mapping")
+    return choice
 
 
 @contextlib.contextmanager
 def naming_file(
-    path: str | os.PathLike[str], overrides: Sequence[str] = (), budget: str | None = None
+    path: str | os.PathLike[str],
+    overrides: Sequence[str] = (),
+    budget: str | None = None,
+    of_pass: str | None = None,
 ) -> Iterator[None]:
     """Put the file in which a wrong key stands before a message about the configuration `path`.
 
@@ -105,8 +111,8 @@ def naming_file(
         The configuration; a key of its base is told of the base.
     overrides
         `section.key=value`; what they set stands in no file.
-    budget
-        The mapping of `budgets` that was applied.
+    budget, of_pass
+        The mappings of `budgets` and `passes` that were applied.
     """
     try:
         yield
@@ -127,6 +133,10 @@ def naming_file(
             if f"{key}.".startswith(f"{name}."):
                 layer = next(one for one in layers if name in ((one.content.get("budgets") or {}).get(budget) or {}))
                 raise UsageError(f"{layer.path}: budgets.{budget}: {error}") from None
+        for layer in layers:
+            delta = Layer(layer.path, (layer.content.get("passes") or {}).get(of_pass) or {})
+            if delta.depth_of(key) == key.count(".") + 1:
+                raise UsageError(f"{layer.path}: passes.{of_pass}: {error}") from None
         layer = max(layers, key=lambda one: one.depth_of(key))
         raise UsageError(f"{layer.path}: {error}") from None
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sedkit.core.errors import UsageError
+from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.features.batch import Batch, StreamBatch
 from sedkit.features.normalise import Normalisation
 from sedkit.training.settings import StreamSettings
@@ -80,7 +80,13 @@ class StepBatch:
         return self.view(None)
 
     def view(self, name: str | None) -> Batch:
-        """Return the windows as a view shows them."""
+        """Return the windows as a view shows them; raise UsageError for one that no stream has."""
+        names = {view for stream in self._batches.streams.values() for view in stream.views}
+        if name is not None and name not in names:
+            raise UsageError(
+                f"no stream has a view {name!r}{suggest(name, names)} in data.streams.*.views, only "
+                f"{listed(sorted(names)) or 'the default one'}"
+            )
         batch = {}
         for stream, windows in self._raw.items():
             seen = windows if name is None else self._batches.streams[stream].view(windows, name, self._step)

@@ -55,15 +55,18 @@ class Targets:
     present
         (n, classes) bool; None where nothing is known.
     events, roll
-        Of the recordings, and as (recordings, frames, classes) at the frames of the features; None where not asked for.
+        Of the recordings, and as (recordings, frames, classes) at the features' frames; None where nobody needs it.
     tiled
         Every frame has its window's classes.
+    framed
+        Frames are compared with; else a `roll` is there for steps to move events in.
     """
 
     present: NDArray[np.bool_] | None = None
     events: Events | None = None
     roll: NDArray[np.uint8] | None = None
     tiled: bool = False
+    framed: bool = False
 
     def of_clips(self, at: Ints) -> NDArray[np.float32] | None:
         """Return (n, classes) of windows by position, or None."""
@@ -165,7 +168,7 @@ class Labels:
             )
         table = table.keep_clips([self.data.clips.filename[i] for i in clips])
         if isinstance(table, Tags):
-            return Targets(table.present[windows.recording], tiled=target == "tiled")
+            return Targets(table.present[windows.recording], tiled=target == "tiled", framed=target == "tiled")
         longest = int(n_frames.max(initial=0))
         if windows.length >= longest and not self.settings.least_s:
             present = tags_of(table).present[windows.recording]
@@ -174,4 +177,4 @@ class Labels:
         roll = None
         if target == "frame" or (moved and frontend.sliceable):
             roll = event_roll(table, frontend.grid, max(longest, windows.length))
-        return Targets(present, table, roll, target == "tiled")
+        return Targets(present, table, roll, target == "tiled", target != "clip")

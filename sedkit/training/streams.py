@@ -64,7 +64,9 @@ class SetWindows:
         valid = np.full(len(at), frames, dtype=np.int64)
         if source.frontend.sliceable:
             valid = np.clip(source.n_frames[windows.recording] - windows.first, 1, frames)
-        clip, frame = self.targets.of_clips(at), self.targets.of_frames(windows, at, frames)
+        clip, frame = self.targets.of_clips(at), None
+        if stretch is not None or self.targets.framed:
+            frame = self.targets.of_frames(windows, at, frames)
         return StreamBatch(
             features,
             torch.from_numpy(valid),
@@ -85,6 +87,8 @@ class Stream:
         Its windows, all of one length.
     augment, views
         What is done to them, and what makes other views of them, by name.
+    seed
+        Numbers that tell the run and the stream from others.
     """
 
     def __init__(
@@ -143,12 +147,13 @@ class Stream:
         frames = frontend.window_frames(length)
         waveform = batch.waveform[:, : frontend.window_samples(length)]
         features = torch.from_numpy(frontend.transform_windows(waveform.cpu().numpy())).to(waveform.device)
-        target = None if batch.frame_target is None else batch.frame_target[:, :frames]
+        # Of events whose frames were only there to be moved, the classes remain.
+        target = batch.frame_target if all(s.targets.framed for s in self.sets) else None
         return replace(
             batch,
             features=features,
             n_frames=batch.n_frames.clamp(max=frames),
-            frame_target=target,
+            frame_target=None if target is None else target[:, :frames],
             waveform=None,
         )
 

@@ -67,7 +67,7 @@ def test_nothing_is_left_beside_what_was_made(made: Path) -> None:
     assert names(made) == {"c.yaml", "data", "miniature", "miniature.done.json"}
     assert names(made / "data") == {"esc50", "prepare.json", "prepare.json.done.json"}
     kinds = {name.rpartition("-")[0] or name for name in names(made / "data/esc50")}
-    assert kinds == {"clips.tsv", "labels.txt", "weak.tsv", "logmel"}
+    assert kinds == {"clips.tsv", "labels.txt", "set.json", "weak.tsv", "logmel"}
 
 
 def test_features_made_again_are_the_same_file(made: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sedkit.core.files import write_yaml
+from sedkit.core.files import write_json, write_yaml
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import Clips, write_datadir
 from sedkit.dataio.events import Events, tags_of
@@ -35,16 +35,18 @@ def config(**changes: Any) -> dict[str, Any]:
         "system": "fake_weak",
         "frontend": dict(FRONTEND),
         "data": {
-            "streams": {"weak": {"set": "weak", "target": "clip", "folds": ["train"]}},
-            "select": {"weak": {"set": "weak", "target": "clip", "folds": ["select"]}},
+            "streams": {"weak": {"set": "weak"}},
+            "select": {"weak": {"set": "weak", "folds": ["select"]}},
             "draw": ["validation"],
         },
+        "normalise": {"zscore": {}},
         "model": {"name": "cnn9_avg", "base_channels": 2},
         "objective": {"name": "clip_bce"},
+        "optimiser": {"name": "adam"},
+        "schedule": {"name": "step", "factor": 0.9, "every": 0.25},
         "training": {
             "steps": 12,
             "batch_size": 4,
-            "lr_every": 5,
             "eval_every": 6,
             "checkpoint_every": 4,
             "precision": "fp32",
@@ -69,6 +71,7 @@ def write_config(path: Path, **changes: Any) -> Path:
 
 def make_set(root: Path, name: str, n: int, seed: int, folds: tuple[str, ...], shuffled: bool = False) -> None:
     """Write one data dir with features: a class shows as a bump in its own bins while it is active."""
+    role = "reported" if name == "validation" else "training"
     rng = np.random.default_rng(seed)
     frontend = frontend_from(FRONTEND)
     names = [f"{name}{i}.wav" for i in range(n)]
@@ -94,6 +97,7 @@ def make_set(root: Path, name: str, n: int, seed: int, folds: tuple[str, ...], s
     clips = Clips(tuple(names), tuple(f"audio/{x}" for x in names), duration_s, fold)
     labels = Vocabulary(LABELS)
     write_datadir(root / name, clips, labels, weak=tags_of(events), strong=None if name == "weak" else events)
+    write_json(root / name / "set.json", {"dataset": "fake", "set": name, "role": role})
     write_features(
         root / name / f"{frontend.name}-{frontend.hash8}.h5",
         names,

@@ -1,4 +1,4 @@
-"""Which clips a step sees, and with which targets."""
+"""Which windows a step sees, and with which targets."""
 
 from __future__ import annotations
 
@@ -7,23 +7,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fake_data import FRAMES, LABELS, make_set
+from fake_data import FRAMES, FRONTEND, LABELS, make_set
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sedkit.core.config import typed
 from sedkit.core.errors import SedkitError, UsageError
-from sedkit.core.timegrid import TimeGrid
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import DataDir
-from sedkit.dataio.events import Events
-from sedkit.models.scaler import fit_scaler
-from sedkit.training.batches import Batches, Sampler, Stream, frame_targets, load_source, shares
+from sedkit.dataio.store import FeatureFile
+from sedkit.features.frontends import frontend_from
+from sedkit.features.normalise import Normalisation
+from sedkit.training.batches import Batches, Sampler, shares
 from sedkit.training.settings import StreamSettings
+from sedkit.training.streams import Stream, StreamReader
 
 
-def load(root: Path, name: str, target: str, folds: list[str] | None = None) -> Stream:
-    path = next((root / name).glob("*.h5"))
-    return Stream(name, [load_source(root / name, path, target, folds, None)[0]])
+def load(
+    root: Path, name: str, target: str, folds: list[str] | None = None, more: str = "", classes: tuple = LABELS
+) -> Stream:
+    reader = StreamReader(root, frontend_from(FRONTEND), 0)
+    reader.labels = Vocabulary(classes)
+    settings = typed({"set": name, "labels": {"target": target}}, StreamSettings, "data.streams.x")
+    return reader.read("x", 0, settings, [name, more] if more else [name], folds)
 
 
 @given(st.integers(1, 20), st.integers(0, 3), st.integers(1, 50))
@@ -60,17 +66,8 @@ def test_shares_by_hand() -> None:
         "c": StreamSettings("synthetic"),
     }
     assert shares(streams, 24) == {"a": 6, "b": 12, "c": 6}
-    with pytest.raises(UsageError, match="at least one clip for each of 3 streams"):
+    with pytest.raises(UsageError, match="at least one window for each of 3 streams"):
         shares(streams, 2)
-
-
-def test_frame_targets_are_half_open() -> None:
-    events = Events.from_rows([("a", 0.5, 1.0, "Cat"), ("a", 9.99, 10.4, "Dog"), ("b", None, None, None)], LABELS)
-    target = frame_targets(events, TimeGrid(32000, 500), 640)
-    assert target.shape == (2, 640, 3)
-    assert np.flatnonzero(target[0, :, 1]).tolist() == list(range(32, 64))
-    assert np.flatnonzero(target[0, :, 2]).tolist() == [639]
-    assert not target[1].any()
 
 
 def test_targets_and_rows_follow_the_clips(data_root: Path) -> None:
@@ -78,47 +75,57 @@ def test_targets_and_rows_follow_the_clips(data_root: Path) -> None:
     data = DataDir(data_root / "synthetic")
     chosen = data.select(["select"])
     assert len(stream) == len(chosen) == 6
-    batch = stream.take(np.array([2, 0]))
-    file = stream.sources[0].features
+    batch = stream.read(np.array([2, 0]))
+    file = FeatureFile(next((data_root / "synthetic").glob("*.h5")))
     rows = [file.filenames.index(data.clips.filename[chosen[i]]) for i in (2, 0)]
     np.testing.assert_array_equal(batch.features.numpy(), file.features[rows])
     assert batch.n_frames.tolist() == file.n_frames[rows].tolist()
-    assert batch.frame_target is not None
     assert batch.frame_target.shape == (2, FRAMES, 3)
     tags = data.weak().present[chosen[[2, 0]]]
     assert (batch.clip_target.numpy() == tags).all()
     assert (batch.frame_target.amax(dim=1).numpy() == tags).all()
-    assert stream.take(np.array([1]), None).clip_target.shape == (1, 3)
-    assert load(data_root, "weak", "none").take(np.array([0])).clip_target is None
+    assert load(data_root, "weak", "none").read(np.array([0])).clip_target is None
 
 
-def test_sources_join(data_root: Path) -> None:
-    parts = [load(data_root, name, "clip").sources[0] for name in ("weak", "validation")]
-    stream = Stream("both", parts)
+@pytest.mark.parametrize("target", ["clip", "tiled"])
+def test_sets_join(data_root: Path, target: str) -> None:
+    stream = load(data_root, "weak", target, more="validation")
     assert len(stream) == 60
-    batch = stream.take(np.array([59, 0, 40, 39]))
-    for row, (part, at) in enumerate(((1, 19), (0, 0), (1, 0), (0, 39))):
-        np.testing.assert_array_equal(batch.features[row].numpy(), parts[part].features.features[at])
-        assert (batch.clip_target[row].numpy() == parts[part].clip_target[at]).all()
+    batch = stream.read(np.array([59, 0, 40, 39]))
+    for row, (name, at) in enumerate((("validation", 19), ("weak", 0), ("validation", 0), ("weak", 39))):
+        file = FeatureFile(next((data_root / name).glob("*.h5")))
+        data = DataDir(data_root / name)
+        np.testing.assert_array_equal(
+            batch.features[row].numpy(), file.features[file.filenames.index(data.clips.filename[at])]
+        )
+        present = data.weak().present[at]
+        assert (batch.clip_target[row].numpy() == present).all()
+        if target == "tiled":
+            assert (batch.frame_target[row].numpy() == present).all()
 
 
 def test_prefetched_batches_are_those_of_the_steps(data_root: Path) -> None:
     stream = load(data_root, "weak", "clip", ["train"])
-    scaler = fit_scaler(stream.blocks())
-    batches = Batches({"weak": stream}, {"weak": 4}, 3, scaler, torch.device("cpu"))
-    seen = list(batches.iterate(5, 9))
-    assert len(seen) == 4
-    expected = stream.take(Sampler(len(stream), 3, 0).positions(28, 4), scaler)
-    torch.testing.assert_close(seen[2]["weak"].features, expected.features)
+    normalise = Normalisation.from_section({"zscore": {}}, stream.read(np.array([0])).features.shape[2])
+    normalise.fit(stream.blocks)
+    batches = Batches({"weak": stream}, {"weak": 4}, 3, normalise, torch.device("cpu"))
+    steps = list(batches.iterate(5, 9))
+    assert len(steps) == 4
+    raw = stream.read(Sampler(len(stream), 3, 0).positions(28, 4))
+    mean, std = (normalise.state_dict()["zscore"][key] for key in ("mean", "std"))
+    torch.testing.assert_close(steps[2].batch["weak"].features, (raw.features - mean) / std)
     assert list(batches.iterate(3, 3)) == []
 
 
 def test_other_classes_and_missing_clips_are_refused(data_root: Path, tmp_path: Path) -> None:
-    path = next((data_root / "weak").glob("*.h5"))
-    with pytest.raises(SedkitError, match="labels.txt: other classes"):
-        load_source(data_root / "weak", path, "clip", None, Vocabulary(("Cat", "Dog")))
-    with pytest.raises(SedkitError, match="lacks 40 of the 40 clips"):
-        load_source(data_root / "weak", next((data_root / "synthetic").glob("*.h5")), "clip", None, None)
+    with pytest.raises(SedkitError, match=r"labels.txt: has nothing for Bird.*give labels.map"):
+        load(data_root, "weak", "clip", classes=("Cat", "Bird"))
+    # Classes beyond those of the run are left out.
+    assert load(data_root, "weak", "clip", classes=("Dog", "Cat")).read(np.array([0])).clip_target.shape == (1, 2)
     make_set(tmp_path, "weak", 5, 0, ("tune",))
     with pytest.raises(SedkitError, match="no fold 'train'"):
         load(tmp_path, "weak", "clip", ["train"])
+    (path,) = (tmp_path / "weak").glob("*.h5")
+    path.write_bytes(next((data_root / "synthetic").glob("*.h5")).read_bytes())
+    with pytest.raises(SedkitError, match="lacks 5 of 5 clips"):
+        load(tmp_path, "weak", "clip")

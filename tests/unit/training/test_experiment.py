@@ -15,16 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_data import make_set, write_config
+from fake_data import LABELS, make_set, write_config
 
 from sedkit.cli.main import main
-from sedkit.core.config import read_config
 from sedkit.core.errors import SedkitError
+from sedkit.core.files import read_yaml
+from sedkit.dataio.datadir import DataDir
+from sedkit.dataio.store import FeatureFile
 from sedkit.models.checkpoint import read_checkpoint
+from sedkit.objectives.base import Context
 from sedkit.training.experiment import Experiment
-from sedkit.training.loop import learning_rate
 from sedkit.training.plan import make_plan
-from sedkit.training.settings import TrainingSettings
+from sedkit.training.selection import evaluate
 
 
 def train(root: Path, folder: Path, *overrides: str, resume: bool = True, **changes: Any) -> Experiment:
@@ -50,17 +52,9 @@ def same_state(a: Any, b: Any) -> bool:
     return a == b
 
 
-def test_published_learning_rate() -> None:
-    settings = TrainingSettings()
-    rates = [learning_rate(settings, step) for step in (0, 199, 200, 4999, 5000)]
-    assert rates[:3] == pytest.approx([1e-3, 1e-3, 9e-4], rel=1e-12)
-    assert rates[4] == pytest.approx(7.18e-5, rel=1e-3)
-    assert learning_rate(TrainingSettings(lr_every=0), 10_000) == 1e-3
-
-
 @pytest.mark.parametrize("target", ["clip", "frame"])
 def test_overfits_a_few_clips(data_root: Path, tmp_path: Path, target: str) -> None:
-    stream = {"set": "synthetic", "target": target, "folds": ["select"]}
+    stream = {"set": "synthetic", "labels": {"target": target}}
     data = {"streams": {"synthetic": stream}, "select": {"other": {"set": "synthetic", "folds": ["tune"]}}, "draw": []}
     objective = {"name": "clip_bce" if target == "clip" else "frame_bce"}
     model = {"name": "cnn9_avg", "base_channels": 4, "clipwise": "feature_max" if target == "clip" else "frame_max"}
@@ -69,15 +63,13 @@ def test_overfits_a_few_clips(data_root: Path, tmp_path: Path, target: str) -> N
         tmp_path / "exp",
         "training.steps=80",
         "training.batch_size=6",
-        "training.learning_rate=0.01",
+        "optimiser.learning_rate=0.01",
         "training.eval_every=80",
         data=data,
         objective=objective,
         model=model,
     )
-    from sedkit.training.validate import evaluate
-
-    figures = evaluate(done.network, done.streams["synthetic"], done.scaler, torch.float32, 6)
+    figures = evaluate(done.network, done.streams["synthetic"], done.normalise, done.objective, torch.float32, LABELS)
     assert figures["clip_map"] > 0.99
     # The classes come from the same generator in the other folds: what was learnt holds there too.
     assert records(tmp_path / "exp")[-1]["select"]["network"]["other"]["clip_map"] > 0.8
@@ -87,7 +79,7 @@ def test_overfits_a_few_clips(data_root: Path, tmp_path: Path, target: str) -> N
 
 def prevalence_gap(done: Experiment, folder: Path) -> float:
     drawn = records(folder)[-1]["draw"]["network"]["validation"]
-    prevalence = float(np.mean(done.draw["validation"].sources[0].clip_target))
+    prevalence = float(np.mean(done.draw["validation"].sets[0].targets.present))
     return drawn["clip_map"] - prevalence
 
 
@@ -99,7 +91,7 @@ def test_untrained_or_misled_networks_stay_near_the_prevalence(tmp_path: Path) -
     for seed in range(4):
         common = (f"training.seed={seed}", "training.eval_every=30")
         for name, more in (
-            ("untrained", ("training.steps=1", "training.learning_rate=1e-12")),
+            ("untrained", ("training.steps=1", "optimiser.learning_rate=1e-12")),
             ("misled", ("training.steps=30",)),
         ):
             folder = tmp_path / f"{name}{seed}"
@@ -111,7 +103,7 @@ def test_untrained_or_misled_networks_stay_near_the_prevalence(tmp_path: Path) -
 
 def test_folder_and_checkpoint(data_root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "exp"
-    done = train(data_root, folder)
+    train(data_root, folder)
     assert {p.name for p in folder.iterdir()} == {
         "checkpoints",
         "config.yaml",
@@ -127,21 +119,23 @@ def test_folder_and_checkpoint(data_root: Path, tmp_path: Path) -> None:
         == set(rows[0]["select"]["network"]["weak"])
         == set(rows[0]["draw"]["network"]["validation"])
     )
-    assert rows[0]["learning_rate"] == pytest.approx(9e-4)
+    assert [row["learning_rate"] for row in rows] == pytest.approx([9e-4, 7.29e-4])
     last, best = (read_checkpoint(folder / "checkpoints" / name) for name in ("last.pt", "best.pt"))
     assert last.step == 12
     assert best.step == json.loads((folder / "summary.json").read_text())["best_step"]
-    assert set(last.training["loop"]) == {"optimizer", "objective", "random", "progress"}
-    assert last.config["training"]["amsgrad"] is True
-    assert last.run == {"recipe": "fake", "system": "fake_weak", "seed": 0, "trained_on": "split", "budget": None}
+    assert set(last.training["loop"]) == {"optimiser", "objective", "random", "progress"}
+    assert last.config["optimiser"]["amsgrad"] is True and last.window == 64
+    saw = {"trained": [["fake/weak", "train"]], "selected": [["fake/weak", "select"]]}
+    run = {"recipe": "fake", "system": "fake_weak", "pass": None, "seed": 0, "trained_on": "split", "budget": None}
+    assert last.run == best.run == run | {"saw": saw}
     assert list(last.labels) == ["Alarm", "Cat", "Dog"]
-    # The scaler is that of the training clips' real frames.
-    file = done.streams["weak"].sources[0].features
-    chosen = done.streams["weak"].sources[0].rows
+    # The z-scores are those of the training clips' real frames.
+    file, data = FeatureFile(next((data_root / "weak").glob("*.h5"))), DataDir(data_root / "weak")
+    chosen = [file.filenames.index(data.clips.filename[i]) for i in data.select(["train"])]
     real = np.concatenate([file.features[i, : file.n_frames[i]] for i in chosen]).astype(np.float64)
-    np.testing.assert_allclose(last.scaler.mean.numpy(), real.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(last.fitted["zscore"]["mean"].numpy(), real.mean(axis=0), rtol=1e-6)
     environment = json.loads((folder / "environment.json").read_text())
-    assert environment["clips"] == {"streams": {"weak": 24}, "select": {"weak": 8}, "draw": {"validation": 20}}
+    assert environment["windows"] == {"streams": {"weak": 24}, "select": {"weak": 8}, "draw": {"validation": 20}}
     assert environment["hardware"]["device"] == "cpu"
 
 
@@ -203,26 +197,27 @@ def test_selection_and_training_clips_stay_apart(data_root: Path, tmp_path: Path
 
 
 def test_the_last_step_can_be_the_best(data_root: Path, tmp_path: Path) -> None:
-    done = train(data_root, tmp_path / "exp", "training.select_by=last", "training.steps=6", "training.eval_every=2")
+    done = train(data_root, tmp_path / "exp", "selection={name: last}", "training.steps=6", "training.eval_every=2")
     assert done.loop.progress.best_step == 6
     best, last = (read_checkpoint(tmp_path / f"exp/checkpoints/{name}.pt") for name in ("best", "last"))
     assert same_state(best.networks[best.selected], last.networks[best.selected])
 
 
 def test_select_by_what_the_part_does_not_give(data_root: Path, tmp_path: Path) -> None:
-    with pytest.raises(SedkitError, match="select_by is frame_map, which data.select"):
-        train(data_root, tmp_path / "exp", "training.select_by=frame_map")
+    with pytest.raises(SedkitError, match="selection: frame_map, which data.select.weak does not give"):
+        train(data_root, tmp_path / "exp", "selection.figures={weak: frame_map}")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data_root: Path, tmp_path: Path) -> None:
     with pytest.raises((SedkitError, RuntimeError), match="not finite|between 0 and 1"):
-        train(data_root, tmp_path / "exp", "training.learning_rate=1e30")
+        train(data_root, tmp_path / "exp", "optimiser.learning_rate=1e30")
 
 
 def test_train_on_all_and_validation(data_root: Path, tmp_path: Path) -> None:
     train(data_root, tmp_path / "seed0")
     (tmp_path / "seed0/checkpoints/best.pt.done.json").write_text("{}")
     (tmp_path / "seed0/postprocessing.yaml").write_text("{}")
+    split = records(tmp_path / "seed0")
     best_step = json.loads((tmp_path / "seed0/summary.json").read_text())["best_step"]
     for train_on, clips in (("all", 40), ("all+validation", 60)):
         folder = tmp_path / f"{train_on}_seed0"
@@ -233,38 +228,49 @@ def test_train_on_all_and_validation(data_root: Path, tmp_path: Path) -> None:
         best = read_checkpoint(folder / "checkpoints/best.pt")
         assert best.step == best_step
         assert best.run["trained_on"] == train_on
+        more = [["fake/validation", None]] if "validation" in train_on else []
+        assert best.run["saw"] == {"trained": [["fake/weak", None], *more], "selected": []}
+        # On the schedule of the whole run, however early it ends.
+        rate = next(row["learning_rate"] for row in split if row["step"] == best_step)
+        assert records(folder)[-1]["learning_rate"] == rate
         assert json.loads((folder / "summary.json").read_text())["best"] is None
 
 
 def test_two_streams_share_the_batch(data_root: Path, tmp_path: Path) -> None:
     data = {
         "streams": {
-            "weak": {"set": "weak", "folds": ["train"]},
-            "synthetic": {"set": "synthetic", "target": "frame", "folds": ["train"], "share": 3.0},
+            "weak": {"set": "weak"},
+            "synthetic": {"set": "synthetic", "labels": {"target": "frame"}, "share": 3.0},
         },
         "select": {
             "weak": {"set": "weak", "folds": ["select"]},
-            "synthetic": {"set": "synthetic", "target": "frame", "folds": ["select"]},
+            "synthetic": {"set": "synthetic", "labels": {"target": "frame"}, "folds": ["select"]},
         },
     }
     done = train(
-        data_root, tmp_path / "exp", "training.select_by=loss", data=data, objective={"name": "weak_strong_bce"}
+        data_root,
+        tmp_path / "exp",
+        "selection.figures={weak: loss, synthetic: frame_map}",
+        data=data,
+        objective={"name": "weak_strong_bce"},
     )
-    assert done.batches.counts == {"weak": 1, "synthetic": 3}
+    assert done.loop.batches.counts == {"weak": 1, "synthetic": 3}
     row = records(tmp_path / "exp")[-1]
     assert set(row["train"]) == {"loss", "clip", "frame"}
     assert row["train"]["loss"] == pytest.approx(row["train"]["clip"] + row["train"]["frame"], rel=1e-5)
-    losses = [r["loss"] for r in row["select"]["network"].values()]
-    assert read_checkpoint(tmp_path / "exp/checkpoints/last.pt").training["loop"]["progress"]["best"] >= -np.mean(
-        losses
-    )
+    figures = [
+        -r["select"]["network"]["weak"]["loss"] + r["select"]["network"]["synthetic"]["frame_map"]
+        for r in records(tmp_path / "exp")
+    ]
+    progress = read_checkpoint(tmp_path / "exp/checkpoints/last.pt").training["loop"]["progress"]
+    assert (progress["best"], progress["best_step"]) == (max(figures), 6 * (1 + int(np.argmax(figures))))
 
 
 def test_a_busy_machine_does_the_steps_of_a_quiet_one(
     repository: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recipe's quick budget, by a clock that stands still and by one that runs a minute ahead at each look."""
-    quick = read_config(repository / "recipes/dcase2019_task4/conf/cnn9_weak.yaml")["budgets"]["quick"]
+    quick = read_yaml(repository / "recipes/dcase2019_task4/conf/base.yaml")["budgets"]["quick"]
     # More than the 100 steps that every limit of time would leave.
     small = {"model.base_channels": 2, "training.steps": 104, "training.eval_every": 52}
     path = write_config(tmp_path / "c.yaml", budgets={"quick": {**quick, **small}})
@@ -284,20 +290,21 @@ def test_a_busy_machine_does_the_steps_of_a_quiet_one(
     assert same_state(quiet.training["loop"], busy.training["loop"])
 
 
-def test_a_checkpoint_of_an_earlier_version_is_gone_on_with(data_root: Path, tmp_path: Path) -> None:
-    loop = train(data_root, tmp_path / "exp").loop
-    state = loop.state_dict()
-    kept = dict(state["progress"])
-    # Those also held the steps that a limit of time had left.
-    state["progress"] |= {"steps": 12, "lr_every": 5.0, "planned": True}
-    loop.load_state_dict(state)
-    assert loop.state_dict()["progress"] == kept
-    assert kept["step"] == 12
+#: Steps of features that change sound and labels, and another view.
+AUGMENTED = {
+    "set": "synthetic",
+    "labels": {"target": "frame"},
+    "augment": {"time_shift": {"most_s": 0.5}, "mixup": {"on": "features", "probability": 0.5}},
+    "views": {"teacher": {"amplitude_noise": {"std": 0.01}}},
+}
 
 
-def test_a_resumed_run_goes_on_exactly(data_root: Path, tmp_path: Path) -> None:
-    whole = train(data_root, tmp_path / "whole")
-    path = write_config(tmp_path / "c.yaml")
+@pytest.mark.parametrize("stream", [{"set": "weak"}, AUGMENTED])
+def test_a_resumed_run_goes_on_exactly(data_root: Path, tmp_path: Path, stream: dict) -> None:
+    data = {"streams": {"weak": stream}, "select": {"weak": {"set": "weak", "folds": ["select"]}}}
+    changes = {"data": data, "objective": {"name": "weak_strong_bce"}}
+    whole = train(data_root, tmp_path / "whole", **changes)
+    path = write_config(tmp_path / "c.yaml", **changes)
     stopped = Experiment(make_plan(path, [], data_root, tmp_path / "stopped"))
     (tmp_path / "stopped").mkdir()
     stopped_at = 9
@@ -307,9 +314,9 @@ def test_a_resumed_run_goes_on_exactly(data_root: Path, tmp_path: Path) -> None:
 
     original = stopped.objective.after_step
 
-    def after_step(network: Any, step: int) -> None:
-        original(network, step)
-        if step + 1 == stopped_at:
+    def after_step(context: Context) -> None:
+        original(context)
+        if context.step + 1 == stopped_at:
             raise Stop
 
     stopped.objective.after_step = after_step  # type: ignore[method-assign]
@@ -319,12 +326,19 @@ def test_a_resumed_run_goes_on_exactly(data_root: Path, tmp_path: Path) -> None:
     again = Experiment(make_plan(path, [], data_root, tmp_path / "stopped"))
     again.run(resume=True)
     assert same_state(whole.network.state_dict(), again.network.state_dict())
-    assert same_state(whole.loop.optimizer.state_dict(), again.loop.optimizer.state_dict())
+    assert same_state(whole.loop.optimiser.state_dict(), again.loop.optimiser.state_dict())
     assert records(tmp_path / "stopped") == records(tmp_path / "whole")
 
 
 def test_sigkill_and_a_new_run_give_the_figures_of_an_uninterrupted_one(data_root: Path, tmp_path: Path) -> None:
-    path = write_config(tmp_path / "c.yaml", training__steps=40, training__eval_every=10, training__checkpoint_every=3)
+    path = write_config(
+        tmp_path / "c.yaml",
+        training__steps=40,
+        training__eval_every=10,
+        training__checkpoint_every=3,
+        data={"streams": {"weak": AUGMENTED}, "select": {"weak": {"set": "weak", "folds": ["select"]}}},
+        objective={"name": "weak_strong_bce"},
+    )
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
 
     def start(folder: str) -> subprocess.Popen[bytes]:
@@ -357,3 +371,11 @@ def test_sigkill_and_a_new_run_give_the_figures_of_an_uninterrupted_one(data_roo
     assert same_state(a.training["loop"], b.training["loop"])
     best = [read_checkpoint(tmp_path / name / "checkpoints/best.pt") for name in ("whole", "killed")]
     assert same_state(best[0].networks, best[1].networks)
+    assert {p.name for p in (tmp_path / "killed").rglob("*")} == {p.name for p in (tmp_path / "whole").rglob("*")}
+
+
+def test_a_run_that_ends_early_is_the_beginning_of_the_whole_one(data_root: Path, tmp_path: Path) -> None:
+    whole = train(data_root, tmp_path / "whole")
+    early = train(data_root, tmp_path / "early", "training.last_step=6")
+    assert records(tmp_path / "early") == records(tmp_path / "whole")[:1]
+    assert early.loop.progress.step == 6 and whole.loop.progress.step == 12

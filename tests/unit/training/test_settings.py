@@ -1,42 +1,69 @@
-"""Sections, budgets, and what they refuse."""
+"""Sections, budgets, passes and plans, and what they refuse."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_data import config, write_config
 
+from sedkit.cli.main import main
+from sedkit.core.config import read_config, typed
 from sedkit.core.errors import SedkitError, UsageError
-from sedkit.training.plan import check_config, make_plan
-from sedkit.training.settings import TrainingSettings, apply_budget, data_settings, training_settings
+from sedkit.core.files import read_json, write_json
+from sedkit.models.checkpoint import read_checkpoint
+from sedkit.training.optimisers import resolve_optimiser
+from sedkit.training.plan import Plan, check_config, make_plan
+from sedkit.training.settings import TrainingSettings, data_settings
 
 
-def test_defaults_are_the_published_schedule() -> None:
+def plan(root: Path, folder: Path, *overrides: str, **changes: Any) -> Plan:
+    return make_plan(write_config(folder / "c.yaml", **changes), list(overrides), root, folder / "exp")
+
+
+def test_defaults_are_the_published_ones() -> None:
     s = TrainingSettings()
-    assert (s.steps, s.batch_size, s.learning_rate, s.lr_factor, s.lr_every, s.amsgrad) == (
-        5000,
-        32,
-        1e-3,
-        0.9,
-        200,
-        True,
-    )
-    assert (s.beta1, s.beta2, s.epsilon, s.weight_decay) == (0.9, 0.999, 1e-8, 0.0)
+    assert (s.steps, s.batch_size, s.last_step, s.clip_norm, s.train_on) == (5000, 32, None, 0.0, "split")
+    adam = {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0, "amsgrad": True}
+    assert resolve_optimiser({"name": "adam"}) == {"name": "adam", **adam}
 
 
-def test_budget_then_overrides() -> None:
-    raw = config()
-    assert apply_budget(raw, None, [])["training"]["steps"] == 12
-    quick = apply_budget(raw, "quick", ["training.batch_size=2"])
-    assert (quick["training"]["steps"], quick["training"]["batch_size"], quick["model"]["base_channels"]) == (3, 2, 2)
-    assert "budgets" not in quick
-    assert apply_budget(raw, "quick", ["training.steps=8"])["training"]["steps"] == 8
-    assert raw["training"]["steps"] == 12
-    with pytest.raises(UsageError, match="give the key that the budget sets"):
-        apply_budget(raw, "quick", ["budgets.quick.training.steps=3"])
-    with pytest.raises(UsageError, match="unknown budget 'quik' .did you mean \"quick\""):
-        apply_budget(raw, "quik", [])
+def test_pass_then_budget_then_overrides(tmp_path: Path) -> None:
+    second = {"training": {"steps": 7, "seed": 5}, "data": {"streams": {"weak": None, "other": {"set": "synthetic"}}}}
+    path = write_config(tmp_path / "c.yaml", passes={"second": second})
+
+    def read(**options: Any) -> dict[str, Any]:
+        return read_config(path, **options)
+
+    plain = read()
+    assert not {"budgets", "passes"} & set(plain) and plain["training"]["steps"] == 12
+    changed = read(of_pass="second")
+    assert changed["data"]["streams"] == {"other": {"set": "synthetic"}}
+    assert changed["data"]["select"] == plain["data"]["select"]
+    assert (changed["training"]["steps"], changed["training"]["batch_size"]) == (7, 4)
+    assert read(of_pass="second", budget="quick")["training"]["steps"] == 3
+    assert read(of_pass="second", budget="quick")["training"]["seed"] == 5
+    assert read(of_pass="second", budget="quick", overrides=["training.steps=8"])["training"]["steps"] == 8
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"overrides": ["budgets.quick.training.steps=3"]}, "give the key that it sets"),
+        ({"overrides": ["passes.a.training.steps=3"]}, "give the key that it sets"),
+        ({"budget": "quik"}, "unknown budget 'quik' .did you mean \"quick\""),
+        ({"of_pass": "b"}, "unknown pass 'b'.* it has a"),
+        ({"of_pass": "a"}, "passes.a: unknown section 'trianing'.*did you mean \"training\""),
+        ({"of_pass": "nested"}, "passes.nested: unknown section 'budgets'"),
+        ({"of_pass": "number"}, "c.yaml: pass number is 3, expected a mapping"),
+    ],
+)
+def test_budgets_and_passes_are_checked(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    passes = {"a": {"trianing": {"steps": 3}}, "nested": {"budgets": {}}, "number": 3}
+    with pytest.raises(UsageError, match=message):
+        read_config(write_config(tmp_path / "c.yaml", passes=passes), **options)
 
 
 @pytest.mark.parametrize(
@@ -45,14 +72,15 @@ def test_budget_then_overrides() -> None:
         ({"stepz": 3}, "training: unknown key 'stepz'.*did you mean"),
         ({"steps": "many"}, "training: .*steps"),
         ({"steps": 0}, "steps is 0, expected at least 1"),
-        ({"max_minutes": 3.9}, "training: unknown key 'max_minutes'"),
-        ({"learning_rate": 0.0}, "learning_rate is 0.0, expected above 0"),
-        ({"select_by": "f1"}, "training: .*select_by"),
+        ({"learning_rate": 1e-3}, "training: unknown key 'learning_rate'"),
+        ({"last_step": 5001}, "last_step is 5001, expected 1 to steps = 5000"),
+        ({"clip_norm": -1.0}, "clip_norm is -1.0, expected at least 0"),
+        ({"train_on": "most"}, "training: .*train_on"),
     ],
 )
 def test_training_section_is_checked(text: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        training_settings(text)
+        typed(text, TrainingSettings, "training")
 
 
 @pytest.mark.parametrize(
@@ -60,11 +88,24 @@ def test_training_section_is_checked(text: dict, message: str) -> None:
     [
         ("training.stepz=3", "training: unknown key 'stepz'"),
         ("data.streams.weak.fold=[train]", "data.streams.weak: unknown key 'fold'"),
+        ("data.streams.weak.window={length_s: 0}", "window.length_s is 0.0, expected above 0"),
+        ("data.streams.weak.window={hop_s: 1}", "key 'length_s' is missing|length_s"),
+        ("data.streams.weak.labels.target=frames", "data.streams.weak: .*target"),
+        ("data.streams.weak.labels.least_s=-1", "labels.least_s is -1.0, expected at least 0"),
+        ("data.streams.weak.augment={nois: {}}", "data.streams.weak.augment.*nois.*did you mean"),
+        ("data.streams.weak.views={teacher: {noise: {snr: 3}}}", "data.streams.weak.views.teacher.*snr"),
         ("frontend.bins=64", "frontend: unknown key 'bins'"),
+        ("frontend.edges=window", "data.streams.weak.source is features, but the front end transforms every window"),
+        ("normalise.zscor={}", "normalise.*zscor.*did you mean"),
         ("model.channels=8", "model: unknown key 'channels'"),
         ("model.name=cnn8", "model.name is 'cnn8'"),
         ("objective.name=bce", "objective.name is 'bce'"),
         ("objective.weight=2", "objective: unknown key 'weight'"),
+        ("optimiser.name=adm", "optimiser.name is 'adm' .did you mean"),
+        ("schedule.every=2", "schedule: every is 2.0, expected a share of the run"),
+        ("selection.name=first", "selection: .*name"),
+        ("selection.figures={week: clip_map}", "selection.figures: data.select has no 'week'"),
+        ("selection.figures={weak: clip_mpa}", "selection.figures: 'clip_mpa' .did you mean \"clip_map\""),
     ],
 )
 def test_every_section_can_be_checked_before_there_is_data(tmp_path: Path, override: str, message: str) -> None:
@@ -74,52 +115,161 @@ def test_every_section_can_be_checked_before_there_is_data(tmp_path: Path, overr
         check_config(path, [override], "quick")
 
 
-def test_data_section_is_checked() -> None:
-    with pytest.raises(UsageError, match="streams is empty"):
-        data_settings({"streams": {}})
-    with pytest.raises(UsageError, match=r"data.streams.weak: unknown key 'fold'.*did you mean \"folds\""):
-        data_settings({"streams": {"weak": {"set": "weak", "fold": ["train"]}}})
-    with pytest.raises(UsageError, match=r"data.streams.weak: key 'set' is missing"):
-        data_settings({"streams": {"weak": {}}})
-    with pytest.raises(UsageError, match="data: unknown key 'stream'"):
-        data_settings({"streams": {"weak": {"set": "weak"}}, "stream": {}})
-    with pytest.raises(UsageError, match="share is 0"):
-        data_settings({"streams": {"weak": {"set": "weak", "share": 0.0}}})
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"streams": {}}, "streams is empty"),
+        ({"streams": [1]}, r"data.streams: got \[1\], expected a mapping"),
+        ({"streams": {"weak": {"set": "weak", "fold": []}}}, r"weak: unknown key 'fold'.*did you mean \"folds\""),
+        ({"streams": {"weak": {}}}, "data.streams.weak: key 'set' is missing"),
+        ({"streams": {"weak": {"set": "weak"}}, "stream": {}}, "data: unknown key 'stream'"),
+        ({"streams": {"weak": {"set": "weak", "share": 0.0}}}, "share is 0"),
+    ],
+)
+def test_data_section_is_checked(section: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        data_settings(section)
 
 
 def test_a_plan_names_what_is_missing(data_root: Path, tmp_path: Path) -> None:
-    path = write_config(tmp_path / "c.yaml")
     with pytest.raises(SedkitError, match="no such data dir; make it with `sedkit prepare`"):
-        make_plan(path, [], tmp_path / "nowhere", tmp_path / "exp")
+        plan(tmp_path / "nowhere", tmp_path).check()
     with pytest.raises(SedkitError, match="no such features .*logmel-.*; make them with `sedkit extract`"):
-        make_plan(path, ["frontend.n_mels=12"], data_root, tmp_path / "exp")
+        plan(data_root, tmp_path, "frontend.n_mels=12").check()
     with pytest.raises(UsageError, match=r"data.select is empty"):
-        make_plan(path, ["data.select={}"], data_root, tmp_path / "exp")
-    with pytest.raises(UsageError, match="no section 'objective'"):
-        make_plan(write_config(tmp_path / "d.yaml", objective=None), [], data_root, tmp_path / "exp")
+        plan(data_root, tmp_path, "data.select={}").check()
+    with pytest.raises(SedkitError, match=r"none.pt: no such file \(training.weights\)"):
+        assert plan(data_root, tmp_path, "training.weights=none.pt").inputs
+    for section in ("objective", "optimiser"):
+        with pytest.raises(UsageError, match=f"no section '{section}'"):
+            plan(data_root, tmp_path, **{section: None})
 
 
 def test_inputs_leave_out_what_is_only_drawn(data_root: Path, tmp_path: Path) -> None:
-    plan = make_plan(write_config(tmp_path / "c.yaml"), [], data_root, tmp_path / "exp")
-    assert plan.sets == ("weak", "validation")
-    assert set(plan.inputs) == {"weak/clips.tsv", "weak/weak.tsv", "weak/labels.txt", "weak/features"}
+    made = plan(data_root, tmp_path)
+    assert made.drawn == ("validation",)
+    assert set(made.inputs) == {"weak/clips.tsv", "weak/weak.tsv", "weak/labels.txt", "weak/features"}
+
+
+@pytest.fixture(scope="module")
+def renamed(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fake data with every folder called otherwise; `set.json` says which set it is."""
+    root = tmp_path_factory.mktemp("renamed")
+    for name, other in (("weak", "validation"), ("synthetic", "tune"), ("validation", "train")):
+        shutil.copytree(data_root / name, root / other)
+    write_json(root / "tune/set.json", read_json(root / "tune/set.json") | {"role": "entered"})
+    return root
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.streams.weak={set: train}"], "data.streams.weak: fake/validation is reported"),
+        (["data.streams.weak={set: tune}"], "data.streams.weak: fake/synthetic is entered"),
+        (["data.select.weak={set: train}"], "data.select.weak: fake/validation is reported"),
+        (["data.streams.weak.folds=[train,tune]"], "data.streams.weak.folds: 'tune' is held out"),
+        (["data.streams.weak.folds=[select]"], "data.streams.weak.folds: 'select' is held out"),
+        (["data.streams.weak.source=waveforms", "data.streams.weak.augment.background={set: train, snr_db: [0, 9]}"],
+         "data.streams.weak: fake/validation is reported"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("capsys")
+def test_what_is_reported_or_held_out_is_not_trained_on_whatever_its_folder_is_called(
+    renamed: Path, tmp_path: Path, overrides: list[str], message: str
+) -> None:
+    path = ["data.streams.weak.set=validation", "data.select.weak.set=validation", "data.draw=[]", *overrides]
+    with pytest.raises(UsageError, match=message):
+        plan(renamed, tmp_path, *path).check()
+
+
+def test_reported_sets_are_refused_in_one_line(
+    data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_config(tmp_path / "c.yaml")
+    call = ["train", "--config", str(path), "--data", str(data_root), "--exp", str(tmp_path / "exp")]
+    assert main([*call, "data.streams.weak={set: validation}"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "fake/validation is reported: nothing is trained or selected on it" in said
+    assert not (tmp_path / "exp").exists()
+
+
+def test_folds_default_to_train(data_root: Path, tmp_path: Path) -> None:
+    made = plan(data_root, tmp_path)
+    assert made.saw() == {"trained": [["fake/weak", "train"]], "selected": [["fake/weak", "select"]]}
+    # Of a set without folds, all; of one without that fold, none is taken for granted.
+    root = tmp_path / "data"
+    shutil.copytree(data_root, root)
+    table = (root / "weak/clips.tsv").read_text()
+    (root / "weak/clips.tsv").write_text(table.replace("\ttrain\n", "\t1\n"))
+    with pytest.raises(UsageError, match="data.streams.weak.folds: weak has .*expected some of them to be named"):
+        plan(root, tmp_path).check()
+    (root / "weak/clips.tsv").write_text("".join(line.rpartition("\t")[0] + "\n" for line in table.splitlines()))
+    made = plan(root, tmp_path, "data.select={other: {set: synthetic, folds: [tune]}}")
+    assert made.saw() == {"trained": [["fake/weak", None]], "selected": [["fake/synthetic", "tune"]]}
+
+
+def test_what_a_run_saw_counts_views_and_backgrounds(data_root: Path, tmp_path: Path) -> None:
+    background = "{set: synthetic, snr_db: [0, 9]}"
+    made = plan(
+        data_root,
+        tmp_path,
+        "data.streams.weak.source=waveforms",
+        f"data.streams.weak.augment={{background: {background}}}",
+    )
+    assert made.saw()["trained"] == [["fake/weak", "train"], ["fake/synthetic", None]]
 
 
 def test_all_needs_a_finished_split_run(data_root: Path, tmp_path: Path) -> None:
     path = write_config(tmp_path / "c.yaml")
+
+    def follow(name: str, train_on: str = "all") -> Plan:
+        return make_plan(path, [], data_root, tmp_path / name, train_on=train_on)
+
     with pytest.raises(SedkitError, match=r"seed0 has no finished training"):
-        make_plan(path, [], data_root, tmp_path / "all_seed0", train_on="all")
+        follow("all_seed0")
     split = tmp_path / "seed0"
-    (split / "checkpoints").mkdir(parents=True)
-    (split / "checkpoints" / "best.pt.done.json").write_text("{}")
+    write_json(split / "checkpoints" / "best.pt.done.json", {})
     with pytest.raises(SedkitError, match=r"seed0 has no finished post-processing"):
-        make_plan(path, [], data_root, tmp_path / "all_seed0", train_on="all")
+        follow("all_seed0")
     with pytest.raises(UsageError, match="give --split-run"):
-        make_plan(path, [], data_root, tmp_path / "other", train_on="all")
+        follow("other")
     (split / "postprocessing.yaml").write_text("{}")
-    (split / "summary.json").write_text('{"best_step": 6, "lr_every": 2.5}')
-    plan = make_plan(path, [], data_root, tmp_path / "all_seed0", train_on="all")
-    assert (plan.training.steps, plan.training.lr_every) == (6, 2.5)
-    assert plan.run_info()["trained_on"] == "all"
-    both = make_plan(path, [], data_root, tmp_path / "all+validation_seed0", train_on="all+validation")
+    write_json(split / "summary.json", {"best_step": 6, "steps": 9})
+    made = follow("all_seed0")
+    assert (made.training.steps, made.training.last_step) == (9, 6)
+    assert made.run_info()["trained_on"] == "all"
+    assert made.saw() == {"trained": [["fake/weak", None]], "selected": []}
+    both = follow("all+validation_seed0", "all+validation")
     assert {name.split("/")[0] for name in both.inputs} == {"weak", "validation"}
+    assert both.saw()["trained"] == [["fake/weak", None], ["fake/validation", None]]
+    assert both.drawn == ()
+
+
+def test_a_pass_is_part_of_the_run_and_recorded(
+    data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes: dict[str, Any] = {"training__steps": 2, "training__eval_every": 2}
+    path = write_config(tmp_path / "c.yaml", **changes, passes={"same": {}, "second": {"training": {"seed": 5}}})
+
+    def key(of_pass: str | None, folder: str = "exp") -> str:
+        return make_plan(path, [], data_root, tmp_path / folder, of_pass=of_pass).key
+
+    assert len({key(None), key("same"), key("second")}) == 3
+    exp = tmp_path / "exp"
+    call = ["train", "--config", str(path), "--data", str(data_root), "--exp", str(exp)]
+    assert main([*call, "--pass", "second"]) == 0
+    best = read_checkpoint(exp / "checkpoints/best.pt")
+    assert (best.run["pass"], best.run["seed"]) == ("second", 5)
+    assert read_json(exp / "environment.json")["run"]["pass"] == "second"
+    assert "--pass second" in (exp / "run.sh").read_text()
+    capsys.readouterr()
+    assert main([*call, "--pass", "second"]) == 0
+    assert "is up to date" in capsys.readouterr().err
+    # The record of the run stands for itself.
+    call[2] = str(exp / "config.yaml")
+    assert main([*call, "--pass", "second"]) == 0
+    assert "is up to date" in capsys.readouterr().err
+
+
+def test_a_configuration_is_read_as_it_stands(tmp_path: Path) -> None:
+    assert read_config(write_config(tmp_path / "c.yaml")) == {k: v for k, v in config().items() if k != "budgets"}

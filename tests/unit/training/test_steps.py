@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from fake_data import make_root, write_config
 from sedkit.cli.main import main
 from sedkit.core.files import read_json
 from sedkit.models.checkpoint import read_checkpoint
+from sedkit.objectives.base import Context
 from sedkit.training.experiment import Experiment
 from sedkit.training.plan import Plan, make_plan
 
@@ -42,9 +42,9 @@ def stop_after(place: Path, step: int) -> None:
     experiment = Experiment(plan_of(place))
     original = experiment.objective.after_step
 
-    def after_step(network: Any, at: int) -> None:
-        original(network, at)
-        if at + 1 == step:
+    def after_step(context: Context) -> None:
+        original(context)
+        if context.step + 1 == step:
             raise Stop
 
     experiment.objective.after_step = after_step  # type: ignore[method-assign]
