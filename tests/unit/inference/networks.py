@@ -17,7 +17,7 @@ from sedkit.features.normalise import Normalisation
 from sedkit.inference.predict import Predictor
 from sedkit.models.checkpoint import Checkpoint, write_checkpoint
 from sedkit.models.output import SedModel, SedOutput
-from sedkit.models.registry import build_model, model_names, register, resolve_model
+from sedkit.models.registry import build_model, resolve_model
 
 #: 100 frames of 10 ms a second; the same with windows transformed alone; the published CNN's, smaller.
 SLICED = LogMel(sample_rate=8000, n_fft=256, hop_samples=80, n_mels=32, fmin_hz=0.0, fmax_hz=None, clip_s=None)
@@ -50,11 +50,6 @@ class Mean(SedModel):
         else:
             framewise = pooled.mean((2, 3))[..., None].expand(-1, -1, self.n_classes)
         return SedOutput(framewise.amax(1), framewise)
-
-
-# pytest imports this module twice, once to look for examples.
-if "tests_mean" not in model_names():
-    register("tests_mean", MeanOptions)(lambda n_classes, n_bins, options: Mean(n_classes, options))
 
 
 def make_checkpoint(

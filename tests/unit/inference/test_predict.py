@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from fake_data import FRAME_RATE_HZ, FRONTEND, LABELS
 from networks import ALONE, SLICED, TEN, make_checkpoint, make_experiment, predictor
 
 from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError
-from sedkit.core.files import sha256_file
+from sedkit.core.files import sha256_file, write_yaml
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import write_wav
 from sedkit.dataio.datadir import Clips, DataDir, write_datadir
@@ -282,8 +285,6 @@ def test_windows_of_a_table_are_clips(tmp_path: Path, frontend: FrontEnd) -> Non
 
 
 def _wave(path: Path) -> np.ndarray:
-    import soundfile
-
     return soundfile.read(path, dtype="float32")[0]
 
 
@@ -306,3 +307,17 @@ def test_scores_are_made_again_where_recordings_or_windows_changed(
     recording = tmp_path / "a.wav"
     recording.write_bytes(recording.read_bytes()[:-1] + b"\x7f")
     assert not skipped() and skipped()
+
+
+@pytest.mark.parametrize("frontend", [SLICED, ALONE], ids=["sliced", "alone"])
+def test_scores_that_are_up_to_date_need_no_torch(tmp_path: Path, frontend: FrontEnd) -> None:
+    data = make_clips(tmp_path, {"a.wav": 2.0}, frontend)
+    exp = make_experiment(tmp_path / "exp", {"name": "tests_mean"}, frontend, frontend.window_grid.n_frames(1))
+    write_yaml(exp / "config.yaml", {"frontend": frontend.as_dict()})
+    words = ["predict", str(exp), str(data.path), "--out", str(tmp_path / "s.h5")]
+    assert main(words) == 0
+    script = (
+        f"import sys\nfrom sedkit.cli.main import main\nassert main({words}) == 0\nassert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "is up to date" in done.stderr
