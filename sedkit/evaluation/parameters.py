@@ -42,6 +42,11 @@ class IntersectionParameters:
         metavar="X",
     )
 
+    @property
+    def limits(self) -> tuple[float, float, float]:
+        """The shares as compiled code takes them."""
+        return float(self.dtc), float(self.gtc), float(self.cttc)
+
 
 CrossTriggers = Literal["0.5.3", "0.3.0"]
 
@@ -66,6 +71,4 @@ class PsdsParameters:
 
 #: The two scenarios of DCASE 2021 to 2024 task 4.
 PSDS1 = PsdsParameters(dtc=0.7, gtc=0.7)
-
-
 PSDS2 = PsdsParameters(dtc=0.1, gtc=0.1, cttc=0.3, alpha_ct=0.5)
