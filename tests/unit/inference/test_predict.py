@@ -243,11 +243,11 @@ def test_folds_of_recordings_are_those_of_their_features(tmp_path: Path) -> None
         (["b.wav\t0\t1"], r"1 clips that are not scored here \(b.wav\)"),
         ([], "no row"),
         (["a.wav\t0\t1", "a.wav\t1\t1.5"], "windows of 0.5 to 1 s, expected all of one length"),
-        (["a.wav\t0\t1", "a.wav\t-1\t0"], "w.tsv:3: a window from '-1' to '0'.* within the 3 s of a.wav"),
-        (["a.wav\t3\t4"], "w.tsv:2: .*'3' to '4'"),
+        (["a.wav\t0\t1", "a.wav\t-1\t0"], "w.tsv:3: a window from '-1' to '0', expected seconds of a.wav, which has 3"),
+        (["a.wav\t4\t5"], "w.tsv:2: .*'4' to '5'"),
         (["a.wav\t1\t1"], "w.tsv:2: .*'1' to '1'"),
         (["a.wav\t\t1"], "w.tsv:2: .*'' to '1'"),
-        (["a.wav\t0\t1", "a.wav\t0\t1"], "twice"),
+        (["a.wav\t0\t1", "a.wav\t1\t2", "a.wav\t0\t1"], "w.tsv: the window a_0_1000.wav stands twice"),
     ],
 )
 def test_tables_of_windows_that_cannot_be_scored(tmp_path: Path, rows: list[str], message: str) -> None:
@@ -279,6 +279,10 @@ def test_windows_of_a_table_are_clips(tmp_path: Path, frontend: FrontEnd) -> Non
         a, b = _wave(tmp_path / "a.wav"), np.pad(_wave(tmp_path / "b.wav"), (0, 800))
         expected = [frontend.transform(x[None])[0] for x in (b[12000:20000], a[2000:10000], a[10000:18000])]
     np.testing.assert_allclose(scores.framewise[:, 0, 0], [x.mean() for x in expected], rtol=1e-5)
+    # An event may be annotated beyond the end of its recording.
+    table.write_text("filename\tonset\toffset\na.wav\t3.2\t4.2\n")
+    silence = frontend.transform(np.zeros((1, 8000), np.float32)).mean()
+    np.testing.assert_allclose(scored(network, data.path, table=table).framewise, silence, rtol=1e-5)
     with pytest.raises(SedkitError, match="windows of 0.5 s, expected 1 s"):
         table.write_text("filename\tonset\toffset\nb.wav\t1.5\t2\n")
         scored(network, data.path, table=table)
