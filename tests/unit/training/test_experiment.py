@@ -294,7 +294,7 @@ def test_a_busy_machine_does_the_steps_of_a_quiet_one(
 AUGMENTED = {
     "set": "synthetic",
     "labels": {"target": "frame"},
-    "augment": {"time_shift": {"most_s": 0.5}, "mixup": {"on": "features", "probability": 0.5}},
+    "augment": {"time_shift": {"most_s": 0.5}, "mixup": {"of": "features", "probability": 0.5}},
     "views": {"teacher": {"amplitude_noise": {"std": 0.01}}},
 }
 
