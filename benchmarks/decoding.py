@@ -17,7 +17,7 @@ from benchmarks._measure import Comparisons, Form, Report, in_turn
 from benchmarks.peers import decoding_loop
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.scores import Scores
-from sedkit.postprocessing import OperatingPoints, decode_thresholds, engine, kernels, plain
+from sedkit.postprocessing import FrameRule, OperatingPoints, Postprocessing, decode_thresholds, engine, kernels, plain
 from sedkit.postprocessing.operating_points import even_thresholds
 
 RUNS = 7
@@ -53,7 +53,8 @@ def make_scores(clips: int) -> Scores:
 
 def with_seconds(scores: Scores, thresholds: np.ndarray) -> tuple[OperatingPoints, np.ndarray, np.ndarray]:
     """Decode, and look up every event's onset and offset in seconds."""
-    points = decode_thresholds(scores, thresholds, WINDOW * FRAME_S)
+    rules = Postprocessing.uniform(scores.labels, FrameRule(0.5, median_s=WINDOW * FRAME_S))
+    points = decode_thresholds(scores, thresholds, rules)
     return points, *points.seconds()
 
 

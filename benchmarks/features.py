@@ -18,7 +18,7 @@ from sedkit.dataio.audio import read_audio, write_wav
 from sedkit.dataio.datadir import Clips, DataDir, write_datadir
 from sedkit.dataio.store import FeatureFile
 from sedkit.features.extract import extract
-from sedkit.features.logmel import LogMel
+from sedkit.features.frontends.logmel import LogMel
 
 RUNS = 5
 RATE, SECONDS = 44100, 10

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks._measure import Comparisons, Form, Report, in_turn
+from sedkit.features.batch import StreamBatch
 from sedkit.models.output import SedModel
 from sedkit.models.precision import cpu_has_bf16, cpu_name
 from sedkit.models.registry import build_model
-from sedkit.objectives.base import StreamBatch
 from sedkit.objectives.registry import build_objective
+from sedkit.objectives.schedules import build_schedule
 from sedkit.training.loop import Loop
+from sedkit.training.optimisers import build_optimiser
 from sedkit.training.settings import TrainingSettings
 
 RUNS, MODEL, BATCH = 7, "cnn9_avg", 8
@@ -50,17 +53,19 @@ def stock_step(network: SedModel, learning_rate: float) -> Callable[[StreamBatch
 def own_step(network: SedModel, dtype: torch.dtype, learning_rate: float) -> Callable[[StreamBatch], float]:
     """Return a step of sedkit's loop."""
     network = network.to(memory_format=torch.channels_last)
-    settings = TrainingSettings(learning_rate=learning_rate, lr_every=0)
     loop = Loop(
         network,
         build_objective({"name": "clip_bce"}),
         None,  # type: ignore[arg-type] # the batches are given by hand
-        settings,
+        TrainingSettings(),
         dtype,
         lambda record: None,
         lambda: None,
+        build_optimiser({"name": "adam", "learning_rate": learning_rate}, network.parameters()),
+        build_schedule({"name": "constant"}),
+        seed=0,
     )
-    return lambda batch: float(loop.step({"weak": batch})["loss"].detach())
+    return lambda batch: float(loop.step(SimpleNamespace(batch={"weak": batch}, view=None))["loss"].detach())
 
 
 def run(form: Form) -> Report:
@@ -72,7 +77,7 @@ def run(form: Form) -> Report:
     network = build_model({"name": MODEL, "base_channels": 16 if form.quick else 64}, CLASSES, BINS).train()
     features = torch.randn(size, FRAMES, BINS)
     target = (torch.rand(size, CLASSES) < 0.2).float()
-    batch = StreamBatch(features, torch.full((size,), FRAMES), target)
+    batch = StreamBatch(features, torch.full((size,), FRAMES), target, None)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         copy.deepcopy(network).eval()(features[:1])
 

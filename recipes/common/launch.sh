@@ -20,6 +20,11 @@ launch() {
     fi
 }
 
+# launch_together FUNCTION ITEM...: as launch, for a function that takes several items: one at a time, they share a process.
+launch_together() {
+    if ((parallel == 1)) && [[ -z ${listing_jobs-} ]]; then "$@"; else launch "$@"; fi
+}
+
 # launch_jobs FUNCTION ITEM...: `parallel` at a time; one alone runs in the foreground, side by side each has its log.
 launch_jobs() {
     local function=$1 item pid status log

@@ -1,8 +1,10 @@
 # shellcheck shell=bash
 # Stages and messages of every recipe. Sourced by runme.sh and by recipes/<name>/run.sh, never run.
 #
-# A recipe declares RECIPE_OPTIONS (rows "name|type|default|help", the common options' form), EXPECTED_TIME (one text
-# per budget), RECIPE_HELP and DEFAULT_SYSTEM, defines stage_<name> functions and ends with `main "$@"`.
+# A recipe says what its sets are for in recipe.yaml; its run.sh declares RECIPE_HELP, DEFAULT_SYSTEM, EXPECTED_TIME (one
+# text per budget) and, where it has options of its own, RECIPE_OPTIONS (rows "name|type|default|help", the common options'
+# form), defines again what it does otherwise than stages.sh (stage_<name>, <job>_run, prepare_options) and ends with
+# `main "$@"`.
 # Everything that can be wrong with the command line is found before an environment or a folder is made.
 #
 # The options (options.sh) become variables of the same name, which shellcheck cannot see:
@@ -24,6 +26,10 @@ source "$SEDKIT_ROOT/recipes/common/launch.sh"
 source "$SEDKIT_ROOT/recipes/common/options.sh"
 # shellcheck source=recipes/common/runs.sh
 source "$SEDKIT_ROOT/recipes/common/runs.sh"
+# shellcheck source=recipes/common/stages.sh
+source "$SEDKIT_ROOT/recipes/common/stages.sh"
+
+RECIPE_OPTIONS=()
 
 STAGES=(data prepare mix features train predict tune score submit benchmark)
 STAGE_HELP=(
@@ -104,14 +110,11 @@ choose_defaults() {
     ((jobs)) || jobs=1
     IFS=, read -ra systems <<<"${system:-$DEFAULT_SYSTEM}"
     IFS=, read -ra seeds <<<"$seeds"
-    local one seed prefix=''
-    [[ $train_on == split ]] || prefix=${train_on}_
-    runs=() experiments=()
+    local one seed
+    runs=() first_runs=()
     for one in "${systems[@]}"; do
-        for seed in "${seeds[@]}"; do
-            runs+=("$one/${prefix}seed$seed")
-            experiments+=("$exp_dir/$recipe/$one/${prefix}seed$seed")
-        done
+        for seed in "${seeds[@]}"; do runs+=("$(run_name "system=$one" "trained_on=$train_on" "seed=$seed")"); done
+        first_runs+=("${runs[-${#seeds[@]}]}")
     done
     forced=()
     [[ $force == false ]] || forced=(--force true)
@@ -217,6 +220,7 @@ main() {
     recipe=${recipe_dir##*/}
     command=$(quoted ./runme.sh "$recipe" "$@")
     parse_options "$@"
+    read_recipe
     if [[ -n $wanted ]]; then
         "$wanted"
         exit 0

@@ -1,96 +1,28 @@
 # shellcheck shell=bash
-# Which data dirs and experiments a stage works on, and the jobs that are the same in every recipe. Sourced by lib.sh.
+# What recipe.yaml says to the shell, what runs are called, and what a stage's job works on. Sourced by lib.sh.
 #
-# The options' variables come from options.sh, and recipes use what is set here:
+# The options' variables come from options.sh, and stages use what is set here:
 # shellcheck disable=SC2154,SC2034
 
-# open_run SYSTEM/[all_]seed0: sets the variables that a job of a stage needs.
-open_run() {
-    run=$1
-    system=${1%%/*}
-    seed=${1##*seed}
-    config=recipes/$recipe/conf/$system.yaml
-    experiment=$exp_dir/$recipe/$run
-    split_experiment=$exp_dir/$recipe/$system/seed$seed
-    split_run=()
-    [[ $train_on == split ]] || split_run=(--split-run "$split_experiment")
+# read_recipe: the keys of recipe.yaml that the shell needs, each of which stands on a line of its own.
+read_recipe() {
+    mapfile -t data_sets < <(recipe_words data_sets 2>/dev/null)
+    ((${#data_sets[@]})) || bad_use "recipes/$recipe/recipe.yaml has no line 'data_sets: {NAME: FOLDER}'"
+    mapfile -t entered < <(recipe_words entered)
+    format=$(recipe_words format) compared=$(recipe_words compared)
 }
 
-# present_sets DATA_DIRS SET...: the names of those that were prepared (in a dry run, all of them).
-present_sets() { sets_with clips.tsv "$@"; }
-
-# tuning_sets DATA_DIRS SET...: those with a held-out part to tune on; none where everything was trained on.
-tuning_sets() { [[ $train_on != split ]] || present_sets "$@"; }
-
-# reported_sets DATA_DIRS SET...: those with events to score against that were not trained on.
-reported_sets() {
-    local set
-    for set in $(sets_with strong.tsv "$@"); do
-        if [[ $train_on == "all+$set" ]]; then
-            say "$set was trained on (--train-on $train_on): no figures on it"
-        else
-            printf '%s\n' "$set"
-        fi
-    done
+# recipe_words KEY: a line each of `KEY: [a, b]`, `KEY: {a: b, c: d}` (as a:b) or `KEY: a`.
+recipe_words() {
+    sed -n "s/ #.*//; s/^$1: *//p" "$recipe_dir/recipe.yaml" | tr -d '[]{} ' | tr ',' '\n' | sed '/^$/d'
 }
 
-# reported_folds DATA_DIRS SET FOLD...: the folds that clips of a reported set have.
-reported_folds() {
-    local folder=$1 set=$2 fold
-    shift 2
-    [[ $train_on != "all+$set" ]] || return 0
-    for fold in "$@"; do
-        ! has_fold "$folder/$set" "$fold" || printf '%s\n' "$fold"
-    done
-}
-
-sets_with() {
-    local file=$1 folder=$2 set
-    shift 2
-    for set in "$@"; do
-        [[ $dry_run == false && ! -f $folder/$set/$file ]] || printf '%s\n' "$set"
-    done
-}
-
-# has_fold DATA_DIR FOLD: whether a clip of the data dir is of that fold (in a dry run, yes).
-has_fold() {
-    [[ $dry_run == false ]] || return 0
-    [[ -f $1/clips.tsv ]] || return 1
-    # Counted to the end: a grep that stops at the first one would break the pipe.
-    (($(tr '\t' '\n' <"$1/clips.tsv" | grep -cxF -- "$2") > 0))
-}
-
-# choose_submission DATA_DIRS SET...: the first set that was prepared, and the experiments to hand in: the first seed
-# of each system, four at most, as the challenge allows.
-choose_submission() {
-    local one
-    if ! read -r submitted_set < <(present_sets "$@"); then
-        say "none of the sets ${*:2} is in $1; stage 1 makes them"
-        exit 1
-    fi
-    submitted=()
-    for one in "${experiments[@]}"; do
-        [[ ${one##*seed} != "${seeds[0]}" ]] || submitted+=("$one")
-    done
-    if ((${#submitted[@]} > 4)); then
-        say "a submission holds four systems at most: left out are $(joined "${submitted[@]:4}")"
-        submitted=("${submitted[@]:0:4}")
-    fi
-}
-
-# choose_reported: the experiments that have figures; those trained on every labelled set have none.
-choose_reported() {
-    local one results
-    reported=()
-    for one in "${experiments[@]}"; do
-        results=("$one"/results/*.json)
-        if [[ $dry_run == true || -f ${results[0]} ]]; then
-            reported+=("$one")
-        else
-            say "$one has no results"
-        fi
-    done
-    ((${#reported[@]})) || { say "no results to compare; stage 7 makes them" && exit 1; }
+# open_data_set NAME:FOLDER: sets name, root, out and what the recipe adds to the call that prepares it.
+open_data_set() {
+    name=${1%%:*} out=$data/${1#*:} prepare_words=()
+    out=${out%/.}
+    root=$(data_set "$name")
+    ! declare -F prepare_options >/dev/null || prepare_options "$name"
 }
 
 # data_set NAME: the folder of one data set, in --dataset-root or among the miniatures.
@@ -104,6 +36,54 @@ data_set() {
     fi
 }
 
+# sets_with TABLE SET...: those whose data dir has the table (in a dry run, all of them).
+sets_with() {
+    local set
+    for set in "${@:2}"; do
+        [[ $dry_run == false && ! -f $data/$set/$1 ]] || printf '%s\n' "$set"
+    done
+}
+
+# run_name AXIS=VALUE...: the folder of a run, by the axes that sedkit reads too.
+run_name() {
+    local level axis prefix unsaid value name='' before='' word
+    local -A values=()
+    for word in "$@"; do values[${word%%=*}]=${word#*=}; done
+    while IFS=$'\t' read -r level axis prefix unsaid; do
+        [[ $level != level ]] || continue
+        value=${values[$axis]-}
+        [[ -n $value && $value != "$unsaid" ]] || continue
+        case $before:$level in
+            :* | system:system) ;;
+            run:run) name+=_ ;;
+            *) name+=/ ;;
+        esac
+        name+=${prefix#-}$value before=$level
+    done <"$SEDKIT_ROOT/metadata/run_axes.tsv"
+    printf '%s' "$name"
+}
+
+# open_run RUN: sets the variables that a job of one run needs.
+open_run() {
+    local system=${1%%/*}
+    seed=${1##*seed}
+    config=recipes/$recipe/conf/$system.yaml
+    experiment=$exp_dir/$recipe/$1
+    split_run=()
+    [[ $train_on == split ]] || split_run=(--split-run "$exp_dir/$recipe/$(run_name "system=$system" "seed=$seed")")
+}
+
+# staged STAGE RUN... OPTION...: all calls of a stage for these runs, in one process.
+staged() {
+    local stage=$1 folders=()
+    shift
+    while (($#)) && [[ $1 == */* && $1 != *=* ]]; do
+        folders+=("$exp_dir/$recipe/$1")
+        shift
+    done
+    sedkit stage "$stage" --recipe "recipes/$recipe/recipe.yaml" --data "$data" --run "${folders[@]}" "${forced[@]}" "$@"
+}
+
 # Keys and values after -- are read in stages 3 and 4, which may be hours away.
 check_overrides() {
     local one
@@ -111,25 +91,5 @@ check_overrides() {
     for one in "${systems[@]}"; do
         sedkit train --config "recipes/$recipe/conf/$one.yaml" --data "$data" --exp "$exp_dir/$recipe/$one" \
             --budget "$budget" --check-config true "${overrides[@]}"
-    done
-}
-
-# extract_set SYSTEM/SET: the job of stage 3.
-extract_set() {
-    open_run "$1"
-    sedkit extract "$data/${1#*/}" --config "$config" --jobs "$jobs" "${forced[@]}" "${overrides[@]}"
-}
-
-# submit FORMAT DATA_DIRS SET...: writes and checks the submission for the first of the sets that was prepared. The recipe
-# declares the options `authors` and `report`.
-submit() {
-    local format=$1 folder=$2 path
-    shift
-    choose_submission "$@"
-    sedkit_paths pack --format "$format" --experiment "${submitted[@]}" --set "$submitted_set" \
-        --files "$folder/$submitted_set/clips.tsv" --authors "$authors" ${label:+--label "$label"} \
-        ${report:+--report "$report"} --out "$submission_dir/$recipe"
-    for path in "${paths[@]}"; do
-        sedkit check "$path" --format "$format" --files "$folder/$submitted_set/clips.tsv"
     done
 }

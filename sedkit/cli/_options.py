@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from sedkit.core.errors import UsageError, suggest
+from sedkit.core.errors import UsageError, listed, suggest
+
+if TYPE_CHECKING:
+    from sedkit.core.options import Option
+    from sedkit.core.registry import Registry
 
 
 class Parser(argparse.ArgumentParser):
@@ -103,6 +107,52 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=number(1, 4096, whole=True), default=None, metavar="N", help="processes (default: all cores)"
     )
+
+
+def add_option(parser: argparse.ArgumentParser, option: Option, **more: Any) -> None:
+    """Add an option that a dataclass declares; `more` takes the place of what it says of itself."""
+    kind: dict[str, Any] = {"choices": option.choices} if option.choices else {}
+    if not option.choices and not option.place:
+        kind["type"] = number(*option.within)
+    about = {"default": option.default, "metavar": option.metavar, "help": option.help}
+    parser.add_argument(option.flag, **(kind | about | more))
+
+
+def add_chosen(parser: argparse.ArgumentParser, registry: Registry[Any], help: str) -> None:
+    """Add `name`, one of a registry, and every option that one of the registered declares."""
+    parser.add_argument("name", choices=registry.names(), help=help)
+    for option, names in _declared(registry):
+        # None: not given. What nobody gave is filled in by the one that declares it.
+        add_option(parser, option, default=None, help=f"{option.help} ({', '.join(names)})")
+
+
+def chosen(args: argparse.Namespace, registry: Registry[Any]) -> dict[str, Any]:
+    """Return what was given of the options of the chosen one.
+
+    Raises
+    ------
+    UsageError
+        An option that only others have was given.
+    """
+    given = {}
+    for option, names in _declared(registry):
+        value = getattr(args, option.name)
+        if value is not None and args.name not in names:
+            raise UsageError(f"{option.flag} {value}: {args.name} has no such option, only {listed(names)}")
+        if value is not None:
+            given[option.name] = value
+    return given
+
+
+def _declared(registry: Registry[Any]) -> list[tuple[Option, list[str]]]:
+    """Return every option, and which of the registered have it."""
+    from sedkit.core.options import options_of
+
+    out: dict[str, tuple[Option, list[str]]] = {}
+    for name in registry.names():
+        for option in options_of(registry.entry(name)[1]).values():
+            out.setdefault(option.flag, (option, []))[1].append(name)
+    return list(out.values())
 
 
 def jobs_of(args: argparse.Namespace) -> int:

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from sedkit.cli._options import add_force
 from sedkit.core.errors import UsageError
+from sedkit.core.facts import joined
 from sedkit.core.log import log
+from sedkit.core.stamp import Step, facts_of
 
 if TYPE_CHECKING:
+    from sedkit.dataio.events import Tags
     from sedkit.dataio.scores import Scores
+    from sedkit.postprocessing.rules import Postprocessing
 
 HELP = "scores -> events"
 _HDF5 = (".h5", ".hdf5")
@@ -58,8 +62,6 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("nothing to write: give --out, --operating-points-out or --scores-out")
     if args.operating_points is not None and args.operating_points_out is None:
         raise UsageError("--operating-points needs --operating-points-out, the folder to write them to")
-    from sedkit.core.stamp import Step
-
     inputs = {"scores": args.scores} | ({"tags": args.tags} if args.tags else {})
     config: dict[str, Any] = {}
     (inputs if Path(args.postprocessing).is_file() else config)["postprocessing"] = args.postprocessing
@@ -71,40 +73,41 @@ def run(args: argparse.Namespace) -> int:
         (args.scores_out, {"scores_out": Path(args.scores_out or "").suffix in _HDF5}, made.write_scores),
     ):
         if out:
-            Step("decode", out, config | kind, inputs, args.force).run(write)
+            Step("decode", out, config | kind, inputs, args.force, facts=made.facts).run(write)
     return 0
 
 
 class _Decoded:
-    """Scores, rules and tags, read when the first output is due; writes each output."""
+    """What is decoded, read when the first output is due; writes each output."""
 
     def __init__(self, args: argparse.Namespace, points: str) -> None:
         self.args, self.points = args, points
 
     @cached_property
-    def scores(self) -> Scores:
+    def given(self) -> tuple[Scores, Postprocessing, Scores | Tags | None]:
+        """Scores, rules and tags."""
         from sedkit.dataio.store import read_scores
+        from sedkit.postprocessing.gate import read_tags
         from sedkit.postprocessing.operating_points import parse_thresholds
+        from sedkit.postprocessing.rules import read_postprocessing
 
         # Refused before anything is written.
         parse_thresholds(self.points)
-        return read_scores(self.args.scores)
+        scores = read_scores(self.args.scores)
+        rules = read_postprocessing(self.args.postprocessing, scores.labels)
+        return scores, rules, read_tags(self.args.tags, scores.labels) if self.args.tags else None
 
-    @cached_property
-    def rules(self) -> Any:
-        from sedkit.postprocessing.rules import read_postprocessing
-
-        return read_postprocessing(self.args.postprocessing, self.scores.labels)
-
-    @cached_property
-    def tags(self) -> Any:
-        return _read_tags(self.args.tags, self.scores.labels) if self.args.tags else None
+    def facts(self) -> dict[str, Any]:
+        """Return what the scores' run saw, and what gave the tags and the rules."""
+        scores = facts_of(self.args.scores)
+        tags = facts_of(self.args.tags) if self.args.tags else {}
+        return joined(scores, tags, self.given[1].facts, run=scores.get("run", {}))
 
     def write_events(self) -> None:
         from sedkit.dataio.tables import write_events
         from sedkit.postprocessing import decode
 
-        events = decode(self.scores, self.rules, self.tags)
+        events = decode(*self.given)
         write_events(self.args.out, events)
         log.info("%s: %d events in %d clips", self.args.out, events.n_events, len(events.filenames))
 
@@ -112,8 +115,8 @@ class _Decoded:
         from sedkit.postprocessing import decode_thresholds
         from sedkit.postprocessing.operating_points import parse_thresholds
 
-        thresholds = parse_thresholds(self.points)
-        points = decode_thresholds(self.scores, thresholds, postprocessing=self.rules, tags=self.tags)
+        scores, rules, tags = self.given
+        points = decode_thresholds(scores, parse_thresholds(self.points), rules, tags)
         points.write(self.args.operating_points_out)
         log.info("%s: %d operating points", self.args.operating_points_out, len(points))
 
@@ -122,19 +125,7 @@ class _Decoded:
         from sedkit.dataio.store import write_scores
         from sedkit.postprocessing.processed import processed_scores
 
-        scores = processed_scores(self.scores, self.rules, self.tags)
-        if Path(self.args.scores_out).suffix in _HDF5:
-            write_scores(self.args.scores_out, scores)
-        else:
-            write_score_tsvs(self.args.scores_out, scores)
+        scores = processed_scores(*self.given)
+        write = write_scores if Path(self.args.scores_out).suffix in _HDF5 else write_score_tsvs
+        write(self.args.scores_out, scores)
         log.info("%s: processed scores of %d clips", self.args.scores_out, len(scores.filenames))
-
-
-def _read_tags(path: str, labels: tuple[str, ...]) -> Any:
-    """Read other scores, or a weak table, told apart by their form."""
-    from sedkit.dataio.store import read_scores
-    from sedkit.dataio.tables import read_weak
-
-    if Path(path).is_dir() or Path(path).suffix in _HDF5:
-        return read_scores(path)
-    return read_weak(path, labels)

@@ -11,7 +11,9 @@ HELP = "fetch a public data set: resumed, checksummed, unpacked safely"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("name", metavar="NAME", help="desed or esc50")
+    from sedkit.datasets.download import registry
+
+    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(registry())}")
     parser.add_argument("out", metavar="OUT", help="folder to put the data set into")
     parser.add_argument(
         "--parts", type=words, default=None, metavar="A,B", help="parts to fetch (default: see metadata/datasets.yaml)"

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from sedkit.cli._options import add_force
 from sedkit.core.errors import UsageError
+from sedkit.core.facts import joined
 from sedkit.core.log import log
+from sedkit.core.stamp import Step, facts_of
 
 HELP = "several score files -> the ensemble's scores"
 
@@ -44,9 +46,15 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(
                 f"{args.scores[i]} is given twice; give each system once (--weights tells how much each counts)"
             )
-    from sedkit.core.stamp import Step
-
-    Step("fuse", args.out, {"weights": weights}, args.scores, args.force).run(lambda: _fuse(args, weights))
+    step = Step(
+        "fuse",
+        args.out,
+        {"weights": weights},
+        args.scores,
+        args.force,
+        facts=lambda: joined(*map(facts_of, args.scores)),
+    )
+    step.run(lambda: _fuse(args, weights))
     return 0
 
 

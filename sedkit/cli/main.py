@@ -23,11 +23,13 @@ VERBS = {
     "fuse": "several score files -> the ensemble's scores",
     "tune": "scores + labels -> post-processing",
     "decode": "scores -> events",
+    "tag": "clip scores -> tags",
     "score": "events or scores + reference -> figures",
     "detect": "experiment + any recording -> events",
     "pack": "experiment -> challenge submission",
     "check": "look for faults in a challenge submission made by anyone",
     "benchmark": "results beside the official figures",
+    "stage": "every call of a recipe's stage, for its runs, in one process",
 }
 
 USAGE = """usage: sedkit VERB [options]      sedkit VERB --help      sedkit --version

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from sedkit.cli._options import add_force, add_jobs, jobs_of, number
+from sedkit.cli._options import add_chosen, add_force, add_jobs, chosen, jobs_of, number
 
 HELP = "generate a small data set in an official layout"
-NAMES = ("desed", "esc50")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("name", choices=NAMES, help="the data set to imitate")
+    from sedkit.datasets.registry import MINIATURES
+
+    add_chosen(parser, MINIATURES, "the data set to imitate")
     parser.add_argument("out", metavar="OUT", help="folder to write (new, empty, or an earlier miniature)")
-    parser.add_argument("--layout", choices=("2019", "2021"), default=None, help="of desed (default: 2019)")
     parser.add_argument("--seed", type=number(0, 2**32 - 1, whole=True), default=0, metavar="S", help="default: 0")
     parser.add_argument("--size", default="small", metavar="small|large|N", help="N: clips of the first training set")
     add_jobs(parser)
@@ -23,29 +23,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Generate, unless what is there was generated with the same options."""
+    from dataclasses import asdict
     from pathlib import Path
 
-    from sedkit.core.errors import UsageError
+    from sedkit.core.options import filled
     from sedkit.core.stamp import Step
-    from sedkit.datasets.miniature import check_target, scale_of
+    from sedkit.datasets.miniature import check_target, generate, scale_of
+    from sedkit.datasets.registry import MINIATURES
 
-    if args.layout and args.name != "desed":
-        raise UsageError(f"--layout {args.layout}: only desed has layouts, not {args.name}")
     scale_of(args.size, 100)
-    layout = {"layout": args.layout or "2019"} if args.name == "desed" else {}
-    config = {"name": args.name, "seed": args.seed, "size": args.size, **layout}
+    options = filled(MINIATURES.entry(args.name)[1], chosen(args, MINIATURES))
+    config = {"name": args.name, "seed": args.seed, "size": args.size, **asdict(options)}
     check_target(args.out)
 
-    def generate() -> None:
-        if args.name == "desed":
-            from sedkit.datasets import miniature_desed
-
-            made = miniature_desed.generate(args.out, seed=args.seed, size=args.size, jobs=jobs_of(args), **layout)
-        else:
-            from sedkit.datasets import miniature_esc50
-
-            made = miniature_esc50.generate(args.out, seed=args.seed, size=args.size, jobs=jobs_of(args))
+    def make() -> None:
+        made = generate(args.name, args.out, options, seed=args.seed, size=args.size, jobs=jobs_of(args))
         print(f"{args.out}: {', '.join(f'{count} {part}' for part, count in made.items())}")
 
-    Step("miniature", Path(args.out), config, force=args.force).run(generate)
+    Step("miniature", Path(args.out), config, force=args.force).run(make)
     return 0

@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     from sedkit.core.stamp import Step
     from sedkit.inference.clips import Place, checkpoint_path, frontend_of
 
+    if args.windows is not None and args.window is not None:
+        raise UsageError("--window and --windows: the table tells how long its windows are, expected one of the two")
     checkpoint = checkpoint_path(args.experiment, args.checkpoint)
     config = {name: getattr(args, name) for name in ("fold", "network", "precision", "device", "window", "hop")}
     place = Place.of(args.source, frontend_of(checkpoint), args.fold, args.windows)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from sedkit.cli._options import add_force, add_jobs, boolean, jobs_of, number
+from sedkit.cli._options import add_chosen, add_force, add_jobs, boolean, chosen, jobs_of, number
 
 HELP = "official layout -> validated data dirs"
-NAMES = ("desed", "esc50")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("name", choices=NAMES, help="the data set")
+    from sedkit.datasets.registry import DATASETS
+
+    add_chosen(parser, DATASETS, "the data set")
     parser.add_argument("root", metavar="ROOT", help="the data set as it was unpacked")
     parser.add_argument("out", metavar="OUT", help="folder for the data dirs")
     parser.add_argument(
@@ -30,15 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only print how many of the listed clips are on disk",
     )
     parser.add_argument(
-        "--evaluation", default=None, metavar="FOLDER|LIST", help="clips to enter the challenge with (desed)"
-    )
-    parser.add_argument(
-        "--reported",
-        default=None,
-        metavar="DESED_ROOT",
-        help="stop where a recording is also reported on there (esc50)",
-    )
-    parser.add_argument(
         "--seed", type=number(0, 2**32 - 1, whole=True), default=0, metavar="S", help="of the split (default: 0)"
     )
     add_jobs(parser)
@@ -50,58 +42,31 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from sedkit.core.errors import UsageError
+    from sedkit.core.options import options_of
     from sedkit.core.stamp import Step
     from sedkit.dataio.datadir import SUMMARY
+    from sedkit.datasets.assemble import coverage, prepare
     from sedkit.datasets.prepared import check_same_root, tables_of, write_sets
+    from sedkit.datasets.registry import DATASETS, dataset_named
 
-    if args.evaluation and args.name != "desed":
-        raise UsageError(f"--evaluation {args.evaluation}: only desed has an evaluation set, not {args.name}")
-    if args.reported and args.name != "esc50":
-        raise UsageError(f"--reported {args.reported}: {args.name} is checked against its own reported sets")
+    given = chosen(args, DATASETS)
+    dataset = dataset_named(args.name, given)
     root, out = Path(args.root), Path(args.out)
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder, expected the root of {args.name}")
     if args.coverage_only:
-        return _coverage(args)
+        print("\n".join(coverage(dataset, root)))
+        return 0
+    named = {o.name for o in options_of(type(dataset.options)).values() if o.place}
+    places = {name: Path(value) for name, value in given.items() if name in named and Path(value).exists()}
     config = {"name": args.name, "lenient": args.lenient, "seed": args.seed}
-    inputs = {"root": root}
-    for role in ("evaluation", "reported"):
-        given = getattr(args, role)
-        if given and Path(given).exists():
-            inputs[role] = Path(given)
-        else:
-            config[role] = given
-    step = Step("prepare", out / SUMMARY, config, inputs, args.force, beside=lambda: tables_of(out))
+    config |= {name: value for name, value in given.items() if name not in places}
+    step = Step("prepare", out / SUMMARY, config, {"root": root, **places}, args.force, beside=lambda: tables_of(out))
     check_same_root(out, root, step)
-
-    def make() -> None:
-        if args.name == "desed":
-            from sedkit.datasets import desed
-
-            sets = desed.prepare(
-                root, lenient=args.lenient, evaluation=args.evaluation, seed=args.seed, jobs=jobs_of(args)
-            )
-        else:
-            from sedkit.datasets import esc50
-
-            reported = Path(args.reported) if args.reported else None
-            sets = esc50.prepare(root, lenient=args.lenient, reported=reported, jobs=jobs_of(args))
-        write_sets(out, args.name, root, sets)
-
-    step.run(make)
-    return 0
-
-
-def _coverage(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    if args.name == "desed":
-        from sedkit.datasets import desed
-
-        lines = desed.coverage(Path(args.root), args.evaluation)
-    else:
-        from sedkit.datasets import esc50
-
-        lines = esc50.coverage(Path(args.root))
-    print("\n".join(lines))
+    jobs = jobs_of(args)
+    step.run(
+        lambda: write_sets(
+            out, args.name, root, prepare(dataset, root, lenient=args.lenient, seed=args.seed, jobs=jobs)
+        )
+    )
     return 0

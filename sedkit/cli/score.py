@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 from typing import Any
 
-from sedkit.cli._options import add_force, boolean, number, words
+from sedkit.cli._options import add_force, add_option, boolean, number, words
 from sedkit.core.errors import UsageError
+from sedkit.core.log import log
+from sedkit.core.stamp import Step, facts_of
 
 HELP = "figures of events or scores against a reference"
 
-#: Options that name a file or folder the figures depend on.
-_INPUTS = ("reference", "estimate", "operating_points", "scores", "durations", "labels", "groups", "clips", "against")
+#: Options that name what a system put out, and others that name a file or folder the figures depend on.
+_OUTPUTS = ("estimate", "operating_points", "scores", "against")
+_INPUTS = (*_OUTPUTS, "reference", "durations", "labels", "groups", "clips")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,8 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fold", type=words, metavar="NAME[,NAME]", help="of --clips, only those with this fold")
     add("--groups", metavar="CLIPS.tsv", help="filename group: resample groups instead of clips")
     for option in declared_options():
-        kind: dict[str, Any] = {"choices": option.choices} if option.choices else {"type": number(*option.within)}
-        add(option.flag, default=option.default, metavar=option.metavar, help=option.help, **kind)
+        add_option(parser, option)
     add("--undefined", choices=("official", "zero"), default="official", help="what 0/0 counts as (official)")
     add(
         "--overlaps",
@@ -94,23 +97,16 @@ def run(args: argparse.Namespace) -> None:
     if not args.json:
         print(_scored(args, threshold)[1], end="")
         return
-    from pathlib import Path
-
-    from sedkit.core.files import write_json
-    from sedkit.core.log import log
-    from sedkit.core.stamp import Step
-    from sedkit.evaluation.run_names import run_of_path
-
     given = {name: value for name, value in vars(args).items() if name not in ("json", "force")}
     inputs = {name: given.pop(name) for name in _INPUTS if given[name] is not None and Path(given[name]).exists()}
     missing = Path(args.reference).with_name("missing.tsv")
     if missing.is_file():
         inputs["missing"] = str(missing)
-    # What the figures say of their run is read off paths, of which nothing else counts.
-    scored = Path(args.estimate or args.scores or args.operating_points or "").resolve()
-    config = {"options": given, "run": run_of_path(str(scored)), "set": Path(args.reference).resolve().parent.name}
+    config = {"options": given, "facts": {name: facts_of(path) for name, path in inputs.items() if name in _OUTPUTS}}
 
     def score() -> None:
+        from sedkit.core.files import write_json
+
         write_json(args.json, _scored(args, threshold)[0])
         log.info("figures written to %s", args.json)
 
@@ -119,36 +115,23 @@ def run(args: argparse.Namespace) -> None:
 
 def _scored(args: argparse.Namespace, threshold: Any) -> tuple[dict[str, Any], str]:
     """Return the figures as data, and as a table for people."""
+    from dataclasses import fields
+
     from sedkit.evaluation.inputs import Options
     from sedkit.evaluation.metrics.registry import declared_options
     from sedkit.evaluation.score import Request, score_files
     from sedkit.evaluation.text import as_text
 
-    results = score_files(
-        Request(
-            reference=args.reference,
-            estimate=args.estimate,
-            operating_points=args.operating_points,
-            scores=args.scores,
-            durations=args.durations,
-            metrics=tuple(dict.fromkeys(args.metrics)) if args.metrics else None,
-            threshold=threshold,
-            labels=args.labels,
-            groups=args.groups,
-            clips=args.clips,
-            folds=tuple(args.fold) if args.fold else None,
-            options=Options(
-                settings={option.name: getattr(args, option.name) for option in declared_options()},
-                undefined=args.undefined,
-                overlaps=args.overlaps,
-            ),
-            bootstrap=args.bootstrap,
-            seed=args.seed or 0,
-            against=args.against,
-            official=args.official,
-            baselines=args.baselines,
-        )
-    )
+    given = {field.name: getattr(args, field.name) for field in fields(Request) if hasattr(args, field.name)}
+    given |= {
+        "metrics": tuple(dict.fromkeys(args.metrics)) if args.metrics else None,
+        "folds": tuple(args.fold) if args.fold else None,
+        "threshold": threshold,
+        "seed": args.seed or 0,
+    }
+    settings = {option.name: getattr(args, option.name) for option in declared_options()}
+    options = Options(settings, undefined=args.undefined, overlaps=args.overlaps)
+    results = score_files(Request(**given, options=options))
     return results, as_text(results)
 
 

@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from sedkit.cli._options import add_force, boolean, number
+from sedkit.core.facts import joined, overlap, refuse_to_tune
+from sedkit.core.log import log
+from sedkit.core.stamp import Step, facts_of
 
 HELP = "scores + labels -> post-processing"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    from sedkit.postprocessing.objectives.base import objective_names
+
     parser.add_argument(
         "scores", metavar="SCORES", help="scores of the tuning set: scores.h5, or a folder of score TSVs"
     )
@@ -21,10 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--objective",
-        choices=("tagging", "event", "segment", "psds1", "psds2"),
+        choices=objective_names(),
         required=True,
-        help="tagging: clip thresholds by F1; event, segment: frame thresholds, median windows, gaps and durations by "
-        "F1; psds1, psds2: median windows",
+        help="tagging: clip thresholds by F1; psds1, psds2: median windows; else frame thresholds, median windows, "
+        "gaps and durations by the F1 of the metric of that name",
     )
     parser.add_argument("--out", metavar="POST.yaml", required=True, help="the rules")
     parser.add_argument(
@@ -33,6 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="0.5",
         help="rules to begin with: a file, a preset or a frame threshold (default: 0.5, no gate); what the objective "
         "does not choose stays, the decoder and the clip thresholds above all",
+    )
+    parser.add_argument(
+        "--tags",
+        metavar="SCORES.h5|WEAK.tsv",
+        help="what opens the clip gate in place of the scores' own clip scores, as in `sedkit decode`",
+    )
+    parser.add_argument(
+        "--groups",
+        metavar="CLIPS.tsv",
+        help="filename group: clips of one group are in one part of cross-validation",
     )
     parser.add_argument(
         "--seed",
@@ -53,9 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Tune, unless the output is up to date."""
-    from sedkit.core.stamp import Step
-
     inputs = {"scores": args.scores, "reference": args.reference}
+    inputs |= {name: path for name in ("tags", "groups") if (path := getattr(args, name))}
+    for name in ("scores", "tags"):
+        if name in inputs:
+            refuse_to_tune(inputs[name], facts_of(inputs[name]))
     config: dict[str, Any] = {name: getattr(args, name) for name in ("objective", "seed", "lenient")}
     (inputs if Path(args.start).is_file() else config)["start"] = args.start
     Step("tune", args.out, config, inputs, args.force).run(lambda: _tune(args))
@@ -67,19 +84,28 @@ def _tune(args: argparse.Namespace) -> None:
 
     from sedkit.core.files import sha256_file
     from sedkit.dataio.store import read_scores
+    from sedkit.evaluation.reading import read_groups
+    from sedkit.postprocessing.gate import read_tags
     from sedkit.postprocessing.rules import read_postprocessing
     from sedkit.postprocessing.tune import describe, tune
 
     scores = read_scores(args.scores)
     reference = _read_reference(args.reference, scores.labels, args.lenient)
     start = read_postprocessing(args.start, scores.labels)
-    rules = tune(scores, reference, args.objective, start, args.seed)
+    tags = read_tags(args.tags, scores.labels) if args.tags else None
+    groups = read_groups(args.groups, scores.named_as(reference.filenames).filenames) if args.groups else None
+    facts = joined(facts_of(args.scores), facts_of(args.tags) if args.tags else {}, start.facts)
+    selected = facts.get("saw", {}).get("selected", ())
+    if where := overlap(facts.get("of", ()), selected):
+        log.warning("%s: the run was selected on these clips too (%s): rules come out too sure", args.scores, where)
+    rules = tune(scores, reference, args.objective, start, args.seed, tags, groups)
     tuned_on = {
         "path": args.reference,
         "sha256": sha256_file(args.reference),
         "clips": len(scores.filenames),
         "scores": args.scores,
         "producer": scores.producer,
+        "of": [*facts.get("of", ()), *facts.get("tuned", ())],
         "seed": args.seed,
     }
     replace(rules, tuned_on=tuned_on).write(args.out)

@@ -13,7 +13,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -130,14 +130,23 @@ class Rows:
 
 
 def read_rows(
-    path: str | os.PathLike[str], columns: Sequence[str], optional: Sequence[str] = (), numbers: Sequence[str] = ()
+    path: str | os.PathLike[str],
+    columns: Sequence[str],
+    optional: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+    called: Mapping[str, str] | None = None,
 ) -> Rows:
     """Read a table with a header; see `parse_rows`."""
-    return parse_rows(str(path), read_bytes(path), columns, optional, numbers)
+    return parse_rows(str(path), read_bytes(path), columns, optional, numbers, called)
 
 
 def parse_rows(
-    source: str, data: bytes, columns: Sequence[str], optional: Sequence[str] = (), numbers: Sequence[str] | None = ()
+    source: str,
+    data: bytes,
+    columns: Sequence[str],
+    optional: Sequence[str] = (),
+    numbers: Sequence[str] | None = (),
+    called: Mapping[str, str] | None = None,
 ) -> Rows:
     """Read the bytes of a table as the organisers' pandas does.
 
@@ -154,6 +163,8 @@ def parse_rows(
         Further columns of text to read where they are there.
     numbers
         Which of the columns hold numbers; None: all.
+    called
+        What the table itself calls a column, where it has another name.
 
     Raises
     ------
@@ -167,12 +178,13 @@ def parse_rows(
         # pandas' tokenizer loses its way, and memory without end, behind a carriage return that ends a line alone.
         data = _LINE_END.sub(b"\n", data)
     raw = header_of(source, data, columns)
-    names = tuple(name.strip() for name in raw)
-    absent = [name for name in columns if name not in names]
+    names = columns_called(raw, called)
+    theirs = {name: (called or {}).get(name, name) for name in columns}
+    absent = [theirs[name] for name in columns if name not in names]
     if absent:
         raise SedkitError(
             f"{source}:1: no column {listed(absent)}{suggest(absent[0], names)}; expected a header line with "
-            f"{', '.join(columns)}, separated by TABs, got {' '.join(raw)[:80]!r}"
+            f"{', '.join(theirs.values())}, separated by TABs, got {' '.join(raw)[:80]!r}"
         )
     # Text is coded while it is read; what is to be a number is left to pandas' own inference, as the organisers do.
     text = [raw[names.index(name)] for name in (*columns, *optional) if name in names]
@@ -287,16 +299,25 @@ def refuse(bad: list[Finding], path: str | os.PathLike[str], lenient: bool | Non
     log.warning("%s: %d rows left out, the first: %s", path, len(bad), first.message)
 
 
-def columns_of(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Return the column names in a table's header line."""
-    return tuple(name.strip() for name in header_of(str(path), read_bytes(path)))
+def columns_of(path: str | os.PathLike[str], called: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the column names in a table's header line; what it calls otherwise goes by our name (`parse_rows`)."""
+    return columns_called(header_of(str(path), read_bytes(path)), called)
+
+
+def columns_called(raw: Sequence[str], called: Mapping[str, str] | None) -> tuple[str, ...]:
+    """Return a header's names, those in `called` by our name; a column that has our name by chance has none."""
+    ours = {theirs: name for name, theirs in (called or {}).items()}
+    return tuple(ours.get(name, "" if name in (called or {}) else name) for name in map(str.strip, raw))
 
 
 def read_table(
-    path: str | os.PathLike[str], columns: Sequence[str], optional: Sequence[str] = ()
+    path: str | os.PathLike[str],
+    columns: Sequence[str],
+    optional: Sequence[str] = (),
+    called: Mapping[str, str] | None = None,
 ) -> dict[str, list[str]]:
     """Read the named columns of any table with a header, as text; a row with too many fields is an error."""
-    table = read_rows(path, columns, optional)
+    table = read_rows(path, columns, optional, called=called)
     refuse(table.findings, path)
     return {name: table.cells(name) for name in (*columns, *optional) if name in table.names}
 

@@ -71,15 +71,14 @@ class Scores:
             )
         rows = np.array([at[name] for name in wanted], dtype=np.intp)
         edges = self.frame_edges_s
-        return Scores(
+        return replace(
+            self,
             framewise=self.framewise[rows],
             n_frames=self.n_frames[rows],
             duration_s=self.duration_s[rows],
             frame_edges_s=tuple(edges[i] for i in rows) if isinstance(edges, tuple) else edges,
             filenames=wanted,
-            labels=self.labels,
             clipwise=None if self.clipwise is None else self.clipwise[rows],
-            producer=self.producer,
         )
 
 
@@ -98,10 +97,7 @@ def _check_scores(scores: Scores) -> None:
     if len(set(scores.filenames)) < clips or len(set(scores.labels)) < classes:
         raise SedkitError("a clip or a class stands twice in the scores, expected each once")
     frames = scores.framewise.shape[1]
-    for name, value in (
-        ("n_frames", scores.n_frames),
-        ("duration_s", scores.duration_s),
-    ):
+    for name, value in (("n_frames", scores.n_frames), ("duration_s", scores.duration_s)):
         if value.shape != (clips,):
             raise SedkitError(f"{name} of shape {value.shape}, expected ({clips},)")
     if clips and (scores.n_frames.min() < 0 or scores.n_frames.max() > frames):

@@ -90,28 +90,6 @@ class FeatureFile:
     def __len__(self) -> int:
         return len(self.filenames)
 
-    def take(
-        self,
-        indices: Sequence[int] | NDArray[np.integer],
-        out: NDArray[np.float32] | None = None,
-    ) -> NDArray[np.float32]:
-        """Copy clips out of the file.
-
-        Parameters
-        ----------
-        indices : (n,) clip numbers in 0 .. clips - 1, in any order, repeats allowed.
-        out : (n, frames, bins) float32 to fill, or None for a new array.
-
-        Returns
-        -------
-        (n, frames, bins) float32
-        """
-        wanted = np.asarray(indices, dtype=np.intp)
-        if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
-            raise SedkitError(f"{self.path}: clip {wanted.max()} asked for, expected 0 to {len(self) - 1}")
-        # Bounds are checked above: "clip" spares numpy the buffer that "raise" puts in front of `out`.
-        return np.take(self.features.view(np.ndarray), wanted, axis=0, out=out, mode="clip")
-
 
 @contextmanager
 def new_feature_file(

@@ -8,7 +8,7 @@ ones into errors that name file and row, `sedkit score` and `sedkit check` treat
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -28,12 +28,20 @@ ODDITIES = ("duplicate_row", "overlap", "empty_row_beside_events")
 # ---------------------------------------------------------------------------------------------- strong tables
 
 
-def read_events(path: str | os.PathLike[str], labels: Sequence[str] | None = None) -> tuple[Events, list[Finding]]:
+#: What a table calls its columns, by our names for them.
+Called = Mapping[str, str] | None
+
+
+def read_events(
+    path: str | os.PathLike[str], labels: Sequence[str] | None = None, called: Called = None
+) -> tuple[Events, list[Finding]]:
     """Read a strong table; see `parse_events`."""
-    return parse_events(str(path), read_bytes(path), labels)
+    return parse_events(str(path), read_bytes(path), labels, called)
 
 
-def parse_events(source: str, data: bytes, labels: Sequence[str] | None = None) -> tuple[Events, list[Finding]]:
+def parse_events(
+    source: str, data: bytes, labels: Sequence[str] | None = None, called: Called = None
+) -> tuple[Events, list[Finding]]:
     """Read the bytes of a strong table (`filename onset offset event_label`) as found in the wild.
 
     Parameters
@@ -44,6 +52,8 @@ def parse_events(source: str, data: bytes, labels: Sequence[str] | None = None) 
         The table, as `rows.parse_rows` takes it. Header needed; further columns are passed over.
     labels
         Class order. A label outside it is a finding, and its rows keep a class appended after the given ones.
+    called
+        What the table calls its columns, where they have other names.
 
     Returns
     -------
@@ -55,7 +65,8 @@ def parse_events(source: str, data: bytes, labels: Sequence[str] | None = None) 
     SedkitError
         The bytes are no table, or its header lacks a column.
     """
-    table = parse_rows(source, data, ("filename", "onset", "offset", "event_label"), numbers=("onset", "offset"))
+    columns = ("filename", "onset", "offset", "event_label")
+    table = parse_rows(source, data, columns, numbers=("onset", "offset"), called=called)
     findings = list(table.findings)
     name, names = table.coded("filename")
     label, classes = table.coded("event_label")
@@ -194,7 +205,10 @@ def _running_max(values: np.ndarray, group: np.ndarray) -> np.ndarray:
 
 
 def read_strong(
-    path: str | os.PathLike[str], labels: Sequence[str] | None = None, lenient: bool | None = None
+    path: str | os.PathLike[str],
+    labels: Sequence[str] | None = None,
+    lenient: bool | None = None,
+    called: Called = None,
 ) -> Events:
     """Read a strong table strictly: the first row that cannot be right is an error naming file and row.
 
@@ -202,7 +216,7 @@ def read_strong(
     the error does not advise it. Overlapping and duplicate rows stay: the official
     tables hold them.
     """
-    events, findings = read_events(path, labels)
+    events, findings = read_events(path, labels, called)
     bad = [f for f in findings if f.kind in ERRORS + ORDER + LABELS]
     refuse(bad, path, lenient)
     if bad and lenient:
@@ -257,9 +271,14 @@ def events_text(events: Events) -> str:
 # ---------------------------------------------------------------------------------------------- weak tables, lists
 
 
-def read_weak(path: str | os.PathLike[str], labels: Sequence[str] | None = None, lenient: bool | None = None) -> Tags:
+def read_weak(
+    path: str | os.PathLike[str],
+    labels: Sequence[str] | None = None,
+    lenient: bool | None = None,
+    called: Called = None,
+) -> Tags:
     """Read a weak table (`filename event_labels`, labels joined by commas; repeated labels count once)."""
-    table = read_rows(path, ("filename", "event_labels"))
+    table = read_rows(path, ("filename", "event_labels"), called=called)
     bad = list(table.findings)
     rows: dict[str, tuple[str, ...]] = {}
     known = None if labels is None else set(labels)
@@ -307,9 +326,9 @@ def write_weak(path: str | os.PathLike[str], tags: Tags) -> None:
     write_text(path, "".join(out))
 
 
-def read_filenames(path: str | os.PathLike[str]) -> tuple[str, ...]:
+def read_filenames(path: str | os.PathLike[str], called: Called = None) -> tuple[str, ...]:
     """Return the distinct clips that a table lists (column `filename`), in order of first appearance."""
-    return tuple(dict.fromkeys(filter(None, read_rows(path, ("filename",)).cells("filename"))))
+    return tuple(dict.fromkeys(filter(None, read_rows(path, ("filename",), called=called).cells("filename"))))
 
 
 def read_durations(path: str | os.PathLike[str]) -> dict[str, float]:

@@ -80,11 +80,6 @@ def lay(n_frames: Ints, grid: TimeGrid, length: int, hop: int, to_end: bool = Fa
     """
     if length < 1 or hop < 1:
         raise SedkitError(f"windows of {length} frames every {hop} frames, expected at least 1 of both")
-    if to_end and hop > length:
-        raise SedkitError(
-            f"windows of {length / grid.frame_rate_hz:g} s every {hop / grid.frame_rate_hz:g} s leave gaps, expected a "
-            "hop of at most a window"
-        )
     spare = np.maximum(n_frames - length - (slack if to_end else 0), 0)
     counts = 1 + (-(-spare // hop) if to_end else spare // hop)
     recording = np.repeat(np.arange(len(n_frames), dtype=np.int64), counts)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import sha256_file
@@ -16,6 +18,8 @@ from sedkit.core.parallel import run_jobs
 from sedkit.dataio.audio import audio_info, header_fault
 from sedkit.dataio.names import AUDIO_ENDINGS, stem
 
+#: What a clip is called where files are compared.
+Name = TypeVar("Name", bound=Hashable)
 _CHUNK = 256
 #: Below this many files one process is quicker than starting more.
 _PARALLEL_FROM = 4000
@@ -50,14 +54,24 @@ class Recording:
 
 def files_of(folders: Iterable[Path]) -> dict[str, Path]:
     """Audio files in some folders (not below them), by name; of two of a name the first folder's."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for folder in folders:
-        if folder.is_dir():
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.lower().endswith(AUDIO_ENDINGS) and not entry.name.startswith("."):
-                        found.setdefault(entry.name, Path(entry.path))
-    return found
+        for path in _audio_in(folder):
+            files.setdefault(path.name, path)
+    return files
+
+
+def holds_audio(folder: Path) -> bool:
+    """Tell whether any audio file lies in a folder (not below it)."""
+    return next(_audio_in(folder), None) is not None
+
+
+def _audio_in(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.lower().endswith(AUDIO_ENDINGS) and not entry.name.startswith("."):
+                    yield Path(entry.path)
 
 
 def locate(filenames: Sequence[str], files: dict[str, Path]) -> dict[str, Path]:
@@ -76,21 +90,12 @@ def locate(filenames: Sequence[str], files: dict[str, Path]) -> dict[str, Path]:
 def read_headers(
     paths: dict[str, Path], jobs: int = 1, lenient: bool = False, description: str = ""
 ) -> dict[str, Recording]:
-    """Read the header of each clip's file.
-
-    Parameters
-    ----------
-    paths
-        Clip name to file.
-    jobs
-        Processes, used from some thousands of files on.
-    lenient
-        Leave files that cannot be read out, and say how many, instead of stopping at the first.
+    """Read the header of each clip's file, in `jobs` processes from some thousands of files on.
 
     Raises
     ------
     SedkitError
-        A file is empty, cut off or no audio (unless `lenient`).
+        A file is empty, cut off or no audio; with `lenient` such files are left out and counted.
     """
     names = list(paths)
     chunks = [[paths[name] for name in names[i : i + _CHUNK]] for i in range(0, len(names), _CHUNK)]
@@ -102,11 +107,11 @@ def read_headers(
         raise SedkitError(f"{bad[0]}{more}; repair or fetch it again, or leave it out with --lenient true")
     if bad:
         log.warning("%s: %d broken files left out, the first: %s", description, len(bad), bad[0])
-    found = {name: result for name, result in zip(names, flat, strict=True) if isinstance(result, Recording)}
-    faults = [recording.fault for recording in found.values() if recording.fault]
+    recordings = {name: result for name, result in zip(names, flat, strict=True) if isinstance(result, Recording)}
+    faults = [recording.fault for recording in recordings.values() if recording.fault]
     if faults:
         log.warning("%s: %d files state a wrong length, the first: %s", description, len(faults), faults[0])
-    return found
+    return recordings
 
 
 def _headers(paths: list[Path]) -> list[Recording | str]:
@@ -125,24 +130,18 @@ def _header(path: Path) -> Recording | str:
     return Recording(path.absolute(), info.duration_s, info.sample_rate, info.channels, size, probe, fault)
 
 
-def equal_files(first: dict[str, Recording], second: dict[str, Recording]) -> list[tuple[str, str]]:
+def equal_files(first: Mapping[Name, Recording], second: Mapping[Name, Recording]) -> list[tuple[Name, Name]]:
     """Pairs of a clip of `first` and a clip of `second` whose files are byte for byte the same.
 
     Whole files are hashed only where size and probe agree.
     """
-    candidates: dict[tuple[int, str], list[str]] = defaultdict(list)
+    candidates: dict[tuple[int, str], list[Name]] = defaultdict(list)
     for name, recording in first.items():
         candidates[recording.size, recording.probe].append(name)
-    hashes: dict[Path, str] = {}
-
-    def sha(path: Path) -> str:
-        if path not in hashes:
-            hashes[path] = sha256_file(path)
-        return hashes[path]
-
-    out = []
-    for name, recording in second.items():
-        for other in candidates.get((recording.size, recording.probe), ()):
-            if sha(first[other].path) == sha(recording.path):
-                out.append((other, name))
-    return out
+    sha = functools.cache(sha256_file)
+    return [
+        (other, name)
+        for name, recording in second.items()
+        for other in candidates.get((recording.size, recording.probe), ())
+        if sha(first[other].path) == sha(recording.path)
+    ]

@@ -1,326 +1,160 @@
-"""DESED (DCASE task 4, 2019 on): from its official layouts to data dirs."""
+"""DESED (DCASE task 4, 2019 on): its sets (`desed_places`), and the evaluation sets that a root holds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from sedkit.core.errors import SedkitError, listed
-from sedkit.core.log import log
-from sedkit.core.resources import metadata_path
+from sedkit.core.errors import SedkitError, UsageError
+from sedkit.core.options import option
 from sedkit.core.vocabulary import DESED_CLASSES
-from sedkit.dataio.datadir import Clips
-from sedkit.dataio.events import Events, Tags, tags_of
-from sedkit.dataio.names import stem
 from sedkit.dataio.rows import columns_of, read_table
-from sedkit.dataio.tables import read_filenames, read_strong, read_weak
-from sedkit.datasets.audiofiles import Recording, files_of, locate, read_headers
-from sedkit.datasets.desed_layout import Source, find_root, find_sources, ledger_of, not_read, table_at
-from sedkit.datasets.desed_places import VALIDATION_PARTS
-from sedkit.datasets.prepared import Prepared, coverage_line
-from sedkit.datasets.recordings import Key, clashes, groups_of, read_ledger, refuse_clashes
-from sedkit.datasets.splits import split_parts
+from sedkit.dataio.tables import read_filenames
+from sedkit.datasets.audiofiles import holds_audio
+from sedkit.datasets.base import DataSet, SetLayout, SetOnDisk
+from sedkit.datasets.desed_places import ROOTS, SETS, TREES, VALIDATION_PARTS
+from sedkit.datasets.registry import register
 
-#: An event may end this much after its clip without a word: times have three decimals.
-_END_TOLERANCE_S = 0.002
-_STRONG_COLUMNS = ("filename", "onset", "offset", "event_label")
+_EVAL = ("audio/eval/eval", "audio/eval")
+_STRONG_COLUMNS = {"filename", "onset", "offset", "event_label"}
+_WEAK_COLUMNS = {"filename", "event_labels"}
 
 
-@dataclass
-class SetOnDisk:
-    """A set as found: what is listed, what is there, what is known of it."""
+@dataclass(frozen=True)
+class DesedOptions:
+    """`evaluation`: folder of audio or list of file names that takes the place of the root's evaluation sets."""
 
-    source: Source
-    listed: tuple[str, ...]
-    paths: dict[str, Path]
-    recordings: dict[str, Recording] = field(default_factory=dict)
-    weak: Tags | None = None
-    strong: Events | None = None
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Clips that are listed but not there, or not readable."""
-        held = self.recordings or self.paths
-        return tuple(name for name in self.listed if name not in held)
-
-
-# ---- reading --------------------------------------------------------------------------------------------------------
-
-
-def read_set(source: Source, lenient: bool, labels: bool = True) -> SetOnDisk:
-    """Read the tables of a set and look which of its clips are on disk.
-
-    Parameters
-    ----------
-    source
-        The set.
-    lenient
-        Leave broken rows out and count them.
-    labels
-        Read the labels too, not only which clips are listed.
-    """
-    weak, strong = None, None
-    names: dict[str, None] = {}
-    files = files_of(source.folders)
-    # Where none of the audio is there, labels are of no use and their faults of no harm.
-    labels = labels and bool(files)
-    for table in source.tables:
-        columns = columns_of(table)
-        if not labels or columns == ("filename",):
-            names.update(dict.fromkeys(read_filenames(table)))
-        elif "event_labels" in columns:
-            weak = read_weak(table, DESED_CLASSES.labels, lenient)
-            names.update(dict.fromkeys(weak.filenames))
-        elif "event_label" in columns:
-            more = read_strong(table, DESED_CLASSES.labels, lenient)
-            strong = more if strong is None else joined(strong, more)
-            names.update(dict.fromkeys(more.filenames))
-        else:
-            raise SedkitError(
-                f"{table}:1: columns {listed(columns)}; expected filename alone, filename and event_labels, "
-                f"or {', '.join(_STRONG_COLUMNS)}"
-            )
-    if not source.tables:
-        names = dict.fromkeys(sorted(files))
-    paths = locate(tuple(names), files)
-    if source.whole_folder and source.tables:
-        held = {stem(name) for name in names}
-        extra = sorted(name for name in files if stem(name) not in held)
-        names.update(dict.fromkeys(extra))
-        paths.update({name: files[name] for name in extra})
-    return SetOnDisk(source, tuple(names), paths, weak=weak, strong=strong)
-
-
-def joined(first: Events, second: Events) -> Events:
-    """Two strong tables as one."""
-    return Events.from_rows([*first.rows(), *second.rows()], first.labels, f"{first.source}, {second.source}")
-
-
-def coverage(root: Path, evaluation: str | None = None) -> list[str]:
-    """One line a set, ``weak: 1570/1578 clips``, read off the lists and folders alone."""
-    base = find_root(root)
-    found = [read_set(source, lenient=True, labels=False) for source in find_sources(base, evaluation)]
-    _need_some(base, found, evaluation)
-    _say_absent(base, found)
-    return [coverage_line(s.source.name, len(s.paths), len(s.listed)) for s in found if s.listed]
-
-
-def _say_absent(root: Path, found: Sequence[SetOnDisk]) -> None:
-    """Say of every set of the layout what is absent, and what lies in the root beside the sets."""
-    for s in found:
-        name, tables = s.source.name, listed(s.source.tables)
-        if not s.listed:
-            log.info("%s: absent: %s", name, s.source.looked_for or f"{tables or listed(s.source.folders)}: no clip")
-        elif not s.paths:
-            places = listed((folder for folder in s.source.folders if not folder.name.endswith("_16k")), 8)
-            log.warning(
-                "%s: none of the %d clips of %s is on disk; looked for in %s", name, len(s.listed), tables, places
-            )
-        elif s.source.labelled and not s.source.tables:
-            log.warning(
-                "%s: %d clips, and no table: they are taken without labels (%s)",
-                name,
-                len(s.paths),
-                s.source.looked_for,
-            )
-    folders, others = not_read(root, [s.source for s in found])
-    if folders:
-        log.warning("not read, for they belong to none of these sets: audio in %s", listed(folders, 8))
-    if others:
-        log.info("not read, for they belong to none of these sets: %s", listed(others, 8))
-
-
-def _need_some(root: Path, found: Sequence[SetOnDisk], evaluation: str | None) -> None:
-    if not any(s.paths for s in found):
-        raise SedkitError(f"{root}: no clip of any DESED set is on disk; `sedkit download desed` says how to get them")
-    # A list that the data set brings along may be without audio; one that was asked for may not.
-    entered = [s for s in found if s.source.name == "evaluation"]
-    if evaluation and not any(s.paths for s in entered):
-        places = listed(dict.fromkeys(str(folder) for s in entered for folder in s.source.folders), 8)
-        raise SedkitError(
-            f"--evaluation {evaluation}: none of its clips is on disk, expected audio in {places or evaluation}"
-        )
-
-
-def prepare(
-    root: Path, *, lenient: bool = False, evaluation: str | None = None, seed: int = 0, jobs: int = 1
-) -> list[Prepared]:
-    """Read a DESED root and return what its data dirs hold.
-
-    Parameters
-    ----------
-    root
-        Folder with `audio/` and `metadata/`, in any official layout (`desed_places`).
-    lenient
-        Leave out and count what is broken: rows, audio files, training clips that are also reported.
-    evaluation
-        Folder of audio, or list of file names, to enter the challenge with.
-    seed
-        Of the split of the training sets.
-    jobs
-        Processes for reading headers.
-
-    Raises
-    ------
-    SedkitError
-        A row or a file is broken (named), or a recording stands on the training and the reported side.
-    """
-    base = find_root(root)
-    found = [read_set(source, lenient) for source in find_sources(base, evaluation)]
-    _need_some(base, found, evaluation)
-    _say_absent(base, found)
-    for s in (s for s in found if s.listed):
-        s.recordings = read_headers(s.paths, jobs, lenient, s.source.name)
-        print(coverage_line(s.source.name, len(s.recordings), len(s.listed)))
-        _describe(s)
-    recordings = _recordings(base, found)
-    left_out = _left_out(found, recordings, lenient)
-    training = [s for s in found if s.source.side == "training" and s.recordings]
-    others = [s for s in found if s.source.side != "training" and s.recordings]
-    keys = [(s.source.name, name) for s in training for name in s.recordings if (s.source.name, name) not in left_out]
-    groups = groups_of(keys, recordings, "training sets")
-    parts = _parts(training, keys, groups, seed)
-    out = [_prepared(s, [k[1] for k in keys if k[0] == s.source.name], parts, groups) for s in training]
-    for s in others:
-        own = [(s.source.name, name) for name in s.recordings]
-        folds = _validation_folds(base, own) if s.source.name == "validation" else None
-        out.append(_prepared(s, list(s.recordings), folds, groups_of(own, recordings, s.source.name)))
-    return out
-
-
-def _recordings(base: Path, found: Sequence[SetOnDisk]) -> dict[Key, tuple[str, ...]]:
-    """Source recordings of each clip, as far as a ledger tells them."""
-    ledger = read_ledger(ledger_of(base))
-    return {
-        (s.source.name, name): ledger[s.source.ledger, name]
-        for s in found
-        for name in s.recordings
-        if (s.source.ledger, name) in ledger
-    }
-
-
-def reported_side(root: Path, jobs: int = 1) -> tuple[dict[Key, Recording], Mapping[Key, tuple[str, ...]]]:
-    """Clips that a DESED root reports on, and their source recordings: for sets that are to be trained on beside it.
-
-    A file that cannot be read is passed over: preparing the root itself is what complains of it.
-    """
-    base = find_root(root)
-    found = [read_set(s, lenient=True, labels=False) for s in find_sources(base) if s.side != "training"]
-    for s in found:
-        s.recordings = read_headers(s.paths, jobs, lenient=True, description=s.source.name)
-    clips = {(s.source.name, name): recording for s in found for name, recording in s.recordings.items()}
-    return clips, _recordings(base, found)
-
-
-def _describe(s: SetOnDisk) -> None:
-    """Say what is irregular about the audio and the events of a set."""
-    if not s.recordings:
-        return
-    found = list(s.recordings.values())
-    duration = np.array([r.duration_s for r in found])
-    rates, counts = np.unique([r.sample_rate for r in found], return_counts=True)
-    notes = (
-        [f"{rate} Hz: {count}" for rate, count in zip(rates, counts, strict=True)]
-        if len(rates) > 1
-        else [f"{rates[0]} Hz"]
+    evaluation: str | None = option(
+        None, "--evaluation", "clips to enter the challenge with", place=True, metavar="FOLDER|LIST"
     )
-    for n, what in (
-        (sum(r.channels > 1 for r in found), "not mono"),
-        (int((duration < 9.95).sum()), "shorter than 10 s"),
-        (int((duration > 10.05).sum()), "longer"),
-    ):
-        if n:
-            notes.append(f"{n} {what}")
-    log.info("%s: %s; %.2f h", s.source.name, ", ".join(notes), duration.sum() / 3600)
-    if s.strong is not None and s.strong.n_events:
-        end = np.array([s.recordings[n].duration_s if n in s.recordings else np.inf for n in s.strong.filenames])
-        late = np.flatnonzero(s.strong.offset_s > end[s.strong.clip] + _END_TOLERANCE_S)
-        if len(late):
-            i = int(late[0])
-            log.warning(
-                "%s: %d events end after their clip (kept as they are), the first: %s:%d ends at %g s, clip at %g s",
-                s.source.name,
-                len(late),
-                s.strong.source,
-                s.strong.line[i],
-                s.strong.offset_s[i],
-                end[s.strong.clip[i]],
-            )
 
 
-def _left_out(found: list[SetOnDisk], recordings: dict[Key, tuple[str, ...]], lenient: bool) -> set[Key]:
-    """Training clips that are also reported: known ones of the official tables, and, leniently, any others."""
-    sides: dict[str, dict[Key, Recording]] = {"training": {}, "reported": {}}
-    for s in found:
-        side = "training" if s.source.side == "training" else "reported"
-        sides[side].update({(s.source.name, name): r for name, r in s.recordings.items()})
-    shared = clashes(sides["training"], sides["reported"], recordings)
-    table = read_table(metadata_path("desed_shared_videos.tsv"), ("set", "filename"))
-    known = set(zip(table["set"], table["filename"], strict=True)) & set(shared)
-    if known:
-        log.info(
-            "left out of training: %d clips whose video the official tables also report on (%s)",
-            len(known),
-            listed(sorted(f"{k[0]}/{k[1]}" for k in known), 3),
-        )
-    return known | refuse_clashes({k: text for k, text in shared.items() if k not in known}, lenient)
+@register("desed", DesedOptions)
+class Desed(DataSet):
+    """DESED in any official layout from 2018 to 2024."""
+
+    title, holds, sets, classes = "DESED", ("audio/", "metadata/"), SETS, DESED_CLASSES
+    roots, trees, resampled, clip_s, shared = ROOTS, TREES, "_16k", 10.0, "desed_shared_videos.tsv"
+
+    def sources(self, root: Path) -> list[SetOnDisk]:
+        """Return the sets of the layouts, and the evaluation sets."""
+        given = self.options.evaluation
+        return [*super().sources(root), *([self._asked(root, given)] if given else self._evaluation_sets(root))]
+
+    def read(self, root: Path, s: SetOnDisk, lenient: bool, labels: bool) -> None:
+        """Read a set; the fold of a validation clip is the 2018 set that it comes from, where its table is there."""
+        super().read(root, s, lenient, labels)
+        if labels and s.name == "validation":
+            tables = [(part, table) for part, names in VALIDATION_PARTS.items() for table in self.tables(root, names)]
+            s.fold = {name: part for part, table in tables for name in read_filenames(table)}
+
+    # ---- evaluation sets
+
+    def _asked(self, root: Path, where: str) -> SetOnDisk:
+        path, asked = Path(where), f"--evaluation {where}"
+        if path.is_dir():
+            return SetOnDisk(_evaluation("evaluation"), (path,), asked=asked)
+        if not path.is_file():
+            raise UsageError(f"{asked}: no such folder of audio or list of file names")
+        places = [path.parent, path.parent / path.stem]
+        folders = self.with_resampled(places) + self.folders(root, (f"audio/eval/{path.stem}", *_EVAL))
+        labelled = "event_label" in columns_of(path)
+        return SetOnDisk(replace(_evaluation("evaluation"), labelled=labelled), folders, (path,), asked=asked)
+
+    def _evaluation_sets(self, root: Path) -> list[SetOnDisk]:
+        """Tables in `metadata/eval/` besides the public set's, and folders of audio for which there is no list.
+
+        A labelled set goes by the name of its table. Of sets without labels one is `evaluation`: the only one with
+        audio, or the one that is called `eval`.
+        """
+        sources = list(self._evaluation_tables(root))
+        used = {folder for source in sources for folder in source.folders}
+        years = [path.name for tree in TREES for path in sorted((root / tree / "audio").glob("eval[0-9][0-9]*"))]
+        for name in ("eval/eval", "eval", *dict.fromkeys(name.removesuffix("_16k") for name in years)):
+            source = SetOnDisk(_evaluation(Path(name).name), self.folders(root, (f"audio/{name}",)))
+            if source.has_audio and not used & set(source.folders):
+                sources.append(source)
+        entered = [s for s in sources if s.layout.role == "entered"]
+        if not entered:
+            looked_for = "no list of clips in metadata/eval/, no audio in audio/eval/, audio/eval/eval/, audio/eval2*/"
+            return [*sources, SetOnDisk(_evaluation("evaluation"), (), looked_for=looked_for)]
+        candidates = [s.name for s in entered if s.has_audio] or [s.name for s in entered]
+        chosen = candidates[0] if len(candidates) == 1 else "eval"
+        for s in entered:
+            s.layout = _evaluation("evaluation" if s.name == chosen else f"evaluation_{s.name}")
+        return sources
+
+    def _evaluation_tables(self, root: Path) -> Iterator[SetOnDisk]:
+        """The set of each table; tables of another purpose are passed over."""
+        names = set()
+        for path in self._all_tables(root):
+            if "eval" not in path.relative_to(root).parts[:-1] or _below_eval(path) == Path("public"):
+                continue
+            labelled = _labels_clips(path)
+            name = "_".join(part for part in _below_eval(path).parts if part != "soundscapes") or "soundscapes"
+            if labelled is None or name in names:
+                continue
+            folders = self.folders(root, (f"audio/eval/{_below_eval(path)}", f"audio/eval/{name}", f"audio/{name}"))
+            if not any(map(holds_audio, folders)):
+                folders += self.folders(root, _EVAL)
+            layout = SetLayout(name, "reported", ledger="eval") if labelled else _evaluation(name)
+            source = SetOnDisk(layout, folders, (path,))
+            # A table that cannot be read is an error where there is audio for it, else nobody's business.
+            fits = _fits(path, labelled)
+            if fits or (fits is None and source.has_audio):
+                names.add(name)
+                yield source
+
+    def _all_tables(self, root: Path) -> list[Path]:
+        """Tables of every tree; of one name the .tsv comes first."""
+        tables = {path for tree in TREES for path in (root / tree / "metadata").rglob("[!.]*.[ct]sv") if path.is_file()}
+        return sorted(tables, key=lambda path: (path.with_suffix(""), path.suffix != ".tsv"))
+
+    def unread(self, root: Path, sources: Sequence[SetOnDisk]) -> tuple[list[str], list[str]]:
+        """Return folders of audio and tables that belong to none of the sets as they are read."""
+        used = {path for source in sources for path in (*source.folders, *source.tables)}
+        used |= {table for names in VALIDATION_PARTS.values() for table in self.tables(root, names)}
+        used.add(root / self.ledger)
+        folders = [
+            folder
+            for tree in TREES
+            for pattern in ("*", "*/*", "*/*/soundscapes*")
+            for folder in sorted((root / tree / "audio").glob(pattern))
+            if folder not in used and holds_audio(folder)
+        ]
+        tables = [path for path in self._all_tables(root) if path not in used]
+        return [str(path.relative_to(root)) for path in folders], [str(path.relative_to(root)) for path in tables]
 
 
-# ---- parts and data dirs --------------------------------------------------------------------------------------------
+def _evaluation(name: str) -> SetLayout:
+    return SetLayout(name, "entered", labelled=False, ledger="eval")
 
 
-def _tags(s: SetOnDisk, names: Sequence[str]) -> np.ndarray:
-    if s.weak is not None:
-        return s.weak.keep_clips(names).present
-    if s.strong is not None:
-        return tags_of(s.strong.keep_clips(names)).present
-    return np.zeros((len(names), 0), dtype=bool)
+def _below_eval(path: Path) -> Path:
+    """A table's path below the last folder `eval`, without its ending."""
+    at = len(path.parts) - path.parts[::-1].index("eval")
+    return Path(*path.parts[at:]).with_suffix("")
 
 
-def _parts(training: list[SetOnDisk], keys: list[Key], groups: dict[Key, str], seed: int) -> dict[Key, str]:
-    """Part of each training clip; a group that two sets share is on the same part in both.
-
-    Unlabelled clips serve neither selection nor tuning: they are `train`, unless their group is held out elsewhere.
-    The synthetic validation set of 2021 is held out whole, half `select`, half `tune`.
-    """
-    parts: dict[Key, str] = {}
-    fixed: dict[str, str] = {}
-    for s in training:
-        own = [key for key in keys if key[0] == s.source.name]
-        names = [groups[key] for key in own]
-        if s.source.shares is None:
-            chosen: Sequence[str] = [fixed.get(name, "train") for name in names]
-        else:
-            chosen = split_parts(_tags(s, [k[1] for k in own]), names, seed, fixed, s.source.shares)
-        parts.update(zip(own, chosen, strict=True))
-        fixed.update({name: part for name, part in zip(names, chosen, strict=True) if name})
-    return parts
+def _labels_clips(path: Path) -> bool | None:
+    """Whether a table labels clips (True) or lists them (False), by its columns; None: it serves another purpose."""
+    try:
+        columns = columns_of(path)
+    except SedkitError:
+        return None
+    if set(columns) >= _STRONG_COLUMNS or set(columns) >= _WEAK_COLUMNS:
+        return True
+    return False if columns == ("filename",) else None
 
 
-def _validation_folds(base: Path, keys: list[Key]) -> dict[Key, str]:
-    """The 2018 set that each validation clip comes from, where the tables of both are there."""
-    folds = dict.fromkeys(keys, "validation")
-    for part, tables in VALIDATION_PARTS.items():
-        found = [table for table in (table_at(base, name) for name in tables) if table]
-        members = {name for table in found for name in read_filenames(table)}
-        folds.update({key: part for key in keys if key[1] in members})
-    return folds
-
-
-def _prepared(s: SetOnDisk, names: list[str], folds: dict[Key, str] | None, groups: dict[Key, str]) -> Prepared:
-    keys = [(s.source.name, name) for name in names]
-    found = [s.recordings[name] for name in names]
-    clips = Clips(
-        tuple(names),
-        tuple(str(r.path) for r in found),
-        np.array([r.duration_s for r in found], dtype=np.float64),
-        tuple(folds[key] for key in keys) if folds is not None else None,
-        tuple(groups[key] for key in keys),
-    )
-    strong = s.strong.keep_clips(names) if s.strong is not None else None
-    # A set with events has tags too: systems train on either.
-    weak = s.weak.keep_clips(names) if s.weak is not None else tags_of(strong) if strong is not None else None
-    return Prepared(s.source.name, clips, DESED_CLASSES, weak, strong, s.missing, len(s.listed))
+def _fits(path: Path, labelled: bool) -> bool | None:
+    """Whether a table holds labels of DESED, or none at all; None: it cannot be read."""
+    try:
+        if not labelled:
+            return bool(read_filenames(path))
+        cells = read_table(path, ("filename",), ("event_label", "event_labels"))
+    except SedkitError:
+        return None
+    labels = {x.strip() for name in set(cells) - {"filename"} for cell in cells[name] for x in cell.split(",")}
+    return labels <= {""} or not labels.isdisjoint(DESED_CLASSES.labels)

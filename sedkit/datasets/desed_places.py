@@ -6,10 +6,7 @@ turpaultn/DCASE2019_task4, turpaultn/dcase20_task4, turpaultn/DESED, and DCASE-R
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
-from sedkit.datasets.splits import SHARES
+from sedkit.datasets.base import Place, SetLayout
 
 #: Folders with `audio/` and `metadata/` of their own in a root: what 2022 to 2024 download apart, and what DESED's own
 #: repository makes.
@@ -27,43 +24,21 @@ ROOTS = (
 )
 
 
-class Place(NamedTuple):
-    """Folders below `audio/` that belong together, the best first, and tables below `metadata/`, all to be joined."""
-
-    audio: tuple[str, ...]
-    tables: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class KnownSet:
-    """A set of the official layouts.
-
-    Attributes
-    ----------
-    name, ledger, side, whole_folder, labelled, shares
-        As in `desed_layout.Source`.
-    places
-        Where it lies in one layout or another, the newest first.
-    """
-
-    name: str
-    ledger: str
-    side: str
-    places: tuple[Place, ...]
-    whole_folder: bool = False
-    labelled: bool = True
-    shares: tuple[float, ...] | None = SHARES
-
-
 def _soundscapes(folder: str) -> Place:
-    return Place((f"{folder}/soundscapes", folder), (f"{folder}/soundscapes",))
+    return Place((f"audio/{folder}/soundscapes", f"audio/{folder}"), (f"metadata/{folder}/soundscapes",))
 
 
-_VALIDATION = ("validation/validation", "validation")
+_VALIDATION = ("audio/validation/validation", "audio/validation")
+_META = "metadata/validation"
+
+
+def _place(name: str, table: str = "") -> Place:
+    return Place((f"audio/{name}",), (f"metadata/{table or name}",))
+
+
 SETS = (
-    KnownSet("weak", "weak", "training", (Place(("train/weak",), ("train/weak",)),)),
-    KnownSet(
-        "synthetic",
+    SetLayout("weak", "training", (_place("train/weak"),)),
+    SetLayout(
         "synthetic",
         "training",
         (
@@ -71,47 +46,37 @@ SETS = (
                 _soundscapes(f"train/{name}")
                 for name in ("synthetic21_train", "synthetic20_train", "synthetic20", "synthetic20_reverb")
             ),
-            Place(("train/synthetic",), ("train/synthetic",)),
-            Place(("train/synthetic",), ("train/soundscapes/synthetic",)),
+            _place("train/synthetic"),
+            _place("train/synthetic", "train/soundscapes/synthetic"),
         ),
     ),
-    # The synthetic validation set is held out whole.
-    KnownSet(
+    SetLayout(
         "synthetic_validation",
-        "synthetic_validation",
-        "training",
+        "tuning",
         (_soundscapes("validation/synthetic21_validation"), _soundscapes("validation/synthetic20_validation")),
-        shares=(0.0, 0.5, 0.5),
     ),
-    KnownSet(
-        "strong_label_real",
-        "strong_label_real",
-        "training",
-        (Place(("train/strong_label_real",), ("train/audioset_strong",)),),
-    ),
-    # Unlabelled clips serve neither selection nor tuning.
+    SetLayout("strong_label_real", "training", (_place("train/strong_label_real", "train/audioset_strong"),)),
     *(
-        KnownSet(name, f, "training", (Place((f"train/{f}",), (f"train/{f}",)),), labelled=False, shares=None)
-        for name, f in (
+        SetLayout(name, "training", (_place(f"train/{folder}"),), labelled=False, ledger=folder)
+        for name, folder in (
             ("unlabelled", "unlabel_in_domain"),
             ("unlabelled_out_of_domain", "unlabel_out_of_domain"),
         )
     ),
-    KnownSet(
-        "validation",
+    SetLayout(
         "validation",
         "reported",
         (
-            Place(_VALIDATION, ("validation/validation",)),
-            Place(_VALIDATION, ("validation/test_dcase2018", "validation/eval_dcase2018")),
-            Place(_VALIDATION, ("validation/validation_old",)),
-            Place(("test",), ("test/test",)),
+            Place(_VALIDATION, (f"{_META}/validation",)),
+            Place(_VALIDATION, (f"{_META}/test_dcase2018", f"{_META}/eval_dcase2018")),
+            Place(_VALIDATION, (f"{_META}/validation_old",)),
+            _place("test", "test/test"),
         ),
     ),
-    KnownSet("public", "public", "reported", (Place(("eval/public",), ("eval/public",)),), whole_folder=True),
+    SetLayout("public", "reported", (_place("eval/public"),), whole_folder=True),
 )
 #: The sets of 2018 that validation clips come from, and their tables.
 VALIDATION_PARTS = {
-    "test_dcase2018": ("validation/test_dcase2018", "test/test"),
-    "eval_dcase2018": ("validation/eval_dcase2018",),
+    "test_dcase2018": (f"{_META}/test_dcase2018", "metadata/test/test"),
+    "eval_dcase2018": (f"{_META}/eval_dcase2018",),
 }

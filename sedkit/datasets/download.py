@@ -20,6 +20,7 @@ from sedkit.core.log import log
 from sedkit.core.parallel import progress
 from sedkit.core.resources import metadata_path
 from sedkit.datasets.archives import BrokenArchive, unpack
+from sedkit.datasets.registry import DATASETS, dataset_named
 
 #: What a call leaves in OUT.
 RECORD = "download.json"
@@ -51,9 +52,10 @@ class Part:
 
 
 def registry() -> dict[str, Any]:
-    """The data sets that can be fetched, as in `metadata/datasets.yaml`."""
-    found: dict[str, Any] = read_yaml(metadata_path("datasets.yaml"))
-    return found
+    """The data sets that can be fetched: those in `metadata/datasets.yaml`, and those that say it themselves."""
+    published: dict[str, Any] = read_yaml(metadata_path("datasets.yaml"))
+    own = {name: dataset_named(name).published for name in DATASETS.names()}
+    return published | {name: entry for name, entry in own.items() if entry is not None}
 
 
 def parts_of(name: str, wanted: Sequence[str] | None = None) -> list[Part]:
@@ -76,25 +78,20 @@ def download(
     base_url: str | None = None,
     wait_s: float = 1.0,
 ) -> list[Path]:
-    """Fetch a data set into `out`.
+    """Fetch a data set into `out` and return what was put in place, top level; files that are there already stay.
 
     Parameters
     ----------
     name
-        ``desed`` or ``esc50``.
+        One of `registry`.
     out
-        Folder; files that are there already stay.
+        Folder.
     parts
         Names of parts; None takes the default ones.
     base_url
         A mirror: ``<base_url>/<file>`` takes the place of the publisher's address.
     wait_s
         Pause before the second try after a lost connection; it doubles with each try.
-
-    Returns
-    -------
-    list of Path
-        What was put in place, top level.
 
     Raises
     ------
@@ -140,10 +137,13 @@ def fetch(part: Part, url: str, folder: Path, recorded_sha256: str | None, wait_
     pooch.get_logger().setLevel("WARNING")
     known = part.known_hash if not part.moving else None
     known = known or (f"sha256:{recorded_sha256}" if recorded_sha256 and not part.moving else None)
-    resuming = _Resuming(folder / f"{part.file}.part", wait_s)
+
+    def resuming(url: str, target: str, _: Any) -> None:
+        _resume(url, folder / f"{part.file}.part", target, wait_s)
+
     log.info("download: %s: %s from %s", part.title or part.name, part.file, url)
     try:
-        path = Path(pooch.retrieve(url=url, known_hash=known, fname=part.file, path=str(folder), downloader=resuming))
+        path = Path(pooch.retrieve(url, known, part.file, str(folder), downloader=resuming))
     except ValueError as error:
         # pooch removed the file; a second try starts from the first byte.
         raise SedkitError(
@@ -166,97 +166,83 @@ def _agrees(path: Path, known_hash: str | None) -> bool:
     return bool(pooch.file_hash(str(path), alg=algorithm) == value)
 
 
-class _Resuming:
-    """A downloader for pooch that goes on where an earlier one stopped.
+def _resume(url: str, part: Path, target: str, wait_s: float) -> None:
+    """Fetch `url` into `target`, going on where an earlier call stopped.
 
     The incomplete file lies at `part`, with the server's mark of its version beside it: if the file has changed on the
     server meanwhile (``If-Range``), it is fetched from the start.
     """
+    import requests
 
-    def __init__(self, part: Path, wait_s: float) -> None:
-        self.part = part
-        self.mark = part.with_name(part.name + ".json")
-        self.wait_s = wait_s
+    part.parent.mkdir(parents=True, exist_ok=True)
+    mark = part.with_name(part.name + ".json")
+    for attempt in range(_TRIES):
+        try:
+            _go_on(url, part, mark)
+            break
+        except requests.HTTPError as error:
+            status = error.response.status_code if error.response is not None else 0
+            if status < 500 and status != 429:
+                raise SedkitError(f"{url}: the server answers {status}") from None
+            problem: Exception = error
+        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            problem = error
+        if attempt == _TRIES - 1:
+            raise SedkitError(
+                f"{url}: no connection after {_TRIES} tries ({type(problem).__name__}); {_bytes_of(part)} bytes are "
+                "kept, the same call goes on from there"
+            ) from None
+        time.sleep(wait_s * 2**attempt)
+    os.replace(part, target)
+    mark.unlink(missing_ok=True)
 
-    def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> bool | None:
-        """Fetch `url` into `output_file`."""
-        import requests
 
-        self.part.parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(_TRIES):
-            try:
-                self._go_on(url)
-                break
-            except requests.HTTPError as error:
-                status = error.response.status_code if error.response is not None else 0
-                if status < 500 and status != 429:
-                    raise SedkitError(f"{url}: the server answers {status}") from None
-                problem: Exception = error
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-                problem = error
-            if attempt == _TRIES - 1:
-                held = self.part.stat().st_size if self.part.exists() else 0
-                raise SedkitError(
-                    f"{url}: no connection after {_TRIES} tries ({type(problem).__name__}); {held} bytes are kept, the "
-                    "same call goes on from there"
-                ) from None
-            time.sleep(self.wait_s * 2**attempt)
-        os.replace(self.part, output_file)
-        self.mark.unlink(missing_ok=True)
-        return None
+def _bytes_of(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
 
-    def _go_on(self, url: str) -> None:
-        import requests
 
-        held = self.part.stat().st_size if self.part.exists() else 0
-        before = read_json(self.mark) if self.mark.exists() else {}
-        headers = {"Accept-Encoding": "identity"}
-        if held and before.get("url") == url and before.get("version"):
-            headers |= {"Range": f"bytes={held}-", "If-Range": before["version"]}
-        else:
-            held = 0
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as answer:
-            if answer.status_code == 416:
-                # Nothing is left to fetch, or the file became shorter: either way start over to be sure.
-                self.part.unlink(missing_ok=True)
-                raise requests.ConnectionError("range not satisfiable")
-            answer.raise_for_status()
-            if answer.status_code != 206:
-                held = 0
-            elif not answer.headers.get("Content-Range", "").startswith(f"bytes {held}-"):
-                self.part.unlink(missing_ok=True)
-                raise requests.ConnectionError("another range than asked for")
-            length = answer.headers.get("Content-Length")
-            total = held + int(length) if length else None
-            self._check_space(url, total, held)
-            # A weak mark (W/…) does not promise equal bytes.
-            etag = answer.headers.get("ETag", "")
-            version = etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified")
-            write_json(self.mark, {"url": url, "version": version})
-            with open(self.part, "r+b" if held else "wb") as file:
-                file.seek(held)
-                with progress(total=total, description=self.part.stem, unit="B") as bar:
-                    bar.update(held)
-                    for chunk in answer.iter_content(_CHUNK):
-                        file.write(chunk)
-                        bar.update(len(chunk))
-                        held += len(chunk)
-        if total is not None and held < total:
-            raise requests.ConnectionError(f"{held} of {total} bytes")
+def _go_on(url: str, part: Path, mark: Path) -> None:
+    import requests
 
-    def _check_space(self, url: str, total: int | None, held: int) -> None:
-        free = shutil.disk_usage(self.part.parent).free
-        if total is not None and total - held > free:
-            raise SedkitError(f"{url}: {total - held} bytes are still to come, {free} are free in {self.part.parent}")
+    before = read_json(mark) if mark.exists() else {}
+    size = _bytes_of(part) if before.get("url") == url and before.get("version") else 0
+    headers = {"Accept-Encoding": "identity"}
+    headers |= {"Range": f"bytes={size}-", "If-Range": before["version"]} if size else {}
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as answer:
+        if answer.status_code == 416:
+            # Nothing is left to fetch, or the file became shorter: either way start over to be sure.
+            part.unlink(missing_ok=True)
+            raise requests.ConnectionError("range not satisfiable")
+        answer.raise_for_status()
+        if answer.status_code != 206:
+            size = 0
+        elif not answer.headers.get("Content-Range", "").startswith(f"bytes {size}-"):
+            part.unlink(missing_ok=True)
+            raise requests.ConnectionError("another range than asked for")
+        length = answer.headers.get("Content-Length")
+        total, free = size + int(length) if length else None, shutil.disk_usage(part.parent).free
+        if total is not None and total - size > free:
+            raise SedkitError(f"{url}: {total - size} bytes are still to come, {free} are free in {part.parent}")
+        # A weak mark (W/…) does not promise equal bytes.
+        etag = answer.headers.get("ETag", "")
+        version = etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified")
+        write_json(mark, {"url": url, "version": version})
+        with open(part, "r+b" if size else "wb") as file:
+            file.seek(size)
+            with progress(total=total, description=part.stem, unit="B") as bar:
+                bar.update(size)
+                for block in answer.iter_content(_CHUNK):
+                    size += file.write(block)
+                    bar.update(len(block))
+    if total is not None and size < total:
+        raise requests.ConnectionError(f"{size} of {total} bytes")
 
 
 def place(part: Part, archive: Path, root: Path) -> list[Path]:
-    """Unpack an archive and move what `part.place` names into `root`; a file that is no archive is moved as it is.
+    """Unpack an archive, move what `part.place` names into `root`, and return the targets.
 
-    Returns
-    -------
-    list of Path
-        The targets. Where the archive holds none of the named paths, all of it goes into a folder of its name.
+    A file that is no archive is moved as it is; of an archive that holds none of the named paths all goes into a folder
+    of its name.
     """
     if not archive.name.endswith((".zip", ".tar.gz", ".tgz", ".tar")):
         target = root / next(iter(part.place.values()))
@@ -298,7 +284,5 @@ def merge(source: Path, target: Path) -> None:
     if source.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
-        return
-    target.mkdir(parents=True, exist_ok=True)
-    for entry in sorted(source.iterdir()):
-        merge(entry, target / entry.name)
+    else:
+        shutil.copytree(source, target, copy_function=os.replace, dirs_exist_ok=True)

@@ -11,18 +11,13 @@ from sedkit.core.resources import metadata_path
 
 
 def load_class_map(path_or_name: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
-    """Read which source classes stand for each target class.
+    """Read which source classes stand for each target class, in the order of the file.
 
     Parameters
     ----------
     path_or_name
         A YAML file with a mapping `classes` (target class: source class, or a list of them), or the name of one in
         `metadata/maps/`.
-
-    Returns
-    -------
-    dict
-        Target class to source classes, in the order of the file.
 
     Raises
     ------

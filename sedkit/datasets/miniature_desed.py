@@ -8,7 +8,6 @@ No household, so no source, serves two sets: ``metadata/sources.tsv`` is the led
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sedkit.core.errors import UsageError
-from sedkit.core.files import atomic_folder, write_text
+from sedkit.core.files import write_text
+from sedkit.core.options import option
 from sedkit.core.parallel import run_jobs
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.audio import write_wav
-from sedkit.datasets.miniature import SAMPLE_RATE_HZ, fingerprint, made_up_id, pcm16, scale_of, write_marker
+from sedkit.datasets.miniature import SAMPLE_RATE_HZ, fingerprint, made_up_id, pcm16, scale_of
+from sedkit.datasets.registry import register_miniature
 from sedkit.synthesis.backgrounds import HOME, PLAIN
 from sedkit.synthesis.render import Placed, Room, mix
 from sedkit.synthesis.sounds import DOMESTIC, render_event
@@ -56,30 +56,28 @@ SMALL = {
 }
 #: Fewest clips of a set: as many as there are classes, since each class is the first label of a tenth of the clips.
 FEWEST = 10
+
+
+def _at(place: str) -> tuple[str, str]:
+    return f"audio/{place}", f"metadata/{place}.tsv"
+
+
+_LAYOUT_2019 = {
+    "weak": _at("train/weak"),
+    "synthetic": _at("train/synthetic"),
+    "unlabel_in_domain": _at("train/unlabel_in_domain"),
+    "validation": ("audio/validation", "metadata/validation/validation.tsv"),
+    "eval": _at("eval/eval"),
+    "public": _at("eval/public"),
+}
 #: Where audio and table of each set lie, by layout.
 FOLDERS = {
-    "2019": {
-        "weak": ("audio/train/weak", "metadata/train/weak.tsv"),
-        "synthetic": ("audio/train/synthetic", "metadata/train/synthetic.tsv"),
-        "unlabel_in_domain": ("audio/train/unlabel_in_domain", "metadata/train/unlabel_in_domain.tsv"),
-        "validation": ("audio/validation", "metadata/validation/validation.tsv"),
-        "eval": ("audio/eval/eval", "metadata/eval/eval.tsv"),
-        "public": ("audio/eval/public", "metadata/eval/public.tsv"),
-    },
-    "2021": {
-        "weak": ("audio/train/weak", "metadata/train/weak.tsv"),
-        "synthetic": (
-            "audio/train/synthetic21_train/soundscapes",
-            "metadata/train/synthetic21_train/soundscapes.tsv",
-        ),
-        "unlabel_in_domain": ("audio/train/unlabel_in_domain", "metadata/train/unlabel_in_domain.tsv"),
-        "validation": ("audio/validation/validation", "metadata/validation/validation.tsv"),
-        "eval": ("audio/eval/eval", "metadata/eval/eval.tsv"),
-        "public": ("audio/eval/public", "metadata/eval/public.tsv"),
-        "synthetic_validation": (
-            "audio/validation/synthetic21_validation/soundscapes",
-            "metadata/validation/synthetic21_validation/soundscapes.tsv",
-        ),
+    "2019": _LAYOUT_2019,
+    "2021": _LAYOUT_2019
+    | {
+        "synthetic": _at("train/synthetic21_train/soundscapes"),
+        "validation": _at("validation/validation"),
+        "synthetic_validation": _at("validation/synthetic21_validation/soundscapes"),
         "strong_label_real": ("audio/train/strong_label_real", "metadata/train/audioset_strong.tsv"),
     },
 }
@@ -119,44 +117,28 @@ class Made:
     recordings: tuple[str, ...]
 
 
-def generate(
-    out: str | os.PathLike[str], *, layout: str = "2019", seed: int = 0, size: str = "small", jobs: int = 1
-) -> dict[str, int]:
-    """Write the miniature into `out`, replacing it.
+@dataclass(frozen=True)
+class DesedMiniatureOptions:
+    """`layout`: of 2019 or 2021."""
 
-    Parameters
-    ----------
-    out
-        Folder, in the end the root of the data set (`audio/`, `metadata/`).
-    layout
-        ``2019`` or ``2021``.
-    seed
-        Same seed, same files, whatever `jobs`.
-    size
-        ``small``, ``large`` (five times) or the number of weak clips.
-    jobs
-        Processes.
+    layout: str = option("2019", "--layout", "default: 2019", choices=tuple(FOLDERS))
 
-    Returns
-    -------
-    dict
-        Number of clips of each set.
-    """
-    if layout not in FOLDERS:
-        raise UsageError(f"--layout {layout}: expected one of {', '.join(FOLDERS)}")
+
+@register_miniature("desed", DesedMiniatureOptions)
+def generate(root: Path, options: DesedMiniatureOptions, *, seed: int, size: str, jobs: int) -> dict[str, int]:
+    """Fill a folder with `audio/` and `metadata/`; in `size` the weak clips count."""
+    parts = FOLDERS[options.layout]
     scale = scale_of(size, SMALL["weak"])
     plans: list[ClipPlan] = []
     for part, part_seed in zip(SMALL, np.random.SeedSequence(seed).spawn(len(SMALL)), strict=True):
-        if part in FOLDERS[layout]:
+        if part in parts:
             plans += plan_part(part, max(FEWEST, round(SMALL[part] * scale)), part_seed)
-    with atomic_folder(out) as root:
-        folders = {part: root / audio for part, (audio, _) in FOLDERS[layout].items()}
-        for folder in folders.values():
-            folder.mkdir(parents=True)
-        made = run_jobs(partial(render_clip, folders=folders), plans, jobs, "miniature desed")
-        _write_tables(root, layout, made)
-        write_marker(root, "desed")
-    return {part: sum(p.part == part for p in plans) for part in FOLDERS[layout]}
+    folders = {part: root / audio for part, (audio, _) in parts.items()}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    made = run_jobs(partial(render_clip, folders=folders), plans, jobs, "miniature desed")
+    _write_tables(root, options.layout, made)
+    return {part: sum(p.part == part for p in plans) for part in parts}
 
 
 def plan_part(part: str, count: int, seed: np.random.SeedSequence) -> list[ClipPlan]:

@@ -6,19 +6,19 @@ source and stand in one fold. Sources are drawn from seeds of their own, so none
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from sedkit.core.files import atomic_folder, write_text
+from sedkit.core.files import write_text
 from sedkit.core.parallel import run_jobs
 from sedkit.core.resources import metadata_path
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import write_wav
-from sedkit.datasets.miniature import SAMPLE_RATE_HZ, fingerprint, pcm16, scale_of, write_marker
+from sedkit.datasets.miniature import SAMPLE_RATE_HZ, fingerprint, pcm16, scale_of
+from sedkit.datasets.registry import NoOptions, register_miniature
 from sedkit.synthesis.backgrounds import PLAIN
 from sedkit.synthesis.render import Placed, Room, mix
 from sedkit.synthesis.signals import ramps
@@ -67,37 +67,19 @@ class ClipPlan:
     seed: np.random.SeedSequence
 
 
-def generate(out: str | os.PathLike[str], *, seed: int = 0, size: str = "small", jobs: int = 1) -> dict[str, int]:
-    """Write the miniature into `out` (`meta/esc50.csv`, `audio/`, `meta/sources.tsv`), replacing it.
-
-    Parameters
-    ----------
-    out
-        Folder.
-    seed
-        Same seed, same files, whatever `jobs`.
-    size
-        ``small`` (100 clips of the mapped categories), ``large`` (five times), or their number.
-    jobs
-        Processes.
-
-    Returns
-    -------
-    dict
-        Number of clips.
-    """
+@register_miniature("esc50")
+def generate(root: Path, options: NoOptions, *, seed: int, size: str, jobs: int) -> dict[str, int]:
+    """Fill a folder (`meta/esc50.csv`, `audio/`, `meta/sources.tsv`); `small` has 100 clips of mapped categories."""
     plans = plan(seed, scale_of(size, MAPPED * MAPPED_PER_FOLD * FOLDS))
-    with atomic_folder(out) as root:
-        (root / "audio").mkdir()
-        recordings = run_jobs(partial(render_clip, folder=root / "audio"), plans, jobs, "miniature esc50")
-        write_marker(root, "esc50")
-        header = "filename,fold,target,category,esc10,src_file,take"
-        rows = sorted(
-            f"{p.filename},{p.fold},{p.target},{p.category},{p.target in _ESC10},{p.src_file},{p.take}" for p in plans
-        )
-        write_text(root / "meta" / "esc50.csv", "\n".join([header, *rows]) + "\n")
-        ledger = [f"esc50\t{p.filename}\t{recording}" for p, recording in zip(plans, recordings, strict=True)]
-        write_text(root / "meta" / "sources.tsv", "\n".join(["set\tfilename\trecordings", *ledger]) + "\n")
+    (root / "audio").mkdir()
+    recordings = run_jobs(partial(render_clip, folder=root / "audio"), plans, jobs, "miniature esc50")
+    header = "filename,fold,target,category,esc10,src_file,take"
+    rows = sorted(
+        f"{p.filename},{p.fold},{p.target},{p.category},{p.target in _ESC10},{p.src_file},{p.take}" for p in plans
+    )
+    write_text(root / "meta" / "esc50.csv", "\n".join([header, *rows]) + "\n")
+    ledger = [f"esc50\t{p.filename}\t{recording}" for p, recording in zip(plans, recordings, strict=True)]
+    write_text(root / "meta" / "sources.tsv", "\n".join(["set\tfilename\trecordings", *ledger]) + "\n")
     return {"clips": len(plans)}
 
 

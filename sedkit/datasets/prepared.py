@@ -11,20 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from sedkit.core.errors import SedkitError
-from sedkit.core.files import (
-    aside_of,
-    read_json,
-    remove,
-    replace_folder,
-    same_place,
-    sha256_file,
-    sweep,
-    write_json,
-)
+from sedkit.core.files import aside_of, read_json, remove, replace_folder, same_place, sha256_file, sweep, write_json
 from sedkit.core.log import log
 from sedkit.core.stamp import Step
 from sedkit.core.vocabulary import Vocabulary
-from sedkit.dataio.datadir import SUMMARY, TABLES, Clips, DataDir, write_datadir
+from sedkit.dataio.datadir import FACTS, SUMMARY, TABLES, Clips, DataDir, write_datadir
 from sedkit.dataio.events import Events, Tags
 
 _TABLES = (*TABLES, "missing.tsv")
@@ -32,20 +23,16 @@ _TABLES = (*TABLES, "missing.tsv")
 
 @dataclass(frozen=True)
 class Prepared:
-    """What one data dir will hold; `listed` counts the clips of the official list, on disk or not."""
+    """What one data dir will hold; `role` is one of `base.ROLES`, `listed` counts the list's clips, on disk or not."""
 
     name: str
+    role: str
     clips: Clips
     labels: Vocabulary
     weak: Tags | None
     strong: Events | None
     missing: tuple[str, ...]
     listed: int
-
-
-def coverage_line(name: str, on_disk: int, in_list: int) -> str:
-    """``weak: 99/100 clips``."""
-    return f"{name}: {on_disk}/{in_list} clips"
 
 
 def check_same_root(out: Path, root: Path, step: Step) -> None:
@@ -63,17 +50,14 @@ def check_same_root(out: Path, root: Path, step: Step) -> None:
 def tables_of(out: Path) -> dict[str, Path]:
     """Return every table of the data dirs in `out`, as the summary names them.
 
-    Raises
-    ------
-    SedkitError
-        Where the recordings are not where a table says: then it is of no use, however whole.
+    A SedkitError tells that the recordings are not where a table says: then it is of no use, however whole.
     """
-    found = {}
+    tables: dict[str, Path] = {}
     for name, row in read_json(out / SUMMARY)["sets"].items():
         if not DataDir(out / name).reachable():
             raise SedkitError(f"{out / name}: its recordings were moved")
-        found |= {f"{name}/{table}": out / name / table for table in row["tables"]}
-    return found
+        tables |= {f"{name}/{table}": out / name / table for table in row["tables"]}
+    return tables
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -91,17 +75,13 @@ def write_sets(
     before = set(read_json(target / SUMMARY)["sets"]) if (target / SUMMARY).is_file() else set()
     (target / SUMMARY).unlink(missing_ok=True)
     place = target.resolve()
-    summary: dict[str, Any] = {
-        "dataset": dataset,
-        "root": str(Path(root).resolve()),
-        "place": str(place),
-        "sets": {},
-    }
+    summary: dict[str, Any] = {"dataset": dataset, "root": str(Path(root).resolve()), "place": str(place), "sets": {}}
     for s in sets:
         if not len(s.clips):
             log.warning("%s: none of its %d clips is on disk; no data dir", s.name, s.listed)
             continue
-        _replace_if_other(place / s.name, s)
+        facts = {"dataset": dataset, "set": s.name, "role": s.role}
+        _replace_if_other(place / s.name, s, facts)
         summary["sets"][s.name] = {
             "clips": len(s.clips),
             "listed": s.listed,
@@ -109,7 +89,8 @@ def write_sets(
             "hours": round(float(s.clips.duration_s.sum()) / 3600, 4),
             "events": s.strong.n_events if s.strong is not None else None,
             "fold": dict(Counter(s.clips.fold)) if s.clips.fold is not None else None,
-            "tables": sorted(_hashes(target / s.name)),
+            "role": s.role,
+            "tables": sorted([*_hashes(target / s.name), FACTS]),
         }
     for name in sorted(before - set(summary["sets"])):
         if (target / name / "clips.tsv").is_file():
@@ -118,14 +99,17 @@ def write_sets(
     write_json(target / SUMMARY, summary)
 
 
-def _replace_if_other(folder: Path, s: Prepared) -> None:
+def _replace_if_other(folder: Path, s: Prepared, facts: dict[str, str]) -> None:
     # As seen from the data dir, so that it can be moved together with the data set.
     clips = replace(s.clips, audio=tuple(os.path.relpath(path, folder) for path in s.clips.audio))
     sweep(folder.parent)
     aside = aside_of(folder)
     try:
         write_datadir(aside, clips, s.labels, s.weak, s.strong, s.missing)
+        write_json(aside / FACTS, facts)
         if not folder.is_dir() or _hashes(folder) != _hashes(aside):
             replace_folder(aside, folder)
+        elif not (folder / FACTS).is_file() or sha256_file(folder / FACTS) != sha256_file(aside / FACTS):
+            write_json(folder / FACTS, facts)
     finally:
         remove(aside)

@@ -51,23 +51,17 @@ def groups_of(clips: Iterable[Key], recordings: Mapping[Key, tuple[str, ...]], w
     the video id counts, and a message says so. A clip of which nothing is known gets ``""``.
     """
     keys = list(clips)
-    if any(recordings.get(key) for key in keys):
-        components = _components(keys, recordings)
-        largest = max(len(members) for members in components)
-        if largest <= max(3, LARGEST_COMPONENT * len(keys)):
-            log.info("%s: grouped by source recording (%d groups of at most %d clips)", what, len(components), largest)
-            names = {}
-            for members in components:
-                name = video_id(members[0][1]) or f"{members[0][0]}/{stem(members[0][1])}"
-                names.update(dict.fromkeys(members, name))
-            return names
-        log.info(
-            "%s: shared source recordings chain %d of %d clips together; grouped by video id or clip instead",
-            what,
-            largest,
-            len(keys),
-        )
-    return {key: video_id(key[1]) for key in keys}
+    if not any(recordings.get(key) for key in keys):
+        return {key: video_id(key[1]) for key in keys}
+    components = _components(keys, recordings)
+    largest = max(map(len, components))
+    if largest > max(3, LARGEST_COMPONENT * len(keys)):
+        text = "%s: shared source recordings chain %d of %d clips together; grouped by video id or clip instead"
+        log.info(text, what, largest, len(keys))
+        return {key: video_id(key[1]) for key in keys}
+    log.info("%s: grouped by source recording (%d groups of at most %d clips)", what, len(components), largest)
+    first = {key: members[0] for members in components for key in members}
+    return {key: video_id(name) or f"{part}/{stem(name)}" for key, (part, name) in first.items()}
 
 
 def _components(keys: list[Key], recordings: Mapping[Key, tuple[str, ...]]) -> list[list[Key]]:
@@ -82,8 +76,7 @@ def _components(keys: list[Key], recordings: Mapping[Key, tuple[str, ...]]) -> l
 
     first: dict[str, Key] = {}
     for key in keys:
-        video = video_id(key[1])
-        for token in (*recordings.get(key, ()), *((f"\0{video}",) if video else ())):
+        for token in _tokens(key, recordings):
             parent[root(key)] = root(first.setdefault(token, key))
     out: dict[Key, list[Key]] = defaultdict(list)
     for key in keys:
@@ -100,20 +93,13 @@ def clashes(
         for token in _tokens(key, recordings):
             tokens.setdefault(token, key)
     out: dict[Key, str] = {}
-    for key, recording in training.items():
-        for token in _tokens(key, recordings):
-            if token in tokens:
-                other = tokens[token]
-                out[key] = f"{token} is in {recording.path} ({key[0]}) and in {reported[other].path} ({other[0]})"
-                break
-    first = {"\0".join(key): recording for key, recording in reported.items()}
-    second = {"\0".join(key): recording for key, recording in training.items()}
-    for a, b in equal_files(first, second):
-        part, name = b.split("\0")
-        out.setdefault(
-            (part, name),
-            f"{second[b].path} ({part}) and {first[a].path} ({a.split(chr(0))[0]}) are equal byte for byte",
-        )
+    for key in training:
+        for token in (token for token in _tokens(key, recordings) if token in tokens and key not in out):
+            other = tokens[token]
+            out[key] = f"{token} is in {training[key].path} ({key[0]}) and in {reported[other].path} ({other[0]})"
+    for other, key in equal_files(reported, training):
+        files = f"{training[key].path} ({key[0]}) and {reported[other].path} ({other[0]})"
+        out.setdefault(key, f"{files} are equal byte for byte")
     return out
 
 
@@ -122,12 +108,12 @@ def _tokens(key: Key, recordings: Mapping[Key, tuple[str, ...]]) -> list[str]:
     return [*(f"recording {x}" for x in recordings.get(key, ())), *([f"video {video}"] if video else [])]
 
 
-def refuse_clashes(found: Mapping[Key, str], lenient: bool) -> set[Key]:
+def refuse_clashes(shared: Mapping[Key, str], lenient: bool) -> set[Key]:
     """Stop where training and reported side share a recording; leniently, return the training clips to leave out."""
-    if not found:
+    if not shared:
         return set()
-    what = f"{len(found)} training clips share a recording with the reported side: {next(iter(found.values()))}"
+    what = f"{len(shared)} training clips share a recording with the reported side: {next(iter(shared.values()))}"
     if not lenient:
         raise SedkitError(f"{what}; take them out of one side, or leave them out of training with --lenient true")
-    log.warning("%s; left out of training: %s", what, listed([f"{k[0]}/{k[1]}" for k in found], 3))
-    return set(found)
+    log.warning("%s; left out of training: %s", what, listed([f"{k[0]}/{k[1]}" for k in shared], 3))
+    return set(shared)

@@ -9,6 +9,8 @@ import numpy as np
 #: Names of the parts, and the share of each.
 PARTS = ("train", "select", "tune")
 SHARES = (0.8, 0.1, 0.1)
+#: Shares where a set is for selection and tuning alone.
+HELD_OUT = (0.0, 0.5, 0.5)
 #: Fewest clips of a held-out part, where the set has at least `SMALLEST_SET` clips.
 FEWEST_HELD_OUT, SMALLEST_SET = 8, 40
 
@@ -19,9 +21,8 @@ def split_parts(
     seed: int = 0,
     fixed: Mapping[str, str] | None = None,
     shares: Sequence[float] = SHARES,
-    parts: Sequence[str] = PARTS,
 ) -> tuple[str, ...]:
-    """Assign each clip to a part by iterative stratification over groups.
+    """Assign each clip to a part by iterative stratification over groups, and return the parts.
 
     Labels are dealt out from the rarest on: each group that holds the label goes to the part that still lacks most of
     it (Sechidis, Tsoumakas, Vlahavas, On the stratification of multi-label data, 2011; here with groups of clips in
@@ -37,13 +38,8 @@ def split_parts(
         Breaks ties.
     fixed
         Groups whose part is decided already (they stand in another set).
-    shares, parts
-        Share of the clips and name of each part; the first part is the largest.
-
-    Returns
-    -------
-    tuple of str
-        The part of each clip.
+    shares
+        Share of each of `PARTS`; the first part is the largest.
 
     Examples
     --------
@@ -66,7 +62,7 @@ def split_parts(
     room = weights * n
     for i, key in enumerate(order):
         if fixed is not None and key in fixed:
-            _assign(i, list(parts).index(fixed[key]), part, wanted, room, held, size)
+            _assign(i, PARTS.index(fixed[key]), part, wanted, room, held, size)
     while True:
         left = np.where(part[:, None] < 0, held, 0.0).sum(axis=0)
         if not (left > 0).any():
@@ -80,7 +76,7 @@ def split_parts(
     for i in rng.permutation(np.flatnonzero(part < 0)):
         _assign(int(i), int(np.argmax(room)), part, wanted, room, held, size)
     _fill_up(part, size, weights, n, rng, np.array([fixed is not None and key in fixed for key in order]))
-    return tuple(parts[part[i]] for i in member)
+    return tuple(PARTS[part[i]] for i in member)
 
 
 def _weights(n: int, shares: Sequence[float]) -> np.ndarray:

@@ -77,11 +77,16 @@ class Rates:
     single: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
-def grouped(events: Events) -> tuple[NDArray[np.int64], Events]:
-    """Return where each clip begins, (clips + 1,), and the events grouped by clip with their order in the file kept."""
+#: Where each clip begins, (clips + 1,) int64, and class, onset, offset of its events in the order of the file, (n,).
+Grouped = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
+
+
+def grouped(events: Events) -> Grouped:
+    """Return events grouped by clip, as compiled code takes them."""
     if events.n_events and (np.diff(events.clip) < 0).any():
         events = events.take(np.argsort(events.clip, kind="stable"))
-    return np.searchsorted(events.clip, np.arange(len(events.filenames) + 1)).astype(np.int64), events
+    first = np.searchsorted(events.clip, np.arange(len(events.filenames) + 1)).astype(np.int64)
+    return first, events.label, events.onset_s, events.offset_s
 
 
 def per_clip_and_class(events: Events) -> NDArray[np.int64]:

@@ -17,33 +17,6 @@ from sedkit.evaluation.inputs import Output, Truth
 from sedkit.evaluation.references import content_hash, known_reference
 
 
-def describe_estimate(
-    path: str, sha256: str, listed: Sequence[str], n_events: int | None, reference: Sequence[str], *, lists_empty: bool
-) -> dict[str, Any]:
-    """Return the `estimate` block: how many of the reference's clips the output lists.
-
-    `partial` is False where it lists all, True where clips are missing although the output lists clips without
-    events too (or is a file of scores), and None where that cannot be told: many tables leave out clips without
-    events.
-    """
-    wanted = set(reference)
-    there = len(wanted & set(listed))
-    if listed and reference and not there:
-        raise SedkitError(
-            f"{path}: none of its {len(listed)} clips is in the reference ({listed[0]!r} here, {reference[0]!r} "
-            "there); do the names differ in the folder, the ending or a leading letter?"
-        )
-    complete = there == len(wanted)
-    return {
-        "path": path,
-        "sha256": sha256,
-        "clips": len(listed),
-        "events": n_events,
-        "coverage": there / len(wanted) if wanted else None,
-        "partial": False if complete else (True if lists_empty else None),
-    }
-
-
 def describe_reference(path: str, reference: Events | Tags, truth: Truth) -> dict[str, Any]:
     """Return the `reference` block of the whole table and of what was scored of it; warn of an outdated one."""
     out: dict[str, Any] = {
@@ -64,27 +37,43 @@ def describe_reference(path: str, reference: Events | Tags, truth: Truth) -> dic
 
 
 def describe_output(output: Output, path: str, wanted: Sequence[str]) -> dict[str, Any]:
-    """Return the `estimate` block of the first form that an output has: a table, scores, operating points."""
-    sha256 = hash_of(Path(path))
-    if output.estimate is None and output.scores is not None:
-        names = output.scores.filenames
-        block = describe_estimate(path, sha256, names, None, wanted, lists_empty=True)
-        there = set(names)
-        missing = [name for name in wanted if name not in there]
-        if missing:
-            log.warning(
-                "%s: no scores for %s (%d of %d clips of the reference: they score 0, as clips without detections; "
-                "--clips cuts the reference)",
-                path,
-                missing[0],
-                len(missing),
-                len(wanted),
-            )
-        return block
+    """Return the `estimate` block of the first form that an output has: a table, scores, operating points.
+
+    `partial` is False where it lists all the `wanted` clips, True where clips are missing although the output lists
+    clips without events too (or is a file of scores), and None where that cannot be told: many tables leave out clips
+    without events.
+    """
     tables = (output.estimate,) if output.estimate is not None else output.points.tables if output.points else ()
+    n_events: int | None = sum(table.n_events for table in tables)
     names = tuple(dict.fromkeys(name for table in tables for name in table.filenames))
-    empty = any(len(np.unique(table.clip)) < len(table.filenames) for table in tables)
-    return describe_estimate(path, sha256, names, sum(table.n_events for table in tables), wanted, lists_empty=empty)
+    lists_empty = any(len(np.unique(table.clip)) < len(table.filenames) for table in tables)
+    of_scores = output.estimate is None and output.scores is not None
+    if of_scores and output.scores is not None:
+        names, n_events, lists_empty = output.scores.filenames, None, True
+    listed = set(names)
+    missing = [name for name in wanted if name not in listed]
+    if names and wanted and len(missing) == len(wanted):
+        raise SedkitError(
+            f"{path}: none of its {len(names)} clips is in the reference ({names[0]!r} here, {wanted[0]!r} "
+            "there); do the names differ in the folder, the ending or a leading letter?"
+        )
+    if missing and of_scores:
+        log.warning(
+            "%s: no scores for %s (%d of %d clips of the reference: they score 0, as clips without detections; "
+            "--clips cuts the reference)",
+            path,
+            missing[0],
+            len(missing),
+            len(wanted),
+        )
+    return {
+        "path": path,
+        "sha256": hash_of(Path(path)),
+        "clips": len(names),
+        "events": n_events,
+        "coverage": (len(wanted) - len(missing)) / len(wanted) if wanted else None,
+        "partial": False if not missing else (True if lists_empty else None),
+    }
 
 
 def mark_missing(reference: dict[str, Any], estimate: dict[str, Any], *, whole: bool) -> None:

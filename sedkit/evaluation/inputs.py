@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +28,14 @@ class Output:
     estimate: Events | None = None
     points: OperatingPoints | None = None
     scores: Scores | None = None
+
+    def changed(self, change: Callable[[Events], Events]) -> Output:
+        """Return the output with every table of it changed."""
+        return replace(
+            self,
+            estimate=None if self.estimate is None else change(self.estimate),
+            points=None if self.points is None else replace(self.points, tables=tuple(map(change, self.points.tables))),
+        )
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sedkit.core.compiled import doubled
 from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import occurring
+from sedkit.evaluation.counts import Grouped
 from sedkit.evaluation.overlaps import checked_order
 from sedkit.evaluation.parameters import IntersectionParameters
 
@@ -50,27 +52,27 @@ class Ground:
     duration_s: NDArray[np.float64]
 
     @property
+    def grouped(self) -> Grouped:
+        """The events as compiled code takes them."""
+        return self.first, self.label, self.onset_s, self.offset_s
+
+    @property
     def clip(self) -> NDArray[np.int64]:
         """(events,) clip of each event."""
         return np.repeat(np.arange(len(self.filenames)), np.diff(self.first))
 
     def n_reference(self) -> NDArray[np.int64]:
         """(clips, classes) number of events."""
-        return np.bincount(self._cell(), minlength=self._size()).reshape(self._shape()).astype(np.int64)
+        return self._summed(None).astype(np.int64)
 
     def reference_s(self) -> NDArray[np.float64]:
         """(clips, classes) summed length of events in seconds."""
-        total = np.bincount(self._cell(), weights=self.offset_s - self.onset_s, minlength=self._size())
-        return np.asarray(total.reshape(self._shape()), dtype=np.float64)
+        return self._summed(self.offset_s - self.onset_s).astype(np.float64)
 
-    def _cell(self) -> NDArray[np.int64]:
-        return self.clip * len(self.labels) + self.label
-
-    def _shape(self) -> tuple[int, int]:
-        return len(self.filenames), len(self.labels)
-
-    def _size(self) -> int:
-        return len(self.filenames) * len(self.labels)
+    def _summed(self, weights: NDArray[np.float64] | None) -> NDArray[Any]:
+        n_clips, n_classes = len(self.filenames), len(self.labels)
+        cell = self.clip * n_classes + self.label
+        return np.bincount(cell, weights, minlength=n_clips * n_classes).reshape(n_clips, n_classes)
 
 
 @dataclass(frozen=True)
@@ -145,23 +147,18 @@ def count_points(ground: Ground, points: Sequence[Events], parameters: Intersect
     return count_detections(ground, join_points(ground, points), parameters)
 
 
-@dataclass(frozen=True)
-class Detections:
-    """Detections of all operating points: `first` (points * clips + 1,) into arrays sorted by point, clip and onset."""
+def join_points(ground: Ground, points: Sequence[Events], refuse_overlaps: bool = True) -> Grouped:
+    """Bring operating points onto the reference's clips and classes; refuses what `checked_order` refuses.
 
-    n_points: int
-    first: NDArray[np.int64]
-    label: NDArray[np.int64]
-    onset_s: NDArray[np.float64]
-    offset_s: NDArray[np.float64]
-
-
-def join_points(ground: Ground, points: Sequence[Events], refuse_overlaps: bool = True) -> Detections:
-    """Bring operating points onto the reference's clips and classes; refuses what `checked_order` refuses."""
+    Returns
+    -------
+    Grouped
+        The detections, the groups being the clips of each point after those of the points before it.
+    """
     clip_code = {name: i for i, name in enumerate(ground.filenames)}
     label_code = {name: i for i, name in enumerate(ground.labels)}
     n_clips = len(ground.filenames)
-    groups, labels, onsets, offsets = [], [], [], []
+    columns: list[tuple[NDArray[Any], ...]] = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0))]
     for p, table in enumerate(points):
         rows = checked_order(table, refuse_overlaps)
         clip_map = np.fromiter(map(clip_code.get, table.filenames, repeat(-1)), np.int64, len(table.filenames))
@@ -172,40 +169,18 @@ def join_points(ground: Ground, points: Sequence[Events], refuse_overlaps: bool 
         if (np.diff(clip[keep]) < 0).any():
             keep = np.flatnonzero(keep)
             keep = keep[np.argsort(clip[keep], kind="stable")]
-        groups.append(p * n_clips + clip[keep])
-        labels.append(label[keep])
-        onsets.append(onset[keep])
-        offsets.append(offset[keep])
-    n_all = len(points)
-    group = np.concatenate(groups) if groups else np.zeros(0, np.int64)
-    return Detections(
-        n_points=n_all,
-        first=np.concatenate([[0], np.cumsum(np.bincount(group, minlength=n_all * n_clips))]).astype(np.int64),
-        label=np.concatenate(labels) if labels else np.zeros(0, np.int64),
-        onset_s=np.concatenate(onsets) if onsets else np.zeros(0),
-        offset_s=np.concatenate(offsets) if offsets else np.zeros(0),
-    )
+        columns.append((p * n_clips + clip[keep], label[keep], onset[keep], offset[keep]))
+    group, labels, onsets, offsets = (np.concatenate(column) for column in zip(*columns, strict=True))
+    first = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=len(points) * n_clips))]).astype(np.int64)
+    return first, labels, onsets, offsets
 
 
-def count_detections(ground: Ground, found: Detections, parameters: IntersectionParameters) -> PointCounts:
+def count_detections(ground: Ground, detections: Grouped, parameters: IntersectionParameters) -> PointCounts:
     """Count joined detections; see `count_points`."""
-    parts = _count_detections(
-        ground.first,
-        ground.label,
-        ground.onset_s,
-        ground.offset_s,
-        ground.duration_s,
-        found.first,
-        found.label,
-        found.onset_s,
-        found.offset_s,
-        len(ground.labels),
-        float(parameters.dtc),
-        float(parameters.gtc),
-        float(parameters.cttc),
-    )
+    parts = _count_detections(ground.grouped, ground.duration_s, detections, len(ground.labels), parameters.limits)
     true, false, cross = (Sparse(cell, clip) for cell, clip in parts)
-    return PointCounts(ground, found.n_points, true, false, cross)
+    n_points = (len(detections[0]) - 1) // max(len(ground.filenames), 1)
+    return PointCounts(ground, n_points, true, false, cross)
 
 
 @njit(cache=True)
@@ -218,21 +193,9 @@ def _add(sums: Any, lost: Any, at: int, value: float) -> None:
 
 
 @njit(cache=True)
-def _count_detections(
-    g_first: Any,
-    g_label: Any,
-    g_on: Any,
-    g_off: Any,
-    duration: Any,
-    d_first: Any,
-    d_label: Any,
-    d_on: Any,
-    d_off: Any,
-    n_classes: int,
-    dtc: float,
-    gtc: float,
-    cttc: float,
-) -> Any:
+def _count_detections(references: Any, duration: Any, detections: Any, n_classes: int, limits: Any) -> Any:
+    (g_first, g_label, g_on, g_off), (d_first, d_label, d_on, d_off) = references, detections
+    dtc, gtc, cttc = limits
     n_clips = len(g_first) - 1
     n_points = (len(d_first) - 1) // n_clips if n_clips else 0
     n_det, n_ref = len(d_label), len(g_label)
@@ -283,8 +246,7 @@ def _count_detections(
                 for other in range(n_classes):
                     if touched[other] and other != own and share[other] >= cttc:
                         if n_ct == len(ct_cell):
-                            ct_cell = np.concatenate((ct_cell, np.empty(n_ct, np.int64)))
-                            ct_clip = np.concatenate((ct_clip, np.empty(n_ct, np.int64)))
+                            ct_cell, ct_clip = doubled(ct_cell), doubled(ct_clip)
                         ct_cell[n_ct], ct_clip[n_ct] = cell * n_classes + other, clip
                         n_ct += 1
             for g in range(g0, g1):

@@ -21,7 +21,9 @@ _ROOT = -1
 
 
 @njit(cache=True)
-def _within(r: int, e: int, r_on: Any, r_off: Any, e_on: Any, e_off: Any, collar_s: float, fraction: float) -> bool:
+def _within(r: int, e: int, references: Any, estimates: Any, collar_s: float, fraction: float) -> bool:
+    _, _, r_on, r_off = references
+    _, _, e_on, e_off = estimates
     # Bare float64 comparisons: an epsilon would move events that lie on the limit.
     if abs(r_on[r] - e_on[e]) > collar_s:
         return False
@@ -132,29 +134,18 @@ def _maximum_matching(hit: Any, left_order: Any, partner: Any) -> None:
 
 @njit(cache=True)
 def match_clips(
-    r_first: Any,
-    r_label: Any,
-    r_on: Any,
-    r_off: Any,
-    e_first: Any,
-    e_label: Any,
-    e_on: Any,
-    e_off: Any,
-    collar_s: float,
-    fraction: float,
-    true_positives: Any,
-    substitutions: Any,
+    references: Any, estimates: Any, collar_s: float, fraction: float, true_positives: Any, substitutions: Any
 ) -> None:
     """Count, per clip, matched events of each class and substitutions.
 
     Parameters
     ----------
-    r_first, e_first : (clips + 1,) where each clip's events begin in the arrays below (grouped by clip, file order).
-    r_label, r_on, r_off, e_label, e_on, e_off : class and times in seconds of references and estimates.
+    references, estimates : `counts.Grouped`.
     collar_s, fraction : tolerance of the onset; of the offset: the larger of it and this share of the reference.
     true_positives : (clips, classes) int64, filled.
     substitutions : (clips,) int64, filled.
     """
+    (r_first, r_label, _, _), (e_first, e_label, _, _) = references, estimates
     for clip in range(len(r_first) - 1):
         r0, e0 = r_first[clip], e_first[clip]
         n_ref, n_est = r_first[clip + 1] - r0, e_first[clip + 1] - e0
@@ -169,9 +160,8 @@ def match_clips(
         for r in range(n_ref):
             degree = 0
             for e in range(n_est):
-                if r_label[r0 + r] == e_label[e0 + e] and _within(
-                    r0 + r, e0 + e, r_on, r_off, e_on, e_off, collar_s, fraction
-                ):
+                same = r_label[r0 + r] == e_label[e0 + e]
+                if same and _within(r0 + r, e0 + e, references, estimates, collar_s, fraction):
                     hit[r, e] = True
                     degree += 1
                     partner[r] = e
@@ -195,7 +185,7 @@ def match_clips(
             if partner[r] >= 0:
                 continue
             for e in range(n_est):
-                if not used[e] and _within(r0 + r, e0 + e, r_on, r_off, e_on, e_off, collar_s, fraction):
+                if not used[e] and _within(r0 + r, e0 + e, references, estimates, collar_s, fraction):
                     used[e] = True
                     substitutions[clip] += 1
                     break

@@ -77,46 +77,36 @@ def refusals_in_a_line(metric: str) -> Iterator[None]:
 
 def official_event(reference: Events, estimate: Events, parameters: EventParameters | None = None) -> dict[str, Any]:
     """Run sed_eval's event-based metrics; returns macro, micro, classes: f1, precision, recall, error rates."""
-    sed_eval = _sed_eval()
-    labels = list(align(reference, estimate)[0].labels)
     parameters = parameters or EventParameters()
-    judge = sed_eval.sound_event.EventBasedMetrics(
-        event_label_list=labels,
-        t_collar=float(parameters.collar_s),
-        percentage_of_length=float(parameters.offset_fraction),
-        empty_system_output_handling="zero_score",
-    )
-    return _run(judge, reference, estimate, labels)
+    options = {
+        "t_collar": float(parameters.collar_s),
+        "percentage_of_length": float(parameters.offset_fraction),
+        "empty_system_output_handling": "zero_score",
+    }
+    return _run("EventBasedMetrics", options, reference, estimate)
 
 
 def official_segment(
     reference: Events, estimate: Events, parameters: SegmentParameters | None = None
 ) -> dict[str, Any]:
     """Run sed_eval's segment-based metrics; returns macro, micro and classes as `official_event`."""
-    sed_eval = _sed_eval()
+    options = {"time_resolution": float((parameters or SegmentParameters()).segment_s)}
+    return _run("SegmentBasedMetrics", options, reference, estimate)
+
+
+def _run(metrics: str, options: dict[str, Any], reference: Events, estimate: Events) -> dict[str, Any]:
     labels = list(align(reference, estimate)[0].labels)
-    parameters = parameters or SegmentParameters()
-    judge = sed_eval.sound_event.SegmentBasedMetrics(
-        event_label_list=labels, time_resolution=float(parameters.segment_s)
-    )
-    return _run(judge, reference, estimate, labels)
-
-
-def _sed_eval() -> Any:
+    wanted, given = _lists(reference), _lists(estimate)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pkg_resources, which dcase_util imports, announces its end
+        # pkg_resources, which dcase_util imports, announces its end; means over classes that are all undefined.
+        warnings.simplefilter("ignore")
         import sed_eval
-    return sed_eval
 
-
-def _run(judge: Any, reference: Events, estimate: Events, labels: Sequence[str]) -> dict[str, Any]:
-    wanted, found = _lists(reference), _lists(estimate)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # means over classes that are all undefined
+        judge = getattr(sed_eval.sound_event, metrics)(event_label_list=labels, **options)
         for name in reference.filenames:
             judge.evaluate(
                 reference_event_list=wanted.get(name) or [{"filename": name}],
-                estimated_event_list=found.get(name) or [{"filename": name}],
+                estimated_event_list=given.get(name) or [{"filename": name}],
             )
         macro = _block(judge.results_class_wise_average_metrics()) if labels else {}
         micro = _block(judge.results_overall_metrics())

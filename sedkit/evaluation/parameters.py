@@ -1,53 +1,11 @@
-"""Parameters that metrics share with their engines and judges, and how a parameter declares its command-line option."""
+"""Parameters that metrics share with their engines and judges."""
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-
-@dataclass(frozen=True)
-class Option:
-    """A command-line option that sets a parameter.
-
-    Attributes
-    ----------
-    flag
-        Such as `--collar`.
-    default
-        The parameter's value without it.
-    help
-        Its line of help; empty where the verb or another metric declares the option.
-    within
-        The numbers that it takes, where it takes a number.
-    choices
-        The words that it takes, where it takes a word.
-    metavar
-        What the help calls its value.
-    """
-
-    flag: str
-    default: Any
-    help: str = ""
-    within: tuple[float, float] = (0.0, 1.0)
-    choices: tuple[str, ...] | None = None
-    metavar: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The option's name among the parsed ones."""
-        return self.flag.removeprefix("--").replace("-", "_")
-
-
-def option(default: Any, flag: str, help: str = "", **more: Any) -> Any:
-    """Return a dataclass field that a command-line option sets (see `Option`)."""
-    return dataclasses.field(default=default, metadata={"option": Option(flag, default, help, **more)})
-
-
-def options_of(parameters: type) -> dict[str, Option]:
-    """Return the options that set fields of a dataclass, by field."""
-    return {f.name: f.metadata["option"] for f in dataclasses.fields(parameters) if "option" in f.metadata}
+from sedkit.core.options import option
 
 
 @dataclass(frozen=True)
@@ -84,6 +42,11 @@ class IntersectionParameters:
         metavar="X",
     )
 
+    @property
+    def limits(self) -> tuple[float, float, float]:
+        """The shares as compiled code takes them."""
+        return float(self.dtc), float(self.gtc), float(self.cttc)
+
 
 CrossTriggers = Literal["0.5.3", "0.3.0"]
 
@@ -108,6 +71,4 @@ class PsdsParameters:
 
 #: The two scenarios of DCASE 2021 to 2024 task 4.
 PSDS1 = PsdsParameters(dtc=0.7, gtc=0.7)
-
-
 PSDS2 = PsdsParameters(dtc=0.1, gtc=0.1, cttc=0.3, alpha_ct=0.5)

@@ -35,7 +35,7 @@ def psds_of_resamples(points: PointCounts, resamples: Resamples, parameters: Psd
 def psds_of_weights(points: PointCounts, weights: NDArray[np.float32], parameters: PsdsParameters) -> NDArray[Any]:
     """Return PSDS of every column of `weights`, (clips, n), as it is."""
     counts = _resampled_counts(points, weights, parameters)
-    return _areas(counts, points, parameters, np.zeros(1), np.zeros(1))
+    return np.asarray(_psds(counts, points.n_points, _terms(parameters), np.zeros(1), np.zeros(1)))
 
 
 def corrected_psds(points: PointCounts, resamples: Resamples, parameters: PsdsParameters) -> Drawn:
@@ -43,11 +43,10 @@ def corrected_psds(points: PointCounts, resamples: Resamples, parameters: PsdsPa
     weights = resamples.weights(points.ground.filenames)
     resampled = _resampled_counts(points, weights, parameters)
     whole = _resampled_counts(points, np.ones((len(weights), 1), np.float32), parameters)
-    grid = _grid(whole, points, parameters)
-    variance = _variance(whole, points, parameters, grid)
-    noise = np.maximum(_variance(resampled, points, parameters, grid) - variance, 0.0)
-    estimate = _areas(whole, points, parameters, grid, noise)
-    return Drawn(_areas(resampled, points, parameters, grid, 2 * noise), float(estimate[0]), corrected=True)
+    n, terms, grid = points.n_points, _terms(parameters), _grid(whole, points, parameters)
+    noise = np.maximum(_variances(resampled, n, terms, grid) - _variances(whole, n, terms, grid), 0.0)
+    estimate = float(_psds(whole, n, terms, grid, noise)[0])
+    return Drawn(np.asarray(_psds(resampled, n, terms, grid, 2 * noise)), estimate, corrected=True)
 
 
 #: Counts of resamples: true, false, cross (n, cells), reference events, their seconds (n, classes), seconds (n,).
@@ -69,34 +68,17 @@ def _resampled_counts(points: PointCounts, weights: NDArray[np.float32], paramet
     )
 
 
-def _areas(
-    counts: _Counts,
-    points: PointCounts,
-    parameters: PsdsParameters,
-    grid: NDArray[np.float64],
-    noise: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    alpha_st, max_efpr = float(parameters.alpha_st), float(parameters.max_efpr)
-    return np.asarray(_psds(counts, points.n_points, *_cross(parameters), alpha_st, max_efpr, grid, noise))
-
-
-def _variance(
-    counts: _Counts, points: PointCounts, parameters: PsdsParameters, grid: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the variance between the classes' curves at each rate of `grid`, (rates,), averaged over resamples."""
-    return np.asarray(_variances(counts, points.n_points, *_cross(parameters), float(parameters.max_efpr), grid))
-
-
-def _cross(parameters: PsdsParameters) -> tuple[float, bool]:
-    """Return the weight of cross triggers, and whether their average is over all classes."""
-    return float(parameters.alpha_ct), parameters.cross_triggers == "0.3.0"
+def _terms(parameters: PsdsParameters) -> tuple[float, bool, float, float]:
+    """Return the weight of cross triggers, whether they are averaged over all classes, the spread's weight, the end."""
+    over_all = parameters.cross_triggers == "0.3.0"
+    return float(parameters.alpha_ct), over_all, float(parameters.alpha_st), float(parameters.max_efpr)
 
 
 def _grid(counts: _Counts, points: PointCounts, parameters: PsdsParameters) -> NDArray[np.float64]:
     """Return false positive rates per hour from 0 on, denser where the curves of the whole set rise."""
     k = len(points.ground.labels)
     tpr, efpr, there = np.zeros((points.n_points, k)), np.zeros((points.n_points, k)), np.zeros(k, np.bool_)
-    _rates(counts, 0, *_cross(parameters), tpr, efpr, there)
+    _rates(counts, 0, _terms(parameters), tpr, efpr, there)
     rises = efpr[efpr < parameters.max_efpr]
     even = np.linspace(0, parameters.max_efpr, 50, endpoint=False)
     return np.unique(np.concatenate([even, np.quantile(rises, np.linspace(0, 1, 100)) if rises.size else even]))
@@ -119,9 +101,10 @@ def _add_weighted(cell: Any, clip: Any, value: Any, weights: Any, total: Any) ->
 
 
 @njit(cache=True)
-def _rates(counts: Any, r: int, alpha_ct: float, over_all: bool, tpr: Any, efpr: Any, there: Any) -> bool:
+def _rates(counts: Any, r: int, terms: Any, tpr: Any, efpr: Any, there: Any) -> bool:
     """Fill in rates (points, classes) and the classes that occur in resample `r`; False where there is no event."""
     true, false, cross, n_reference, reference_s, seconds = counts
+    alpha_ct, over_all, _, _ = terms
     n_points, k = tpr.shape
     n_there = 0
     for c in range(k):
@@ -147,34 +130,28 @@ def _rates(counts: Any, r: int, alpha_ct: float, over_all: bool, tpr: Any, efpr:
 
 
 @njit(cache=True)
-def _psds(
-    counts: Any,
-    n_points: int,
-    alpha_ct: float,
-    over_all: bool,
-    alpha_st: float,
-    max_efpr: float,
-    grid: Any,
-    noise: Any,
-) -> Any:
+def _psds(counts: Any, n_points: int, terms: Any, grid: Any, noise: Any) -> Any:
+    """Return PSDS of every resample, with `noise` (rates of `grid`) taken from the variance between classes."""
+    _, _, alpha_st, max_efpr = terms
     n, k = counts[3].shape
     out = np.full(n, np.nan)
     tpr, efpr, there = np.zeros((n_points, k)), np.zeros((n_points, k)), np.zeros(k, np.bool_)
     for r in range(n):
-        if _rates(counts, r, alpha_ct, over_all, tpr, efpr, there):
+        if _rates(counts, r, terms, tpr, efpr, there):
             x, cls, y, n_there = steps_of(tpr, efpr, there, max_efpr)
             out[r] = area_less_noise(x, cls, y, n_there, alpha_st, max_efpr, grid, noise)
     return out
 
 
 @njit(cache=True)
-def _variances(counts: Any, n_points: int, alpha_ct: float, over_all: bool, max_efpr: float, grid: Any) -> Any:
+def _variances(counts: Any, n_points: int, terms: Any, grid: Any) -> Any:
+    """Return the variance between the classes' curves at each rate of `grid`, averaged over resamples."""
     n, k = counts[3].shape
     total, counted = np.zeros(len(grid)), 0
     tpr, efpr, there = np.zeros((n_points, k)), np.zeros((n_points, k)), np.zeros(k, np.bool_)
     for r in range(n):
-        if _rates(counts, r, alpha_ct, over_all, tpr, efpr, there):
-            x, cls, y, n_there = steps_of(tpr, efpr, there, max_efpr)
+        if _rates(counts, r, terms, tpr, efpr, there):
+            x, cls, y, n_there = steps_of(tpr, efpr, there, terms[3])
             order, curve, i = np.argsort(x), np.zeros(n_there), 0
             for g in range(len(grid)):
                 while i < len(x) and x[order[i]] <= grid[g]:

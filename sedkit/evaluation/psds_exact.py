@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sedkit.core.compiled import doubled
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.intersection import Ground, PointCounts, Sparse
@@ -32,22 +33,22 @@ INTERVAL_POINTS = 100
 class Sweep:
     """How counts change as the threshold falls to each score.
 
-    `threshold`, `label`, `clip`, `true`, `false` are (changes,): the score at which, the class and clip in which,
-    and by how many the true and false positives change. `cross_*` are (cross changes,): the same for cross triggers
-    of `cross_other`.
+    `threshold` is (changes,), the score at which, and `change` (changes, 4): label and clip in which, and by how many
+    true and false positives change. `cross_threshold` and `cross_change` are the same for cross triggers: label, clip,
+    the other label, by how many.
     """
 
     ground: Ground
     threshold: NDArray[np.floating]
-    label: NDArray[np.int64]
-    clip: NDArray[np.int64]
-    true: NDArray[np.int64]
-    false: NDArray[np.int64]
+    change: NDArray[np.int64]
     cross_threshold: NDArray[np.floating]
-    cross_label: NDArray[np.int64]
-    cross_clip: NDArray[np.int64]
-    cross_other: NDArray[np.int64]
-    cross: NDArray[np.int64]
+    cross_change: NDArray[np.int64]
+
+    def of(self, label: int) -> Sweep:
+        """Return the changes of one class."""
+        mine, crossed = self.change[:, 0] == label, self.cross_change[:, 0] == label
+        rows = self.threshold[mine], self.change[mine], self.cross_threshold[crossed], self.cross_change[crossed]
+        return Sweep(self.ground, *rows)
 
 
 def sweep(ground: Ground, scores: Scores, parameters: IntersectionParameters) -> Sweep:
@@ -64,23 +65,9 @@ def sweep(ground: Ground, scores: Scores, parameters: IntersectionParameters) ->
     # Frames past the clip's end have no length once the edges are cut at it.
     n_frames = np.array([int((np.diff(e) > 0).sum()) for e in edges], dtype=np.int64)
     e_first = np.concatenate([[0], np.cumsum([len(e) for e in edges])]).astype(np.int64)
-    changes, crosses = _sweep(
-        ground.first,
-        ground.label,
-        ground.onset_s,
-        ground.offset_s,
-        ground.duration_s,
-        np.ascontiguousarray(scores.framewise),
-        of_clip,
-        column,
-        n_frames,
-        np.concatenate(edges) if edges else np.zeros(0),
-        e_first,
-        float(parameters.dtc),
-        float(parameters.gtc),
-        float(parameters.cttc),
-    )
-    return Sweep(ground, *changes, *crosses)
+    every_edge = np.concatenate(edges) if edges else np.zeros(0)
+    frames = (np.ascontiguousarray(scores.framewise), of_clip, column, n_frames, every_edge, e_first)
+    return Sweep(ground, *_sweep(ground.grouped, ground.duration_s, frames, parameters.limits))
 
 
 @njit(cache=True)
@@ -94,22 +81,10 @@ def _common(a0: float, a1: float, b0: float, b1: float) -> float:
 
 
 @njit(cache=True)
-def _sweep(
-    g_first: Any,
-    g_label: Any,
-    g_on: Any,
-    g_off: Any,
-    duration: Any,
-    framewise: Any,
-    of_clip: Any,
-    column: Any,
-    n_frames: Any,
-    edges: Any,
-    e_first: Any,
-    dtc: float,
-    gtc: float,
-    cttc: float,
-) -> Any:
+def _sweep(references: Any, duration: Any, frames: Any, limits: Any) -> Any:
+    g_first, g_label, g_on, g_off = references
+    framewise, of_clip, column, n_frames, edges, e_first = frames
+    dtc, gtc, cttc = limits
     n_classes = len(column)
     most = max(framewise.shape[1], 1)
     active, fresh = np.zeros(most, np.bool_), np.zeros(most, np.bool_)
@@ -119,16 +94,10 @@ def _sweep(
     relevant = np.zeros(most, np.bool_)
     triggers = np.zeros((most, n_classes), np.bool_)
     share, d_cross = np.zeros(n_classes), np.zeros(n_classes, np.int64)
-    room, n_out = 1 << 16, 0
-    o_threshold, o_label, o_clip = np.empty(room, framewise.dtype), np.empty(room, np.int64), np.empty(room, np.int64)
-    o_true, o_false = np.empty(room, np.int64), np.empty(room, np.int64)
-    c_room, n_cross = 1 << 16, 0
-    c_threshold, c_label, c_clip = (
-        np.empty(c_room, framewise.dtype),
-        np.empty(c_room, np.int64),
-        np.empty(c_room, np.int64),
-    )
-    c_other, c_change = np.empty(c_room, np.int64), np.empty(c_room, np.int64)
+    room = 1 << 16
+    n_out = n_cross = 0
+    o_threshold, o_change = np.empty(room, framewise.dtype), np.empty((room, 4), np.int64)
+    c_threshold, c_change = np.empty(room, framewise.dtype), np.empty((room, 4), np.int64)
     for clip in range(len(of_clip)):
         if of_clip[clip] < 0:
             continue
@@ -213,45 +182,25 @@ def _sweep(
                 if duration[clip] <= 0:
                     d_false = 0
                 if d_true or d_false:
-                    if n_out == room:
-                        o_threshold = np.concatenate((o_threshold, np.empty(room, framewise.dtype)))
-                        o_label = np.concatenate((o_label, np.empty(room, np.int64)))
-                        o_clip = np.concatenate((o_clip, np.empty(room, np.int64)))
-                        o_true = np.concatenate((o_true, np.empty(room, np.int64)))
-                        o_false = np.concatenate((o_false, np.empty(room, np.int64)))
-                        room *= 2
-                    o_threshold[n_out], o_label[n_out], o_clip[n_out] = value, c, clip
-                    o_true[n_out], o_false[n_out] = d_true, d_false
+                    if n_out == len(o_threshold):
+                        o_threshold, o_change = doubled(o_threshold), doubled(o_change)
+                    o_threshold[n_out], row = value, o_change[n_out]
+                    row[0], row[1], row[2], row[3] = c, clip, d_true, d_false
                     n_out += 1
                 if any_cross:
                     for k in range(n_classes):
                         if d_cross[k]:
-                            if n_cross == c_room:
-                                c_threshold = np.concatenate((c_threshold, np.empty(c_room, framewise.dtype)))
-                                c_label = np.concatenate((c_label, np.empty(c_room, np.int64)))
-                                c_clip = np.concatenate((c_clip, np.empty(c_room, np.int64)))
-                                c_other = np.concatenate((c_other, np.empty(c_room, np.int64)))
-                                c_change = np.concatenate((c_change, np.empty(c_room, np.int64)))
-                                c_room *= 2
-                            c_threshold[n_cross], c_label[n_cross], c_clip[n_cross] = value, c, clip
-                            c_other[n_cross], c_change[n_cross] = k, d_cross[k]
+                            if n_cross == len(c_threshold):
+                                c_threshold, c_change = doubled(c_threshold), doubled(c_change)
+                            c_threshold[n_cross], row = value, c_change[n_cross]
+                            row[0], row[1], row[2], row[3] = c, clip, k, d_cross[k]
                             n_cross += 1
                 i = j
     return (
-        (
-            o_threshold[:n_out].copy(),
-            o_label[:n_out].copy(),
-            o_clip[:n_out].copy(),
-            o_true[:n_out].copy(),
-            o_false[:n_out].copy(),
-        ),
-        (
-            c_threshold[:n_cross].copy(),
-            c_label[:n_cross].copy(),
-            c_clip[:n_cross].copy(),
-            c_other[:n_cross].copy(),
-            c_change[:n_cross].copy(),
-        ),
+        o_threshold[:n_out].copy(),
+        o_change[:n_out].copy(),
+        c_threshold[:n_cross].copy(),
+        c_change[:n_cross].copy(),
     )
 
 
@@ -266,19 +215,19 @@ class _Steps:
 
 def _steps(swept: Sweep, c: int, parameters: PsdsParameters) -> _Steps:
     ground = swept.ground
-    mine = swept.label == c
-    crossed = (swept.cross_label == c) if parameters.alpha_ct else np.zeros(len(swept.cross_label), np.bool_)
-    value = np.unique(np.concatenate([swept.threshold[mine], swept.cross_threshold[crossed]]))[::-1]
-    at = len(value) - 1 - np.searchsorted(value[::-1], swept.threshold[mine])
+    changes = swept.of(c)
+    crossed = changes.cross_threshold if parameters.alpha_ct else changes.cross_threshold[:0]
+    value = np.unique(np.concatenate([changes.threshold, crossed]))[::-1]
+    at = len(value) - 1 - np.searchsorted(value[::-1], changes.threshold)
     n = len(value)
-    true = np.cumsum(np.bincount(at, weights=swept.true[mine], minlength=n))
-    false = np.cumsum(np.bincount(at, weights=swept.false[mine], minlength=n))
+    true = np.cumsum(np.bincount(at, weights=changes.change[:, 2], minlength=n))
+    false = np.cumsum(np.bincount(at, weights=changes.change[:, 3], minlength=n))
     efpr = false * 3600.0 / ground.duration_s.sum()
     if parameters.alpha_ct:
         k = len(ground.labels)
-        at = len(value) - 1 - np.searchsorted(value[::-1], swept.cross_threshold[crossed])
-        cell = at * k + swept.cross_other[crossed]
-        cross = np.bincount(cell, weights=swept.cross[crossed], minlength=n * k).reshape(n, k).cumsum(axis=0)
+        at = len(value) - 1 - np.searchsorted(value[::-1], crossed)
+        cell = at * k + changes.cross_change[:, 2]
+        cross = np.bincount(cell, weights=changes.cross_change[:, 3], minlength=n * k).reshape(n, k).cumsum(axis=0)
         per_hour = cross * 3600.0 / ground.reference_s().sum(axis=0)
         efpr = efpr + parameters.alpha_ct * cross_trigger_mean(per_hour, parameters.cross_triggers)
     tpr = true / ground.n_reference()[:, c].sum()
@@ -319,15 +268,16 @@ def points_of_sweep(swept: Sweep, parameters: PsdsParameters, n_points: int = IN
         threshold = _steps(swept, c, parameters).threshold
         pick = np.unique(np.linspace(0, len(threshold) - 1, min(n_points, len(threshold))).round().astype(int))
         grid = np.sort(threshold[pick])[::-1] if len(threshold) else np.full(1, np.inf)
-        mine, crossed = swept.label == c, swept.cross_label == c
-        for name, change in (("true", swept.true[mine]), ("false", swept.false[mine])):
-            at = np.searchsorted(-grid, -swept.threshold[mine])
-            dense = _running(at, swept.clip[mine], change, n_points, n_clips)
+        changes = swept.of(c)
+        _, in_clip, true, false = changes.change.T
+        for name, change in (("true", true), ("false", false)):
+            at = np.searchsorted(-grid, -changes.threshold)
+            dense = _running(at, in_clip, change, n_points, n_clips)
             clip, point = np.nonzero(dense)
             kinds[name].append((point * k + c, clip, dense[clip, point]))
-        at = np.searchsorted(-grid, -swept.cross_threshold[crossed])
-        where = swept.cross_clip[crossed] * k + swept.cross_other[crossed]
-        dense = _running(at, where, swept.cross[crossed], n_points, n_clips * k)
+        at = np.searchsorted(-grid, -changes.cross_threshold)
+        _, in_clip, other, cross = changes.cross_change.T
+        dense = _running(at, in_clip * k + other, cross, n_points, n_clips * k)
         row, point = np.nonzero(dense)
         clip, other = np.divmod(row, k)
         kinds["cross"].append(((point * k + c) * k + other, clip, dense[row, point]))

@@ -10,13 +10,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from sedkit.core.errors import SedkitError, UsageError
+from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import renamed
-from sedkit.dataio.rows import TABLES, Finding, tables_in
+from sedkit.dataio.rows import TABLES, Finding, read_rows, refuse, tables_in
 from sedkit.dataio.tables import ERRORS, active_events, read_events
+
+T = TypeVar("T")
 
 _HOW_SCORED = {
     "negative_duration": "counted as events by the event and segment metrics",
@@ -148,3 +151,32 @@ def read_operating_points(folder: str | Path) -> OperatingPoints:
         tables.append(events)
     warn_of(odd, "operating points")
     return OperatingPoints(str(folder), thresholds, tuple(tables))
+
+
+def named_by_clip(names: Sequence[str], by_clip: dict[str, T], source: str, warn: bool = True) -> dict[str, T]:
+    """Call clips as the reference does."""
+    return dict(zip(names_as_in(names, tuple(by_clip), source, warn), by_clip.values(), strict=True))
+
+
+def read_groups(path: str, filenames: Sequence[str]) -> dict[str, str]:
+    """Read the group of each clip of a table whose column `group` is optional; a clip without one stands by itself."""
+    table = read_rows(path, ("filename",), ("group",))
+    refuse(table.findings, path)
+    if "group" not in table.names:
+        log.info("%s: has no column group: every clip is a group of its own", path)
+        return {}
+    groups: dict[str, str] = {}
+    for line, name, group in zip(table.line, table.cells("filename"), table.cells("group"), strict=True):
+        if groups.setdefault(name, group) != group:
+            raise SedkitError(
+                f"{path}:{line}: {name} is in group {group!r} here, in {groups[name]!r} in an earlier row"
+            )
+    groups = named_by_clip(filenames, groups, path)
+    alone = [name for name in filenames if not groups.get(name)]
+    if len(alone) == len(filenames):
+        if any(groups.values()):
+            raise SedkitError(f"{path}: holds no clip of the reference, such as {listed(filenames, 1)}")
+        log.warning("%s: no clip has a group: every clip is one of its own", path)
+    elif alone:
+        log.warning("%s: no group for %s (%d such clips: each is one of its own)", path, alone[0], len(alone))
+    return groups

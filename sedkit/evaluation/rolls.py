@@ -23,36 +23,24 @@ def _fill(roll: Any, n_own: int, label: Any, onset: Any, offset: Any, segment_s:
 
 
 @njit(cache=True)
+def _length(offset: Any, segment_s: float) -> int:
+    """Return how many segments a table's events of a clip reach over."""
+    return max(int(np.ceil(offset.max() / segment_s)), 0) if len(offset) else 0
+
+
+@njit(cache=True)
 def count_rolls(
-    r_first: Any,
-    r_label: Any,
-    r_on: Any,
-    r_off: Any,
-    e_first: Any,
-    e_label: Any,
-    e_on: Any,
-    e_off: Any,
-    segment_s: float,
-    n_ref: Any,
-    n_est: Any,
-    n_tp: Any,
-    errors: Any,
+    references: Any, estimates: Any, segment_s: float, n_ref: Any, n_est: Any, n_tp: Any, errors: Any
 ) -> None:
     """Add up active segments of reference, estimate and both, (clips, classes), and errors (clips, 3).
 
-    Events are grouped by clip: `r_first` and `e_first` (clips + 1,) say where each clip's begin.
+    References and estimates are `counts.Grouped`.
     """
+    (r_first, r_label, r_on, r_off), (e_first, e_label, e_on, e_off) = references, estimates
     n_classes = n_ref.shape[1]
     for clip in range(len(r_first) - 1):
         r0, r1, e0, e1 = r_first[clip], r_first[clip + 1], e_first[clip], e_first[clip + 1]
-        r_end = 0.0
-        for i in range(r0, r1):
-            r_end = max(r_end, r_off[i]) if i > r0 else r_off[i]
-        e_end = 0.0
-        for i in range(e0, e1):
-            e_end = max(e_end, e_off[i]) if i > e0 else e_off[i]
-        r_own = max(int(np.ceil(r_end / segment_s)), 0)
-        e_own = max(int(np.ceil(e_end / segment_s)), 0)
+        r_own, e_own = _length(r_off[r0:r1], segment_s), _length(e_off[e0:e1], segment_s)
         n = max(r_own, e_own)
         r_roll = np.zeros((n, n_classes), np.uint8)
         e_roll = np.zeros((n, n_classes), np.uint8)

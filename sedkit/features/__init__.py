@@ -1,1 +1,1 @@
-"""Front ends (waveform to features), their extraction to disk, and augmentation."""
+"""Front ends (waveform to features), their extraction to disk, normalisation and augmentation."""

@@ -31,5 +31,10 @@ class StepRegistry(Registry[type]):
         return {name: typed(raw, self.entry(name)[1], f"{where}.{name}") for name, raw in (section or {}).items()}
 
     def options(self, section: Mapping[str, Any] | None, where: str) -> dict[str, dict[str, Any]]:
-        """Return a section with every option filled in."""
-        return {name: asdict(step) for name, step in self.read(section, where).items()}
+        """Return a section with every option filled in, as plain data."""
+        return {name: plain_options(step) for name, step in self.read(section, where).items()}
+
+
+def plain_options(step: Any) -> dict[str, Any]:
+    """Return the options of a step as YAML would give them."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(step).items()}

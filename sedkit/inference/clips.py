@@ -156,7 +156,7 @@ def open_clips(place: Place, frontend: FrontEnd) -> Clips:
         raise SedkitError(f"{place.features or (data and data.path)}: no clip to score")
     if place.table is None:
         return Clips(_source(file, data, names, duration_s, frontend), names, duration_s)
-    onset_s, offset_s, recording = _read_windows(place.table, names)
+    onset_s, offset_s, recording = _read_windows(place.table, names, duration_s)
     of_windows = tuple(names[i] for i in recording)
     source = _source(file, data, of_windows, duration_s[recording], frontend)
     grid = frontend.window_grid
@@ -189,8 +189,10 @@ def _source(
     return Waveforms(Recordings(paths, frontend.sample_rate), duration_s, frontend)
 
 
-def _read_windows(path: Path, names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64], Ints]:
-    """Read onset, offset (seconds) and clip of each window of a table."""
+def _read_windows(
+    path: Path, names: Sequence[str], duration_s: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], Ints]:
+    """Read onset, offset (seconds) and clip of each window of a table; one begins within its clip."""
     table = read_rows(path, ("filename", "onset", "offset"), numbers=("onset", "offset"))
     refuse(table.findings, path)
     index = {name: i for i, name in enumerate(names)}
@@ -200,4 +202,12 @@ def _read_windows(path: Path, names: Sequence[str]) -> tuple[NDArray[np.float64]
         what = f"{len(strangers)} clips that are not scored here ({listed(strangers, 3)})" if strangers else "no row"
         raise SedkitError(f"{path}: {what}, expected windows of the data dir's clips")
     recording = np.array([index[name] for name in filenames], dtype=np.int64)
-    return table.numbers("onset"), table.numbers("offset"), recording
+    onset_s, offset_s = table.numbers("onset"), table.numbers("offset")
+    outside = np.flatnonzero(~((onset_s >= 0) & (onset_s < duration_s[recording]) & (offset_s > onset_s)))
+    if len(outside):
+        row = outside[0]
+        raise SedkitError(
+            f"{path}:{table.line[row]}: a window from {table.text('onset', row)!r} to {table.text('offset', row)!r}, "
+            f"expected seconds, the onset within the {duration_s[recording[row]]:g} s of {filenames[row]}"
+        )
+    return onset_s, offset_s, recording

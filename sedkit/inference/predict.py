@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sedkit.core.errors import UsageError
+from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import sha256_file
 from sedkit.core.parallel import progress
 from sedkit.dataio.scores import Scores
@@ -157,16 +157,22 @@ class Tiling:
                 f"windows of {length / rate_hz:g} s, expected {predictor.window / rate_hz:g} s, the only ones that the "
                 "network knows"
             )
-        if frontend.sliceable:
-            cover = network.time_pooling
-            length = only or -(-length // cover) * cover
-        else:
-            frames = frontend.window_frames(length)
-            cover = length // max(1, frames // network.time_pooling)
+        cover = network.time_pooling * frontend.grid.hop_samples // frontend.window_grid.hop_samples
+        if only is not None and frontend.sliceable:
+            length = only
+        if only is not None and only < 2 * network.time_pooling:
+            cover = length
+        elif only is None:
+            length = -(-length // cover) * cover if frontend.sliceable else max(length, cover)
         if hop_s is None:
-            hop = length if length < 2 * cover else length // 2
+            hop = cover if length < 2 * cover else length // 2
         else:
-            hop = min(length, max(1, round(hop_s * rate_hz)))
+            hop = max(1, round(hop_s * rate_hz))
+        if hop > length:
+            raise UsageError(
+                f"windows of {length / rate_hz:g} s every {hop / rate_hz:g} s leave gaps, expected a hop of at most a "
+                "window"
+            )
         if length >= 2 * cover:
             return cls(length, max(cover, hop // cover * cover), cover, cover)
         if cover % hop:
@@ -212,13 +218,13 @@ def predict(
 
     Returns
     -------
-    Scores of each recording to its end; its clip scores are the maximum over its windows. Frames beyond are 0.
+    Scores of each recording to the last frame that the network gives it; its clip scores are the maximum over its
+    windows. Frames beyond are 0.
     """
     unit = tiling.unit
     grid = windows.grid.pooled(unit)
     first = (windows.first if begin is None else windows.first - begin[windows.recording]) // unit
     covered = -(-windows.length // unit) + int(first.max(initial=0))
-    n_out = np.array([max(1, min(covered, grid.n_frames(float(s)))) for s in duration_s], dtype=np.int64)
     several = np.bincount(windows.recording, minlength=len(filenames)) > 1
     # Sums of several scores lose digits in single precision.
     kind = np.float64 if several.any() else np.float32
@@ -234,8 +240,8 @@ def predict(
             real = part.valid if source.frontend.sliceable else whole
             clip, frame = predictor.score(features, real)
             np.maximum.at(clipwise, part.recording, clip)
+            tapered = np.repeat(_taper(frame.shape[1]).astype(kind), tiling.cover // unit)
             frame = np.repeat(frame, tiling.cover // unit, axis=1)
-            tapered = _taper(frame.shape[1]).astype(kind)
             for recording, start, row in zip(part.recording.tolist(), first[at].tolist(), frame, strict=True):
                 weight = tapered if several[recording] else np.ones(len(row), kind)
                 stop = min(start + len(row), covered)
@@ -244,6 +250,9 @@ def predict(
             bar.update(len(part))
     if several.any():
         sums /= np.maximum(weights, np.finfo(np.float32).tiny)[..., None]
+    # A window may end with frames that are too few for one of the network's.
+    scored = np.count_nonzero(weights, axis=1)
+    n_out = np.minimum(scored, [max(1, grid.n_frames(float(s))) for s in duration_s]).astype(np.int64)
     framewise = sums[:, : n_out.max(initial=1)].astype(np.float32, copy=False)
     framewise[np.arange(framewise.shape[1])[None, :] >= n_out[:, None]] = 0.0
     return Scores(
@@ -324,6 +333,8 @@ def predict_waveforms(
 
 def _joined(scores: Sequence[Scores]) -> Scores:
     """Put scores of several recordings, all on one grid, into one."""
+    if not scores:
+        raise SedkitError("no recording to score")
     longest = max(scores, key=lambda one: one.framewise.shape[1])
     framewise = np.zeros((len(scores), *longest.framewise.shape[1:]), dtype=np.float32)
     for row, one in zip(framewise, scores, strict=True):

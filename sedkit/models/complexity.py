@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from sedkit.features.frontends import frontend_from
 from sedkit.models.checkpoint import read_checkpoint
 
 #: The length for which the challenge asks for multiply-accumulate operations.
@@ -30,9 +31,10 @@ def count_complexity(checkpoint: str | os.PathLike[str]) -> Complexity:
     content = read_checkpoint(checkpoint)
     network = content.network()
     parameters = sum(p.numel() for p in network.parameters())
-    frames = content.grid.n_frames(MAC_SECONDS)
+    frontend = frontend_from(content.frontend)
+    frames = frontend.grid.n_frames(MAC_SECONDS)
     length = network.input_frames or frames
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, length, content.n_bins))
+        network(torch.zeros(1, length, frontend.n_bins))
     runs = -(-frames // length)
     return Complexity(parameters, runs * counter.get_total_flops() // 2 or None)

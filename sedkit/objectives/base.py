@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -40,6 +40,14 @@ class Term:
     def __add__(self, other: Term) -> Term:
         """Join the same term of two streams; the weight is the first one's."""
         return Term(self.sum + other.sum, self.count + other.count, self.weight)
+
+
+def joined(terms: Iterable[tuple[str, Term]]) -> dict[str, Term]:
+    """Add the terms of one name, such as those of several streams."""
+    sums: dict[str, Term] = {}
+    for name, term in terms:
+        sums[name] = sums[name] + term if name in sums else term
+    return sums
 
 
 def total(terms: dict[str, Term]) -> Tensor:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from sedkit.core.errors import UsageError
+from sedkit.features.batch import real_frames
 from sedkit.models.layers import no_autocast
-from sedkit.objectives.base import Context, Objective, Term
+from sedkit.objectives.base import Context, Objective, Term, joined
 from sedkit.objectives.registry import register
 
 
@@ -56,7 +56,7 @@ def frame_bce(framewise: Tensor, target: Tensor, pooling: int, n_frames: Tensor 
         p = framewise[:, :common].float()
         if n_frames is None:
             return Term(F.binary_cross_entropy(p, blocks.mean(dim=2)) * clips, clips)
-        real = torch.arange(common * pooling, device=p.device)[None, :] < n_frames[:, None]
+        real = real_frames(n_frames, common * pooling)
         weight = real.reshape(clips, common, pooling).float()
         n_real = weight.sum(dim=2, keepdim=True)
         mean = (blocks * weight[..., None]).sum(dim=2) / n_real.clamp(min=1)
@@ -114,26 +114,23 @@ class BinaryCrossEntropy(Objective):
     """
 
     def __init__(self, clip_weight: float, frame_weight: float, mask_padding: bool = False) -> None:
-        self.weights = {"clip": clip_weight, "frame": frame_weight}
-        self.mask_padding = mask_padding
+        self.clip_weight, self.frame_weight, self.mask_padding = clip_weight, frame_weight, mask_padding
 
     def loss(self, context: Context) -> dict[str, Term]:
         """Return the terms `clip` and `frame`, each over all streams that have its targets."""
         outputs, pooling = context.forward(), context.network.time_pooling
-        terms: dict[str, Term] = {}
+        terms: list[tuple[str, Term]] = []
         for name, stream in context.batch.items():
-            if stream.frame_target is not None and self.weights["frame"]:
+            if stream.frame_target is not None and self.frame_weight:
                 n_frames = stream.n_frames if self.mask_padding else None
-                kind, term = "frame", frame_bce(outputs[name].framewise, stream.frame_target, pooling, n_frames)
-            elif stream.clip_target is not None and self.weights["clip"]:
-                kind, term = "clip", clip_bce(outputs[name].clipwise, stream.clip_target)
-            else:
-                continue
-            term.weight = self.weights[kind]
-            terms[kind] = terms[kind] + term if kind in terms else term
+                term = frame_bce(outputs[name].framewise, stream.frame_target, pooling, n_frames)
+                terms.append(("frame", replace(term, weight=self.frame_weight)))
+            elif stream.clip_target is not None and self.clip_weight:
+                term = clip_bce(outputs[name].clipwise, stream.clip_target)
+                terms.append(("clip", replace(term, weight=self.clip_weight)))
         if not terms:
             raise UsageError("no stream has the targets that the objective compares with (see data.streams)")
-        return terms
+        return joined(terms)
 
 
 @register("clip_bce", ClipOptions)

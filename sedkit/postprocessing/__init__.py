@@ -2,7 +2,8 @@
 
 from sedkit.postprocessing.decode import decode, decode_thresholds
 from sedkit.postprocessing.operating_points import OperatingPoints
-from sedkit.postprocessing.rules import PRESETS, PUBLISHED, BoxRule, FrameRule, Postprocessing, Preset
+from sedkit.postprocessing.rule import BoxRule, FrameRule
+from sedkit.postprocessing.rules import PRESETS, PUBLISHED, Postprocessing, Preset
 
 __all__ = [
     "PRESETS",

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sedkit.core.errors import SedkitError, listed
 from sedkit.dataio.events import Events, Tags
 from sedkit.postprocessing import engine, grids
+from sedkit.postprocessing.gate import open_gate
 from sedkit.postprocessing.operating_points import OperatingPoints, ascending, events_at
-from sedkit.postprocessing.rules import FrameRule, Postprocessing, Preset
+from sedkit.postprocessing.rule import FrameRule
+from sedkit.postprocessing.rules import Postprocessing, Preset
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
@@ -79,8 +80,6 @@ def decode(scores: Scores, postprocessing: Postprocessing | Preset, tags: Scores
 def decode_thresholds(
     scores: Scores,
     thresholds: Sequence[float] | np.ndarray,
-    median_s: float | Sequence[float] = 0.0,
-    *,
     postprocessing: Postprocessing | Preset | None = None,
     tags: Scores | Tags | None = None,
 ) -> OperatingPoints:
@@ -92,11 +91,9 @@ def decode_thresholds(
         As in `decode`.
     thresholds
         Thresholds that all classes share.
-    median_s
-        Length of the median filter, seconds, one or one per class.
     postprocessing
-        Rules in place of `median_s`: everything in them holds at every point but the threshold itself; `low` keeps
-        its proportion to it, the clip gate stays as it is.
+        The rules: everything in them holds at every point but the threshold itself; `low` keeps its proportion to it,
+        the clip gate stays as it is. None: thresholds alone.
 
     Returns
     -------
@@ -104,13 +101,7 @@ def decode_thresholds(
         One block of events per threshold, ascending.
     """
     at = ascending(thresholds)
-    if postprocessing is None:
-        windows = np.broadcast_to(np.asarray(median_s, dtype=np.float64), (len(scores.labels),))
-        rules = Postprocessing(scores.labels, tuple(FrameRule(threshold=0.5, median_s=float(w)) for w in windows))
-    elif np.any(median_s):
-        raise SedkitError("both median_s and postprocessing are given, expected one of them")
-    else:
-        rules = postprocessing.over(scores.labels)
+    rules = (postprocessing or Preset("thresholds", "threshold", FrameRule(threshold=0.5), "")).over(scores.labels)
     gate = open_gate(scores, rules, tags)
     if rules.decoder == "csebbs":
         from sedkit.postprocessing.sebbs import find_boxes
@@ -140,14 +131,10 @@ class Limits:
     def of(cls, rules: Postprocessing) -> Limits:
         """Return the limits of rules for the decoders `threshold` and `published`."""
         frame_rules = [rule for rule in rules.rules if isinstance(rule, FrameRule)]
-        return cls(
-            threshold=np.array([rule.threshold for rule in frame_rules]),
-            low=np.array([np.inf if rule.low is None else rule.low for rule in frame_rules]),
-            median_s=np.array([rule.median_s for rule in frame_rules]),
-            merge_gap_s=np.array([rule.merge_gap_s for rule in frame_rules]),
-            min_duration_s=np.array([rule.min_duration_s for rule in frame_rules]),
-            published=rules.decoder == "published",
-        )
+        names = ("threshold", "median_s", "merge_gap_s", "min_duration_s")
+        numbers = {name: np.array([getattr(rule, name) for rule in frame_rules]) for name in names}
+        low = np.array([np.inf if rule.low is None else rule.low for rule in frame_rules])
+        return cls(low=low, published=rules.decoder == "published", **numbers)
 
     def at(self, threshold: float) -> Limits:
         """Return the limits with one threshold for all classes, `low` in its old proportion to it."""
@@ -231,58 +218,3 @@ def _at_most(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return the greatest numbers of a type <= x: a number of that type is > x exactly where it is > that one."""
     y = x.astype(dtype)
     return np.where(y > x, np.nextafter(y, y.dtype.type(-np.inf)), y).astype(dtype)
-
-
-# ------------------------------------------------------------------------------------------------ the clip gate
-
-
-def open_gate(scores: Scores, rules: Postprocessing, tags: Scores | Tags | None = None) -> np.ndarray:
-    """Return for every clip and class whether events are looked for, (clips, classes) bool."""
-    if isinstance(tags, Tags):
-        column = {label: i for i, label in enumerate(tags.labels)}
-        unknown = [label for label in tags.labels if label not in scores.labels]
-        if unknown:
-            raise SedkitError(f"{tags.source}: tags of classes that the scores lack: {listed(unknown)}")
-        present = tags.named_as(scores.filenames).keep_clips(scores.filenames).present
-        closed = np.zeros(len(scores.filenames), bool)
-        return np.stack([present[:, column[x]] if x in column else closed for x in scores.labels], axis=1)
-    limit = np.array([np.nan if rule.clip_threshold is None else rule.clip_threshold for rule in rules.rules])
-    gated = ~np.isnan(limit)
-    if tags is None:
-        clip_scores = scores.clipwise
-        if gated.any() and clip_scores is None:
-            raise SedkitError(
-                f"{rules.source}: {scores.labels[int(np.argmax(gated))]} has a clip_threshold, but the scores hold no "
-                "clip scores; give them with --tags, or leave clip_threshold out of the rules"
-            )
-    else:
-        clip_scores = _clip_scores_of(tags, scores)
-        if not gated.all():
-            raise SedkitError(
-                f"{rules.source}: {scores.labels[int(np.argmin(gated))]} has no clip_threshold, which tags given as "
-                "scores are held against; choose them with sedkit tune --objective tagging"
-            )
-    gate = np.ones((len(scores.filenames), len(scores.labels)), bool)
-    if clip_scores is not None and gated.any():
-        bad = np.flatnonzero(np.isnan(clip_scores[:, gated]).any(axis=1))
-        if len(bad):
-            raise SedkitError(
-                f"scores: {len(bad)} clips hold clip scores that are no numbers "
-                f"({listed([scores.filenames[i] for i in bad], 3)})"
-            )
-        gate[:, gated] = clip_scores[:, gated].astype(np.float64) > limit[gated]
-    return gate
-
-
-def _clip_scores_of(tags: Scores, scores: Scores) -> np.ndarray:
-    if tags.clipwise is None:
-        raise SedkitError(f"tags ({tags.producer}): hold no clip scores, expected some")
-    if sorted(tags.labels) != sorted(scores.labels):
-        raise SedkitError(
-            f"tags ({tags.producer}): other classes than the scores "
-            f"(only in the tags: {listed(sorted(set(tags.labels) - set(scores.labels))) or 'none'}; "
-            f"only in the scores: {listed(sorted(set(scores.labels) - set(tags.labels))) or 'none'})"
-        )
-    ordered = tags.named_as(scores.filenames).keep_clips(scores.filenames).clipwise
-    assert ordered is not None
-    return ordered[:, [tags.labels.index(label) for label in scores.labels]]

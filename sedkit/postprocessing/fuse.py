@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -70,17 +71,13 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float] | None = None, names:
         framewise += weight * ordered
         if clipwise is not None and tags is not None:
             clipwise += weight * tags
+    if clipwise is not None:
+        clipwise = clipwise.astype(np.result_type(*(part.clipwise for part in parts if part.clipwise is not None)))
     members = " + ".join(f"{w:.4g} x {part.producer or n}" for w, part, n in zip(share, parts, names, strict=True))
-    return Scores(
+    return replace(
+        first,
         framewise=framewise.astype(np.result_type(*(part.framewise for part in parts))),
-        n_frames=first.n_frames,
-        duration_s=first.duration_s,
-        frame_edges_s=first.frame_edges_s,
-        filenames=first.filenames,
-        labels=first.labels,
-        clipwise=None
-        if clipwise is None
-        else clipwise.astype(np.result_type(*(part.clipwise for part in parts if part.clipwise is not None))),
+        clipwise=clipwise,
         producer=f"ensemble of {len(parts)}: {members}",
     )
 
@@ -129,8 +126,15 @@ def _check_grid(a: Scores, b: Scores, rows: np.ndarray, first: str, name: str) -
             f"{name}: {b.n_frames[rows[i]]} frames in {a.filenames[i]}, {first} has {a.n_frames[i]}; "
             "expected scores on the same time grid"
         )
+    late = np.flatnonzero(np.abs(a.duration_s - b.duration_s[rows]) > _SAME_S)
+    if len(late):
+        i = int(late[0])
+        raise SedkitError(
+            f"{name}: {a.filenames[i]} lasts {b.duration_s[rows[i]]:.3f} s, in {first} {a.duration_s[i]:.3f} s; "
+            "expected scores of the same recordings"
+        )
     if isinstance(a.frame_edges_s, tuple) or isinstance(b.frame_edges_s, tuple):
-        pairs = [(_edges(a, i), _edges(b, int(rows[i]))) for i in range(len(rows))]
+        pairs = [(a.edges(i), b.edges(int(rows[i]))) for i in range(len(rows))]
     else:
         pairs = [(a.frame_edges_s, b.frame_edges_s)]
     for ours, theirs in pairs:
@@ -141,15 +145,3 @@ def _check_grid(a: Scores, b: Scores, rows: np.ndarray, first: str, name: str) -
                 f"{name}: frame edge {k} at {theirs[k]:.4f} s, in {first} at {ours[k]:.4f} s; "
                 "expected scores on the same time grid"
             )
-    late = np.flatnonzero(np.abs(a.duration_s - b.duration_s[rows]) > _SAME_S)
-    if len(late):
-        i = int(late[0])
-        raise SedkitError(
-            f"{name}: {a.filenames[i]} lasts {b.duration_s[rows[i]]:.3f} s, in {first} {a.duration_s[i]:.3f} s; "
-            "expected scores of the same recordings"
-        )
-
-
-def _edges(scores: Scores, i: int) -> np.ndarray:
-    edges = scores.frame_edges_s
-    return edges[i] if isinstance(edges, tuple) else edges[: int(scores.n_frames[i]) + 1]

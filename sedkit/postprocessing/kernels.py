@@ -10,159 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from sedkit.core.compiled import doubled
+from sedkit.postprocessing.medians import median_planes
 
-@njit(cache=True, nogil=True)
-def _order(a: float, b: float) -> tuple[float, float]:
-    """Return the smaller and the larger; as selections, which the compiler turns into vector instructions."""
-    return (a if a < b else b), (b if a < b else a)
-
-
-# Forgetful selection: of any n // 2 + 2 values out of n, the smallest and the largest cannot be the median, so they
-# are dropped and the next value comes in, until three are left.
-
-
-@njit(cache=True, nogil=True)
-def _median3(a: float, b: float, c: float) -> float:
-    a, b = _order(a, b)
-    b, c = _order(b, c)
-    a, b = _order(a, b)
-    return b
-
-
-@njit(cache=True, nogil=True)
-def _inner2of4(a: float, b: float, c: float, d: float) -> tuple[float, float]:
-    a, b = _order(a, b)
-    c, d = _order(c, d)
-    a, c = _order(a, c)
-    b, d = _order(b, d)
-    return b, c
-
-
-@njit(cache=True, nogil=True)
-def _inner3of5(a: float, b: float, c: float, d: float, e: float) -> tuple[float, float, float]:
-    a, b = _order(a, b)
-    c, d = _order(c, d)
-    a, c = _order(a, c)
-    b, d = _order(b, d)
-    a, e = _order(a, e)
-    e, d = _order(e, d)
-    return b, c, e
-
-
-@njit(cache=True, nogil=True)
-def _inner4of6(a: float, b: float, c: float, d: float, e: float, f: float) -> tuple[float, float, float, float]:
-    a, b = _order(a, b)
-    c, d = _order(c, d)
-    e, f = _order(e, f)
-    a, c = _order(a, c)
-    a, e = _order(a, e)
-    b, f = _order(b, f)
-    d, f = _order(d, f)
-    return b, c, d, e
-
-
-@njit(cache=True, nogil=True)
-def _median_row(p: np.ndarray, half: int, n: int, out: np.ndarray) -> None:
-    """Median filter of a padded row `p` (n + 2 * half,) into `out` (n,)."""
-    if half == 1:
-        for t in range(n):
-            out[t] = _median3(p[t], p[t + 1], p[t + 2])
-    elif half == 2:
-        for t in range(n):
-            b, c = _inner2of4(p[t], p[t + 1], p[t + 2], p[t + 3])
-            out[t] = _median3(b, c, p[t + 4])
-    elif half == 3:
-        for t in range(n):
-            b, c, e = _inner3of5(p[t], p[t + 1], p[t + 2], p[t + 3], p[t + 4])
-            b, c = _inner2of4(b, c, e, p[t + 5])
-            out[t] = _median3(b, c, p[t + 6])
-    elif half == 4:
-        for t in range(n):
-            b, c, d, e = _inner4of6(p[t], p[t + 1], p[t + 2], p[t + 3], p[t + 4], p[t + 5])
-            b, c, e = _inner3of5(b, c, d, e, p[t + 6])
-            b, c = _inner2of4(b, c, e, p[t + 7])
-            out[t] = _median3(b, c, p[t + 8])
-    else:
-        # The window kept sorted: one value leaves, one comes in.
-        width = 2 * half + 1
-        window = np.empty(width, p.dtype)
-        for k in range(width):
-            at = k
-            while at > 0 and window[at - 1] > p[k]:
-                window[at] = window[at - 1]
-                at -= 1
-            window[at] = p[k]
-        out[0] = window[half]
-        for t in range(1, n):
-            old, new = p[t - 1], p[t + width - 1]
-            if old == new:
-                out[t] = window[half]
-                continue
-            low, high = 0, width - 1
-            while low < high:
-                middle = (low + high) // 2
-                if window[middle] < old:
-                    low = middle + 1
-                else:
-                    high = middle
-            at = low
-            if new > old:
-                while at + 1 < width and window[at + 1] < new:
-                    window[at] = window[at + 1]
-                    at += 1
-            else:
-                while at > 0 and window[at - 1] > new:
-                    window[at] = window[at - 1]
-                    at -= 1
-            window[at] = new
-            out[t] = window[half]
-
-
-@njit(cache=True, nogil=True)
-def median_planes(framewise: np.ndarray, n_frames: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Run a median filter along time over each clip's valid frames.
-
-    Parameters
-    ----------
-    framewise
-        (clips, frames, classes) float32 or float64.
-    n_frames
-        (clips,) int64, valid frames.
-    half
-        (classes,) int64, half the window: windows are 2 * half + 1 frames long. The clip is continued by reflection
-        (the last frame repeated), as scipy.ndimage does.
-
-    Returns
-    -------
-    planes
-        (clips, classes, frames) of the scores' type.
-    """
-    n_clips, length, n_classes = framewise.shape
-    planes = np.empty((n_clips, n_classes, length), framewise.dtype)
-    widest = 0
-    for c in range(n_classes):
-        widest = max(widest, half[c])
-    padded = np.empty(length + 2 * widest, framewise.dtype)
-    for i in range(n_clips):
-        n = n_frames[i]
-        for c in range(n_classes):
-            row = planes[i, c]
-            for t in range(n, length):
-                row[t] = -np.inf
-            h = half[c]
-            if h == 0 or n == 0:
-                for t in range(n):
-                    row[t] = framewise[i, t, c]
-                continue
-            for t in range(n):
-                padded[h + t] = framewise[i, t, c]
-            for k in range(1, h + 1):
-                at = (k - 1) % (2 * n)
-                at = at if at < n else 2 * n - 1 - at
-                padded[h - k] = framewise[i, at, c]
-                padded[h + n - 1 + k] = framewise[i, n - 1 - at, c]
-            _median_row(padded[: n + 2 * h], h, n, row)
-    return planes
+__all__ = ["look_up", "median_planes", "regions", "regions_at"]
 
 
 @njit(cache=True, nogil=True)
@@ -214,11 +65,7 @@ def _all_regions(
             if not gate[i, c]:
                 continue
             if k + most > len(found):
-                larger = np.empty((2 * len(found), 4), np.int32)
-                for j in range(k):
-                    for column in range(4):
-                        larger[j, column] = found[j, column]
-                found = larger
+                found = doubled(found)
             row = planes[i, c, : n_frames[i]]
             n = _row_regions(row, threshold[c], low[c], merge[c], shortest[c], found[k:])
             for j in range(k, k + n):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,8 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Tags
 from sedkit.dataio.scores import Scores
 from sedkit.postprocessing import grids
-from sedkit.postprocessing.decode import Limits, filter_scores, open_gate
+from sedkit.postprocessing.decode import Limits, filter_scores
+from sedkit.postprocessing.gate import open_gate
 from sedkit.postprocessing.rules import Postprocessing, Preset
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def processed_scores(
     for group in filter_scores(scores, limits.median_s):
         planes = np.where(gate[group.clips][:, :, None] & np.isfinite(group.planes), group.planes, 0.0)
         framewise[group.clips] = planes.transpose(0, 2, 1)
-    return _like(scores, framewise, scores.n_frames, scores.frame_edges_s)
+    return replace(scores, framewise=framewise, producer=f"{scores.producer}, post-processed")
 
 
 def _box_scores(scores: Scores, boxes: Boxes) -> Scores:
@@ -65,19 +67,5 @@ def _box_scores(scores: Scores, boxes: Boxes) -> Scores:
         first, last = np.searchsorted(edges[clip], [onset, offset])
         framewise[clip, first:last, label] = confidence
     grids_s = tuple(row if len(row) else np.zeros(1) for row in edges)
-    return _like(scores, framewise, n_frames, grids_s)
-
-
-def _like(
-    scores: Scores, framewise: np.ndarray, n_frames: np.ndarray, edges: np.ndarray | tuple[np.ndarray, ...]
-) -> Scores:
-    return Scores(
-        framewise=framewise,
-        n_frames=n_frames,
-        duration_s=scores.duration_s,
-        frame_edges_s=edges,
-        filenames=scores.filenames,
-        labels=scores.labels,
-        clipwise=scores.clipwise,
-        producer=f"{scores.producer}, post-processed",
-    )
+    producer = f"{scores.producer}, post-processed"
+    return replace(scores, framewise=framewise, n_frames=n_frames, frame_edges_s=grids_s, producer=producer)

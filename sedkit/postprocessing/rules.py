@@ -5,7 +5,7 @@ A file (`postprocessing.yaml`) holds one mapping per class under `classes` and s
     version: 0.1.0            # of sedkit
     labels: [Cat, Speech]     # class order
     decoder: threshold        # threshold | published | csebbs
-    tuned_on: null            # {path, sha256, clips, scores} after `sedkit tune`
+    tuned_on: null            # {path, sha256, clips, scores, of: sets and folds} after `sedkit tune`
     objective: null
     value: null               # on the tuning set itself
     cross_validated: null     # the same with rules chosen on other clips
@@ -19,7 +19,6 @@ Durations are in seconds, so a rule means the same on every time grid.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -28,90 +27,10 @@ from typing import Any
 from sedkit import __version__
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import read_yaml, write_yaml
+from sedkit.postprocessing.rule import BoxRule, FrameRule, Rule, rule_type
 
 #: Decoders that a rule file can name.
 DECODERS = ("threshold", "published", "csebbs")
-
-
-@dataclass(frozen=True)
-class FrameRule:
-    """How the frame scores of one class become events (decoders `threshold` and `published`).
-
-    Parameters
-    ----------
-    threshold
-        A frame is active where its score is greater than this.
-    clip_threshold
-        Events are looked for only where the clip score is greater than this; None: everywhere.
-    low
-        Second threshold: an event reaches as far as the scores stay at or above it; None: no second threshold.
-    median_s
-        Length of the median filter run over the scores, seconds (the nearest odd number of frames; 0: none).
-    merge_gap_s
-        Events of the class with a gap of at most this between them become one, seconds.
-    min_duration_s
-        `threshold`: shorter events are dropped; `published`: events that are not longer are dropped. Seconds.
-    """
-
-    threshold: float
-    clip_threshold: float | None = None
-    low: float | None = None
-    median_s: float = 0.0
-    merge_gap_s: float = 0.0
-    min_duration_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_numbers(
-            self, optional=("clip_threshold", "low"), durations=("median_s", "merge_gap_s", "min_duration_s")
-        )
-        if self.low is not None and self.low > self.threshold:
-            raise SedkitError(f"low is {self.low:g}, expected at most the threshold {self.threshold:g}")
-
-
-@dataclass(frozen=True)
-class BoxRule:
-    """How the frame scores of one class become sound event bounding boxes (decoder `csebbs`).
-
-    Parameters
-    ----------
-    threshold
-        Boxes with a confidence greater than this are events.
-    clip_threshold
-        As in `FrameRule`.
-    step_s
-        Length of the step filter that finds changes, seconds.
-    merge_abs, merge_rel
-        Two boxes become one when the score between them falls by less than `merge_abs`, and by a factor of less than
-        `merge_rel`, below the maximum of either; None: no condition (at least one is needed).
-    """
-
-    threshold: float
-    clip_threshold: float | None = None
-    step_s: float = 0.48
-    merge_abs: float | None = None
-    merge_rel: float | None = None
-
-    def __post_init__(self) -> None:
-        _check_numbers(self, optional=("clip_threshold", "merge_abs", "merge_rel"), durations=("step_s",))
-        if self.step_s <= 0:
-            raise SedkitError(f"step_s is {self.step_s:g}, expected seconds above 0")
-        if self.merge_abs is None and self.merge_rel is None:
-            raise SedkitError("neither merge_abs nor merge_rel is given, expected at least one of them")
-
-
-Rule = FrameRule | BoxRule
-
-
-def _check_numbers(rule: Rule, optional: Sequence[str], durations: Sequence[str]) -> None:
-    for item in fields(rule):
-        value = getattr(rule, item.name)
-        if value is None and item.name in optional:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise SedkitError(f"{item.name} is {value!r}, expected a number")
-        if item.name in durations and value < 0:
-            raise SedkitError(f"{item.name} is {value:g}, expected seconds of at least 0")
-        object.__setattr__(rule, item.name, float(value))
 
 
 @dataclass(frozen=True)
@@ -128,7 +47,7 @@ class Postprocessing:
         `threshold`: half-open frames, gaps and durations as `FrameRule` says. `published`: the double-threshold
         decoder of systems 001 and 002 as it was published. `csebbs`: change-detection-based bounding boxes.
     tuned_on
-        What the rules were chosen on: path, sha256, clips; None when they were not tuned.
+        What the rules were chosen on: path, sha256, clips, `of` (sets and folds); None when they were not tuned.
     objective, value, cross_validated, grid
         What was maximised; the value reached on that set; the value when each part of the set is decoded with rules
         chosen on the other parts, which is the honest one; the values tried.
@@ -156,6 +75,12 @@ class Postprocessing:
         for label, rule in zip(self.labels, self.rules, strict=True):
             if not isinstance(rule, kind):
                 raise SedkitError(f"{self.source}: {label}: the decoder {self.decoder} needs a {kind.__name__}")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of what the rules were chosen on (see `core.facts`)."""
+        places = (self.tuned_on or {}).get("of")
+        return {"tuned": places} if places else {}
 
     @classmethod
     def uniform(cls, labels: Sequence[str], rule: Rule, decoder: str = "threshold") -> Postprocessing:
@@ -186,12 +111,7 @@ class Postprocessing:
         return {
             "version": __version__,
             "labels": list(self.labels),
-            "decoder": self.decoder,
-            "tuned_on": None if self.tuned_on is None else dict(self.tuned_on),
-            "objective": self.objective,
-            "value": self.value,
-            "cross_validated": self.cross_validated,
-            "grid": dict(self.grid),
+            **{key: getattr(self, key) for key in _TOLD},
             "classes": {
                 label: {key: value for key, value in asdict(rule).items() if value is not None}
                 for label, rule in zip(self.labels, self.rules, strict=True)
@@ -215,16 +135,12 @@ class Postprocessing:
         return _from_dict(read_yaml(path), str(path))
 
 
-def rule_type(decoder: str) -> type[FrameRule] | type[BoxRule]:
-    """Return the kind of rule that a decoder needs."""
-    return BoxRule if decoder == "csebbs" else FrameRule
-
-
-_HEADER = ("version", "labels", "decoder", "tuned_on", "objective", "value", "cross_validated", "grid", "classes")
+#: What a file says above its rules, besides version and class order.
+_TOLD = ("decoder", "tuned_on", "objective", "value", "cross_validated", "grid")
 
 
 def _from_dict(raw: Any, where: str) -> Postprocessing:
-    _check_keys(raw, _HEADER, required=("decoder", "classes"), where=where)
+    _check_keys(raw, ("version", "labels", *_TOLD, "classes"), required=("decoder", "classes"), where=where)
     classes = raw["classes"]
     if not isinstance(classes, Mapping) or not classes:
         raise SedkitError(f"{where}: classes is {classes!r}, expected a mapping with one rule per class")
@@ -243,15 +159,7 @@ def _from_dict(raw: Any, where: str) -> Postprocessing:
         except SedkitError as error:
             raise SedkitError(f"{where}: {label}: {error}") from None
     return Postprocessing(
-        labels=labels,
-        rules=tuple(rules),
-        decoder=decoder,
-        tuned_on=raw.get("tuned_on"),
-        objective=raw.get("objective"),
-        value=raw.get("value"),
-        cross_validated=raw.get("cross_validated"),
-        grid=raw.get("grid") or {},
-        source=where,
+        labels, tuple(rules), decoder, source=where, **{key: raw[key] for key in _TOLD[1:] if raw.get(key) is not None}
     )
 
 
@@ -321,48 +229,27 @@ _FDY_FRAMES = {
     "Vacuum_cleaner": 17,
 }
 
+
+def _medians(name: str, median_s: float, source: str, windows_s: Mapping[str, float] | None = None) -> Preset:
+    """Return a threshold of 0.5 after a median filter, of another length for some classes."""
+    by_label = {label: FrameRule(threshold=0.5, median_s=s) for label, s in (windows_s or {}).items()}
+    return Preset(name, "threshold", FrameRule(threshold=0.5, median_s=median_s), source, by_label)
+
+
+_TFSEG = FrameRule(threshold=0.2, clip_threshold=0.1, low=0.1, merge_gap_s=0.32, min_duration_s=0.32)
+_CSEBBS = BoxRule(threshold=0.5, step_s=0.48, merge_abs=0.2)
+_FDY_S = {label: n * 0.064 for label, n in _FDY_FRAMES.items()}
 #: Rules that go by a name. Frames of the sources are given as seconds of their own grid.
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
         PUBLISHED,
-        Preset(
-            name="tfseg",
-            decoder="published",
-            rule=FrameRule(threshold=0.2, clip_threshold=0.1, low=0.1, merge_gap_s=0.32, min_duration_s=0.32),
-            source="sound event detection and time-frequency segmentation, arXiv 1804.04715 (10 frames of 32 ms)",
-        ),
-        Preset(
-            name="baseline2018",
-            decoder="threshold",
-            rule=FrameRule(threshold=0.5, median_s=51 * 0.02),
-            source="DCASE 2018 task 4 baseline (51 frames of 20 ms)",
-        ),
-        Preset(
-            name="baseline2019",
-            decoder="threshold",
-            rule=FrameRule(threshold=0.5, median_s=5 * 8 * 511 / 44100),
-            source="DCASE 2019 task 4 baseline (5 frames of 8 x 511 / 44100 s)",
-        ),
-        Preset(
-            name="baseline2021",
-            decoder="threshold",
-            rule=FrameRule(threshold=0.5, median_s=7 * 0.064),
-            source="DESED baselines 2021 to 2023 (7 frames of 64 ms)",
-        ),
-        Preset(
-            name="fdy_crnn",
-            decoder="threshold",
-            rule=FrameRule(threshold=0.5, median_s=5 * 0.064),
-            by_label={label: FrameRule(threshold=0.5, median_s=n * 0.064) for label, n in _FDY_FRAMES.items()},
-            source="FDY-CRNN, arXiv 2203.15296 (class-wise windows, frames of 64 ms)",
-        ),
-        Preset(
-            name="csebbs",
-            decoder="csebbs",
-            rule=BoxRule(threshold=0.5, step_s=0.48, merge_abs=0.2),
-            source="cSEBBs, arXiv 2406.04212: the middle of its tuning grid, not tuned",
-        ),
+        Preset("tfseg", "published", _TFSEG, "arXiv 1804.04715 (10 frames of 32 ms)"),
+        _medians("baseline2018", 51 * 0.02, "DCASE 2018 task 4 baseline (51 frames of 20 ms)"),
+        _medians("baseline2019", 5 * 8 * 511 / 44100, "DCASE 2019 task 4 baseline (5 frames of 8 x 511 / 44100 s)"),
+        _medians("baseline2021", 7 * 0.064, "DESED baselines 2021 to 2023 (7 frames of 64 ms)"),
+        _medians("fdy_crnn", 5 * 0.064, "FDY-CRNN, arXiv 2203.15296 (class-wise windows, frames of 64 ms)", _FDY_S),
+        Preset("csebbs", "csebbs", _CSEBBS, "cSEBBs, arXiv 2406.04212: the middle of its tuning grid, not tuned"),
     )
 }
 

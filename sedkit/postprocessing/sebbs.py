@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from sedkit.core.compiled import doubled
 from sedkit.postprocessing import grids
-from sedkit.postprocessing.rules import BoxRule, Postprocessing
+from sedkit.postprocessing.rule import BoxRule
+from sedkit.postprocessing.rules import Postprocessing
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
@@ -50,10 +52,6 @@ class Boxes:
     onset_s: np.ndarray
     offset_s: np.ndarray
     confidence: np.ndarray
-
-    def take(self, rows: np.ndarray) -> Boxes:
-        """Return these boxes (indices or a mask)."""
-        return Boxes(self.clip[rows], self.label[rows], self.onset_s[rows], self.offset_s[rows], self.confidence[rows])
 
     def intervals(self, n_clips: int) -> tuple[np.ndarray, np.ndarray]:
         """Return all boxes as `found` and `times_s` of `OperatingPoints`."""
@@ -89,7 +87,7 @@ def find_boxes(scores: Scores, rules: Postprocessing, gate: np.ndarray | None = 
     n_frames = grids.n_frames_heard(scores, times)
     if gate is None:
         gate = np.ones((len(scores.filenames), len(scores.labels)), bool)
-    cells, values, n = _all_boxes(
+    rows, n = _all_boxes(
         np.ascontiguousarray(scores.framewise),
         times,
         n_frames,
@@ -98,7 +96,8 @@ def find_boxes(scores: Scores, rules: Postprocessing, gate: np.ndarray | None = 
         _limits([rule.merge_abs for rule in box_rules]),
         _limits([rule.merge_rel for rule in box_rules]),
     )
-    return Boxes(cells[:n, 0], cells[:n, 1], values[:n, 0], values[:n, 1], values[:n, 2])
+    clip, label, onset_s, offset_s, confidence = rows[:n].T.copy()
+    return Boxes(clip.astype(np.int64), label.astype(np.int64), onset_s, offset_s, confidence)
 
 
 def _limits(values: Sequence[float | None]) -> np.ndarray:
@@ -247,11 +246,10 @@ def _all_boxes(
     step_s: np.ndarray,
     merge_abs: np.ndarray,
     merge_rel: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return clip and class (.., 2) int64; onset, offset, confidence (.., 3) float64; how many rows are used."""
+) -> tuple[np.ndarray, int]:
+    """Return clip, class, onset, offset, confidence (.., 5) float64, and how many rows are used."""
     n_clips, _, n_classes = framewise.shape
-    cells = np.empty((1024, 2), np.int64)
-    values = np.empty((1024, 3))
+    rows = np.empty((1024, 5))
     k = 0
     for i in range(n_clips):
         n = n_frames[i]
@@ -265,15 +263,10 @@ def _all_boxes(
             for t in range(n):
                 scores[t] = framewise[i, t, c]
             onset, offset, confidence = _boxes(edges, scores, step_s[c], merge_abs[c], merge_rel[c])
-            while k + len(onset) > len(cells):
-                more_cells, more_values = np.empty((2 * len(cells), 2), np.int64), np.empty((2 * len(cells), 3))
-                for j in range(k):
-                    more_cells[j, 0], more_cells[j, 1] = cells[j, 0], cells[j, 1]
-                    for column in range(3):
-                        more_values[j, column] = values[j, column]
-                cells, values = more_cells, more_values
+            while k + len(onset) > len(rows):
+                rows = doubled(rows)
             for j in range(len(onset)):
-                cells[k, 0], cells[k, 1] = i, c
-                values[k, 0], values[k, 1], values[k, 2] = onset[j], offset[j], confidence[j]
+                row = rows[k]
+                row[0], row[1], row[2], row[3], row[4] = i, c, onset[j], offset[j], confidence[j]
                 k += 1
-    return cells, values, k
+    return rows, k

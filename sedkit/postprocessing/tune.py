@@ -12,9 +12,10 @@ from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.postprocessing.choose import parts_of
-from sedkit.postprocessing.decode import open_gate
+from sedkit.postprocessing.gate import open_gate
 from sedkit.postprocessing.objectives.base import Problem, objective_named
-from sedkit.postprocessing.rules import BoxRule, FrameRule, Postprocessing, Preset
+from sedkit.postprocessing.rule import BoxRule, FrameRule
+from sedkit.postprocessing.rules import Postprocessing, Preset
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft
 
 from .signals import Curve, Signal, add_at, gain_of_curve, rms, transform_size
 
@@ -63,6 +62,8 @@ def mix(
     Signal
         `(samples,)`, within ±0.98.
     """
+    from scipy import fft
+
     n = len(background)
     dry = np.zeros(n, dtype=np.float32)
     floor = rms(background)

@@ -1,7 +1,8 @@
 """Building blocks of procedural sounds: shaped noise, pulse trains, decaying modes, envelopes, filters.
 
 All signals are float32, mono, `(samples,)`. Filters work in the frequency domain (zero phase), so a filter costs
-two transforms whatever its order.
+two transforms whatever its order. scipy is imported by what transforms: the miniatures are asked for their options
+without a sound being made.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
 
 Signal = npt.NDArray[np.float32]
 Curve = tuple[npt.ArrayLike, npt.ArrayLike]  # (frequencies in Hz, gains in dB)
@@ -53,11 +53,15 @@ def _spread(on_grid: Signal, n_bins: int) -> Signal:
 
 def transform_size(n: int) -> int:
     """The next length that transforms quickly."""
+    from scipy import fft
+
     return int(fft.next_fast_len(n, real=True))
 
 
 def shaped_noise(rng: np.random.Generator, n: int, rate: int, curve: Curve) -> Signal:
     """Gaussian noise with the spectrum of `curve`, root mean square 1, `(n,)`."""
+    from scipy import fft
+
     size = transform_size(n)
     bins = size // 2 + 1
     spectrum = rng.standard_normal(2 * bins, dtype=np.float32).view(np.complex64)
@@ -67,6 +71,8 @@ def shaped_noise(rng: np.random.Generator, n: int, rate: int, curve: Curve) -> S
 
 def filtered(x: Signal, gain: Signal | None, rate: int, tail_s: float = 0.03) -> Signal:
     """`x` through a zero-phase filter; `gain` has one value per bin of `filter_bins(len(x), rate, tail_s)`."""
+    from scipy import fft
+
     if gain is None:
         return x
     size = transform_size(len(x) + int(tail_s * rate))

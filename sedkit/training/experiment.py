@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import subprocess
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-import sedkit
 from sedkit.core.errors import SedkitError, listed
-from sedkit.core.files import write_json, write_text, write_yaml
+from sedkit.core.files import write_json
 from sedkit.core.log import log
 from sedkit.features.normalise import Normalisation
 from sedkit.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from sedkit.models.output import SedModel
-from sedkit.models.precision import choose_device, choose_precision, describe_device
+from sedkit.models.precision import choose_device, choose_precision
 from sedkit.models.registry import build_model, resolve_model
 from sedkit.models.weights import load_weights
 from sedkit.objectives.registry import build_objective, resolve_objective
@@ -30,7 +25,7 @@ from sedkit.training.batches import Batches, shares
 from sedkit.training.loop import Loop
 from sedkit.training.optimisers import build_optimiser, resolve_optimiser
 from sedkit.training.plan import Plan
-from sedkit.training.run_script import run_script
+from sedkit.training.records import cut_metrics, write_records
 from sedkit.training.selection import check_figures, evaluate
 from sedkit.training.streams import Stream, StreamReader
 
@@ -137,7 +132,7 @@ class Experiment:
             for name, network in self.objective.networks(self.network).items():
                 network.load_state_dict(last.networks[name])
             loop.load_state_dict(last.training["loop"])
-            self.elapsed_before = self._cut_metrics(loop.progress.step)
+            self.elapsed_before = cut_metrics(folder / "metrics.jsonl", loop.progress.step)
             log.info("train: going on after step %d of %d", loop.progress.step, settings.steps)
         else:
             for name in ("checkpoints/last.pt", "checkpoints/best.pt", "metrics.jsonl", "summary.json"):
@@ -154,7 +149,7 @@ class Experiment:
             "bf16" if self.dtype == torch.bfloat16 else "fp32",
             self.device.type,
         )
-        self._write_records()
+        write_records(self)
         loop.run()
         if not self.select:
             self._write("best.pt")
@@ -183,20 +178,6 @@ class Experiment:
             log.info("train: %s is gone: starting anew", path.with_name("best.pt"))
             return None
         return last
-
-    def _cut_metrics(self, step: int) -> float:
-        """Drop the records after `step` (written by a run that ended before its checkpoint); return seconds so far."""
-        path = self.plan.folder / "metrics.jsonl"
-        records = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                break
-            if record["step"] <= step:
-                records.append(record)
-        write_text(path, "".join(json.dumps(record) + "\n" for record in records))
-        return float(records[-1]["elapsed_s"]) if records else 0.0
 
     def _evaluate(self, record: dict[str, Any]) -> None:
         now, selection = self.loop.progress, self.plan.selection
@@ -277,52 +258,3 @@ class Experiment:
             training={"key": self.plan.key, "loop": self.loop.state_dict()},
         )
         write_checkpoint(self.plan.folder / "checkpoints" / file, checkpoint)
-
-    def _write_records(self) -> None:
-        folder, plan = self.plan.folder, self.plan
-        # Budget and pass are applied; their names stay, for the record of a run from here.
-        names = {"budgets": plan.budget, "passes": plan.of_pass}
-        write_yaml(folder / "config.yaml", plan.config | {key: {name: {}} for key, name in names.items() if name})
-        write_json(
-            folder / "environment.json",
-            {
-                "run": self.run_info,
-                "data": str(plan.data_root.resolve()),
-                "place": str(folder.resolve()),
-                "inputs": plan.inputs_hash,
-                "windows": {
-                    part: {name: len(s) for name, s in streams.items()}
-                    for part, streams in (("streams", self.streams), ("select", self.select), ("draw", self.draw))
-                },
-                "parameters": sum(p.numel() for p in self.network.parameters()),
-                "precision": "bf16" if self.dtype == torch.bfloat16 else "fp32",
-                "commit": _commit(),
-                "versions": {
-                    "sedkit": sedkit.__version__,
-                    "python": platform.python_version(),
-                    "torch": torch.__version__,
-                    "numpy": np.__version__,
-                },
-                "hardware": describe_device(self.device),
-                "budget": plan.budget,
-                "split_run": str(plan.split_run.resolve()) if plan.split_run else None,
-                "resolved": self.config,
-            },
-        )
-        write_text(folder / "run.sh", run_script(plan))
-        (folder / "run.sh").chmod(0o755)
-
-
-def _commit() -> str | None:
-    """Return the commit of the checkout that sedkit runs from, None outside one."""
-    here = Path(sedkit.__file__).resolve().parents[1]
-    try:
-        out = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return None
-    return out.stdout.strip() if out.returncode == 0 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -40,8 +40,23 @@ def build_optimiser(
     return optimiser
 
 
+#: What the options that are numbers have to be.
+_RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    **dict.fromkeys(("learning_rate", "epsilon"), (lambda value: value > 0, "above 0")),
+    **dict.fromkeys(("beta1", "beta2", "momentum"), (lambda value: 0 <= value < 1, "from 0 to below 1")),
+    "weight_decay": (lambda value: value >= 0, "at least 0"),
+}
+
+
+class _Checked:
+    def __post_init__(self) -> None:
+        for name, (fits, expected) in _RANGES.items():
+            if not fits(getattr(self, name, 0.5)):
+                raise UsageError(f"{name} is {getattr(self, name)}, expected {expected}")
+
+
 @dataclass(frozen=True)
-class AdamOptions:
+class AdamOptions(_Checked):
     """Options of Adam (Kingma & Ba 2015); the defaults are the published ones of arXiv 1904.03476.
 
     Attributes
@@ -59,9 +74,6 @@ class AdamOptions:
     weight_decay: float = 0.0
     amsgrad: bool = True
 
-    def __post_init__(self) -> None:
-        _check(self, above=("learning_rate", "epsilon"), at_least=("weight_decay",), shares=("beta1", "beta2"))
-
 
 @dataclass(frozen=True)
 class AdamWOptions(AdamOptions):
@@ -69,41 +81,6 @@ class AdamWOptions(AdamOptions):
 
     weight_decay: float = 0.01
     amsgrad: bool = False
-
-
-@dataclass(frozen=True)
-class SgdOptions:
-    """Options of stochastic gradient descent.
-
-    Attributes
-    ----------
-    learning_rate, momentum, weight_decay
-        See `torch.optim.SGD`.
-    nesterov
-        Look ahead; needs a momentum.
-    """
-
-    learning_rate: float = 0.01
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    nesterov: bool = False
-
-    def __post_init__(self) -> None:
-        _check(self, above=("learning_rate",), at_least=("weight_decay",), shares=("momentum",))
-        if self.nesterov and not self.momentum:
-            raise UsageError("nesterov is true, but momentum is 0: give a momentum")
-
-
-def _check(options: Any, above: Iterable[str], at_least: Iterable[str], shares: Iterable[str]) -> None:
-    rules: tuple[tuple[Iterable[str], Callable[[float], bool], str], ...] = (
-        (above, lambda value: value > 0, "above 0"),
-        (at_least, lambda value: value >= 0, "at least 0"),
-        (shares, lambda value: 0 <= value < 1, "from 0 to below 1"),
-    )
-    for names, fits, expected in rules:
-        for name in names:
-            if not fits(getattr(options, name)):
-                raise UsageError(f"{name} is {getattr(options, name)}, expected {expected}")
 
 
 def _adam(kind: type[torch.optim.Adam], parameters: Any, options: AdamOptions) -> torch.optim.Optimizer:
@@ -122,13 +99,22 @@ register("adam", AdamOptions)(partial(_adam, torch.optim.Adam))
 register("adamw", AdamWOptions)(partial(_adam, torch.optim.AdamW))
 
 
+@dataclass(frozen=True)
+class SgdOptions(_Checked):
+    """Options of stochastic gradient descent, as of `torch.optim.SGD`; `nesterov` needs a momentum."""
+
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.nesterov and not self.momentum:
+            raise UsageError("nesterov is true, but momentum is 0: give a momentum")
+
+
 @register("sgd", SgdOptions)
 def _sgd(parameters: Any, options: SgdOptions) -> torch.optim.Optimizer:
-    return torch.optim.SGD(
-        parameters,
-        lr=options.learning_rate,
-        momentum=options.momentum,
-        weight_decay=options.weight_decay,
-        nesterov=options.nesterov,
-        fused=True,
-    )
+    plain = asdict(options)
+    return torch.optim.SGD(parameters, lr=plain.pop("learning_rate"), fused=True, **plain)

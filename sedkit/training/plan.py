@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,18 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sedkit.core.config import read_config, select, typed
+from sedkit.core.config import read_config, typed
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import content_hash, read_json, same_place
 from sedkit.core.log import log
-from sedkit.core.stamp import Source, Step
-from sedkit.dataio.datadir import TABLES, DataDir
+from sedkit.core.stamp import Step
+from sedkit.dataio.datadir import DataDir
 from sedkit.features.augment import augment_options, sets_read
 from sedkit.features.frontends import FrontEnd, features_path, frontend_from
 from sedkit.features.normalise import normalise_options
+from sedkit.training.inputs import compared, inputs_of, name_files
 from sedkit.training.settings import (
     HELD_OUT,
-    SECTIONS,
     DataSettings,
     SelectionSettings,
     StreamSettings,
@@ -67,9 +66,8 @@ class Plan:
             if not isinstance(self.config.get(name), dict):
                 raise UsageError(f"the configuration has no section {name!r}, which training needs")
         data_settings(self.config["data"])
-        for labels in _with_files(self.config).values():
-            # The record of the run is read from other folders too.
-            labels.update({key: str(Path(labels[key]).resolve()) for key in _FILES if _is_file(labels.get(key))})
+        # The record of the run is read from other folders too.
+        name_files(self.config, lambda path: str(path.resolve()))
         self.data = data_settings(self.config["data"])
         self.training = typed(self.config.get("training"), TrainingSettings, "training")
         self.selection = typed(self.config.get("selection"), SelectionSettings, "selection")
@@ -105,22 +103,22 @@ class Plan:
         if train_on == "split" and not self.data.select:
             raise UsageError("data.select is empty, expected a part to choose the checkpoint on (or --train-on all)")
         for key, stream in self.streams():
-            for data in map(self._data, (*self._backgrounds(stream), stream.set)):
+            for data in map(self.data_dir, (stream.set, *self.backgrounds(stream))):
                 if data.role in NOT_TRAINED_ON:
                     raise UsageError(
                         f"{key}: {data.identity} is {data.role}: nothing is trained or selected on it (--train-on "
                         "all+validation adds validation, whose figures are then refused)"
                     )
             folds = self.folds(stream, key)
-            self._data(stream.set).select(folds)
+            self.data_dir(stream.set).select(folds)
             if key.startswith("data.streams.") and folds and (held_out := [f for f in folds if f in HELD_OUT]):
                 raise UsageError(
                     f"{key}.folds: {held_out[0]!r} is held out of training, expected others, such as train"
                 )
             if stream.source == "features":
-                self._features(stream.set)
+                self.features(stream.set)
         for name in self.added:
-            self._features(name)
+            self.features(name)
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -133,7 +131,7 @@ class Plan:
             return None
         if stream.folds is not None:
             return stream.folds
-        clips = self._data(stream.set).clips
+        clips = self.data_dir(stream.set).clips
         if clips.fold is None:
             return None
         if "train" not in clips.fold:
@@ -165,22 +163,25 @@ class Plan:
             kind = "trained" if key.startswith("data.streams.") else "selected"
             for name in self.sets(stream, key):
                 folds = self.folds(stream, key) if name == stream.set else None
-                facts[kind] += [[self._data(name).identity, fold] for fold in folds or [None]]
-            facts[kind] += [[self._data(name).identity, None] for name in self._backgrounds(stream)]
+                facts[kind] += [[self.data_dir(name).identity, fold] for fold in folds or [None]]
+            facts[kind] += [[self.data_dir(name).identity, None] for name in self.backgrounds(stream)]
         return facts
 
     @staticmethod
-    def _backgrounds(stream: StreamSettings) -> tuple[str, ...]:
+    def backgrounds(stream: StreamSettings) -> tuple[str, ...]:
+        """Return the data dirs that a stream's augmentation reads."""
         return tuple(name for steps in (stream.augment, *stream.views.values()) for name in sets_read(steps))
 
-    def _data(self, name: str) -> DataDir:
+    def data_dir(self, name: str) -> DataDir:
+        """Return a set; raise SedkitError where there is none."""
         folder = self.data_root / name
         if not (folder / "clips.tsv").is_file():
             raise SedkitError(f"{folder}: no such data dir; make it with `sedkit prepare`")
         return DataDir(folder)
 
-    def _features(self, name: str) -> Path:
-        folder = self._data(name).path
+    def features(self, name: str) -> Path:
+        """Return the features file of a set, of this front end; raise SedkitError where there is none."""
+        folder = self.data_dir(name).path
         path = features_path(folder, self.frontend)
         if not path.is_file():
             others = [p.name for p in sorted(folder.glob("*.h5"))]
@@ -190,40 +191,9 @@ class Plan:
         return path
 
     @cached_property
-    def inputs(self) -> dict[str, Source]:
-        """Files that the result depends on (not those of sets that are only drawn), as seen from the data root."""
-        inputs: dict[str, Source] = {}
-        for key, stream in self.streams():
-            backgrounds = self._backgrounds(stream)
-            for name in (*self.sets(stream, key), *backgrounds):
-                data = self._data(name)
-                inputs |= {f"{name}/{t}": data.path / t for t in TABLES if (data.path / t).is_file()}
-                if stream.source == "waveforms" or name in backgrounds:
-                    inputs[f"{name}/recordings"] = data.recordings()
-                else:
-                    inputs[f"{name}/features"] = self._features(name)
-        for key, labels in _with_files(self.config).items():
-            inputs |= {f"{key}.labels.{name}": labels[name] for name in _FILES if _is_file(labels.get(name))}
-        if self.training.weights:
-            if not Path(self.training.weights).is_file():
-                raise SedkitError(f"{self.training.weights}: no such file (training.weights)")
-            inputs["weights"] = self.training.weights
-        return inputs
-
-    @property
-    def stamp_config(self) -> dict[str, Any]:
-        """What the stamp compares beside the inputs."""
-        config = copy.deepcopy(select(self.config, SECTIONS)) | {n: self.config.get(n) for n in ("recipe", "system")}
-        # What weights, class maps and labels are counts, not where they lie.
-        for labels in _with_files(config).values():
-            labels.update({key: Path(labels[key]).name for key in _FILES if _is_file(labels.get(key))})
-        training = {name: value for name, value in (config.get("training") or {}).items() if name != "weights"}
-        return config | {"training": training, "pass": self.of_pass}
-
-    @cached_property
     def key(self) -> str:
         """Hash of everything that makes two runs the same run; a checkpoint of another key is not gone on with."""
-        return content_hash([self.stamp_config, self.inputs_hash])
+        return content_hash([self._step.config, self.inputs_hash])
 
     @property
     def inputs_hash(self) -> str:
@@ -249,7 +219,8 @@ class Plan:
 
     @cached_property
     def _step(self) -> Step:
-        return Step("train", self.folder / "checkpoints" / "best.pt", self.stamp_config, self.inputs)
+        config = compared(self.config) | {"pass": self.of_pass}
+        return Step("train", self.folder / "checkpoints" / "best.pt", config, inputs_of(self))
 
     def step(self, force: bool) -> Step:
         """Return the stamped call."""
@@ -268,24 +239,6 @@ class Plan:
                 f"{self.folder}: was trained on {record.get('data')}, not on {self.data_root.resolve()}; "
                 "choose another --exp, or --force true to replace it"
             )
-
-
-#: Keys of `labels` that may name a file of the user's.
-_FILES = ("map", "source")
-
-
-def _is_file(name: Any) -> bool:
-    return isinstance(name, str) and Path(name).is_file()
-
-
-def _with_files(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the sections `labels` of all streams that name a file, by the stream's key."""
-    sections = {
-        f"{part}.{name}": stream.get("labels") or {}
-        for part in ("streams", "select")
-        for name, stream in (config["data"].get(part) or {}).items()
-    }
-    return {key: labels for key, labels in sections.items() if any(_is_file(labels.get(name)) for name in _FILES)}
 
 
 def _find_split_run(folder: Path, given: Path | None) -> Path:

@@ -87,6 +87,8 @@ class Stream:
         Its windows, all of one length.
     augment, views
         What is done to them, and what makes other views of them, by name.
+    seed
+        Numbers that tell the run and the stream from others.
     """
 
     def __init__(

@@ -23,8 +23,8 @@ REDUCED = (
     "training.eval_every=25",
     "training.checkpoint_every=10",
     "training.batch_size=8",
-    "training.learning_rate=0.003",
-    "training.lr_every=0",
+    "optimiser.learning_rate=0.003",
+    "schedule={name: constant}",
     "training.precision=fp32",
 )
 

@@ -9,14 +9,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
+from sedkit.dataio.store import read_scores
 from tests.recipes._judge import every_class_throughout, macro
 
 pytestmark = pytest.mark.slow
 
 FIVE = ["Alarm_bell_ringing", "Cat", "Dog", "Running_water", "Vacuum_cleaner"]
 
+STEPS = ("training.steps=4", "training.eval_every=4", "training.batch_size=4")
 Runme = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -38,8 +42,7 @@ def runme(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Runme:
 @pytest.fixture(scope="module")
 def finished(runme: Runme) -> Path:
     """The recipe run end to end: the published system and the one set right."""
-    steps = ("training.steps=4", "training.eval_every=4", "training.batch_size=4")
-    done = runme("--system=faithful,fixed", "--", *steps)
+    done = runme("--system=faithful,fixed", "--", *STEPS)
     assert done.returncode == 0, done.stderr[-3000:]
     return runme.place  # type: ignore[attr-defined]
 
@@ -70,6 +73,27 @@ def test_the_wrong_figure_stands_in_a_file_of_its_own(finished: Path) -> None:
     assert "first_column" not in (experiment / "results" / "validation.published.json").read_text()
 
 
+def test_thresholds_are_tuned_on_soundscapes_that_nothing_was_trained_on(finished: Path) -> None:
+    experiment = finished / "exp" / "esc50_desed" / "fixed" / "seed0"
+    rules = yaml.safe_load((experiment / "postprocessing.yaml").read_text())
+    assert Path(rules["tuned_on"]["path"]) == finished / "data/esc50_desed/target/synthetic/strong.tsv"
+    saw = json.loads((experiment / "scores" / "validation.h5.done.json").read_text())["facts"]["saw"]
+    assert {tuple(one) for one in saw["trained"]} == {("esc50/esc50", fold) for fold in "1234"}
+    assert saw["selected"] == [["esc50/esc50", "5"]]
+
+
+def test_published_windows_are_clips_of_their_own(finished: Path) -> None:
+    rows = (finished / "data/esc50_desed/target/validation/windows.tsv").read_text().splitlines()[1:]
+    windows = [row.split("\t") for row in rows]
+    assert windows and all(float(offset) - float(onset) == pytest.approx(1.0) for _, onset, offset in windows)
+    scores = read_scores(finished / "exp/esc50_desed/faithful/seed0/scores/validation.windows.h5")
+    assert list(scores.filenames) == [
+        f"{name.removesuffix('.wav')}_{round(1000 * float(onset))}_{round(1000 * float(offset))}.wav"
+        for name, onset, offset in windows
+    ]
+    np.testing.assert_allclose(scores.duration_s, 1.0)
+
+
 def test_a_submission_of_both_systems_is_written(finished: Path) -> None:
     folders = sorted(p for p in (finished / "submission" / "esc50_desed").iterdir() if p.is_dir())
     assert len(folders) == 2
@@ -81,8 +105,7 @@ def test_a_submission_of_both_systems_is_written(finished: Path) -> None:
 
 def test_a_second_run_finds_everything_done(runme: Runme, finished: Path) -> None:
     before = (finished / "exp/esc50_desed/fixed/seed0/checkpoints/best.pt").stat().st_mtime_ns
-    steps = ("training.steps=4", "training.eval_every=4", "training.batch_size=4")
-    again = runme("--system=fixed", "--stop-stage=6", "--", *steps)
+    again = runme("--system=fixed", "--stop-stage=6", "--", *STEPS)
     assert again.returncode == 0, again.stderr[-3000:]
     assert again.stderr.count("is up to date") >= 6
     assert (finished / "exp/esc50_desed/fixed/seed0/checkpoints/best.pt").stat().st_mtime_ns == before

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from sklearn.metrics import average_precision_score
 
-from sedkit.dataio.events import Tags
+from sedkit.cli.main import main
+from sedkit.dataio.datadir import DataDir
+from sedkit.dataio.events import Tags, tags_of
+from sedkit.dataio.store import read_scores
 from sedkit.dataio.tables import read_weak, write_weak
-from sedkit.training.batches import Stream, load_source
-from sedkit.training.experiment import Experiment
-from sedkit.training.plan import make_plan
-from sedkit.training.validate import evaluate
 from tests.recipes._runs import CONF, REDUCED, Place, prepared
 
 # A loaded machine takes several times as long.
@@ -31,15 +30,22 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 def train(data: Path, folder: Path, *overrides: str) -> tuple[float, float]:
     """Mean average precision of a short run on the clips that it never sees, and the mean prevalence there."""
-    folder.mkdir()
-    settings = (*REDUCED, "training.device=cpu", "training.eval_every=1000", "data.draw=[]", *overrides)
-    experiment = Experiment(make_plan(CONF, list(settings), data, folder))
-    experiment.run(resume=False)
-    sources = [load_source(data / name, experiment.plan.features(name), "clip", None, None)[0] for name in UNSEEN]
-    unseen = Stream("unseen", sources)
-    assert len(unseen) == 160
-    figures = evaluate(experiment.network, unseen, experiment.scaler, torch.float32, 16)
-    return figures["clip_map"], float(np.mean(np.concatenate([source.clip_target for source in sources])))
+    settings = (*REDUCED, "training.eval_every=1000", "data.draw=[]", *overrides)
+    given = ["--config", str(CONF), "--data", str(data), "--exp", str(folder), "--device", "cpu"]
+    assert main(["train", *given, *settings]) == 0
+    scores, truth = [], []
+    for name in UNSEEN:
+        out = folder / f"{name}.h5"
+        call = ["predict", str(folder), str(data / name), "--out", str(out), "--device", "cpu", "--precision", "fp32"]
+        assert main(call) == 0
+        predicted = read_scores(out)
+        scores.append(predicted.clipwise)
+        tags = tags_of(DataDir(data / name).strong()).keep_clips(predicted.filenames)
+        assert (tags.filenames, tags.labels) == (predicted.filenames, predicted.labels)
+        truth.append(tags.present)
+    present = np.concatenate(truth)
+    assert present.shape == (160, 10)
+    return float(average_precision_score(present, np.concatenate(scores))), float(present.mean())
 
 
 def mean_gap(gaps: list[float]) -> float:
@@ -56,7 +62,7 @@ def test_an_untrained_network_knows_nothing(place: Place, tmp_path: Path) -> Non
     gaps = []
     for seed in range(3):
         # A step of rate nought: the batch norms, the scaler and all else as in a training.
-        none = ("training.steps=1", "training.learning_rate=1e-12", f"training.seed={seed}")
+        none = ("training.steps=1", "optimiser.learning_rate=1e-12", f"training.seed={seed}")
         value, prevalence = train(place.data, tmp_path / f"exp{seed}", *none)
         gaps.append(value - prevalence)
     assert abs(mean_gap(gaps)) < 0.10, gaps

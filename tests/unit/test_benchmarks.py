@@ -13,7 +13,7 @@ import pytest
 from benchmarks import __main__ as benchmarks
 from benchmarks._measure import Form, Report, compared, in_turn
 from sedkit.core.errors import UsageError
-from sedkit.dataio.store import FeatureFile
+from sedkit.features.sources import StoredFeatures
 
 
 @pytest.mark.slow
@@ -33,8 +33,8 @@ def test_two_benchmarks_in_a_call_and_one_json(repository: Path, tmp_path: Path)
 
 
 def test_a_result_that_differs_is_status_1_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    take = FeatureFile.take
-    monkeypatch.setattr(FeatureFile, "take", lambda self, rows, out=None: take(self, rows, out=out) + 1)
+    features = StoredFeatures.features
+    monkeypatch.setattr(StoredFeatures, "features", lambda self, windows: features(self, windows) + 1)
     assert benchmarks.main(["storage", "--quick", "--json", str(tmp_path / "speed.json")]) == 1
     assert json.loads((tmp_path / "speed.json").read_text())["storage"]["equal"] is False
 
@@ -44,7 +44,7 @@ def test_a_result_that_differs_is_status_1_and_written(tmp_path: Path, monkeypat
     [
         (["storage", "featuers"], "unknown benchmark 'featuers' .did you mean \"features\""),
         (["storage", "--quik"], 'unknown option --quik .did you mean "--quick"'),
-        ([], "no benchmark is named, expected some of chunks, decoding"),
+        ([], "no benchmark is named, expected some of decoding"),
         (["storage", "--runs", "0"], "expected a whole number from 2"),
         (["storage", "--json", "."], "is a folder, expected a place for a file"),
     ],

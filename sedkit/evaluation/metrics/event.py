@@ -27,35 +27,21 @@ def count_events(reference: Events, estimate: Events, parameters: EventParameter
         With substitutions, deletions and insertions per clip over all classes together.
     """
     parameters = parameters or EventParameters()
-    r_first, r = grouped(reference)
-    e_first, e = grouped(estimate)
+    r, e = grouped(reference), grouped(estimate)
     shape = (len(reference.filenames), len(reference.labels))
-    hits = np.zeros(shape, np.int64)
-    substitutions = np.zeros(shape[0], np.int64)
-    if r.n_events and e.n_events:
+    hits, substitutions = np.zeros(shape, np.int64), np.zeros(shape[0], np.int64)
+    if reference.n_events and estimate.n_events:
         from sedkit.evaluation.matching import match_clips
 
-        match_clips(
-            r_first,
-            r.label,
-            r.onset_s,
-            r.offset_s,
-            e_first,
-            e.label,
-            e.onset_s,
-            e.offset_s,
-            float(parameters.collar_s),
-            float(parameters.offset_fraction),
-            hits,
-            substitutions,
-        )
+        collar_s, fraction = float(parameters.collar_s), float(parameters.offset_fraction)
+        match_clips(r, e, collar_s, fraction, hits, substitutions)
     matched = hits.sum(axis=1) + substitutions
-    errors = np.stack([substitutions, np.diff(r_first) - matched, np.diff(e_first) - matched], axis=1)
+    errors = np.stack([substitutions, np.diff(r[0]) - matched, np.diff(e[0]) - matched], axis=1)
     return ClipCounts(
         filenames=reference.filenames,
         labels=reference.labels,
-        n_reference=per_clip_and_class(r),
-        n_estimate=per_clip_and_class(e),
+        n_reference=per_clip_and_class(reference),
+        n_estimate=per_clip_and_class(estimate),
         n_true_positives=hits,
         errors=errors,
         precision_without_output=0.0,

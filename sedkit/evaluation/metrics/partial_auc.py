@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import UsageError
 from sedkit.core.log import log
+from sedkit.core.options import option
 from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.bootstrap import Drawn, Resamples
@@ -23,7 +24,6 @@ from sedkit.evaluation.counts import Rates, Undefined, mean_of_defined
 from sedkit.evaluation.inputs import Output, Truth, Work
 from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.metrics.registry import register
-from sedkit.evaluation.parameters import option
 from sedkit.evaluation.ranking import cumulative, partial_roc_area
 from sedkit.evaluation.recordings import SEGMENT_S, all_excerpts, join_scores, join_truth, recording_lengths
 

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import UsageError
 from sedkit.core.log import log
+from sedkit.core.options import option
 from sedkit.evaluation.bootstrap import Drawn, Resamples
 from sedkit.evaluation.counts import Rates, Undefined, number
 from sedkit.evaluation.inputs import Form, Output, Truth, Work
 from sedkit.evaluation.metrics.base import Measured, Metric
 from sedkit.evaluation.metrics.registry import register
-from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters, option
+from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
 
 if TYPE_CHECKING:
     from sedkit.evaluation.intersection import Ground, PointCounts

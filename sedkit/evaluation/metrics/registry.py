@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sedkit.core.errors import UsageError, suggest
+from sedkit.core.options import Option, filled, options_of
 from sedkit.core.registry import Registry
 from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.parameters import Option, options_of
 
 _METRICS: Registry[Callable[[str, Any], Metric]] = Registry("sedkit.evaluation.metrics", "metric")
 
@@ -24,8 +24,7 @@ def all_metrics(settings: Mapping[str, Any] | None = None) -> dict[str, Metric]:
 
 def _built(name: str, settings: Mapping[str, Any]) -> Metric:
     builder, parameters = _METRICS.entry(name)
-    given = {f: settings[o.name] for f, o in options_of(parameters).items() if o.name in settings}
-    return builder(name, parameters(**given))
+    return builder(name, filled(parameters, settings))
 
 
 def metrics_named(names: Sequence[str], settings: Mapping[str, Any] | None = None) -> list[Metric]:

@@ -34,26 +34,10 @@ def count_segments(reference: Events, estimate: Events, parameters: SegmentParam
                 f"{table.source}:{table.line[i]}: offset {table.offset_s[i]:g} s is more than {MOST_SEGMENTS} "
                 "segments, expected seconds"
             )
-    r_first, r = grouped(reference)
-    e_first, e = grouped(estimate)
     shape = (len(reference.filenames), len(reference.labels))
     n_ref, n_est, n_tp = (np.zeros(shape, np.int64) for _ in range(3))
     errors = np.zeros((shape[0], 3), np.int64)
-    count_rolls(
-        r_first,
-        r.label,
-        r.onset_s,
-        r.offset_s,
-        e_first,
-        e.label,
-        e.onset_s,
-        e.offset_s,
-        float(parameters.segment_s),
-        n_ref,
-        n_est,
-        n_tp,
-        errors,
-    )
+    count_rolls(grouped(reference), grouped(estimate), float(parameters.segment_s), n_ref, n_est, n_tp, errors)
     return ClipCounts(
         filenames=reference.filenames,
         labels=reference.labels,

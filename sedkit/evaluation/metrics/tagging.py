@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import UsageError
+from sedkit.core.options import option
 from sedkit.dataio.events import Tags
 from sedkit.evaluation.counts import Rates, Undefined, mean_of_defined
 from sedkit.evaluation.inputs import Output, Truth, Work
 from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.metrics.registry import register
-from sedkit.evaluation.parameters import option
 from sedkit.evaluation.ranking import average_precision, cumulative, roc_area
 
 if TYPE_CHECKING:

@@ -52,21 +52,26 @@ class Noise(Augmentation):
 @register("background")
 @dataclass(kw_only=True)
 class Background(Noise):
-    """Add excerpts of another set, at a ratio as in `noise`: of stretches in which none of its classes is active."""
+    """Add excerpts of another set, at a ratio as in `noise`: of stretches in which none of its classes is active.
+
+    Attributes
+    ----------
+    set : data dir with events.
+    least_s : shortest stretch to take; one that is shorter than the window is repeated.
+    """
 
     set: str
+    least_s: float = 1.0
 
     def start(self, setup: AugmentSetup) -> None:
         super().start(setup)
-        data, least_s = DataDir(setup.data_root / self.set), setup.samples / setup.sample_rate
-        self.stretches = quiet_stretches(data, setup.sample_rate, least_s)
+        self.stretches = quiet_stretches(DataDir(setup.data_root / self.set), setup.sample_rate, self.least_s)
 
     def other(self, waveform: Tensor, draws: Draws) -> Tensor:
         excerpts = np.empty(tuple(waveform.shape), dtype=np.float32)
         for excerpt in excerpts:
             stretch = self.stretches[int(draws.host.integers(len(self.stretches)))]
             first = int(draws.host.integers(max(len(stretch) - len(excerpt), 0) + 1))
-            # One that is shorter is repeated.
             excerpt[:] = np.resize(stretch[first : first + len(excerpt)], len(excerpt))
         return draws.tensor(excerpts)
 
@@ -109,7 +114,7 @@ class Speed(Augmentation):
             whole = soxr.resample(x, rate * factor, rate, quality="HQ")[: len(y)]
             y[: len(whole)] = whole
         frames = self.setup.frames or self.setup.grid.n_frames(self.setup.samples / rate)
-        n_frames = (clips.n_frames / draws.tensor(speed)).ceil().long().clamp(max=frames)
+        n_frames = (clips.n_frames / draws.tensor(speed) - 1e-3).ceil().long().clamp(max=frames)
         target, clip_target = clips.frame_target, clips.clip_target
         if target is not None:
             target = _played(target, speed, draws)

@@ -159,10 +159,8 @@ class LogMel(FrontEnd):
         return max(1, samples, round((self.clip_s or 0.0) * self.sample_rate))
 
     def _n_frames(self, samples: int) -> int:
-        if self.centre:
-            most = 1 + samples // self.hop_samples
-        else:
-            most = 1 + max(0, samples - self.n_fft) // self.hop_samples
+        sides = 2 * (self.n_fft // 2) if self.centre else 0
+        most = 1 + max(0, samples + sides - self.n_fft) // self.hop_samples
         return most if self.end_frame else min(most, -(-samples // self.hop_samples))
 
     @cached_property

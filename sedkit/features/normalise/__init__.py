@@ -6,7 +6,6 @@ A module of this package registers stages with `@register(name)`; nothing else h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, listed
 from sedkit.features.batch import Tensor
-from sedkit.features.steps import StepRegistry
+from sedkit.features.steps import StepRegistry, plain_options
 
 #: Features (clips, frames, bins) float32 and real frames (clips,) int64.
 Blocks = Iterable[tuple[NDArray[np.float32], NDArray[np.int64]]]
@@ -69,7 +68,7 @@ class Normalisation:
 
     def resolved(self) -> dict[str, dict[str, Any]]:
         """Return the section with every option filled in."""
-        return {name: asdict(stage) for name, stage in self.stages.items()}
+        return {name: plain_options(stage) for name, stage in self.stages.items()}
 
     def fit(self, blocks: Callable[[], Blocks]) -> None:
         """Fit each stage that is fitted on what those before it make of the training clips, given anew at each call."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,11 +59,16 @@ class Solution:
     grid: dict[str, Any]
 
 
+@dataclass(frozen=True)
 class Objective:
-    """Base of the objectives.
+    """A way to choose rules.
 
     Attributes
     ----------
+    search
+        Returns the best rules for a problem.
+    value
+        Returns what rules reach on the very clips of a problem.
     needs_events
         Whether a table of tags does not serve.
     gated
@@ -72,20 +77,11 @@ class Objective:
         Whether reference events of one class that overlap count as one.
     """
 
-    needs_events: ClassVar[bool] = True
-    gated: ClassVar[bool] = True
+    search: Callable[[Problem], Solution]
+    value: Callable[[Problem, Postprocessing], float]
+    needs_events: bool = True
+    gated: bool = True
     joins_overlaps: bool = False
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def search(self, problem: Problem) -> Solution:
-        """Return the best rules."""
-        raise TypeError(f"{type(self).__name__} does not say how it searches")
-
-    def value(self, problem: Problem, rules: Postprocessing) -> float:
-        """Return what rules reach on the very clips of the problem."""
-        raise TypeError(f"{type(self).__name__} does not say what rules are worth")
 
 
 @dataclass(frozen=True)
@@ -93,14 +89,14 @@ class NoOptions:
     """Objectives have no options: the rules of a start say what there is to choose."""
 
 
-_OBJECTIVES: Registry[Callable[..., Objective]] = Registry("sedkit.postprocessing.objectives", "objective")
+_OBJECTIVES: Registry[Callable[[Any], Objective]] = Registry("sedkit.postprocessing.objectives", "objective")
 
 objective_names = _OBJECTIVES.names
 
 
-def register(name: str, builder: Callable[[str], Objective]) -> None:
-    """Register what builds the objective of a name."""
-    _OBJECTIVES.register(name, NoOptions)(lambda _: builder(name))
+def register(name: str, objective: Objective) -> None:
+    """Register an objective under a name."""
+    _OBJECTIVES.register(name, NoOptions)(lambda _: objective)
 
 
 def objective_named(name: str) -> Objective:

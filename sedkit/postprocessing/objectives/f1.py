@@ -26,7 +26,8 @@ from sedkit.postprocessing.decode import Limits, decode, decode_thresholds, filt
 from sedkit.postprocessing.objectives.base import Objective, Problem, Solution, register
 from sedkit.postprocessing.objectives.settings import box_grid, box_settings, windows_s, with_box
 from sedkit.postprocessing.operating_points import events_at
-from sedkit.postprocessing.rules import FrameRule, Postprocessing, Rule
+from sedkit.postprocessing.rule import FrameRule, Rule
+from sedkit.postprocessing.rules import Postprocessing
 
 THRESHOLDS = (0.02, *(round(0.05 * k, 2) for k in range(1, 20)), 0.98)
 LOW_SHARES = (None, 0.75, 0.5, 0.25)
@@ -34,31 +35,25 @@ GAPS_S = (0.0, 0.1, 0.2, 0.3, 0.5)
 DURATIONS_S = (0.0, 0.1, 0.25, 0.5)
 
 
-class F1(Objective):
-    """Macro F1, over the classes that the reference holds, of a metric that is computed from a table."""
+def _search(metric: Metric, problem: Problem) -> Solution:
+    """Choose the rules of every class."""
+    search = _Search(problem, metric)
+    first = _box_stage(search) if problem.start.decoder == "csebbs" else _threshold_stage(search)
+    value = cross_validated(first.counts.n_reference, lambda left_out: _chosen(search, first, left_out)[1])
+    return Solution(problem.start.with_rules(_chosen(search, first, None)[0]), value, first.grid)
 
-    def __init__(self, metric: Metric, name: str) -> None:
-        super().__init__(name)
-        self.metric = metric
-        # Metrics of psds_eval's kind refuse overlaps.
-        self.joins_overlaps = metric.clips == "durations"
 
-    def search(self, problem: Problem) -> Solution:
-        """Choose the rules of every class."""
-        search = _Search(problem, self.metric)
-        first = _box_stage(search) if problem.start.decoder == "csebbs" else _threshold_stage(search)
-        value = cross_validated(first.counts.n_reference, lambda left_out: _chosen(search, first, left_out)[1])
-        return Solution(problem.start.with_rules(_chosen(search, first, None)[0]), value, first.grid)
-
-    def value(self, problem: Problem, rules: Postprocessing) -> float:
-        """Return macro F1 of the events that rules make."""
-        events = decode(problem.scores, rules, problem.gate)
-        return macro_f1(*(counts.sum(0) for counts in _Search(problem, self.metric).count(events)))
+def _value(metric: Metric, problem: Problem, rules: Postprocessing) -> float:
+    """Return macro F1, over the classes that the reference holds, of the events that rules make."""
+    events = decode(problem.scores, rules, problem.gate)
+    return macro_f1(*(counts.sum(0) for counts in _Search(problem, metric).count(events)))
 
 
 for _metric in all_metrics().values():
     if _metric.reads == "estimate" and _metric.primary == "f1":
-        register(_metric.name, partial(F1, _metric))
+        # Metrics of psds_eval's kind refuse overlaps.
+        _overlaps = _metric.clips == "durations"
+        register(_metric.name, Objective(partial(_search, _metric), partial(_value, _metric), joins_overlaps=_overlaps))
 
 
 @dataclass(frozen=True)

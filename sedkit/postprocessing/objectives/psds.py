@@ -21,68 +21,63 @@ from sedkit.postprocessing.decode import decode_thresholds
 from sedkit.postprocessing.objectives.base import Objective, Problem, Solution, register
 from sedkit.postprocessing.objectives.settings import box_grid, box_settings, windows_s, with_box
 from sedkit.postprocessing.operating_points import even_thresholds
-from sedkit.postprocessing.rules import FrameRule, Postprocessing, Rule
+from sedkit.postprocessing.rule import FrameRule, Rule
+from sedkit.postprocessing.rules import Postprocessing
 
 
-class Psds(Objective):
-    """PSDS of one scenario, from 50 operating points."""
+def _search(scenario: PsdsParameters, problem: Problem) -> Solution:
+    """Choose a setting for every class."""
+    start, boxes = problem.start, problem.start.decoder == "csebbs"
+    settings: list[Any] = box_settings() if boxes else windows_s(problem.scores)
 
-    joins_overlaps = True
+    def with_setting(rule: Rule, setting: int) -> Rule:
+        if isinstance(rule, FrameRule):
+            return replace(rule, median_s=settings[setting])
+        return with_box(rule, settings[setting], rule.threshold)
 
-    def __init__(self, scenario: PsdsParameters, name: str) -> None:
-        super().__init__(name)
-        self.scenario = scenario
+    def chosen(clips: np.ndarray) -> Postprocessing:
+        """Return the rules that the clips of this mask ask for."""
+        cut = _cut(problem, clips)
+        labels = cut.truth.labels
+        areas = np.zeros((len(labels), len(settings)))
+        for s in range(len(settings)):
+            rules = start.with_rules([with_setting(rule, s) for rule in start.rules])
+            of_class = _psds(scenario, cut, _tables(cut, rules))[1]
+            areas[:, s] = [of_class.get(label, 0.0) for label in labels]
+        n_reference = np.bincount(cut.truth.label, minlength=len(labels)).astype(np.float64)
+        best = np.argmax(shrunk(areas, n_reference), axis=1)
+        return start.with_rules([with_setting(rule, int(s)) for rule, s in zip(start.rules, best, strict=True)])
 
-    def search(self, problem: Problem) -> Solution:
-        """Choose a setting for every class."""
-        start, everywhere = problem.start, np.ones(len(problem.part), bool)
-        boxes = start.decoder == "csebbs"
-        settings: list[Any] = box_settings() if boxes else windows_s(problem.scores)
-
-        def with_setting(rule: Rule, setting: int) -> Rule:
-            if isinstance(rule, FrameRule):
-                return replace(rule, median_s=settings[setting])
-            return with_box(rule, settings[setting], rule.threshold)
-
-        def chosen(clips: np.ndarray) -> Postprocessing:
-            """Return the rules that the clips of this mask ask for."""
-            cut = _cut(problem, clips)
-            labels = cut.truth.labels
-            areas = np.zeros((len(labels), len(settings)))
-            for s in range(len(settings)):
-                rules = start.with_rules([with_setting(rule, s) for rule in start.rules])
-                of_class = self._psds(cut, _tables(cut, rules))[1]
-                areas[:, s] = [of_class.get(label, 0.0) for label in labels]
-            n_reference = np.bincount(cut.truth.label, minlength=len(labels)).astype(np.float64)
-            best = np.argmax(shrunk(areas, n_reference), axis=1)
-            return start.with_rules([with_setting(rule, int(s)) for rule, s in zip(start.rules, best, strict=True)])
-
-        points: list[Sequence[Events]] = []
-        covered = np.zeros(len(problem.part), bool)
-        for left_out in progress(range(PARTS), description="cross-validation", unit="part"):
-            clips = problem.part == left_out
-            if clips.any() and (~clips[problem.truth.clip]).any():
-                points.append(_tables(_cut(problem, clips), chosen(~clips)))
-                covered |= clips
+    points: list[Sequence[Events]] = []
+    covered = np.zeros(len(problem.part), bool)
+    for left_out in progress(range(PARTS), description="cross-validation", unit="part"):
+        clips = problem.part == left_out
+        if clips.any() and (~clips[problem.truth.clip]).any():
+            points.append(_tables(_cut(problem, clips), chosen(~clips)))
+            covered |= clips
+    value = 0.0
+    if points:
         rest = _cut(problem, covered)
-        value = self._psds(rest, [_joined(rest.scores, tables) for tables in zip(*points, strict=True)])[0]
-        grid = box_grid() if boxes else {"median_s": settings}
-        return Solution(chosen(everywhere), value, grid)
+        value = _psds(scenario, rest, [_joined(rest.scores, tables) for tables in zip(*points, strict=True)])[0]
+    grid = box_grid() if boxes else {"median_s": settings}
+    return Solution(chosen(np.ones(len(covered), bool)), value, grid)
 
-    def value(self, problem: Problem, rules: Postprocessing) -> float:
-        """Return PSDS of what rules make of the scores."""
-        return self._psds(problem, _tables(problem, rules))[0]
 
-    def _psds(self, problem: Problem, tables: Sequence[Events]) -> tuple[float, dict[str, float]]:
-        """Return PSDS, and the area under each class's own curve."""
-        from sedkit.evaluation.psds import psds_of_points
-
-        durations = dict(zip(problem.scores.filenames, problem.scores.duration_s.tolist(), strict=True))
-        return psds_of_points(problem.truth, tables, durations, self.scenario)
+def _value(scenario: PsdsParameters, problem: Problem, rules: Postprocessing) -> float:
+    """Return PSDS of the 50 operating points of rules."""
+    return _psds(scenario, problem, _tables(problem, rules))[0]
 
 
 for _name, _scenario in (("psds1", PSDS1), ("psds2", PSDS2)):
-    register(_name, partial(Psds, _scenario))
+    register(_name, Objective(partial(_search, _scenario), partial(_value, _scenario), joins_overlaps=True))
+
+
+def _psds(scenario: PsdsParameters, problem: Problem, tables: Sequence[Events]) -> tuple[float, dict[str, float]]:
+    """Return PSDS, and the area under each class's own curve."""
+    from sedkit.evaluation.psds import psds_of_points
+
+    durations = dict(zip(problem.scores.filenames, problem.scores.duration_s.tolist(), strict=True))
+    return psds_of_points(problem.truth, tables, durations, scenario)
 
 
 def _tables(problem: Problem, rules: Postprocessing) -> list[Events]:

@@ -15,34 +15,29 @@ from sedkit.postprocessing.rules import Postprocessing
 _MOST_CANDIDATES = 20_000
 
 
-class Tagging(Objective):
-    """Macro F1 of the clip scores above the clip thresholds."""
-
-    needs_events = False
-    gated = False
-
-    def search(self, problem: Problem) -> Solution:
-        """Try a threshold between every two neighbouring clip scores."""
-        clipwise, present = _clipwise(problem)
-        candidates = _between(clipwise)
-        counts = tagging_counts(clipwise, present, candidates, problem.part)
-        _, best = counts.choose()
-        rules = [
-            replace(rule, clip_threshold=_short(candidates, int(k)))
-            for rule, k in zip(problem.start.rules, best, strict=True)
-        ]
-        value = cross_validated(counts.n_reference, lambda left_out: counts.at(*counts.choose(left_out)))
-        grid = {"clip_threshold": "midway between neighbouring clip scores of all classes"}
-        return Solution(problem.start.with_rules(rules), value, grid)
-
-    def value(self, problem: Problem, rules: Postprocessing) -> float:
-        """Return macro F1 of the clips' tags."""
-        clipwise, present = _clipwise(problem)
-        tagged = clipwise > np.array([rule.clip_threshold for rule in rules.rules], np.float64)
-        return macro_f1(present.sum(0), (tagged & present).sum(0), tagged.sum(0))
+def _search(problem: Problem) -> Solution:
+    """Try a threshold between every two neighbouring clip scores."""
+    clipwise, present = _clipwise(problem)
+    candidates = _between(clipwise)
+    counts = tagging_counts(clipwise, present, candidates, problem.part)
+    _, best = counts.choose()
+    rules = [
+        replace(rule, clip_threshold=_short(candidates, int(k)))
+        for rule, k in zip(problem.start.rules, best, strict=True)
+    ]
+    value = cross_validated(counts.n_reference, lambda left_out: counts.at(*counts.choose(left_out)))
+    grid = {"clip_threshold": "midway between neighbouring clip scores of all classes"}
+    return Solution(problem.start.with_rules(rules), value, grid)
 
 
-register("tagging", Tagging)
+def _value(problem: Problem, rules: Postprocessing) -> float:
+    """Return macro F1 of the clips' tags."""
+    clipwise, present = _clipwise(problem)
+    tagged = clipwise > np.array([rule.clip_threshold for rule in rules.rules], np.float64)
+    return macro_f1(present.sum(0), (tagged & present).sum(0), tagged.sum(0))
+
+
+register("tagging", Objective(_search, _value, needs_events=False, gated=False))
 
 
 def _clipwise(problem: Problem) -> tuple[np.ndarray, np.ndarray]:

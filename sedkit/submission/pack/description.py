@@ -7,7 +7,8 @@ from typing import Any
 
 from sedkit.core.errors import listed
 from sedkit.core.log import log
-from sedkit.postprocessing.rules import FrameRule, Postprocessing
+from sedkit.postprocessing.rule import FrameRule
+from sedkit.postprocessing.rules import Postprocessing
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.numbers import is_number
 from sedkit.submission.pack.producer import decision_of, read_producer

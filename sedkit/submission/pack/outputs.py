@@ -16,7 +16,8 @@ from sedkit.core.files import read_text, write_text
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.tables import events_text, read_strong
-from sedkit.postprocessing.rules import FrameRule, Postprocessing
+from sedkit.postprocessing.rule import FrameRule
+from sedkit.postprocessing.rules import Postprocessing
 from sedkit.submission.check.clips import ClipList
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.formats import Format
@@ -121,7 +122,8 @@ def _select(scores: Scores, form: Format, clips: ClipList | None, path: str) -> 
 
 def filtered(scores: Scores, rules: Postprocessing) -> Scores:
     """Return the scores after the rules' median filters, 0 where the clip gate is closed."""
-    from sedkit.postprocessing.decode import filter_scores, open_gate
+    from sedkit.postprocessing.decode import filter_scores
+    from sedkit.postprocessing.gate import open_gate
 
     rules = rules.over(scores.labels)
     windows = [rule.median_s for rule in rules.rules if isinstance(rule, FrameRule)]

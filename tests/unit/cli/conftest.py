@@ -1,7 +1,9 @@
 """Make the helper beside this file importable, whatever pytest's import mode."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +11,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from score_case import Case
 
+from sedkit.core.stamp import Step
+
 
 @pytest.fixture
 def case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Case:
     return Case(tmp_path, capsys)
+
+
+@pytest.fixture
+def stamped(tmp_path: Path) -> Callable[..., None]:
+    """Return what gives a file or folder a stamp with facts, as the call that made it would have left."""
+
+    def stamp(name: str, facts: dict[str, Any]) -> None:
+        with Step("predict", tmp_path / name.lstrip("@"), {}, force=True, facts=facts).running():
+            pass
+
+    return stamp

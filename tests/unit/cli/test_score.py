@@ -7,10 +7,11 @@ import resource
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from score_case import DUR, EST, ESTIMATE, POINTS, REFERENCE, SCORES, Case
+from score_case import DUR, EST, ESTIMATE, POINTS, SCORES, Case
 
 
 def test_the_results_file(case: Case) -> None:
@@ -264,32 +265,44 @@ def test_a_missing_file_is_one_line_and_status_1(case: Case) -> None:
     assert (status, "nowhere.tsv: no such file" in err, len(err.splitlines())) == (1, True, 1)
 
 
-def test_a_set_that_was_trained_on_has_no_figures(case: Case) -> None:
-    folder = case.folder / "exp/recipe/system/all+validation_seed0/events"
-    folder.mkdir(parents=True)
-    (folder / "validation.tsv").write_text(ESTIMATE)
-    (case.folder / "validation").mkdir()
-    (case.folder / "validation/strong.tsv").write_text(REFERENCE)
-    words = ("--estimate", str(folder / "validation.tsv"))
-    status, out, err = case.call(*words, reference="validation/strong.tsv")
-    assert (status, out) == (2, "")
-    assert "trained on all+validation" in err
-    assert case.call(*words, reference="ref.tsv")[0] == 0
+def test_what_was_trained_or_tuned_on_has_no_figures(case: Case, stamped: Callable[..., None]) -> None:
+    known = {"of": [["v", "a"]], "saw": {"trained": [["v", "b"]], "selected": [["v", None]]}, "tuned": [["w", None]]}
+    for output in (EST, POINTS, SCORES):
+        stamped(output[1], known)
+        assert case.call(*output, *DUR)[0] == 0
+        for how, seen in (
+            ("trained", {"saw": {"trained": [["v", None]]}}),
+            ("tuned", {"tuned": [["u", None], ["v", "a"]]}),
+        ):
+            stamped(output[1], known | seen)
+            status, out, err = case.call(*output, *DUR)
+            assert (status, out, len(err.splitlines())) == (2, "", 1)
+            assert f"{output[1][1:]}: is of clips that its run was {how} on (v, fold a)" in err
+        stamped(output[1], known)
+    # What it is compared with was trained on the clips: no comparison either.
+    case.put("other.tsv", ESTIMATE)
+    stamped("@other.tsv", known | {"saw": {"trained": [["v", "a"]]}})
+    status, _, err = case.call(*EST, "--against", "@other.tsv")
+    assert (status, "other.tsv: is of clips that its run was trained on" in err) == (2, True)
 
 
-def test_a_run_is_read_off_the_path(case: Case) -> None:
+def test_a_refusal_is_not_skipped_with_figures_that_are_there(case: Case, stamped: Callable[..., None]) -> None:
+    stamped("@est.tsv", {"of": [["v", None]]})
+    case.results(*EST)
+    stamped("@est.tsv", {"of": [["v", None]], "saw": {"trained": [["v", "train"]]}})
+    assert case.call(*EST, "--json", "@out.json")[0] == 2
+
+
+def test_the_run_is_what_the_stamp_says_not_what_a_folder_is_called(case: Case, stamped: Callable[..., None]) -> None:
     inside = "exp/dcase2019/crnn/snr-6_fold2_all_seed3/events"
     (case.folder / inside).mkdir(parents=True)
     (case.folder / inside / "validation.tsv").write_text(ESTIMATE)
-    assert case.results("--estimate", f"@{inside}/validation.tsv")["run"] == {
-        "recipe": "dcase2019",
-        "system": "crnn",
-        "seed": 3,
-        "fold": 2,
-        "snr_db": -6.0,
-        "trained_on": "all",
-    }
-    assert set(case.results(*EST)["run"].values()) == {None}
+    words = ("--estimate", f"@{inside}/validation.tsv")
+    nothing = dict.fromkeys(("recipe", "system", "seed", "fold", "snr_db", "trained_on"))
+    assert case.results(*words)["run"] == nothing
+    run = {"recipe": "r", "system": "s", "seed": 1, "pass": "second", "trained_on": "split"}
+    stamped(words[1], {"of": [["v", None]], "run": run})
+    assert case.results(*words, *SCORES)["run"] == nothing | run
 
 
 def test_an_outdated_reference_is_named(shared: Path, case: Case) -> None:

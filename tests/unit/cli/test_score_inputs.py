@@ -21,8 +21,8 @@ from sedkit.dataio.store import read_scores, write_scores
     [
         ("z/a\tg\nz/b\tg\n", 1, "groups.tsv: holds no clip of the reference, such as a.wav"),
         ("a.wav\tg\nb.wav\tg\na.wav\th\n", 1, "groups.tsv:4: a.wav is in group 'h' here, in 'g' in an earlier row"),
-        ("a.wav\tg\nb.wav\tg\nc.wav\th\n", 0, "groups.tsv: no group for d.wav (1 such clips: each is drawn by itself)"),
-        ("a.wav\t\nb.wav\t\n", 0, "groups.tsv: no clip has a group: clips are resampled"),
+        ("a.wav\tg\nb.wav\tg\nc.wav\th\n", 0, "groups.tsv: no group for d.wav (1 such clips: each is one of its own)"),
+        ("a.wav\t\nb.wav\t\n", 0, "groups.tsv: no clip has a group: every clip is one of its own"),
     ],
 )
 def test_groups_that_do_not_fit_the_reference(case: Case, groups: str, status: int, message: str) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_nothing_is_left_beside_what_was_made(made: Path) -> None:
     assert names(made) == {"c.yaml", "data", "miniature", "miniature.done.json"}
     assert names(made / "data") == {"esc50", "prepare.json", "prepare.json.done.json"}
     kinds = {name.rpartition("-")[0] or name for name in names(made / "data/esc50")}
-    assert kinds == {"clips.tsv", "labels.txt", "weak.tsv", "logmel"}
+    assert kinds == {"clips.tsv", "labels.txt", "set.json", "weak.tsv", "logmel"}
 
 
 def test_features_made_again_are_the_same_file(made: Path, tmp_path: Path) -> None:
@@ -187,16 +188,15 @@ def test_a_killed_extraction_goes_on_and_leaves_nothing(made: Path, tmp_path: Pa
     assert sha256_file(out) == sha256_file(whole)
 
 
-def test_figures_of_another_run_or_set_are_counted_although_the_bytes_are_the_same(
-    case: Case, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_figures_of_another_run_are_counted_although_the_bytes_are_the_same(
+    case: Case, stamped: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is said of the run is read off paths; where files lie otherwise is nothing that figures depend on."""
+    """Stamps say which run an output is of; where files lie is nothing that figures depend on."""
     caplog.set_level("INFO", logger="sedkit")
-    for place in ("a/exp/recipe/system/seed0", "a/exp/recipe/system/seed1", "b/exp/recipe/system/seed1"):
-        (case.folder / place).mkdir(parents=True)
-        (case.folder / place / "est.tsv").write_text(ESTIMATE)
     for place, seed, skipped in (("a", 0, False), ("a", 1, False), ("b", 1, True)):
+        (case.folder / place).mkdir(exist_ok=True)
+        (case.folder / place / "est.tsv").write_text(ESTIMATE)
+        stamped(f"@{place}/est.tsv", {"run": {"seed": seed}})
         caplog.clear()
-        words = ("--estimate", f"@{place}/exp/recipe/system/seed{seed}/est.tsv", "--metrics", "event")
-        assert case.results(*words)["run"]["seed"] == seed
+        assert case.results("--estimate", f"@{place}/est.tsv", "--metrics", "event")["run"]["seed"] == seed
         assert ("is up to date" in caplog.text) == skipped

@@ -33,6 +33,19 @@ def test_round_trip(tmp_path, clips):
     assert str(back.audio_path(1)) == "/abs/a.wav"
 
 
+def test_a_data_dir_says_which_set_it_is_whatever_its_folder_is_called(tmp_path, clips):
+    made = write_datadir(tmp_path / "mine", clips, LABELS)
+    assert (made.identity, made.role) == ("mine", None)
+    path = made.path / "set.json"
+    path.write_text('{"dataset": "desed", "set": "validation", "role": "reported"}')
+    again = DataDir((tmp_path / "mine").rename(tmp_path / "training"))
+    assert (again.identity, again.role) == ("desed/validation", "reported")
+    for text in ("[]", '{"dataset": "desed"}', '{"dataset": "desed", "set": 1, "role": "reported"}'):
+        (again.path / "set.json").write_text(text)
+        with pytest.raises(SedkitError, match=r"set.json: expected dataset, set and role"):
+            _ = DataDir(again.path).role
+
+
 def test_asking_for_a_fold_that_is_not_there(tmp_path, clips):
     made = write_datadir(tmp_path / "weak", clips, LABELS)
     with pytest.raises(SedkitError, match='no fold .tun. .did you mean "tune"'):

@@ -95,3 +95,19 @@ def test_rows_with_too_many_fields_are_found_and_left_out(tmp_path) -> None:
 def test_what_is_no_table(data: bytes, message: str) -> None:
     with pytest.raises(SedkitError, match=message):
         parse_rows("t.tsv", data, ("filename", "onset"), numbers=("onset",))
+
+
+def test_columns_that_a_table_calls_otherwise_go_by_our_names(tmp_path) -> None:
+    path = tmp_path / "t.csv"
+    # Its own `filename` is something else, and its `group` is nobody's business.
+    path.write_text("filename,file,start,group\nlong/a,a.wav,0.5,x\nlong/b,b.wav,late,y\n")
+    called = {"filename": "file", "onset": "start"}
+    rows = read_rows(path, ("filename", "onset"), ("group",), ("onset",), called)
+    assert rows.cells("filename") == ["a.wav", "b.wav"]
+    assert rows.numbers("onset")[0] == 0.5 and rows.text("onset", 1) == "late"
+    assert read_table(path, ("filename",), ("group",), called)["group"] == ["x", "y"]
+    with pytest.raises(SedkitError, match=r"t.csv:1: no column end; expected a header line with file, end"):
+        read_table(path, ("filename", "offset"), called={"filename": "file", "offset": "end"})
+    with pytest.raises(SedkitError, match="no column start"):
+        path.write_text("file,onset\na.wav,1\n")
+        read_table(path, ("filename", "onset"), called=called)

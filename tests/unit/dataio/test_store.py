@@ -42,30 +42,6 @@ def test_features_come_back_mapped(features):
         assert raw["features"].chunks is None and "version" in raw.attrs
 
 
-@given(st.lists(st.integers(0, 6), max_size=20))
-@settings(max_examples=30, deadline=None)
-def test_take_copies_the_clips_asked_for(indices):
-    file = FeatureFile.__new__(FeatureFile)
-    file.filenames, file.features, file.path = (
-        tuple("abcdefg"),
-        np.arange(140.0, dtype=np.float32).reshape(7, 5, 4),
-        None,
-    )
-    out = np.empty((len(indices), 5, 4), dtype=np.float32)
-    taken = file.take(indices, out=out)
-    assert taken is out
-    np.testing.assert_array_equal(taken, file.features[indices] if indices else out)
-    np.testing.assert_array_equal(file.take(indices), taken)
-
-
-def test_take_checks_its_range(features):
-    file = FeatureFile(features[0])
-    for wrong in ([7], [-1], [0, 99]):
-        with pytest.raises(SedkitError, match="f.h5.*0 to 6"):
-            file.take(wrong)
-    assert not isinstance(file.take([1, 2]), np.memmap)
-
-
 def test_a_feature_file_travels_as_its_path(features):
     path, x = features
     raw = pickle.dumps(FeatureFile(path))
@@ -88,7 +64,7 @@ def test_files_of_other_tools_are_read_too(features, tmp_path, caplog):
 def test_an_empty_set_is_a_file(tmp_path):
     write_features(tmp_path / "f.h5", [], np.empty((0, 5, 4), dtype=np.float32), np.empty(0, dtype=int), **ATTRIBUTES)
     file = FeatureFile(tmp_path / "f.h5")
-    assert file.shape == (0, 5, 4) and file.take([]).shape == (0, 5, 4)
+    assert file.shape == (0, 5, 4) and file.features.shape == (0, 5, 4)
 
 
 def test_a_file_that_fails_is_not_there(tmp_path):

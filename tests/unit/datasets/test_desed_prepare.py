@@ -304,6 +304,37 @@ def test_a_clip_of_two_training_sets_is_on_one_part(root_2021, out):
     assert sets["weak"].clips.fold == sets["strong_label_real"].clips.fold
 
 
+# ---- roles
+
+
+def test_every_set_says_what_it_is_for(root_2021, out, tmp_path):
+    clip(root_2021 / "audio/eval/public/p.wav")
+    table(root_2021 / "metadata/eval/public.tsv", STRONG, "p.wav|0.0|0.3|Dog")
+    clip(tmp_path / "mine/a.wav")
+    mine = table(tmp_path / "mine/list.tsv", STRONG, "a.wav|0.0|0.3|Dog")
+    sets = prepare_sets(root_2021, out, evaluation=mine)
+    assert {name: data.role for name, data in sets.items()} == {
+        **dict.fromkeys(("weak", "synthetic", "strong_label_real", "unlabelled"), "training"),
+        "synthetic_validation": "tuning",
+        **dict.fromkeys(("validation", "public"), "reported"),
+        # Entered, though its labels are known.
+        "evaluation": "entered",
+    }
+    assert sets["evaluation"].has_strong
+    assert {data.identity for data in sets.values()} == {f"desed/{name}" for name in sets}
+
+
+def test_a_data_dir_of_before_gets_its_facts_and_keeps_its_features(root, out):
+    facts = prepare_sets(root, out)["weak"].path / "set.json"
+    text = facts.read_text()
+    features = out / "weak/logmel.h5"
+    features.write_bytes(b"x")
+    for damage in (facts.unlink, lambda: facts.write_text("{}")):
+        damage()
+        prepare_sets(root, out)
+        assert (facts.read_text(), features.read_bytes()) == (text, b"x")
+
+
 # ---- doing it again
 
 

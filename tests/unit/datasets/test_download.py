@@ -372,6 +372,17 @@ def test_unsafe_and_broken_archives_leave_nothing(tmp_path, name, data, what):
     assert {path.name for path in tmp_path.rglob("*")} <= {name, "in"}
 
 
+def test_a_header_that_claims_too_little_is_found_out(tmp_path):
+    """The sizes in both headers say 100 of 10000 bytes: no more is written, and the checksum tells."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("zeros", bytes(10000))
+    data = whole.getvalue().replace((10000).to_bytes(4, "little"), (100).to_bytes(4, "little"))
+    with pytest.raises(SedkitError, match="cannot be unpacked"):
+        unpack(_write(tmp_path / "a.zip", data), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_huge_members_are_refused(tmp_path, monkeypatch):
     archive = _write(tmp_path / "a.zip", _zip({"x": NOISE}))
     with pytest.raises(SedkitError, match=f"{len(NOISE)} bytes, expected at most 1000"):

@@ -94,7 +94,7 @@ def test_a_recording_in_two_folds_is_told(root, out, caplog):
     caplog.set_level(logging.INFO, logger="sedkit")
     _change(root, "False,2005,A", "False,1005,A")
     assert run_prepare("esc50", root, out) == 0
-    assert "1 recordings have takes in two folds (src_file 1005)" in caplog.text
+    assert "1 recordings stand in two folds (1005)" in caplog.text
 
 
 def test_a_recording_that_desed_reports_on_stops(root, out, tmp_path):
@@ -125,7 +125,7 @@ def test_equal_bytes_in_desed_validation_stop(root, out, tmp_path):
 
 def test_no_esc50(tmp_path, out):
     (tmp_path / "x").mkdir()
-    with pytest.raises(SedkitError, match="no meta/esc50.csv"):
+    with pytest.raises(SedkitError, match="expected meta/esc50.csv of ESC-50, found nothing"):
         run_prepare("esc50", tmp_path / "x", out)
 
 

@@ -14,6 +14,7 @@ from sedkit.core.errors import UsageError
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.tables import read_filenames, read_strong, read_weak
 from sedkit.datasets import miniature_desed, miniature_esc50
+from sedkit.datasets.miniature import generate
 from sedkit.datasets.recordings import read_ledger, video_id
 
 SIZE = "10"
@@ -30,14 +31,14 @@ def _hashes(folder):
 @pytest.fixture(scope="module")
 def desed(tmp_path_factory):
     out = tmp_path_factory.mktemp("miniature") / "desed"
-    miniature_desed.generate(out, size=SIZE)
+    generate("desed", out, size=SIZE)
     return out
 
 
 @pytest.fixture(scope="module")
 def esc50(tmp_path_factory):
     out = tmp_path_factory.mktemp("miniature") / "esc50"
-    miniature_esc50.generate(out, size=SIZE)
+    generate("esc50", out, size=SIZE)
     return out
 
 
@@ -127,7 +128,7 @@ def test_same_bytes_whatever_the_number_of_jobs(tmp_path, monkeypatch):
     monkeypatch.setattr(miniature_desed, "SMALL", dict.fromkeys(miniature_desed.SMALL, 4))
     monkeypatch.setattr(miniature_desed, "FEWEST", 4)
     for jobs in (1, 2):
-        miniature_desed.generate(tmp_path / str(jobs), jobs=jobs)
+        generate("desed", tmp_path / str(jobs), jobs=jobs)
     assert _hashes(tmp_path / "1") == _hashes(tmp_path / "2")
 
 
@@ -147,7 +148,7 @@ def test_a_longer_set_begins_with_other_sets_untouched(tmp_path):
 def test_layout_2021_is_prepared_with_all_its_sets(tmp_path, monkeypatch):
     monkeypatch.setattr(miniature_desed, "SMALL", dict.fromkeys(miniature_desed.SMALL, 4))
     monkeypatch.setattr(miniature_desed, "FEWEST", 4)
-    miniature_desed.generate(tmp_path / "d", layout="2021")
+    generate("desed", tmp_path / "d", miniature_desed.DesedMiniatureOptions("2021"))
     assert run_prepare("desed", tmp_path / "d", tmp_path / "data") == 0
     sets = open_sets(tmp_path / "data")
     assert set(sets) == {
@@ -233,7 +234,7 @@ def test_esc50_takes_share_a_source_and_nothing_is_shared_with_desed(desed, esc5
 
 
 def test_esc50_same_bytes_whatever_the_number_of_jobs(esc50, tmp_path):
-    miniature_esc50.generate(tmp_path / "two", size=SIZE, jobs=2)
+    generate("esc50", tmp_path / "two", size=SIZE, jobs=2)
     assert _hashes(tmp_path / "two") == _hashes(esc50)
 
 
@@ -283,5 +284,5 @@ def test_sizes_are_checked(tmp_path, size):
 
 
 def test_only_desed_has_layouts(tmp_path):
-    with pytest.raises(UsageError, match="only desed has layouts"):
+    with pytest.raises(UsageError, match="--layout 2021: esc50 has no such option, only desed"):
         _run("esc50", str(tmp_path / "x"), "--layout", "2021")

@@ -9,12 +9,12 @@ from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import read_audio, write_wav
-from sedkit.dataio.datadir import Clips, DataDir, write_datadir
+from sedkit.dataio.datadir import Clips, write_datadir
 from sedkit.dataio.store import FeatureFile
 from sedkit.features import extract as module
-from sedkit.features.extract import check_resampler, default_output, extract
-from sedkit.features.frontends import open_features
-from sedkit.features.logmel import LogMel
+from sedkit.features.extract import check_resampler, extract
+from sedkit.features.frontends import features_path, open_features
+from sedkit.features.frontends.logmel import LogMel
 
 SMALL = LogMel(sample_rate=16000, n_fft=512, hop_samples=250, n_mels=16, fmax_hz=7000, clip_s=1.0)
 WHOLE = LogMel(sample_rate=16000, n_fft=512, hop_samples=250, n_mels=16, fmax_hz=7000, clip_s=None)
@@ -170,8 +170,8 @@ def call(tmp_path, *words):
 def test_the_verb_names_skips_and_redoes_its_file(set_of_two, tmp_path, capsys):
     assert call(tmp_path, "--jobs", "1") == 0
     frontend = LogMel(sample_rate=16000, n_mels=16, fmax_hz=7000)
-    out = default_output(DataDir(tmp_path / "set"), frontend)
-    assert out.name == f"logmel-{frontend.hash8}.h5" and out.exists()
+    out = features_path(tmp_path / "set", frontend)
+    assert out.exists()
     made = out.stat().st_mtime_ns
     assert "2 clips" in capsys.readouterr().err
     assert call(tmp_path) == 0 and out.stat().st_mtime_ns == made
@@ -189,7 +189,7 @@ def test_the_verb_names_skips_and_redoes_its_file(set_of_two, tmp_path, capsys):
     ("words", "status", "message"),
     [
         (["frontend.n_melz=8"], 2, "n_mels"),
-        (["frontend.name=mfcc"], 2, "expected one of logmel, melpower"),
+        (["frontend.name=mfcc"], 2, "expected one of logmel"),
         (["--resampler", "fast", "frontend.fmax_hz=8000"], 2, "--resampler fast"),
         (["--resampler", "quick"], 2, "quick"),
         (["--jobs", "0"], 2, "--jobs"),
@@ -200,6 +200,12 @@ def test_bad_calls_end_in_one_line(set_of_two, tmp_path, capsys, words, status, 
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1 and message in captured.err and not captured.out
     assert not list((tmp_path / "set").glob("*.h5*"))
+
+
+def test_windows_that_are_transformed_alone_have_nothing_to_store(set_of_two, tmp_path, capsys):
+    assert call(tmp_path, "frontend.edges=window", "--out", str(tmp_path / "x.h5")) == 0
+    assert "set: nothing to store, the front end transforms every window on its own" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.h5*"))
 
 
 def test_a_folder_that_is_no_data_dir_is_named(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Makes the helpers of tests/unit/training importable, whatever pytest's import mode."""
+"""Makes the helpers of tests/unit/training and of this folder importable, whatever pytest's import mode."""
 
 from __future__ import annotations
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from fake_data import BINS
-from test_predict import make_checkpoint
+from networks import make_experiment
 
 from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError, UsageError
@@ -18,70 +17,16 @@ from sedkit.dataio.store import read_scores
 from sedkit.dataio.tables import read_strong
 from sedkit.inference.detect import as_audacity, as_json, as_tsv, detect_scores, names_of
 from sedkit.inference.predict import Predictor
-from sedkit.inference.windows import score_recording, window_starts
 
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("exp")
-    (folder / "checkpoints").mkdir()
-    make_checkpoint(folder / "checkpoints/best.pt", {"name": "cnn9_avg", "base_channels": 2})
-    return folder
+    return make_experiment(tmp_path_factory.mktemp("exp"), {"name": "cnn9_avg", "base_channels": 2})
 
 
 @pytest.fixture(scope="module")
 def predictor(experiment: Path) -> Predictor:
     return Predictor.open(experiment / "checkpoints/best.pt", "cpu", "fp32")
-
-
-@pytest.mark.parametrize(
-    ("n", "window", "hop", "expected"),
-    [
-        (1, 8, 4, [0]),
-        (8, 8, 4, [0]),
-        (9, 8, 4, [0, 4]),
-        (12, 8, 4, [0, 4]),
-        (13, 8, 4, [0, 4, 8]),
-        (20, 8, 8, [0, 8, 16]),
-    ],
-)
-def test_windows_cover_the_recording(n: int, window: int, hop: int, expected: list[int]) -> None:
-    assert window_starts(n, window, hop).tolist() == expected
-    assert expected[-1] + window >= n
-
-
-def test_one_window_is_the_network_itself(predictor: Predictor) -> None:
-    x = np.random.default_rng(0).normal(-60, 8, (64, BINS)).astype(np.float32)
-    frames, clip, grid = score_recording(predictor, x, 64, 32)
-    expected_clip, expected = predictor.score(x[None], np.array([64]))
-    np.testing.assert_allclose(frames, expected[0], atol=1e-6)
-    np.testing.assert_allclose(clip, expected_clip[0], atol=1e-6)
-    assert grid == predictor.grid
-
-
-def test_overlapping_windows_are_averaged(predictor: Predictor) -> None:
-    x = np.random.default_rng(1).normal(-60, 8, (96, BINS)).astype(np.float32)
-    frames, clip, _ = score_recording(predictor, x, 64, 32, batch_size=1)
-    clips, parts = predictor.score(np.stack([x[:64], x[32:]]), np.array([64, 64]))
-    assert frames.shape == (12, 3)
-    np.testing.assert_allclose(frames[:4], parts[0, :4], atol=1e-6)
-    np.testing.assert_allclose(frames[8:], parts[1, 4:], atol=1e-6)
-    weight = np.array([7, 5, 3, 1]) / 8
-    mixed = weight[:, None] * parts[0, 4:] + weight[::-1][:, None] * parts[1, :4]
-    np.testing.assert_allclose(frames[4:8], mixed, atol=1e-6)
-    np.testing.assert_allclose(clip, clips.max(axis=0), atol=1e-6)
-
-
-def test_chunks_are_laid_over_one_another(tmp_path: Path) -> None:
-    chunks = Predictor.open(make_checkpoint(tmp_path / "c.pt", {"name": "resnet18", "chunk_frames": 32}), "cpu", "fp32")
-    x = np.random.default_rng(2).normal(-60, 8, (48, BINS)).astype(np.float32)
-    frames, clip, grid = score_recording(chunks, x, 999, 8)
-    assert grid.pooling == 8
-    assert frames.shape == (6, 3)
-    each = np.stack([chunks.score(x[None, s : s + 32], np.array([32]))[1][0, 0] for s in (0, 8, 16)])
-    covering = ([0], [0, 1], [0, 1, 2], [0, 1, 2], [1, 2], [2])
-    np.testing.assert_allclose(frames, [each[c].mean(axis=0) for c in covering], atol=1e-5)
-    np.testing.assert_allclose(clip, each.max(axis=0), atol=1e-5)
 
 
 def make_recordings(folder: Path) -> list[Path]:
@@ -150,6 +95,11 @@ def test_command(experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     capsys.readouterr()
     assert main(["detect", str(experiment), paths[1], *rules, "--format", "json"]) == 0
     assert len(json.loads(capsys.readouterr().out)[0]["events"]) == 3
+    words = ["--window", "whole", "--hop", "1", "--scores", str(tmp_path / "whole.h5")]
+    assert main(["detect", str(experiment), paths[1], "--postprocessing", "0.5", *words]) == 0
+    assert read_scores(tmp_path / "whole.h5").n_frames.tolist() == [30]
+    assert main(["detect", str(experiment), paths[1], "--postprocessing", "0.5", "--hop", "7"]) == 2
+    assert "leave gaps" in capsys.readouterr().err
     assert main(["detect", str(experiment), *paths, *rules, "--format", "audacity"]) == 2
     assert (
         main(["detect", str(experiment), *paths, *rules, "--format", "audacity", "--out", str(tmp_path / "tracks")])

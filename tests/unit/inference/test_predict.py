@@ -1,62 +1,61 @@
-"""Features to scores."""
+"""Data dirs and features files to scores."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from fake_data import BINS, FRAME_RATE_HZ, FRAMES, FRONTEND, LABELS, write_config
+from fake_data import FRAME_RATE_HZ, FRONTEND, LABELS
+from networks import ALONE, SLICED, TEN, make_checkpoint, make_experiment, predictor
 
 from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import sha256_file
-from sedkit.core.timegrid import TimeGrid
 from sedkit.core.vocabulary import Vocabulary
-from sedkit.dataio.datadir import DataDir
-from sedkit.dataio.store import read_scores
-from sedkit.features.frontends import frontend_from
-from sedkit.inference.predict import Predictor, predict
-from sedkit.inference.sources import find_clips
-from sedkit.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from sedkit.models.registry import build_model, resolve_model
-from sedkit.models.scaler import Scaler
+from sedkit.dataio.audio import write_wav
+from sedkit.dataio.datadir import Clips, DataDir, write_datadir
+from sedkit.dataio.scores import Scores
+from sedkit.dataio.store import FeatureFile, read_scores, write_features
+from sedkit.features.extract import extract
+from sedkit.features.frontends import FrontEnd, features_path, frontend_from
+from sedkit.inference.clips import Place, open_clips
+from sedkit.inference.detect import detect_scores
+from sedkit.inference.predict import Predictor, predict_clips
+from sedkit.models.checkpoint import read_checkpoint, write_checkpoint
 
-
-def make_checkpoint(path: Path, model: dict, seed: int = 0) -> Path:
-    torch.manual_seed(seed)
-    network = build_model(model, len(LABELS), BINS)
-    network.train()
-    for _ in range(2):
-        network(torch.randn(4, network.chunk_frames or FRAMES, BINS))
-    frontend = frontend_from(FRONTEND)
-    write_checkpoint(
-        path,
-        Checkpoint(
-            model=resolve_model(model),
-            labels=Vocabulary(LABELS),
-            frontend=frontend.as_dict(),
-            frontend_hash=frontend.hash8,
-            grid=TimeGrid(16000, 500),
-            n_bins=BINS,
-            scaler=Scaler(torch.full((BINS,), -60.0), torch.full((BINS,), 8.0)),
-            networks={"network": network.state_dict()},
-        ),
-    )
-    return path
+CNN = {"name": "cnn9_avg", "base_channels": 2}
+#: What a network gets of clips whose classes are bumps in a level of -60 dB.
+ZSCORE = {"zscore": {}}
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_checkpoint(tmp_path_factory.mktemp("ck") / "some.pt", {"name": "cnn9_avg", "base_channels": 2})
+    path = tmp_path_factory.mktemp("ck") / "some.pt"
+    made = make_checkpoint(CNN, normalise=ZSCORE)
+    made.fitted["zscore"] = {
+        key: torch.full_like(x, 8.0 if "std" in key or "scale" in key else -60.0)
+        for key, x in made.fitted["zscore"].items()
+    }
+    write_checkpoint(path, made)
+    return path
+
+
+def scored(
+    network: Predictor, path: Path, folds: list[str] | None = None, table: Path | None = None, **options: Any
+) -> Scores:
+    """Scores of a data dir or features file."""
+    place = Place.of(path, network.frontend, folds, table)
+    return predict_clips(network, open_clips(place, network.frontend), **options)
 
 
 def test_scores_are_those_of_the_network_and_end_with_the_clip(data_root: Path, checkpoint: Path) -> None:
-    predictor = Predictor.open(checkpoint, "cpu", "fp32")
+    network = Predictor.open(checkpoint, "cpu", "fp32")
     data = DataDir(data_root / "validation")
-    scores = predict(predictor, find_clips(data_root / "validation", predictor.frontend), batch_size=7)
+    scores = scored(network, data.path, batch_size=7)
     assert scores.filenames == data.clips.filename
     assert scores.labels == LABELS
     assert scores.framewise.shape == (20, 8, 3)
@@ -64,52 +63,34 @@ def test_scores_are_those_of_the_network_and_end_with_the_clip(data_root: Path, 
     np.testing.assert_allclose(scores.frame_edges_s, np.arange(9) * 0.25)
     np.testing.assert_array_equal(scores.n_frames, np.ceil(data.clips.duration_s / 0.25))
     assert scores.duration_s.min() < 1.9
-    for i, duration_s in enumerate(scores.duration_s):
-        assert scores.edges(i)[-1] == pytest.approx(duration_s)
-        assert not scores.framewise[i, scores.n_frames[i] :].any()
-    saved = read_checkpoint(checkpoint)
-    network = saved.network()
-    features = find_clips(data_root / "validation", predictor.frontend).features
+    file = FeatureFile(features_path(data.path, network.frontend))
+    rows = [file.filenames.index(name) for name in data.clips.filename]
+    saved, n_frames = read_checkpoint(checkpoint), torch.from_numpy(file.n_frames[rows])
     with torch.no_grad():
-        expected = network(
-            saved.scaler(torch.from_numpy(np.array(features.features))), torch.from_numpy(features.n_frames)
-        )
+        x = saved.normalisation()(torch.from_numpy(file.features[rows]), n_frames)
+        expected = saved.network()(x, n_frames)
     np.testing.assert_allclose(scores.clipwise, expected.clipwise.numpy(), atol=1e-5)
     for i, n in enumerate(scores.n_frames):
+        assert scores.edges(i)[-1] == pytest.approx(scores.duration_s[i])
+        assert not scores.framewise[i, n:].any()
         np.testing.assert_allclose(scores.framewise[i, :n], expected.framewise[i, :n].numpy(), atol=1e-5)
 
 
-def test_padding_and_batches_do_not_change_the_scores(data_root: Path, checkpoint: Path) -> None:
-    predictor = Predictor.open(checkpoint, "cpu", "fp32")
-    clips = find_clips(data_root / "validation", predictor.frontend)
-    one, many = (predict(predictor, clips, batch_size=n) for n in (1, 20))
+def test_batches_do_not_change_the_scores(data_root: Path, checkpoint: Path) -> None:
+    network = Predictor.open(checkpoint, "cpu", "fp32")
+    one, many = (scored(network, data_root / "validation", batch_size=n) for n in (1, 20))
     np.testing.assert_allclose(one.framewise, many.framewise, atol=1e-5)
-    # A last frame that is only partly filled is scored, with silence behind it.
-    x = clips.features.take([0])[:, :61]
-    _, frame = predictor.score(x, np.array([61]))
-    assert frame.shape == (1, 8, 3)
-    padded = np.concatenate([x, np.full((1, 3, BINS), predictor.frontend.padding, np.float32)], axis=1)
-    np.testing.assert_allclose(frame, predictor.score(padded, np.array([61]))[1], atol=1e-6)
 
 
 def test_half_precision_is_close(data_root: Path, checkpoint: Path) -> None:
-    a, b = (Predictor.open(checkpoint, "cpu", p) for p in ("fp32", "bf16"))
-    clips = find_clips(data_root / "validation", a.frontend)
-    assert np.abs(predict(a, clips).framewise - predict(b, clips).framewise).max() < 0.05
-
-
-def test_a_network_of_chunks_gives_a_frame_a_chunk(data_root: Path, tmp_path: Path) -> None:
-    path = make_checkpoint(tmp_path / "chunks.pt", {"name": "resnet18", "chunk_frames": 32})
-    predictor = Predictor.open(path, "cpu", "fp32")
-    scores = predict(predictor, find_clips(data_root / "weak", predictor.frontend, ["tune"]))
-    assert scores.framewise.shape == (8, 2, 3)
-    np.testing.assert_allclose(scores.frame_edges_s, [0.0, 1.0, 2.0])
+    single, half = (
+        scored(Predictor.open(checkpoint, "cpu", p), data_root / "validation").framewise for p in ("fp32", "bf16")
+    )
+    assert np.abs(single - half).max() < 0.05
 
 
 def test_command(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = write_config(tmp_path / "c.yaml", training__steps=2, training__eval_every=2)
-    exp, out = tmp_path / "exp", tmp_path / "exp/scores/tune.h5"
-    assert main(["train", "--config", str(config), "--data", str(data_root), "--exp", str(exp)]) == 0
+    exp, out = make_experiment(tmp_path / "exp", CNN), tmp_path / "exp/scores/tune.h5"
     call = ["predict", str(exp), str(data_root / "weak"), "--fold", "tune,select", "--out", str(out)]
     assert main(call) == 0
     scores = read_scores(out)
@@ -118,29 +99,210 @@ def test_command(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     capsys.readouterr()
     assert main(call) == 0
     assert "is up to date" in capsys.readouterr().err
+    network = Predictor.open(exp / "checkpoints/best.pt", "cpu")
+    for words, options in (
+        (["--window", "whole"], {"window_s": "whole"}),
+        (["--window", "1", "--hop", "0.25"], {"window_s": 1.0, "hop_s": 0.25}),
+    ):
+        assert main([*call, *words, "--device", "cpu"]) == 0
+        expected = scored(network, data.path, ["tune", "select"], **options)
+        np.testing.assert_array_equal(read_scores(out).framewise, expected.framewise)
     # The features file itself serves as well, and alone it tells names and lengths.
     alone = tmp_path / "alone.h5"
     shutil.copy(next((data_root / "weak").glob("*.h5")), alone)
-    assert (
-        main(["predict", str(exp), str(alone), "--out", str(tmp_path / "alone-scores.h5"), "--checkpoint", "last"]) == 0
-    )
-    lone = read_scores(tmp_path / "alone-scores.h5")
+    assert main(["predict", str(exp), str(alone), "--out", str(tmp_path / "lone.h5"), "--checkpoint", "last"]) == 0
+    lone = read_scores(tmp_path / "lone.h5")
     assert len(lone.filenames) == 40
     np.testing.assert_allclose(lone.duration_s, np.ceil(data.clips.duration_s * FRAME_RATE_HZ) / FRAME_RATE_HZ)
-    assert main([*call[:3], "--fold", "tuna", "--out", str(tmp_path / "x.h5")]) == 1
-    assert 'did you mean "tune"' in capsys.readouterr().err
-    assert main(["predict", str(exp), str(alone), "--fold", "tune", "--out", str(tmp_path / "x.h5")]) == 2
-    assert main(["predict", str(tmp_path), str(alone), "--out", str(tmp_path / "x.h5")]) == 1
-    assert "no such checkpoint (there: none)" in capsys.readouterr().err
+    capsys.readouterr()
+    x = ["--out", str(tmp_path / "x.h5")]
+    for words, status, message in (
+        ([*call[:3], "--fold", "tuna", *x], 1, 'did you mean "tune"'),
+        (["predict", str(exp), str(alone), "--fold", "tune", *x], 2, "does not lie in a data dir"),
+        (["predict", str(tmp_path), str(alone), *x], 1, "no such checkpoint (has none)"),
+        ([*call[:3], "--window", "1", "--windows", "t.tsv", *x], 2, "expected one of the two"),
+        ([*call[:3], "--window", "0", *x], 2, "--window"),
+    ):
+        assert main(words) == status
+        said = capsys.readouterr().err
+        assert message in said and said.count("\n") == 1
     assert not (tmp_path / "x.h5").exists()
 
 
-def test_features_of_another_front_end_are_refused(data_root: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_features_of_another_front_end_are_refused(data_root: Path, tmp_path: Path) -> None:
     other = frontend_from(FRONTEND | {"fmax_hz": 6000.0})
     path = next((data_root / "weak").glob("*.h5"))
     with pytest.raises(SedkitError, match="another front end: fmax_hz"):
-        find_clips(path, other)
+        open_clips(Place.of(path, other), other)
     with pytest.raises(SedkitError, match="no such features .*make them with `sedkit extract`"):
-        find_clips(data_root / "weak", other)
-    with pytest.raises(SedkitError, match="no such features file or data dir"):
-        find_clips(tmp_path / "none.h5", other)
+        Place.of(data_root / "weak", other)
+    with pytest.raises(SedkitError, match="no such features"):
+        Place.of(tmp_path / "none.h5", other)
+    with pytest.raises(SedkitError, match="cuts its windows out of recordings, expected a data dir"):
+        Place.of(path, ALONE)
+
+
+def test_a_features_file_that_is_given_is_the_one_that_is_read(data_root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "weak"
+    shutil.copytree(data_root / "weak", folder)
+    own = next(folder.glob("*.h5"))
+    file = FeatureFile(own)
+    frontend = frontend_from(FRONTEND)
+    write_features(
+        folder / "other.h5",
+        file.filenames,
+        file.features + np.float32(20),
+        file.n_frames,
+        frontend=frontend.as_dict(),
+        frontend_hash=frontend.hash8,
+        scale=frontend.scale,
+        sample_rate=frontend.sample_rate,
+        hop_samples=frontend.hop_samples,
+    )
+    exp = make_experiment(tmp_path / "exp", {"name": "tests_mean"})
+    scores = {}
+    for name in (folder, own, folder / "other.h5"):
+        assert main(["predict", str(exp), str(name), "--out", str(tmp_path / "s.h5"), "--precision", "fp32"]) == 0
+        scores[name] = read_scores(tmp_path / "s.h5")
+        # Beside a data dir's table, clips have its order and lengths.
+        assert scores[name].filenames == DataDir(folder).clips.filename
+    np.testing.assert_array_equal(scores[own].framewise, scores[folder].framewise)
+    means = scores[own].framewise
+    np.testing.assert_allclose(scores[folder / "other.h5"].framewise, np.where(means == 0, 0, means + 20), atol=1e-4)
+
+
+def make_clips(folder: Path, durations_s: dict[str, float], frontend: FrontEnd, folds: tuple[str, ...] = ()) -> DataDir:
+    """A data dir of noise that swells, with features where the front end stores some."""
+    rng = np.random.default_rng(5)
+    for name, duration_s in durations_s.items():
+        samples = round(duration_s * frontend.sample_rate)
+        wave = 0.1 * rng.standard_normal(samples) * np.linspace(0.1, 1.0, samples)
+        write_wav(folder / name, wave.astype(np.float32), frontend.sample_rate)
+    names = tuple(durations_s)
+    clips = Clips(names, tuple(str(folder / n) for n in names), np.array([*durations_s.values()]), folds or None)
+    data = write_datadir(folder / "data", clips, Vocabulary(LABELS))
+    if frontend.sliceable:
+        extract(data, frontend, features_path(data.path, frontend))
+    return data
+
+
+SYSTEMS = {
+    "whole clips": (CNN, TEN, 640),
+    "windows": ({"name": "resnet18", "input_frames": 100, "base_channels": 4}, SLICED, 100),
+    "windows alone": ({"name": "resnet18", "input_frames": 126, "base_channels": 4}, ALONE, 8000),
+    "frames of windows alone": (CNN, ALONE, 8000),
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("duration_s", [10.0, 15.0, 0.3])
+def test_detect_and_predict_give_a_recording_the_same_scores(tmp_path: Path, system: str, duration_s: float) -> None:
+    model, frontend, window = SYSTEMS[system]
+    data = make_clips(tmp_path, {"a.wav": duration_s}, frontend)
+    exp, paths = make_experiment(tmp_path / "exp", model, frontend, window), [tmp_path / "p.h5", tmp_path / "d.h5"]
+    options = ["--device", "cpu", "--precision", "fp32"]
+    assert main(["predict", str(exp), str(data.path), "--out", str(paths[0]), *options]) == 0
+    words = ["detect", str(exp), str(tmp_path / "a.wav"), "--postprocessing", "0.5", "--scores", str(paths[1])]
+    assert main([*words, "--out", str(tmp_path / "e.tsv"), *options]) == 0
+    predicted, detected = map(read_scores, paths)
+    assert predicted.filenames == detected.filenames == ("a.wav",)
+    np.testing.assert_array_equal(predicted.framewise, detected.framewise)
+    np.testing.assert_array_equal(predicted.clipwise, detected.clipwise)
+    np.testing.assert_array_equal(predicted.frame_edges_s, detected.frame_edges_s)
+    assert predicted.duration_s == detected.duration_s == pytest.approx(duration_s)
+    # Sound to the end is scored to the end, where the network's frames allow it.
+    assert detected.edges(0)[-1] > duration_s - 0.064
+    assert (detected.framewise[0, : detected.n_frames[0]] > 0).all()
+
+
+def test_folds_of_recordings_are_those_of_their_features(tmp_path: Path) -> None:
+    clips, folds = {"a.wav": 2.0, "b.wav": 1.5, "c.wav": 1.0}, ("1", "2", "1")
+    for frontend, window in ((SLICED, 100), (ALONE, 8000)):
+        data = make_clips(tmp_path / frontend.edges, clips, frontend, folds)
+        network = predictor({"name": "tests_mean", "pooling": 100, "input_frames": None}, frontend, window)
+        every, second, first = (scored(network, data.path, f) for f in (None, ["2"], ["1"]))
+        assert every.filenames == tuple(clips) and second.filenames == ("b.wav",)
+        assert first.filenames == ("a.wav", "c.wav")
+        np.testing.assert_array_equal(first.clipwise, every.clipwise[[0, 2]])
+        place = Place.of(data.path, frontend, ["2"])
+        assert [key for key in place.inputs() if key in ("features", "recordings")] == [
+            "features" if frontend.sliceable else "recordings"
+        ]
+        assert place.facts() == {"of": [[data.identity, "2"]], "role": None}
+        paths = [tmp_path / frontend.edges / name for name in clips]
+        np.testing.assert_allclose(detect_scores(network, paths).framewise, every.framewise, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["x.wav\t0\t1"], r"1 clips that are not scored here \(x.wav\)"),
+        (["b.wav\t0\t1"], r"1 clips that are not scored here \(b.wav\)"),
+        ([], "no row"),
+        (["a.wav\t0\t1", "a.wav\t1\t1.5"], "windows of 0.5 to 1 s, expected all of one length"),
+        (["a.wav\t0\t1", "a.wav\t-1\t0"], "w.tsv:3: a window from '-1' to '0'.* within the 3 s of a.wav"),
+        (["a.wav\t3\t4"], "w.tsv:2: .*'3' to '4'"),
+        (["a.wav\t1\t1"], "w.tsv:2: .*'1' to '1'"),
+        (["a.wav\t\t1"], "w.tsv:2: .*'' to '1'"),
+        (["a.wav\t0\t1", "a.wav\t0\t1"], "twice"),
+    ],
+)
+def test_tables_of_windows_that_cannot_be_scored(tmp_path: Path, rows: list[str], message: str) -> None:
+    data = make_clips(tmp_path, {"a.wav": 3.0, "b.wav": 2.4}, SLICED, ("1", "2"))
+    table = tmp_path / "w.tsv"
+    table.write_text("\n".join(["filename\tonset\toffset", *rows]) + "\n")
+    with pytest.raises(SedkitError, match=message):
+        scored(predictor({"name": "tests_mean"}, SLICED, 100), data.path, ["1"], table)
+
+
+@pytest.mark.parametrize("frontend", [SLICED, ALONE], ids=["sliced", "alone"])
+def test_windows_of_a_table_are_clips(tmp_path: Path, frontend: FrontEnd) -> None:
+    data = make_clips(tmp_path, {"a.wav": 3.0, "b.wav": 2.4}, frontend)
+    frames = 100 if frontend.sliceable else 126
+    network = predictor(
+        {"name": "tests_mean", "pooling": frames, "input_frames": frames}, frontend, frontend.window_grid.n_frames(1)
+    )
+    table = tmp_path / "w.tsv"
+    table.write_text("filename\tonset\toffset\nb.wav\t1.5\t2.5\na.wav\t0.25\t1.25\na.wav\t1.25\t2.25\n")
+    scores = scored(network, data.path, table=table)
+    assert scores.filenames == ("b_1500_2500.wav", "a_250_1250.wav", "a_1250_2250.wav")
+    assert scores.n_frames.tolist() == [1, 1, 1] and scores.duration_s.tolist() == [1.0] * 3
+    assert scores.frame_edges_s.tolist() == [0.0, 1.0]
+    waves = {name: frontend.transform(_wave(tmp_path / name)[None])[0] for name in ("a.wav", "b.wav")}
+    if frontend.sliceable:
+        silence = np.full((10, 32), frontend.padding)
+        expected = [np.concatenate([waves["b.wav"][150:], silence]), waves["a.wav"][25:125], waves["a.wav"][125:225]]
+    else:
+        a, b = _wave(tmp_path / "a.wav"), np.pad(_wave(tmp_path / "b.wav"), (0, 800))
+        expected = [frontend.transform(x[None])[0] for x in (b[12000:20000], a[2000:10000], a[10000:18000])]
+    np.testing.assert_allclose(scores.framewise[:, 0, 0], [x.mean() for x in expected], rtol=1e-5)
+    with pytest.raises(SedkitError, match="windows of 0.5 s, expected 1 s"):
+        table.write_text("filename\tonset\toffset\nb.wav\t1.5\t2\n")
+        scored(network, data.path, table=table)
+
+
+def _wave(path: Path) -> np.ndarray:
+    import soundfile
+
+    return soundfile.read(path, dtype="float32")[0]
+
+
+def test_scores_are_made_again_where_recordings_or_windows_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_clips(tmp_path, {"a.wav": 2.0}, ALONE)
+    exp, table = make_experiment(tmp_path / "exp", {"name": "tests_mean"}, ALONE, 8000), tmp_path / "w.tsv"
+    table.write_text("filename\tonset\toffset\na.wav\t0\t1\n")
+    words = ["predict", str(exp), str(data.path), "--windows", str(table), "--out", str(tmp_path / "s.h5")]
+
+    def skipped() -> bool:
+        capsys.readouterr()
+        assert main(words) == 0
+        return "is up to date" in capsys.readouterr().err
+
+    assert not skipped() and skipped()
+    table.write_text("filename\tonset\toffset\na.wav\t0.5\t1.5\n")
+    assert not skipped() and skipped()
+    recording = tmp_path / "a.wav"
+    recording.write_bytes(recording.read_bytes()[:-1] + b"\x7f")
+    assert not skipped() and skipped()

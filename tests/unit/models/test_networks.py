@@ -14,7 +14,6 @@ from sedkit.models.layers import ConvBlock, no_autocast
 from sedkit.models.output import SedModel, SedOutput
 from sedkit.models.pooling import attention_over_time, max_over_time
 from sedkit.models.registry import build_model, model_names, resolve_model
-from sedkit.models.scaler import MIN_STD, fit_scaler
 
 PARAMETERS = {
     ("cnn5_avg", 10): 4_309_450,
@@ -282,24 +281,3 @@ def test_folding_leaves_training_networks_alone() -> None:
     fold_batch_norms(block)
     assert isinstance(block.bn1, torch.nn.Identity)
     assert block.conv1.bias is not None
-
-
-def test_scaler_counts_real_frames_only() -> None:
-    rng = np.random.default_rng(0)
-    features = rng.normal(-60, [1, 2, 3, 4], (7, 50, 4)).astype(np.float32)
-    n_frames = np.array([50, 10, 1, 50, 30, 50, 0])
-    real = np.concatenate([f[:n] for f, n in zip(features, n_frames, strict=True)]).astype(np.float64)
-    for f, n in zip(features, n_frames, strict=True):
-        f[n:] = -100
-    scaler = fit_scaler([(features[:3], n_frames[:3]), (features[3:], n_frames[3:])])
-    np.testing.assert_allclose(scaler.mean.numpy(), real.mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(scaler.std.numpy(), real.std(axis=0), rtol=1e-5)
-    scaled = scaler(torch.from_numpy(real.astype(np.float32)))
-    torch.testing.assert_close(scaled.mean(dim=0), torch.zeros(4), atol=1e-4, rtol=0)
-
-
-def test_scaler_of_a_silent_bin_and_of_nothing() -> None:
-    scaler = fit_scaler([(np.full((2, 5, 3), -100, np.float32), np.array([5, 5]))])
-    assert scaler.std.tolist() == pytest.approx([MIN_STD] * 3)
-    with pytest.raises(SedkitError, match="no real frame"):
-        fit_scaler([(np.zeros((2, 5, 3), np.float32), np.array([0, 0]))])

@@ -207,7 +207,8 @@ def test_many_thresholds_equal_one_after_the_other(data):
     scores, rate_hz = data.draw(some_scores())
     thresholds = sorted(data.draw(st.sets(st.one_of(levels, st.floats(0, 1)), min_size=1, max_size=6)))
     windows = [data.draw(st.integers(0, 9)) / rate_hz for _ in scores.labels]
-    points = decode_thresholds(scores, thresholds, windows)
+    start = Postprocessing(scores.labels, tuple(FrameRule(0.5, median_s=w) for w in windows))
+    points = decode_thresholds(scores, thresholds, start)
     assert points.thresholds.tolist() == thresholds
     for threshold, events in zip(thresholds, points, strict=True):
         rules = tuple(FrameRule(threshold=threshold, median_s=w) for w in windows)
@@ -295,7 +296,8 @@ def test_either_engine_decodes_the_same_events(monkeypatch, functions):
     events = as_set(decode(scores, rules))
     assert len(events) > 30
     assert events == slow_decode(scores, rules, 50.0)
-    for threshold, found in zip((0.3, 0.7), decode_thresholds(scores, [0.3, 0.7], 0.14), strict=True):
+    filtered = Postprocessing.uniform(scores.labels, FrameRule(0.5, median_s=0.14))
+    for threshold, found in zip((0.3, 0.7), decode_thresholds(scores, [0.3, 0.7], filtered), strict=True):
         plain_rules = Postprocessing.uniform(scores.labels, FrameRule(threshold=threshold, median_s=0.14))
         assert as_set(found) == slow_decode(scores, plain_rules, 50.0)
 

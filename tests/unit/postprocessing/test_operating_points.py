@@ -21,7 +21,8 @@ def random_scores(seed=0, clips=5, frames=60, classes=3, **kwargs):
 
 def test_a_folder_holds_the_events_of_every_threshold(tmp_path):
     scores = random_scores()
-    points = decode_thresholds(scores, even_thresholds(5), 0.2)
+    rules = Postprocessing.uniform(scores.labels, FrameRule(0.5, median_s=0.2))
+    points = decode_thresholds(scores, even_thresholds(5), rules)
     points.write(tmp_path / "points")
     names = sorted(path.name for path in (tmp_path / "points").iterdir())
     assert names == [f"predictions_th_{t}.tsv" for t in ("0.10", "0.30", "0.50", "0.70", "0.90")]
@@ -45,13 +46,6 @@ def test_the_challenges_thresholds_and_their_names():
     for wrong in ("0", "abc", "0.1,0.1", "0.1,nan", ""):
         with pytest.raises(UsageError, match="--operating-points"):
             parse_thresholds(wrong)
-
-
-def test_median_and_rules_together_are_refused():
-    scores = random_scores()
-    rules = Postprocessing.uniform(scores.labels, FrameRule(0.5))
-    with pytest.raises(SedkitError, match="both median_s and postprocessing"):
-        decode_thresholds(scores, [0.5], 0.1, postprocessing=rules)
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,18 @@ def test_parts_are_balanced_and_go_by_the_seed():
     np.testing.assert_array_equal(parts_of(names, {}, 1), np.random.default_rng(1).permutation(23) % 5)
 
 
+@given(st.lists(st.sampled_from(["", "a", "b", "c", "d"]), min_size=1, max_size=30), st.integers(0, 99))
+def test_no_group_is_split_over_parts(groups, seed):
+    names = [f"{i}.wav" for i in range(len(groups))]
+    part = parts_of(names, dict(zip(names, groups, strict=True)), seed)
+    assert set(part) <= set(range(5))
+    sizes = [1] * groups.count("") + [groups.count(group) for group in "abcd"]
+    for group in "abcd":
+        assert len({p for p, g in zip(part, groups, strict=True) if g == group}) <= 1
+    counts = np.bincount(part, minlength=5)
+    assert counts.max() - counts.min() <= max(sizes)
+
+
 # ------------------------------------------------------------------------------------------------ clip thresholds
 
 

@@ -13,7 +13,10 @@ import pytest
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 #: What a copy needs for runme.sh to get as far as making an environment.
-PARTS = ("runme.sh", "recipes", "setup.cfg", "pyproject.toml", "constraints.txt", "submissions/authors.example.yaml")
+PARTS = (
+    *("runme.sh", "recipes", "setup.cfg", "pyproject.toml", "constraints.txt"),
+    *("metadata/run_axes.tsv", "submissions/authors.example.yaml"),
+)
 
 
 def copy_repository(repository: Path, target: Path) -> Path:

@@ -11,6 +11,7 @@ import time
 import pytest
 
 TRAIN = ("--stage", "4", "--stop-stage", "4", "--seeds", "0,1,2")
+ENERGY = ("--energy", "true", "--device", "cpu")
 
 
 def test_a_failing_job_is_reported_and_the_others_run(runme, fake, asked):
@@ -27,13 +28,39 @@ def test_later_stages_do_not_run(runme, fake, asked):
     assert [line.split()[0] for line in asked("sedkit")] == ["train"]
 
 
-def test_a_job_ends_at_its_first_failure(runme, fake, asked, tree):
-    folder = tree / "data" / "dcase2019_task4" / "validation"
-    folder.mkdir(parents=True)
-    (folder / "clips.tsv").touch()
-    done = runme("--stage", "7", "--stop-stage", "7", **fake, FAKE_FAILURE="decode")
+def test_runs_one_at_a_time_share_the_process_of_a_stage(runme, fake, asked):
+    done = runme("--stage=3", "--stop-stage=7", "--system=cnn5_weak,cnn9_weak", "--seeds=4,1", *ENERGY, **fake)
+    assert done.returncode == 0, done.stderr
+    calls = [line.split() for line in asked("sedkit")]
+    assert [words[0] for words in calls].count("train") == 4
+    runs = [f"exp/dcase2019_task4/{system}/seed{seed}" for system in ("cnn5_weak", "cnn9_weak") for seed in (4, 1)]
+    stages = {words[1]: words for words in calls if words[0] == "stage"}
+    assert list(stages) == ["features", "predict", "tune", "score"] and len(calls) == 8
+    for name, words in stages.items():
+        first = words.index("--run") + 1
+        assert words[2:first] == [
+            *("--recipe", "recipes/dcase2019_task4/recipe.yaml"),
+            *("--data", "data/dcase2019_task4", "--run"),
+        ]
+        # Features do not depend on the seed.
+        assert words[first : first + 4 if name != "features" else first + 2] == (
+            runs if name != "features" else runs[::2]
+        )
+    assert "--energy true" in " ".join(stages["predict"]) and "--energy" not in stages["tune"]
+
+
+def test_a_stage_that_fails_ends_the_run_with_its_status(runme, fake, asked):
+    done = runme("--stage=5", "--stop-stage=7", "--seeds=0,1", **fake, FAKE_FAILURE="stage tune")
     assert done.returncode == 1
-    assert len(asked("sedkit")) == 1
+    assert "stage 6 tune of dcase2019_task4 failed (status 1)" in done.stderr
+    assert [line.split()[1] for line in asked("sedkit")] == ["predict", "tune"]
+
+
+def test_runs_side_by_side_have_a_process_each(runme, fake, asked):
+    done = runme("--stage=5", "--stop-stage=5", "--seeds=0,1,2", "--parallel=2", **fake, FAKE_FAILURE="seed1")
+    assert done.returncode == 1
+    assert "1 of 3 jobs failed: cnn9_weak/seed1" in done.stderr
+    assert sorted(line.split("--run ")[1].split()[0][-5:] for line in asked("sedkit")) == ["seed0", "seed1", "seed2"]
 
 
 def test_side_by_side_each_with_its_log(runme, fake, asked, tree):
@@ -80,14 +107,14 @@ def test_jobs_have_the_options_of_the_call_that_launched_them(runme, tree, fake,
 JOBS = {
     "no job of that name": (
         "trian_run:cnn9_weak/seed0",
-        "(did you mean train_run?); it has: extract_set, ",
+        "(did you mean train_run?); it has: features_run, train_run, predict_run, tune_run, score_run",
     ),
     "a helper that is no job": ("open_run:cnn9_weak/seed0", "no job 'open_run'"),
     "a command that is no job": ("printf:%s", "no job 'printf'"),
     "another system": ("train_run:cnn99/seed0", "train_run has no item 'cnn99/seed0'"),
     "no seed": ("train_run:cnn9_weak", "train_run has no item 'cnn9_weak'"),
     "a run of other options": ("train_run:cnn9_weak/all_seed0", "with these options it has: cnn9_weak/seed0"),
-    "another set": ("extract_set:cnn9_weak/validaton", "did you mean cnn9_weak/validation?"),
+    "another seed": ("features_run:cnn9_weak/seed1x", "did you mean cnn9_weak/seed0?"),
     "no item": ("train_run", "--job takes FUNCTION:ITEM"),
     "nothing": ("", "--job takes FUNCTION:ITEM"),
     "several words": ("train_run:a b", "--job takes FUNCTION:ITEM"),
@@ -165,22 +192,6 @@ def prepared(tree, name: str, fold: str, clips: int) -> None:
     rows = "".join(f"clip_{i}.wav\t/somewhere/clip_{i}.wav\t10.000\t{fold}\n" for i in range(clips))
     (folder / "clips.tsv").write_text("filename\taudio\tduration\tfold\n" + rows)
     (folder / "strong.tsv").touch()
-
-
-def test_validation_is_also_scored_by_its_parts(runme, fake, asked, tree):
-    prepared(tree, "validation", "eval_dcase2018", 5000)
-    done = runme("--stage=7", "--stop-stage=7", **fake)
-    assert done.returncode == 0, done.stderr
-    results = [line.split("--json ")[1].split()[0].split("/")[-1] for line in asked("sedkit") if "--json" in line]
-    assert results == ["validation.published.json", "validation.json", "eval_dcase2018.json"]
-
-
-def test_what_was_trained_on_is_not_scored(runme, fake, asked, tree):
-    prepared(tree, "validation", "eval_dcase2018", 10)
-    done = runme("--stage=7", "--stop-stage=7", "--train-on=all+validation", **fake)
-    assert done.returncode == 0, done.stderr
-    assert "validation was trained on" in done.stderr
-    assert [line.split()[0] for line in asked("sedkit")] == ["decode"]
 
 
 def test_the_submission_holds_the_first_seed_of_four_systems(runme, fake, asked, tree):

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 
-import pytest
+from sedkit.core.runs import run_name
 
 
 def commands(text: str) -> list[list[str]]:
     """Take a dry run's output apart."""
     return [shlex.split(line) for line in text.splitlines()]
+
+
+def verb(words: list[str]) -> str:
+    """The verb of a call; of a stage's, which one."""
+    return words[2] if words[1] == "stage" else words[1]
+
+
+STAGES = ["features", "train", "predict", "tune", "score"]
 
 
 def test_help_names_every_option_and_stage(runme, tree, listing):
@@ -19,7 +28,7 @@ def test_help_names_every_option_and_stage(runme, tree, listing):
     assert done.returncode == 0
     for option in (
         "stage stop-stage system seeds dataset-root data-dir exp-dir submission-dir label budget train-on device jobs "
-        "lenient force dry-run launcher parallel list list-stages help"
+        "miniature-size weights authors report lenient force dry-run launcher parallel list list-stages help"
     ).split():
         assert f"--{option} " in done.stdout
     assert done.stderr == ""
@@ -40,28 +49,15 @@ def test_a_dry_run_prints_the_commands_and_makes_nothing(runme, tree, listing):
     before = listing(tree)
     done = runme("--dry-run", "true")
     assert done.returncode == 0, done.stderr
-    verbs = [words[1] for words in commands(done.stdout) if words[0] == "sedkit"]
-    order = [
-        "miniature",
-        "prepare",
-        "extract",
-        "train",
-        "predict",
-        "tune",
-        "decode",
-        "score",
-        "pack",
-        "check",
-        "benchmark",
-    ]
-    assert list(dict.fromkeys(verbs)) == order
+    verbs = [verb(words) for words in commands(done.stdout) if words[0] == "sedkit"]
+    assert verbs == ["miniature", "prepare", *STAGES, "pack", "check", "benchmark"]
     assert "stage 2 mix: not used" in done.stderr
     assert listing(tree) == before
 
 
 def test_stages_are_cut_out(runme):
     done = runme("--dry-run", "--stage", "6", "--stop-stage", "8")
-    assert {words[1] for words in commands(done.stdout)} == {"tune", "decode", "score", "pack", "check"}
+    assert [verb(words) for words in commands(done.stdout)] == ["tune", "score", "pack", "check"]
 
 
 def test_systems_and_seeds_are_independent_jobs(runme):
@@ -121,15 +117,14 @@ def test_the_budget_is_chosen_and_said(runme, tmp_path):
     assert "budget quick" in runme(*words, "--device=cpu", PATH=path, NO_GPU="0").stderr
 
 
-@pytest.mark.parametrize("recipe", ["dcase2019_task4", "esc50_desed"])
-def test_an_output_of_every_class_throughout_ends_with_its_clips(runme, recipe):
-    """Without durations it would end at the last reference event, and be absent from clips without events."""
-    calls = [c for c in commands(runme(recipe, "--dry-run", "--stage=7", "--stop-stage=7").stdout) if "score" in c]
-    beside = [c for c in calls if "--baselines" in c]
-    assert beside
-    for words in beside:
-        given = {name: words[words.index(name) + 1] for name in ("--reference", "--durations")}
-        assert given["--durations"] == given["--reference"].replace("strong.tsv", "clips.tsv")
+def test_all_systems_with_five_seeds_are_few_processes(runme):
+    """65 trainings, and few calls beside: once 1,672 in all."""
+    done = runme("esc50_desed", "--dry-run", "--system=all", "--seeds=0,1,2,3,4")
+    assert done.returncode == 0, done.stderr
+    verbs = [verb(words) for words in commands(done.stdout)]
+    assert verbs.count("train") == 65
+    assert len(verbs) < 65 + 20
+    assert all(verbs.count(name) == 1 for name in ("features", "predict", "tune", "score", "compare", "benchmark"))
 
 
 def test_train_on_all_stands_apart_and_takes_the_split_run(runme):
@@ -137,7 +132,27 @@ def test_train_on_all_stands_apart_and_takes_the_split_run(runme):
     text = done.stdout
     assert "--exp exp/dcase2019_task4/cnn9_weak/all_seed0" in text
     assert "--split-run exp/dcase2019_task4/cnn9_weak/seed0" in text
-    assert "sedkit tune" not in text
+    assert "--run exp/dcase2019_task4/cnn9_weak/all_seed0" in text
+
+
+def test_shell_and_python_call_runs_alike(tree):
+    axes = [
+        {"system": "crnn", "seed": "3"},
+        {"system": "crnn", "pass": "second", "seed": "0"},
+        {"system": "crnn", "snr_db": "-6", "fold": "2", "trained_on": "all+validation", "seed": "10"},
+        {"system": "crnn", "trained_on": "split", "seed": "1"},
+    ]
+    for one in axes:
+        words = [f"{name}={value}" for name, value in reversed(one.items())]
+        call = ["bash", "-c", 'source recipes/common/lib.sh; run_name "$@"', "-", *words]
+        assert subprocess.check_output(call, cwd=tree, text=True) == run_name(one)
+
+
+def test_a_recipe_without_its_sets_is_said(runme, tree):
+    (tree / "recipes/dcase2019_task4/recipe.yaml").write_text("data_sets:\n  desed: .\n")
+    done = runme("--dry-run")
+    assert done.returncode == 2
+    assert "recipes/dcase2019_task4/recipe.yaml has no line 'data_sets: {NAME: FOLDER}'" in done.stderr
 
 
 def test_no_python_for_an_environment_is_one_line(runme, tree, listing):

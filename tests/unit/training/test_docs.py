@@ -1,4 +1,4 @@
-"""The examples of docs/models.md and docs/training.md, taken from the pages themselves."""
+"""The examples and tables of docs/models.md, taken from the page itself."""
 
 from __future__ import annotations
 
@@ -9,24 +9,63 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from fake_data import write_config
 
 from sedkit.cli.main import main
+from sedkit.features.batch import StreamBatch
 from sedkit.models import registry as models
 from sedkit.models.checkpoint import read_checkpoint
 from sedkit.objectives import registry as objectives
+from sedkit.objectives.base import Context, total
+from sedkit.objectives.schedules import resolve_schedule
 
 
 @pytest.fixture
 def examples(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models.model_names()
     objectives.objective_names()
-    for page, registry in (("models", models._MODELS), ("training", objectives._OBJECTIVES)):
+    text = (repository / "docs/models.md").read_text(encoding="utf-8")
+    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    assert len(blocks) == 2
+    for number, registry in enumerate((models._MODELS, objectives._OBJECTIVES)):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-        text = (repository / f"docs/{page}.md").read_text(encoding="utf-8")
-        module = types.ModuleType(f"docs_{page}")
+        module = types.ModuleType(f"docs_models_{number}")
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        exec(text.split("```python\n")[1].split("```")[0], module.__dict__)
+        exec(blocks[number], module.__dict__)
+
+
+@pytest.mark.usefixtures("examples")
+def test_network_and_loss_of_the_page_do_what_it_says() -> None:
+    torch.manual_seed(0)
+    network = models.build_model({"name": "loudness", "pooling": 8}, 3, 16)
+    assert (network.time_pooling, network.input_frames) == (8, None)
+    objective = objectives.build_objective({"name": "slow_copy", "decay": 0.75, "weight": 3.0})
+    objective.start(network)
+    slow = objective.networks(network)["slow"]
+    start = slow.fc.weight.clone()
+    with torch.no_grad():
+        network.fc.weight += 1.0
+    target = (torch.rand(4, 3) < 0.5).float()
+    batch = {
+        "weak": StreamBatch(torch.randn(4, 32, 16), torch.full((4,), 32), target),
+        "unlabelled": StreamBatch(torch.randn(2, 32, 16), torch.full((2,), 32)),
+    }
+    context = Context(network, batch, 1, 4, torch.Generator())
+    terms = objective.loss(context)
+    x, n = torch.cat([s.features for s in batch.values()]), torch.full((6,), 32)
+    weak = F.binary_cross_entropy(network(x[:4], n[:4]).clipwise, target)
+    distance = (network(x, n).clipwise - slow(x, n).clipwise).square().mean()
+    assert {name: float(term.mean.detach()) for name, term in terms.items()} == pytest.approx(
+        {"distance": float(distance.detach()), "weak": float(weak.detach())}, rel=1e-5
+    )
+    ramp = float(torch.tensor(-5 * (1 - 0.25 / 0.5) ** 2).exp())
+    assert float(total(terms).detach()) == pytest.approx(float((weak + 3.0 * ramp * distance).detach()), rel=1e-5)
+    total(terms).backward()
+    assert network.fc.weight.grad is not None
+    assert slow.fc.weight.grad is None
+    objective.after_step(context)
+    torch.testing.assert_close(slow.fc.weight, 0.75 * start + 0.25 * network.fc.weight)
 
 
 @pytest.mark.usefixtures("examples")
@@ -34,8 +73,8 @@ def test_network_and_objective_of_the_pages_train_together(data_root: Path, tmp_
     config = write_config(
         tmp_path / "c.yaml",
         model={"name": "loudness", "pooling": 8},
-        objective={"name": "slow_copy", "decay": 0.5},
-        training__learning_rate=0.1,
+        objective={"name": "slow_copy", "decay": 0.5, "schedule": {"name": "constant"}},
+        optimiser={"name": "adam", "learning_rate": 0.1},
     )
     exp = tmp_path / "exp"
     call = ["train", "--config", str(config), "--data", str(data_root), "--exp", str(exp)]
@@ -53,19 +92,20 @@ def test_network_and_objective_of_the_pages_train_together(data_root: Path, tmp_
     assert main(["predict", str(exp), str(data_root / "weak"), "--network", "fast", "--out", out]) == 1
 
 
-def test_every_model_of_the_table_exists_with_its_size(repository: Path) -> None:
-    text = (repository / "docs/models.md").read_text(encoding="utf-8")
-    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
-    sizes = {row[1].strip(" `"): row[4].strip() for row in rows}
-    assert set(sizes) <= set(models.model_names())
-    for name, shown in sizes.items():
+def test_tables_name_what_exists(repository: Path) -> None:
+    page = (repository / "docs/models.md").read_text(encoding="utf-8")
+    sections = {part.split("\n")[0]: part for part in page.split("\n## ")}
+    rows = {
+        title: [[cell.strip(" `") for cell in line.split("|")[1:]] for line in text.splitlines() if line[:3] == "| `"]
+        for title, text in sections.items()
+    }
+    networks = next(iter(rows.values()))
+    assert {row[0] for row in networks} == set(models.model_names())
+    for name, _, _, shown, *_ in networks:
         if name != "cnn13_avg":  # large; its size is tested with the networks
             network = models.build_model({"name": name}, 5 if "5 classes" in shown else 10, 64)
             assert int(shown.split()[0].replace(",", "")) == sum(p.numel() for p in network.parameters())
-    objectives_shown = [
-        line.split("`")[1]
-        for line in (repository / "docs/training.md").read_text(encoding="utf-8").splitlines()
-        if line.startswith("| `") and "_bce" in line.split("`")[1]
-    ]
-    assert set(objectives_shown) <= set(objectives.objective_names())
-    assert len(objectives_shown) == 3
+    assert {row[0] for row in rows["Losses"] if row[0].endswith("_bce")} == set(objectives.objective_names())
+    for name, _, *_ in rows["Optimisers and schedules"]:
+        more = {"piecewise": {"factors": [1.0], "at": []}, "ramp": {"until": 0.1}}.get(name, {})
+        assert resolve_schedule({"name": name, **more})["name"] == name

@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# The stages that recipes share, by what recipe.yaml says of the sets. Sourced by lib.sh; a recipe that does one in
+# another way defines the function again.
+#
+# The options' variables come from options.sh:
+# shellcheck disable=SC2154
+
+stage_data() {
+    local pair name root out prepare_words
+    for pair in "${data_sets[@]}"; do
+        open_data_set "$pair"
+        if [[ -z $dataset_root ]]; then
+            sedkit miniature "$name" "$root" --size "$miniature_size" --jobs "$jobs" "${forced[@]}"
+        else
+            sedkit prepare "$name" "$root" "$out" --coverage-only true "${prepare_words[@]}"
+        fi
+    done
+}
+
+stage_prepare() { prepare_data_sets; }
+prepare_data_sets() {
+    local pair name root out prepare_words
+    for pair in "${data_sets[@]}"; do
+        open_data_set "$pair"
+        sedkit prepare "$name" "$root" "$out" "${prepare_words[@]}" --lenient "$lenient" --jobs "$jobs" "${forced[@]}"
+    done
+}
+
+# Features depend on the system alone.
+stage_features() { launch_together features_run "${first_runs[@]}"; }
+features_run() { staged features "$@" --jobs "$jobs" "${overrides[@]}"; }
+
+stage_train() { launch train_run "${runs[@]}"; }
+train_run() {
+    open_run "$1"
+    sedkit train --config "$config" --data "$data" --exp "$experiment" --budget "$budget" --train-on "$train_on" \
+        --device "$device" ${weights:+--weights "$weights"} "${split_run[@]}" "${measured[@]}" "${forced[@]}" \
+        "${overrides[@]}" "training.seed=$seed"
+}
+
+stage_predict() { launch_together predict_run "${runs[@]}"; }
+predict_run() { staged predict "$@" --device "$device" "${measured[@]}"; }
+
+stage_tune() { launch_together tune_run "${runs[@]}"; }
+tune_run() { staged tune "$@"; }
+
+stage_score() { launch_together score_run "${runs[@]}"; }
+score_run() { staged score "$@"; }
+
+# Writes and checks the submission for the first of the sets to enter with that was prepared: the first seed of each
+# system, four at most, as the challenge allows.
+stage_submit() {
+    local set path submitted=("${first_runs[@]/#/$exp_dir/$recipe/}")
+    read -r set < <(sets_with clips.tsv "${entered[@]}") ||
+        { say "none of the sets $(joined "${entered[@]}") is in $data; stage 1 makes them" && exit 1; }
+    if ((${#submitted[@]} > 4)); then
+        say "a submission holds four systems at most: left out are $(joined "${submitted[@]:4}")"
+        submitted=("${submitted[@]:0:4}")
+    fi
+    sedkit_paths pack --format "$format" --experiment "${submitted[@]}" --set "${set##*/}" \
+        --files "$data/$set/clips.tsv" --authors "$authors" ${label:+--label "$label"} \
+        ${report:+--report "$report"} --out "$submission_dir/$recipe"
+    for path in "${paths[@]}"; do
+        sedkit check "$path" --format "$format" --files "$data/$set/clips.tsv"
+    done
+}
+
+# The experiments that have figures; those trained on every labelled set have none.
+stage_benchmark() {
+    local run results reported=()
+    [[ -z $compared ]] || launch_together compare_run "${runs[@]}"
+    for run in "${runs[@]/#/$exp_dir/$recipe/}"; do
+        results=("$run"/results/*.json)
+        if [[ $dry_run == true || -f ${results[0]} ]]; then reported+=("$run"); else say "$run has no results"; fi
+    done
+    ((${#reported[@]})) || { say "no results to compare; stage 7 makes them" && exit 1; }
+    sedkit benchmark "${reported[@]}" --rows "$exp_dir/$recipe/RESULTS.md" --command "$command"
+}
+compare_run() { staged compare "$@"; }

@@ -1,0 +1,109 @@
+"""`recipe.yaml`: a recipe's data sets, its sets and what each is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sedkit.core.errors import UsageError, listed, suggest
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a part of the rules is tuned on.
+
+    Attributes
+    ----------
+    set, fold
+        The data dir, and which of its folds.
+    objective
+        Of `sedkit tune`.
+    labels
+        The table of the data dir that holds what is true.
+    """
+
+    set: str
+    fold: str
+    objective: str
+    labels: str = "strong.tsv"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe's data sets, its sets (folders below `--data`), and what each is for.
+
+    Attributes
+    ----------
+    data_sets
+        Data set -> folder of its data dirs.
+    trained, predicted
+        Sets that systems learn from; sets that they score.
+    tuned
+        In turn: each objective starts with the rules of the one before.
+    reported
+        Predicted sets with figures -> folds that have figures of their own, too.
+    entered
+        Predicted sets to enter a challenge with: the first that was prepared.
+    format
+        Of the submission.
+    presets
+        Name -> rules that decode reported sets beside the tuned ones.
+    windows
+        Name of a table of windows in reported sets' data dirs, each of which is a clip of its own for the presets.
+    score
+        Options of `sedkit score`; paths are seen from the recipe's folder.
+    compared
+        The system that others are held against.
+    """
+
+    data_sets: dict[str, str]
+    trained: list[str]
+    tuned: list[Tuned]
+    predicted: list[str]
+    reported: dict[str, list[str]]
+    entered: list[str] = field(default_factory=list)
+    format: str = ""
+    presets: dict[str, str | float] = field(default_factory=dict)
+    windows: str | None = None
+    score: dict[str, Any] = field(default_factory=dict)
+    compared: str | None = None
+
+    def __post_init__(self) -> None:
+        for use, sets in (("reported", self.reported), ("entered", self.entered)):
+            for name in sets:
+                if name not in self.predicted:
+                    raise UsageError(f"{use} has {name!r}, which is not predicted{suggest(name, self.predicted)}")
+        _distinct("predicted sets", map(name_of, self.predicted))
+        _distinct("tuned sets", {(tuned.set, tuned.fold): name_of(tuned.set) for tuned in self.tuned}.values())
+        _distinct("objectives", (tuned.objective for tuned in self.tuned))
+        folds = [fold for folds in self.reported.values() for fold in folds]
+        _distinct("reported sets and folds", [*map(name_of, self.reported), *folds])
+
+
+def _distinct(what: str, names: Iterable[str]) -> None:
+    """Refuse names that files would share."""
+    seen = list(names)
+    twice = {name for name in seen if seen.count(name) > 1}
+    if twice:
+        raise UsageError(f"{what}: {listed(twice)} is there twice, expected names that differ")
+
+
+def name_of(path: str) -> str:
+    """Return what the files of a set are called after: the last part of its path."""
+    return path.rpartition("/")[2]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and check a `recipe.yaml`.
+
+    Raises
+    ------
+    UsageError
+        A missing or unknown key, a set that is reported but not predicted, two sets whose files would have one name.
+    """
+    from sedkit.core.config import typed
+    from sedkit.core.files import read_yaml
+
+    return typed(read_yaml(path), Recipe, str(path))

@@ -1,0 +1,268 @@
+"""`sedkit stage`: every call of one stage of a recipe, for one run or many, in one process."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sedkit.cli._options import add_force, add_jobs, boolean
+from sedkit.cli._recipe import Recipe, name_of, read_recipe
+from sedkit.core.errors import UsageError, listed, suggest
+
+HELP = "the calls of a recipe's stage for one run or many, in one process"
+
+#: Words of a call: of `sedkit`, or of `cp`.
+Call = list[str]
+#: In a run's name: trained on more than the split, and on which.
+_TRAINED_ON = re.compile(r"(?:(?<=_)|^)all(?:\+(?P<set>[\w-]+))?_(?=seed)")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("name", metavar="NAME", help=f"the stage: {', '.join(STAGES)}")
+    parser.add_argument("--recipe", required=True, type=Path, metavar="RECIPE.yaml", help="the sets and their use")
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder of the recipe's data dirs")
+    parser.add_argument(
+        "--run",
+        required=True,
+        nargs="+",
+        type=Path,
+        metavar="EXP",
+        help="experiments (.../SYSTEM/seed0); the one that fails does not stop the others",
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="predict: where networks run")
+    parser.add_argument(
+        "--energy", type=boolean, metavar="true|false", help="predict: measure the energy, but for what is tuned on"
+    )
+    add_jobs(parser)
+    parser.add_argument(
+        "--dry-run", type=boolean, default=False, metavar="true|false", help="print the calls, as for sets all there"
+    )
+    add_force(parser)
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="features: keys of the systems'")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the stage for each run; the status is that of the first call that failed."""
+    if args.name not in STAGES:
+        raise UsageError(f"stage {args.name!r}{suggest(args.name, STAGES)}, expected one of {listed(STAGES, 9)}")
+    calls, taken = STAGES[args.name]
+    for option in ("device", "energy", "jobs", "overrides"):
+        if getattr(args, option) and option not in taken:
+            raise UsageError(f"stage {args.name} takes no {option}, got {getattr(args, option)}")
+    stage = _Stage(read_recipe(args.recipe), args)
+    failures = {}
+    for experiment in args.run:
+        for call in calls(stage, _Run(experiment)):
+            status = stage.perform(call)
+            if status >= 128:
+                return status
+            if status:
+                failures[str(experiment)] = status
+                break
+    if failures and len(args.run) > 1:
+        print(f"{len(failures)} of {len(args.run)} runs failed: {' '.join(failures)}", file=sys.stderr)
+    return next(iter(failures.values()), 0)
+
+
+class _Run:
+    """An experiment's folder, `.../<system>/<run>`, which need not be there yet."""
+
+    def __init__(self, experiment: Path) -> None:
+        self.folder = experiment
+        self.system = experiment.parent.name
+        match = _TRAINED_ON.search(experiment.name)
+        #: The run of the split that this one takes its rules from; None for such a run.
+        self.split = match and experiment.with_name(_TRAINED_ON.sub("", experiment.name))
+        self.trained_on = match["set"] if match else None
+
+    def path(self, *parts: str) -> str:
+        return str(self.folder.joinpath(*parts))
+
+
+class _Stage:
+    """The calls of the stages: what there is to do follows from the recipe and from what is on disk."""
+
+    def __init__(self, recipe: Recipe, args: argparse.Namespace) -> None:
+        self.recipe, self.args = recipe, args
+        self.forced = ["--force", "true"] if args.force else []
+        self.extracted: list[tuple[Any, str]] = []
+
+    def perform(self, call: Call) -> int:
+        """Print a call so that it can be pasted, and run it here unless this is a dry run; return its status."""
+        if self.args.dry_run:
+            print(shlex.join(call))
+            return 0
+        print("+", shlex.join(call), file=sys.stderr, flush=True)
+        program, *words = call
+        if program == "cp":
+            return _copied(*map(Path, words[-2:]))
+        from sedkit.cli.main import main
+
+        return main(words)
+
+    def features(self, run: _Run) -> Iterator[Call]:
+        """Extract each set once for all systems with the same front end."""
+        from sedkit.core.config import naming_file, read_config
+        from sedkit.features.frontends import frontend_from
+
+        config = self.args.recipe.parent / "conf" / f"{run.system.partition('.')[0]}.yaml"
+        with naming_file(config, self.args.overrides):
+            frontend = frontend_from(read_config(config, self.args.overrides).get("frontend"))
+        if not frontend.sliceable:
+            print(
+                f"{run.system}: features of each window on its own are computed where they are needed", file=sys.stderr
+            )
+            return
+        recipe = self.recipe
+        for name in dict.fromkeys([*recipe.trained, *(tuned.set for tuned in recipe.tuned), *recipe.predicted]):
+            if self.has(name, "clips.tsv") and (frontend, name) not in self.extracted:
+                self.extracted.append((frontend, name))
+                jobs = ["--jobs", str(self.args.jobs)] if self.args.jobs else []
+                given = ["sedkit", "extract", self.table(name), "--config", str(config)]
+                yield [*given, *jobs, *self.forced, *self.args.overrides]
+
+    def predict(self, run: _Run) -> Iterator[Call]:
+        """Score what is tuned on, the predicted sets, and windows of the reported ones."""
+        device = ["--device", self.args.device] if self.args.device else []
+        energy = ["--energy", "true"] if self.args.energy else []
+
+        def call(name: str, out: str, *words: str) -> Call:
+            given = ["sedkit", "predict", str(run.folder), self.table(name), *words]
+            return [*given, "--out", run.path("scores", f"{out}.h5"), *device, *self.forced]
+
+        for tuned in dict.fromkeys((tuned.set, tuned.fold) for tuned in self.recipe.tuned if run.split is None):
+            yield call(tuned[0], f"{name_of(tuned[0])}.tune", "--fold", tuned[1])
+        for name in self.recipe.predicted:
+            if self.has(name, "clips.tsv"):
+                yield call(name, name_of(name), *energy)
+        for name in self.reported(run) if self.recipe.windows else ():
+            yield call(name, self.windowed(name), "--windows", self.table(name, self.recipe.windows or ""))
+
+    def tune(self, run: _Run) -> Iterator[Call]:
+        """Tune each objective in turn; a run trained on everything takes the rules of its split run."""
+        rules = run.path("postprocessing.yaml")
+        if run.split is not None:
+            yield ["cp", "--", str(run.split / "postprocessing.yaml"), rules]
+            return
+        start: list[str] = []
+        labels = ["--labels", self.option(self.recipe.score["labels"])] if "labels" in self.recipe.score else []
+        for tuned in self.recipe.tuned:
+            last = tuned is self.recipe.tuned[-1]
+            out = rules if last else run.path(f"postprocessing.{tuned.objective}.yaml")
+            yield [
+                *("sedkit", "tune", run.path("scores", f"{name_of(tuned.set)}.tune.h5")),
+                *("--reference", self.table(tuned.set, tuned.labels), *labels, "--objective", tuned.objective),
+                *("--groups", self.table(tuned.set, "clips.tsv"), *start, "--out", out, *self.forced),
+            ]
+            start = ["--start", out]
+
+    def score(self, run: _Run) -> Iterator[Call]:
+        """Decode the predicted sets, score and print the reported ones."""
+
+        def decode(scores: str, events: str, rules: str) -> Call:
+            given = ["sedkit", "decode", run.path("scores", f"{scores}.h5"), "--postprocessing", rules]
+            return [*given, "--out", run.path("events", f"{events}.tsv"), *self.forced]
+
+        for path in self.recipe.predicted:
+            if self.has(path, "clips.tsv"):
+                yield decode(name_of(path), name_of(path), run.path("postprocessing.yaml"))
+        for path in self.reported(run):
+            name = name_of(path)
+            for preset, rules in self.recipe.presets.items():
+                yield decode(name, f"{name}.{preset}", str(rules))
+                if self.recipe.windows:
+                    yield decode(self.windowed(path), f"{self.windowed(path)}.{preset}", str(rules))
+                yield self.figures(run, path, f"{name}.{preset}", f"results/{name}.{preset}")
+            yield self.figures(run, path, name, f"results/{name}")
+            yield self.figures(run, path, name)
+            for fold in self.recipe.reported[path]:
+                if self.has_fold(path, fold):
+                    apart = ["--clips", self.table(path, "clips.tsv"), "--fold", fold]
+                    yield self.figures(run, path, name, f"results/{fold}", *apart)
+
+    def compare(self, run: _Run) -> Iterator[Call]:
+        """Hold the events of a run against those of the compared system's run of the same name, where that is there."""
+        if self.recipe.compared is None:
+            raise UsageError(f"{self.args.recipe}: names no system to compare with (compared: SYSTEM)")
+        if run.system == self.recipe.compared:
+            return
+        for path in self.reported(run):
+            for events in (name_of(path), *(f"{name_of(path)}.{preset}" for preset in self.recipe.presets)):
+                other = run.folder.parent.parent / self.recipe.compared / run.folder.name / "events" / f"{events}.tsv"
+                if self.args.dry_run or other.is_file():
+                    yield self.figures(run, path, events, f"comparison/{events}", "--against", str(other))
+
+    def figures(self, run: _Run, path: str, events: str, out: str = "", *words: str) -> Call:
+        """Return the call that scores a table of events into a file, or, without one, prints its figures."""
+        clips = self.table(path, "clips.tsv")
+        alone, written = "--against" not in words, bool(out)
+        given = ["sedkit", "score", "--reference", self.table(path, "strong.tsv")]
+        given += ["--estimate", run.path("events", f"{events}.tsv"), "--durations", clips]
+        if alone:
+            given += ["--scores", run.path("scores", f"{name_of(path)}.h5")]
+        # What is printed is read by people, who find intervals in the file.
+        left_out = {"baselines"} if not alone else set() if written else {"bootstrap"}
+        for option, value in self.recipe.score.items():
+            if option not in left_out:
+                given += [f"--{option.replace('_', '-')}", self.option(value)]
+        if written:
+            groups = ["--groups", clips] if "bootstrap" in self.recipe.score else []
+            given += [*groups, "--json", run.path(f"{out}.json"), *self.forced]
+        return [*given, *words]
+
+    def option(self, value: Any) -> str:
+        """Return the value of an option of `sedkit score` as a word."""
+        if isinstance(value, list):
+            return ",".join(map(str, value))
+        if isinstance(value, bool):
+            return str(value).lower()
+        beside = self.args.recipe.parent / str(value)
+        return str(beside) if beside.is_file() else str(value)
+
+    def windowed(self, path: str) -> str:
+        return f"{name_of(path)}.{Path(self.recipe.windows or '').stem}"
+
+    def table(self, path: str, name: str = "") -> str:
+        return str(self.args.data / path / name)
+
+    def has(self, path: str, table: str) -> bool:
+        return self.args.dry_run or (self.args.data / path / table).is_file()
+
+    def reported(self, run: _Run) -> list[str]:
+        """Return the reported sets with events to score against that the run was not trained on."""
+        return [p for p in self.recipe.reported if self.has(p, "strong.tsv") and name_of(p) != run.trained_on]
+
+    def has_fold(self, path: str, fold: str) -> bool:
+        from sedkit.dataio.rows import read_table
+
+        clips = self.table(path, "clips.tsv")
+        return self.args.dry_run or fold in read_table(clips, ("filename",), ("fold",)).get("fold", ())
+
+
+def _copied(source: Path, target: Path) -> int:
+    from sedkit.cli.main import guarded
+    from sedkit.core.files import read_text, write_text
+
+    def copy() -> int:
+        text = read_text(source)
+        if not target.is_file() or read_text(target) != text:
+            write_text(target, text)
+        return 0
+
+    return guarded("cp", copy)
+
+
+#: Stage -> its calls, and the options that it takes.
+STAGES: dict[str, tuple[Callable[[_Stage, _Run], Iterator[Call]], tuple[str, ...]]] = {
+    "features": (_Stage.features, ("jobs", "overrides")),
+    "predict": (_Stage.predict, ("device", "energy")),
+    "tune": (_Stage.tune, ()),
+    "score": (_Stage.score, ()),
+    "compare": (_Stage.compare, ()),
+}

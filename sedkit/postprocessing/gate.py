@@ -1,0 +1,102 @@
+"""The clip gate: in which clips a class's events are looked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sedkit.core.errors import SedkitError, listed
+from sedkit.dataio.events import Tags
+from sedkit.postprocessing.rules import Postprocessing
+
+if TYPE_CHECKING:
+    from sedkit.dataio.scores import Scores
+
+
+def read_tags(path: str, labels: tuple[str, ...]) -> Scores | Tags:
+    """Read what opens a gate: other scores, or a weak table, told apart by their form."""
+    from sedkit.dataio.store import read_scores
+    from sedkit.dataio.tables import read_weak
+
+    if Path(path).is_dir() or Path(path).suffix in (".h5", ".hdf5"):
+        return read_scores(path)
+    return read_weak(path, labels)
+
+
+def tags_above(scores: Scores, rules: Postprocessing) -> Tags:
+    """Return the classes of every clip whose clip scores are above the clip thresholds.
+
+    Raises
+    ------
+    SedkitError
+        Scores without clip scores, or a class without a clip threshold.
+    """
+    _check_all_gated(rules)
+    return Tags(scores.filenames, scores.labels, open_gate(scores, rules.over(scores.labels)), scores.producer)
+
+
+def open_gate(scores: Scores, rules: Postprocessing, tags: Scores | Tags | None = None) -> np.ndarray:
+    """Return for every clip and class whether events are looked for, (clips, classes) bool.
+
+    Parameters
+    ----------
+    scores
+        Of the clips, with clip scores where a rule has a clip threshold and no tags are given.
+    rules
+        Of the scores' classes in their order.
+    tags
+        As in `decode`.
+    """
+    if isinstance(tags, Tags):
+        unknown = [label for label in tags.labels if label not in scores.labels]
+        if unknown:
+            raise SedkitError(f"{tags.source}: tags of classes that the scores lack: {listed(unknown)}")
+        gate = np.zeros((len(scores.filenames), len(scores.labels)), bool)
+        columns = [scores.labels.index(label) for label in tags.labels]
+        gate[:, columns] = tags.named_as(scores.filenames).keep_clips(scores.filenames).present
+        return gate
+    limit = np.array([np.nan if rule.clip_threshold is None else rule.clip_threshold for rule in rules.rules])
+    gated = ~np.isnan(limit)
+    clip_scores = scores.clipwise if tags is None else _clip_scores_of(tags, scores)
+    if tags is not None:
+        _check_all_gated(rules)
+    elif gated.any() and clip_scores is None:
+        raise SedkitError(
+            f"{rules.source}: {scores.labels[int(np.argmax(gated))]} has a clip_threshold, but the scores hold no "
+            "clip scores; give them with --tags, or leave clip_threshold out of the rules"
+        )
+    gate = np.ones((len(scores.filenames), len(scores.labels)), bool)
+    if clip_scores is not None and gated.any():
+        bad = np.flatnonzero(np.isnan(clip_scores[:, gated]).any(axis=1))
+        if len(bad):
+            raise SedkitError(
+                f"scores: {len(bad)} clips hold clip scores that are no numbers "
+                f"({listed([scores.filenames[i] for i in bad], 3)})"
+            )
+        gate[:, gated] = clip_scores[:, gated].astype(np.float64) > limit[gated]
+    return gate
+
+
+def _check_all_gated(rules: Postprocessing) -> None:
+    for label, rule in zip(rules.labels, rules.rules, strict=True):
+        if rule.clip_threshold is None:
+            raise SedkitError(
+                f"{rules.source}: {label} has no clip_threshold, which clip scores are held against; choose them with "
+                "sedkit tune --objective tagging"
+            )
+
+
+def _clip_scores_of(tags: Scores, scores: Scores) -> np.ndarray:
+    if tags.clipwise is None:
+        raise SedkitError(f"tags ({tags.producer}): hold no clip scores, expected some")
+    if sorted(tags.labels) != sorted(scores.labels):
+        raise SedkitError(
+            f"tags ({tags.producer}): other classes than the scores "
+            f"(only in the tags: {listed(sorted(set(tags.labels) - set(scores.labels))) or 'none'}; "
+            f"only in the scores: {listed(sorted(set(scores.labels) - set(tags.labels))) or 'none'})"
+        )
+    ordered = tags.named_as(scores.filenames).keep_clips(scores.filenames).clipwise
+    assert ordered is not None
+    return ordered[:, [tags.labels.index(label) for label in scores.labels]]

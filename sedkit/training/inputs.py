@@ -1,0 +1,75 @@
+"""What a training depends on, by content: the files that it reads, and what of its configuration is compared."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sedkit.core.config import select
+from sedkit.core.errors import SedkitError
+from sedkit.core.stamp import Source
+from sedkit.dataio.datadir import TABLES
+from sedkit.training.settings import SECTIONS
+
+if TYPE_CHECKING:
+    from sedkit.training.plan import Plan
+
+#: Keys of `labels` that may name a file of the user's.
+_FILES = ("map", "source")
+
+
+def _labels_with_files(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield the section `labels` of each stream with each of its keys that names a file, and the stream's key."""
+    for part in ("streams", "select"):
+        for name, stream in (config["data"].get(part) or {}).items():
+            labels = stream.get("labels") or {}
+            for key in _FILES:
+                if isinstance(labels.get(key), str) and Path(labels[key]).is_file():
+                    yield f"{part}.{name}.labels.{key}", labels, key
+
+
+def name_files(config: dict[str, Any], named: Callable[[Path], str]) -> None:
+    """Name the files of a configuration otherwise, in place."""
+    for _, labels, key in list(_labels_with_files(config)):
+        labels[key] = named(Path(labels[key]))
+
+
+def compared(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what a stamp compares of a configuration: what weights, maps and labels are counts, not where they lie."""
+    sections = copy.deepcopy(select(config, SECTIONS))
+    name_files(sections, lambda path: path.name)
+    # Hashes do not see the order of keys, which counts where steps are done in turn.
+    sections["normalise"] = list((sections.get("normalise") or {}).items())
+    for stream in (sections["data"].get("streams") or {}).values():
+        stream["augment"] = list((stream.get("augment") or {}).items())
+        stream["views"] = {name: list((steps or {}).items()) for name, steps in (stream.get("views") or {}).items()}
+    training = {name: value for name, value in (sections.get("training") or {}).items() if name != "weights"}
+    return sections | {"training": training} | {name: config.get(name) for name in ("recipe", "system")}
+
+
+def inputs_of(plan: Plan) -> dict[str, Source]:
+    """Return the files that a training depends on, as seen from its data root; not those of sets that are only drawn.
+
+    Raises
+    ------
+    SedkitError
+        A data dir, features, a recording or a file of weights that is not there.
+    """
+    inputs: dict[str, Source] = {}
+    for key, stream in plan.streams():
+        backgrounds = plan.backgrounds(stream)
+        for name in (*plan.sets(stream, key), *backgrounds):
+            data = plan.data_dir(name)
+            inputs |= {f"{name}/{t}": data.path / t for t in TABLES if (data.path / t).is_file()}
+            if stream.source == "waveforms" or name in backgrounds:
+                inputs[f"{name}/recordings"] = data.recordings()
+            else:
+                inputs[f"{name}/features"] = plan.features(name)
+    inputs |= {key: labels[name] for key, labels, name in _labels_with_files(plan.config)}
+    if plan.training.weights:
+        if not Path(plan.training.weights).is_file():
+            raise SedkitError(f"{plan.training.weights}: no such file (training.weights)")
+        inputs["weights"] = plan.training.weights
+    return inputs

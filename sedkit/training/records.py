@@ -1,0 +1,80 @@
+"""What the folder of an experiment says of its run: config.yaml, environment.json, run.sh, what of metrics.jsonl counts."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+import sedkit
+from sedkit.core.files import write_json, write_text, write_yaml
+from sedkit.models.precision import describe_device
+from sedkit.training.run_script import run_script
+
+if TYPE_CHECKING:
+    from sedkit.training.experiment import Experiment
+
+
+def write_records(experiment: Experiment) -> None:
+    """Write config.yaml, environment.json and run.sh."""
+    plan, folder = experiment.plan, experiment.plan.folder
+    # Budget and pass are applied; their names stay, for the record of a run from here.
+    names = {"budgets": plan.budget, "passes": plan.of_pass}
+    write_yaml(folder / "config.yaml", plan.config | {key: {name: {}} for key, name in names.items() if name})
+    sides = (("streams", experiment.streams), ("select", experiment.select), ("draw", experiment.draw))
+    write_json(
+        folder / "environment.json",
+        {
+            "run": experiment.run_info,
+            "data": str(plan.data_root.resolve()),
+            "place": str(folder.resolve()),
+            "inputs": plan.inputs_hash,
+            "windows": {side: {name: len(s) for name, s in streams.items()} for side, streams in sides},
+            "parameters": sum(p.numel() for p in experiment.network.parameters()),
+            "precision": "bf16" if experiment.dtype == torch.bfloat16 else "fp32",
+            "commit": _commit(),
+            "versions": {
+                "sedkit": sedkit.__version__,
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            },
+            "hardware": describe_device(experiment.device),
+            "budget": plan.budget,
+            "split_run": str(plan.split_run.resolve()) if plan.split_run else None,
+            "resolved": experiment.config,
+        },
+    )
+    write_text(folder / "run.sh", run_script(plan))
+    (folder / "run.sh").chmod(0o755)
+
+
+def cut_metrics(path: Path, step: int) -> float:
+    """Drop the records after `step` (written by a run that ended before its checkpoint); return seconds so far."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            break
+        if record["step"] <= step:
+            records.append(record)
+    write_text(path, "".join(json.dumps(record) + "\n" for record in records))
+    return float(records[-1]["elapsed_s"]) if records else 0.0
+
+
+def _commit() -> str | None:
+    """Return the commit of the checkout that sedkit runs from, None outside one."""
+    checkout = Path(sedkit.__file__).resolve().parents[1]
+    try:
+        out = subprocess.run(
+            ["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return None
+    return out.stdout.strip() if out.returncode == 0 else None

@@ -1,0 +1,220 @@
+"""The configurations of the recipes: what each system is, and what it changes of its base."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sedkit.cli._recipe import read_recipe
+from sedkit.core.config import read_config
+from sedkit.features.frontends import frontend_from
+from sedkit.models.registry import resolve_model
+from sedkit.objectives.registry import resolve_objective
+from sedkit.training.plan import check_config
+from sedkit.training.settings import data_settings
+
+SYSTEMS = {
+    "cnn9_weak": ("cnn9_avg", "clip_bce", "weak", "clip"),
+    "cnn9_synthetic_clipwise": ("cnn9_avg", "clip_bce", "synthetic", "clip"),
+    "cnn9_synthetic_framewise": ("cnn9_avg", "frame_bce", "synthetic", "frame"),
+    "cnn5_weak": ("cnn5_avg", "clip_bce", "weak", "clip"),
+    "cnn9_max_weak": ("cnn9_max", "clip_bce", "weak", "clip"),
+    "cnn13_weak": ("cnn13_avg", "clip_bce", "weak", "clip"),
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_published_systems(repository: Path, system: str) -> None:
+    model, objective, name, target = SYSTEMS[system]
+    path = repository / f"recipes/dcase2019_task4/conf/{system}.yaml"
+    raw, published = read_config(path), read_config(path, budget="published")
+    assert raw["system"] == system
+    assert (published["training"]["steps"], published["training"]["batch_size"]) == (5000, 32)
+    assert published["optimiser"] == {"name": "adam", "learning_rate": 1e-3, "amsgrad": True}
+    # A decay every 200 of 5000 steps.
+    assert published["schedule"] == {"name": "step", "factor": 0.9, "every": 200 / 5000}
+    assert published["selection"] == {"name": "last"}
+    frontend = frontend_from(raw["frontend"])
+    assert (frontend.n_bins, frontend.frames_for(10.0), frontend.grid.frame_rate_hz) == (64, 640, 64.0)
+    data = data_settings(raw["data"])
+    assert {s.set for s in data.streams.values()} == {name}
+    assert {s.labels.target for s in data.streams.values()} == {target}
+    assert [s.folds for s in (*data.streams.values(), *data.select.values())] == [["train"], ["select"]]
+    assert resolve_objective(raw["objective"])["name"] == objective
+    resolved = resolve_model(raw["model"])
+    assert (resolved["name"], resolved["base_channels"]) == (model, 64)
+    assert resolved["clipwise"] == ("frame_max" if target == "frame" else "feature_max")
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_quick_is_a_fixed_number_of_steps_of_a_small_network(repository: Path, system: str) -> None:
+    path = repository / f"recipes/dcase2019_task4/conf/{system}.yaml"
+    raw, quick = read_config(path), read_config(path, budget="quick")
+    assert (quick["training"]["steps"], quick["training"]["batch_size"]) == (400, 8)
+    assert quick["schedule"] == raw["schedule"], "the decays of the published schedule"
+    assert quick["model"]["base_channels"] == (24 if system == "cnn13_weak" else 32)
+
+
+def _flat(value: object, way: str = "") -> dict[str, object]:
+    """Values by dotted key."""
+    if not isinstance(value, dict) or not value:
+        return {way: value}
+    return {k: v for name, one in value.items() for k, v in _flat(one, f"{way}.{name}" if way else name).items()}
+
+
+_STREAM, _SELECT = "data.streams.esc50", "data.select.esc50"
+_SOUNDSCAPES: dict[str, object] = {
+    "data.streams.synthetic.set": "target/synthetic",
+    "data.streams.synthetic.folds": ["train"],
+    "data.streams.synthetic.share": 0.34,
+    "data.streams.synthetic.window.length_s": 1.0,
+    "data.streams.synthetic.window.hop_s": 0.5,
+    "data.streams.synthetic.labels.least_s": 0.1,
+}
+
+
+def _augmented(**steps: dict[str, object]) -> dict[str, object]:
+    """What half of the windows go through, cut out of recordings."""
+    keys = {f"{_STREAM}.source": "waveforms"}
+    for step, options in steps.items():
+        keys |= {f"{_STREAM}.augment.{step}.{name}": value for name, value in (options | {"probability": 0.5}).items()}
+    return keys
+
+
+_BACKGROUND = {"set": "target/synthetic", "snr_db": [0.0, 20.0]}
+#: Of esc50_desed: what each system sets otherwise than `fixed`.
+CHANGES: dict[str, dict[str, object]] = {
+    "fixed": {},
+    "noise": _augmented(noise={"snr_db": [5.0, 30.0]}),
+    "pitch": _augmented(pitch={"semitones": [-2.0, -1.0, 1.0, 2.0]}),
+    "speed": _augmented(speed={"factor": [0.85, 1.15]}),
+    "level": _augmented(gain={"level_db": [-30.0, 0.0]}),
+    "mixup": _augmented(mixup={"alpha": 0.4, "hard": True}),
+    "background": _augmented(background=_BACKGROUND),
+    "negatives": {f"{_STREAM}.labels.others": True},
+    "more_classes": {f"{_STREAM}.labels.map": "esc50_desed_more", f"{_SELECT}.labels.map": "esc50_desed_more"},
+    "synthetic": _SOUNDSCAPES,
+    "combined": {
+        f"{_STREAM}.labels.map": "esc50_desed_more",
+        f"{_SELECT}.labels.map": "esc50_desed_more",
+        f"{_STREAM}.labels.others": True,
+        **_augmented(background=_BACKGROUND, noise={"snr_db": [10.0, 30.0]}),
+        **_SOUNDSCAPES,
+    },
+    "cnn9_att": {"model.name": "cnn9_att", "model.base_channels": 32},
+    "faithful": {
+        "frontend.hop_samples": 512,
+        "frontend.log": "none",
+        "frontend.edges": "window",
+        f"{_STREAM}.source": "waveforms",
+        f"{_STREAM}.window.silence_db": 0.0,
+        f"{_SELECT}.source": "waveforms",
+        f"{_SELECT}.window.silence_db": 0.0,
+        f"{_SELECT}.labels.others": False,
+        "model.input_frames": 87,
+        "normalise": {},
+    },
+}
+#: What a system leaves out that `fixed` has.
+LEFT_OUT = {"cnn9_att": {"model.input_frames"}, "faithful": {"normalise.zscore"}}
+
+
+@pytest.mark.parametrize("system", CHANGES)
+def test_systems_of_esc50_desed_change_what_they_say_and_no_more(repository: Path, system: str) -> None:
+    conf = repository / "recipes/esc50_desed/conf"
+    fixed, mine = _flat(read_config(conf / "fixed.yaml")), _flat(read_config(conf / f"{system}.yaml"))
+    assert {key: value for key, value in mine.items() if key not in fixed or fixed[key] != value} == {
+        **CHANGES[system],
+        **({} if system == "fixed" else {"system": system}),
+    }
+    assert set(fixed) - set(mine) == LEFT_OUT.get(system, set())
+
+
+def test_fixed_in_full(repository: Path) -> None:
+    assert read_config(repository / "recipes/esc50_desed/conf/fixed.yaml") == {
+        "recipe": "esc50_desed",
+        "system": "fixed",
+        "frontend": {
+            "name": "logmel",
+            "sample_rate": 44100,
+            "n_fft": 2048,
+            "hop_samples": 441,
+            "window": "hann",
+            "window_symmetric": False,
+            "centre": True,
+            "pad_mode": "reflect",
+            "spectrum": "power",
+            "n_mels": 128,
+            "fmin_hz": 0.0,
+            "fmax_hz": None,
+            "mel_scale": "slaney",
+            "mel_norm": "slaney",
+            "log": "db",
+            "floor": 1e-10,
+            "clip_s": None,
+            "edges": "recording",
+        },
+        "data": {
+            "streams": {
+                "esc50": {
+                    "set": "source/esc50",
+                    "folds": ["1", "2", "3", "4"],
+                    "window": {"length_s": 1.0, "hop_s": 0.1, "silence_db": 60.0},
+                    "labels": {"target": "clip", "map": "esc50_desed", "others": False},
+                }
+            },
+            "select": {
+                "esc50": {
+                    "set": "source/esc50",
+                    "folds": ["5"],
+                    "window": {"length_s": 1.0, "hop_s": 0.5, "silence_db": 60.0},
+                    "labels": {"target": "clip", "map": "esc50_desed", "others": True},
+                }
+            },
+        },
+        "normalise": {"zscore": {}},
+        "model": {"name": "resnet18", "input_frames": 100},
+        "objective": {"name": "clip_bce"},
+        "optimiser": {"name": "adam", "learning_rate": 0.001, "amsgrad": False},
+        "schedule": {"name": "constant"},
+        "selection": {"name": "best", "figures": {"esc50": "clip_map"}},
+        "training": {"steps": 1500, "batch_size": 16, "eval_every": 250, "checkpoint_every": 250, "seed": 0},
+    }
+
+
+def test_budgets_of_fixed(repository: Path) -> None:
+    path = repository / "recipes/esc50_desed/conf/fixed.yaml"
+    quick, published = (read_config(path, budget=name) for name in ("quick", "published"))
+    assert (quick["training"]["steps"], quick["model"]["base_channels"]) == (1500, 16)
+    # 50 passes over the 8200 windows of the whole ESC-50.
+    assert published["training"]["steps"] * published["training"]["batch_size"] == 50 * 8200
+    assert "base_channels" not in published["model"], "all 64"
+
+
+def test_thresholds_and_checkpoint_are_chosen_on_different_sets(repository: Path) -> None:
+    """Of esc50_desed: neither set is reported, and no system trains on what its thresholds are tuned on."""
+    recipe = read_recipe(repository / "recipes/esc50_desed/recipe.yaml")
+    tuned = {(one.set, one.fold) for one in recipe.tuned}
+    assert tuned == {("target/synthetic", "tune")}
+    for system in CHANGES:
+        data = read_config(repository / f"recipes/esc50_desed/conf/{system}.yaml")["data"]
+        for part in ("streams", "select"):
+            seen = {(stream["set"], fold) for stream in data[part].values() for fold in stream["folds"]}
+            assert not seen & tuned and not {name for name, _ in seen} & set(recipe.predicted)
+
+
+@pytest.mark.parametrize("recipe", ["dcase2019_task4", "esc50_desed"])
+@pytest.mark.parametrize("budget", ["quick", "published"])
+def test_every_system_is_named_as_its_file_and_holds_in_every_section(
+    repository: Path, recipe: str, budget: str
+) -> None:
+    conf = repository / "recipes" / recipe / "conf"
+    systems = sorted({path.stem for path in conf.glob("*.yaml")} - {"base"})
+    assert systems == sorted(SYSTEMS if recipe == "dcase2019_task4" else CHANGES)
+    for system in systems:
+        path = conf / f"{system}.yaml"
+        raw = read_config(path)
+        assert (raw["recipe"], raw["system"]) == (recipe, system)
+        check_config(path, [], budget)
+    assert "system" not in read_config(conf / "base.yaml"), "a base is no system"

@@ -1,0 +1,352 @@
+"""`sedkit stage`: which calls a recipe's stage makes of recipe.yaml and the disk, and that it makes them here."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from sedkit.cli import main as cli
+from sedkit.dataio.scores import Scores
+from sedkit.dataio.store import write_scores
+
+RECIPE = {
+    "data_sets": {"desed": "."},
+    "trained": ["weak"],
+    "tuned": [
+        {"set": "weak", "fold": "tune", "objective": "tagging", "labels": "weak.tsv"},
+        {"set": "in/weaker", "fold": "tune", "objective": "event"},
+    ],
+    "predicted": ["in/validation", "public"],
+    "reported": {"in/validation": ["test_a", "test_b"]},
+    "presets": {"plain": 0.5},
+    "score": {"metrics": ["segment"], "labels": "labels.txt", "bootstrap": 100},
+}
+
+Stage = Callable[..., list[list[str]]]
+
+
+class Place:
+    """A recipe's folder, its data dirs and its experiments, in a folder whose name has a space."""
+
+    def __init__(self, root: Path) -> None:
+        self.recipe = root / "a recipe" / "recipe.yaml"
+        self.data, self.exp = root / "data", root / "exp" / "recipe"
+        (self.recipe.parent / "conf").mkdir(parents=True)
+        (self.recipe.parent / "labels.txt").write_text("Cat\nDog\n")
+        self.describe()
+
+    def describe(self, **changes: object) -> None:
+        self.recipe.write_text(yaml.safe_dump(RECIPE | changes, sort_keys=False))
+
+    def system(self, name: str, **sections: object) -> None:
+        path = self.recipe.parent / "conf" / f"{name}.yaml"
+        path.write_text(yaml.safe_dump({"system": name, **sections}))
+
+    def set(self, name: str, folds: str = "train", table: str = "strong.tsv") -> Path:
+        """Make a data dir of one clip, `test_b`, with an event."""
+        folder = self.data / name
+        folder.mkdir(parents=True)
+        (folder / "clips.tsv").write_text(
+            f"filename\taudio\tduration\tfold\tgroup\ntest_b\t/a/b.wav\t2.000\t{folds}\tg\n"
+        )
+        (folder / table).write_text("filename\tonset\toffset\tevent_label\ntest_b\t0.000\t1.000\tCat\n")
+        return folder
+
+    def call(self, name: str, *words: str, runs: tuple[str, ...] = ("one/seed0",)) -> list[str]:
+        folders = [str(self.exp / run) for run in runs]
+        given = ["stage", name, "--recipe", str(self.recipe), "--data", str(self.data), "--run", *folders]
+        return [*given, "--dry-run", "false", *words]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path / "a place")
+
+
+@pytest.fixture
+def calls(place: Place, capsys: pytest.CaptureFixture[str]) -> Stage:
+    """The calls that a dry run prints, without `sedkit`, with paths below the place."""
+
+    def printed(name: str, *words: str, **keywords: tuple[str, ...]) -> list[list[str]]:
+        assert cli.main(place.call(name, "--dry-run", "true", *words, **keywords)) == 0
+        lines = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+        assert all(words[0] in ("sedkit", "cp") for words in lines)
+        base = f"{place.data.parent}/"
+        return [[word.replace(base, "") for word in line] for line in lines]
+
+    return printed
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The calls that a stage makes of other verbs, which do nothing; one with `fails` in it has status 3."""
+    made: list[list[str]] = []
+    run = cli.main
+
+    def main(words: list[str]) -> int:
+        if words[0] == "stage":
+            return run(words)
+        made.append(words)
+        return 3 if any("fails" in word for word in words) else 130 if any("stop" in word for word in words) else 0
+
+    monkeypatch.setattr(cli, "main", main)
+    return made
+
+
+RUN = "exp/recipe/one/seed0"
+
+
+def test_predict_scores_what_is_tuned_on_and_what_is_predicted(calls: Stage) -> None:
+    after = ["--device", "cpu", "--force", "true"]
+    assert [line[3:] for line in calls("predict", "--device", "cpu", "--energy", "true", "--force", "true")] == [
+        ["data/weak", "--fold", "tune", "--out", f"{RUN}/scores/weak.tune.h5", *after],
+        ["data/in/weaker", "--fold", "tune", "--out", f"{RUN}/scores/weaker.tune.h5", *after],
+        ["data/in/validation", "--energy", "true", "--out", f"{RUN}/scores/validation.h5", *after],
+        ["data/public", "--energy", "true", "--out", f"{RUN}/scores/public.h5", *after],
+    ]
+    assert all(line[:3] == ["sedkit", "predict", RUN] for line in calls("predict"))
+
+
+def test_each_objective_starts_with_the_rules_of_the_one_before(calls: Stage) -> None:
+    tagging, labels = f"{RUN}/postprocessing.tagging.yaml", ["--labels", "a recipe/labels.txt"]
+    assert [line[2:] for line in calls("tune")] == [
+        [
+            *(f"{RUN}/scores/weak.tune.h5", "--reference", "data/weak/weak.tsv"),
+            *(*labels, "--objective", "tagging", "--groups", "data/weak/clips.tsv", "--out", tagging),
+        ],
+        [
+            *(f"{RUN}/scores/weaker.tune.h5", "--reference", "data/in/weaker/strong.tsv"),
+            *(*labels, "--objective", "event", "--groups", "data/in/weaker/clips.tsv"),
+            *("--start", tagging, "--out", f"{RUN}/postprocessing.yaml"),
+        ],
+    ]
+
+
+def test_score_decodes_everything_and_scores_what_is_reported_in_whole_and_in_parts(calls: Stage) -> None:
+    lines = calls("score")
+    decoded = [(line[2], *line[4:7:2]) for line in lines if line[1] == "decode"]
+    rules = f"{RUN}/postprocessing.yaml"
+    assert decoded == [
+        (f"{RUN}/scores/validation.h5", rules, f"{RUN}/events/validation.tsv"),
+        (f"{RUN}/scores/public.h5", rules, f"{RUN}/events/public.tsv"),
+        (f"{RUN}/scores/validation.h5", "0.5", f"{RUN}/events/validation.plain.tsv"),
+    ]
+    clips = "data/in/validation/clips.tsv"
+    common = ["--durations", clips, "--scores", f"{RUN}/scores/validation.h5"]
+    common += ["--metrics", "segment", "--labels", "a recipe/labels.txt"]
+    written = [*common, "--bootstrap", "100", "--groups", clips, "--json"]
+    scored = [line[4:] for line in lines if line[1:4] == ["score", "--reference", "data/in/validation/strong.tsv"]]
+    tuned, plain = (["--estimate", f"{RUN}/events/{name}.tsv"] for name in ("validation", "validation.plain"))
+    assert scored == [
+        [*plain, *written, f"{RUN}/results/validation.plain.json"],
+        [*tuned, *written, f"{RUN}/results/validation.json"],
+        [*tuned, *common],
+        [*tuned, *written, f"{RUN}/results/test_a.json", "--clips", clips, "--fold", "test_a"],
+        [*tuned, *written, f"{RUN}/results/test_b.json", "--clips", clips, "--fold", "test_b"],
+    ]
+    assert len(lines) == 8
+
+
+def test_an_output_of_every_class_throughout_ends_with_its_clips(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without durations it would end at the last reference event, and be absent from clips without events."""
+    for name in ("dcase2019_task4", "esc50_desed"):
+        recipe = str(repository / "recipes" / name / "recipe.yaml")
+        given = ["stage", "score", "--recipe", recipe, "--data", "d", "--run", f"e/{name}/a/seed0", "--dry-run", "true"]
+        assert cli.main(given) == 0
+        lines = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+        beside = [line for line in lines if "--baselines" in line]
+        assert beside
+        for line in beside:
+            reference, durations = (line[line.index(option) + 1] for option in ("--reference", "--durations"))
+            assert durations == reference.replace("strong.tsv", "clips.tsv")
+
+
+def test_windows_of_reported_sets_are_clips_of_their_own(calls: Stage, place: Place) -> None:
+    place.describe(windows="pieces.tsv")
+    predicted = [line[3:] for line in calls("predict") if "--windows" in line]
+    out = f"{RUN}/scores/validation.pieces.h5"
+    assert predicted == [["data/in/validation", "--windows", "data/in/validation/pieces.tsv", "--out", out]]
+    decoded = [line[2:] for line in calls("score") if line[1] == "decode" and line[2] == out]
+    assert decoded == [[out, "--postprocessing", "0.5", "--out", f"{RUN}/events/validation.pieces.plain.tsv"]]
+
+
+def test_systems_with_one_front_end_extract_once(
+    place: Place, made: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, frontend in (
+        ("one", {"name": "logmel"}),
+        ("two", {"name": "logmel"}),
+        ("wide", {"name": "logmel", "n_mels": 128}),
+        ("alone", {"name": "logmel", "edges": "window"}),
+    ):
+        place.system(name, frontend=frontend)
+    for name in ("weak", "in/weaker", "public"):
+        place.set(name)
+    runs = tuple(f"{name}/seed0" for name in ("one", "two", "wide", "alone"))
+    assert cli.main(place.call("features", "--jobs", "3", "frontend.fmin_hz=20", runs=runs)) == 0
+    conf = place.recipe.parent / "conf"
+    assert made == [
+        [
+            "extract",
+            str(place.data / name),
+            "--config",
+            str(conf / f"{system}.yaml"),
+            "--jobs",
+            "3",
+            "frontend.fmin_hz=20",
+        ]
+        for system in ("one", "wide")
+        for name in ("weak", "in/weaker", "public")
+    ]
+    assert "alone: features of each window on its own" in capsys.readouterr().err
+
+
+def test_sets_that_were_not_prepared_and_folds_that_no_clip_has_are_left_out(
+    place: Place, made: list[list[str]]
+) -> None:
+    """The clip is called as a fold is, which the column `fold` alone has a say in."""
+    place.set("in/validation", folds="test_a")
+    assert cli.main(place.call("score")) == 0
+    results = [Path(words[words.index("--json") + 1]).stem for words in made if "--json" in words]
+    assert results == ["validation.plain", "validation", "test_a"]
+    assert not any("public" in word for words in made for word in words)
+
+
+def test_a_predicted_set_without_events_has_no_figures(place: Place, made: list[list[str]]) -> None:
+    place.set("in/validation", table="weak.tsv")
+    assert cli.main(place.call("score")) == 0
+    assert [words[0] for words in made] == ["decode"]
+
+
+def test_what_was_trained_on_has_no_figures_and_the_rules_of_the_split_run(
+    place: Place, made: list[list[str]], calls: Stage
+) -> None:
+    place.set("in/validation")
+    assert cli.main(place.call("score", runs=("one/all+validation_seed0",))) == 0
+    assert [words[0] for words in made] == ["decode"]
+    made.clear()
+    assert cli.main(place.call("predict", runs=("one/snr-6_all_seed3",))) == 0
+    assert [Path(words[-1]).name for words in made] == ["validation.h5"]
+    split = place.exp / "one/snr-6_seed3"
+    split.mkdir(parents=True)
+    (split / "postprocessing.yaml").write_text("decoder: threshold\n")
+    for _ in range(2):
+        assert cli.main(place.call("tune", runs=("one/snr-6_all_seed3",))) == 0
+    copied = place.exp / "one/snr-6_all_seed3/postprocessing.yaml"
+    assert copied.read_text() == "decoder: threshold\n"
+    here = "exp/recipe/one"
+    assert calls("tune", runs=("one/all_seed1",)) == [
+        ["cp", "--", f"{here}/seed1/postprocessing.yaml", f"{here}/all_seed1/postprocessing.yaml"]
+    ]
+
+
+def test_rules_that_are_not_there_end_in_a_line(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(place.call("tune", runs=("one/all_seed1",))) == 1
+    *_, said = capsys.readouterr().err.splitlines()
+    assert said.startswith("cp: error: ") and "one/seed1/postprocessing.yaml" in said
+
+
+def test_a_system_is_held_against_the_run_of_the_same_name(place: Place, made: list[list[str]]) -> None:
+    place.describe(compared="two", score={"metrics": ["segment"], "baselines": True, "bootstrap": 100})
+    place.set("in/validation")
+    other = place.exp / "two/seed1/events/validation.plain.tsv"
+    other.parent.mkdir(parents=True)
+    other.touch()
+    assert cli.main(place.call("compare", runs=("one/seed0", "one/seed1", "two/seed1"))) == 0
+    (words,) = made
+    run = place.exp / "one/seed1"
+    given = dict(zip(words[1::2], words[2::2], strict=True))
+    clips = str(place.data / "in/validation/clips.tsv")
+    assert given == {
+        "--reference": str(place.data / "in/validation/strong.tsv"),
+        "--estimate": str(run / "events/validation.plain.tsv"),
+        "--against": str(other),
+        "--durations": clips,
+        "--groups": clips,
+        "--metrics": "segment",
+        "--bootstrap": "100",
+        "--json": str(run / "comparison/validation.plain.json"),
+    }
+
+
+def test_a_failing_call_ends_its_run_and_no_other(
+    place: Place, made: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.set("in/validation")
+    assert cli.main(place.call("predict", runs=("one/seed0", "fails/seed0", "two/seed0"))) == 3
+    assert [Path(words[1]).parent.name for words in made] == ["one"] * 3 + ["fails"] + ["two"] * 3
+    assert f"1 of 3 runs failed: {place.exp}/fails/seed0" in capsys.readouterr().err
+
+
+def test_an_interrupted_call_ends_everything(place: Place, made: list[list[str]]) -> None:
+    assert cli.main(place.call("predict", runs=("stop/seed0", "two/seed0"))) == 130
+    assert len(made) == 1
+
+
+def test_calls_are_made_here_and_skipped_while_up_to_date(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Scores of one clip that are above one half in its first second alone, decoded and scored: F1 of 1 by hand."""
+    place.describe(score={"metrics": ["segment"], "labels": "labels.txt"})
+    place.set("in/validation", folds="test_b")
+    (place.recipe.parent / "labels.txt").write_text("Cat\n")
+    framewise = np.array([[[0.9], [0.1]]], dtype=np.float32)
+    scores = Scores(framewise, np.array([2]), np.array([2.0]), np.arange(3.0), ("test_b",), ("Cat",))
+    run = place.exp / "one/seed0"
+    (run / "scores").mkdir(parents=True)
+    write_scores(run / "scores/validation.h5", scores)
+    (run / "postprocessing.yaml").write_text("decoder: threshold\nclasses:\n  Cat: {threshold: 0.5}\n")
+    assert cli.main(place.call("score")) == 0, capsys.readouterr().err
+    printed = capsys.readouterr()
+    for name in ("validation", "validation.plain", "test_b"):
+        figures = json.loads((run / "results" / f"{name}.json").read_text())
+        assert figures["segment_based"]["macro"]["f1"] == 1.0
+    assert "segment" in printed.out
+    said = [line for line in printed.err.splitlines() if line.startswith("+ ")]
+    assert len(said) == 6 and all(shlex.split(line)[1] == "sedkit" for line in said)
+    assert cli.main(place.call("score")) == 0
+    # Two tables of events, three files of figures.
+    assert capsys.readouterr().err.count("is up to date") == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reported": {"validaton": []}}, "reported has 'validaton', which is not predicted"),
+        ({"entered": ["weak"]}, "entered has 'weak', which is not predicted"),
+        ({"predicted": ["in/validation", "validation"]}, "predicted sets: validation is there twice"),
+        ({"reported": {"in/validation": ["validation"]}}, "reported sets and folds: validation is there twice"),
+        ({"tuned": [RECIPE["tuned"][0]] * 2}, "objectives: tagging is there twice"),
+        ({"tuned": [{"set": "weak", "fold": "tune"}]}, "objective"),
+        ({"preset": {"a": 1}}, "unknown key 'preset'"),
+    ],
+)
+def test_a_recipe_that_says_nonsense_is_refused(
+    place: Place, capsys: pytest.CaptureFixture[str], changes: dict[str, object], message: str
+) -> None:
+    place.describe(**changes)
+    assert cli.main(place.call("tune")) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"sedkit stage: error: {place.recipe}: ") and said.count("\n") == 1
+    assert message in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("tuen",), '(did you mean "tune"?)'),
+        (("tune", "--device", "cpu"), "stage tune takes no device"),
+        (("predict", "model.name=x"), "stage predict takes no overrides"),
+        (("compare",), "names no system to compare with"),
+    ],
+)
+def test_bad_use(place: Place, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
+    assert cli.main(place.call(*words)) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and message in said
