@@ -252,17 +252,17 @@ def eye(n=6, frames=3):
 
 
 def test_mixup_mixes_labels_with_the_weights_of_the_sounds() -> None:
-    for on in ("waveform", "features"):
-        after = done(build({"mixup": {"alpha": 1.0, "of": on}}), eye())
-        mixed = after.waveform if on == "waveform" else after.features[:, 0]
+    for of in ("waveform", "features"):
+        after = done(build({"mixup": {"alpha": 1.0, "of": of}}), eye())
+        mixed = after.waveform if of == "waveform" else after.features[:, 0]
         assert torch.equal(after.clip_target, mixed)
         assert torch.equal(after.frame_target, mixed[:, None].expand(-1, 3, -1))
         torch.testing.assert_close(mixed.sum(1), torch.ones(6))
         assert ((mixed > 0).sum(1) <= 2).all() and ((mixed > 0.01) & (mixed < 0.99)).any()
         # The clip is as long as the longer one of the two.
         assert after.n_frames.tolist() == [int(torch.nonzero(row).max()) for row in mixed]
-        untouched = after.features if on == "waveform" else after.waveform
-        assert torch.equal(untouched, eye().features if on == "waveform" else eye().waveform)
+        untouched = after.features if of == "waveform" else after.waveform
+        assert torch.equal(untouched, eye().features if of == "waveform" else eye().waveform)
 
 
 def test_hard_mixup_gives_the_union() -> None:
@@ -335,7 +335,7 @@ def test_sections_are_checked(home: AugmentSetup) -> None:
         ({"time_shift": {"most_s": 1}} | speed, "speed changes waveforms, expected it before time_shift"),
         ({"mixup": {"of": "amplitude"}} | speed, "speed changes waveforms, expected it before mixup"),
         ({"mixupp": {}}, 'augment: unknown key .mixupp. .did you mean "mixup"'),
-        ({"mixup": {"alpha": 0}}, "augment.mixup: alpha is 0 and on 'waveform'"),
+        ({"mixup": {"alpha": 0}}, "augment.mixup: alpha is 0 and of 'waveform'"),
         ({"mixup": {"of": "mel"}}, "augment.mixup: alpha is 0.2 and of 'mel'"),
         ({"noise": {"snr_db": [3]}}, "augment.noise: .*2 elements"),
         ({"noise": {}}, "augment.noise: key 'snr_db' is missing"),

@@ -13,6 +13,7 @@ import pytest
 import torch
 from fake_data import config
 
+from sedkit.cli.main import main
 from sedkit.core.config import typed
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import write_yaml
@@ -317,6 +318,19 @@ def copied(root: Path, tmp_path: Path) -> Path:
     sections = config(data=data, frontend=FRONTEND.as_dict(), training__steps=2, training__eval_every=2)
     write_yaml(tmp_path / "c.yaml", sections)
     return tmp_path
+
+
+def test_features_extracted_again_keep_an_interrupted_training(copied: Path) -> None:
+    def experiment() -> Experiment:
+        stored = ["data.streams.a.source=features", "data.streams.a.augment={}"]
+        return Experiment(make_plan(copied / "c.yaml", stored, copied / "data", copied / "exp"))
+
+    (copied / "exp").mkdir()
+    experiment().run(resume=True)
+    (file,) = (copied / "data/source/esc50").glob("*.h5")
+    file.unlink()
+    assert main(["extract", str(copied / "data/source/esc50"), "--config", str(copied / "c.yaml"), "--jobs", "1"]) == 0
+    assert file.is_file() and experiment()._last() is not None
 
 
 def test_changed_recordings_behind_waveforms_start_a_run_anew_and_touched_ones_do_not(copied: Path) -> None:
