@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from sedkit.core.deltas import BASE, Layer, merge, read_layers
 from sedkit.core.errors import UsageError, listed, suggest
@@ -210,7 +210,12 @@ def typed(raw: dict[str, Any] | None, cls: type[T], where: str) -> T:
     for key in raw:
         if key not in names:
             raise UsageError(f"{where}: unknown key {key!r}{suggest(str(key), names)}; has {listed(names, 30)}")
+    hints = get_type_hints(cls)
     for spec in dataclasses.fields(cls):  # type: ignore[arg-type]
+        for kind in (hints[spec.name], *get_args(hints[spec.name])):
+            if dataclasses.is_dataclass(kind) and raw.get(spec.name) is not None:
+                # For its message, which knows the section's own keys.
+                typed(raw[spec.name], kind, f"{where}.{spec.name}")
         needed = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING and spec.init
         if needed and spec.name not in raw:
             raise UsageError(f"{where}: key {spec.name!r} is missing")
@@ -230,5 +235,9 @@ def _first_cause(error: BaseException) -> str:
     lines = [line.strip(" -:") for line in str(error).splitlines() if line.strip(" -")]
     text = "; ".join(lines).replace("section.", "")
     text = re.sub(r"<class '([^']+)'>", r"\1", text)
+    union = (
+        r"Does not validate against any of the Union subtypes; Subtypes: \[(.*), NoneType\]; Errors; .*Given value: "
+    )
+    text = re.sub(union, r"Expected \1 or null. Got value: ", text)
     text = re.sub(r'^(?:Parser key )?"?section"?:;? ?', "", text)
     return re.sub(r"""^Parser key "([\w.]+)":?;? """, r"key '\1': ", text)

@@ -70,6 +70,8 @@ class Registry(Generic[Builder]):
             An unknown name, or an option that the builder does not have.
         """
         where = where or self._section
+        if not isinstance(section, dict | None):
+            raise UsageError(f"{where} is {section!r}, expected a mapping with a name")
         names, options = self.names(), dict(section or {})
         name = options.pop("name", None)
         if not isinstance(name, str) or name not in self._entries:

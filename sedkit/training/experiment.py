@@ -88,11 +88,8 @@ class Experiment:
             _, part, name = key.split(".", 2)
             parts[part][name] = reader.read(name, place, settings, plan.sets(settings, key), plan.folds(settings, key))
         self.streams, self.select = parts["streams"], parts["select"]
-        first = next(iter(plan.data.streams.values()))
-        self.draw = {
-            name: reader.read(name, 0, replace(first, set=name, augment={}, views={}), [name], None)
-            for name in plan.drawn
-        }
+        plain = replace(next(iter(plan.data.streams.values())), source="features", augment={}, views={})
+        self.draw = {name: reader.read(name, 0, plain, [name], None) for name in plan.drawn}
         assert reader.labels is not None
         self.labels = reader.labels
         for name, selected in self.select.items():

@@ -139,7 +139,7 @@ def _as_clips(outputs: Outputs) -> tuple[Scores, Events]:
             offset_s = min(durations[i], float(events.offset_s[j]) - start_s)
             if onset_s < offset_s:
                 rows.append((names[i], onset_s, offset_s, events.labels[events.label[j]]))
-    grid = outputs.stream.sets[0].windows.grid.pooled(outputs.network.time_pooling)
+    grid = outputs.stream.sets[0].source.frontend.grid.pooled(outputs.network.time_pooling)
     scores = Scores(
         framewise=framewise,
         n_frames=np.concatenate(outputs.valid).sum(axis=1),

@@ -238,7 +238,9 @@ class StreamReader:
 
     def _set(self, settings: StreamSettings, name: str, folds: Sequence[str] | None) -> SetWindows:
         data, frontend = DataDir(self.data_root / name), self.frontend
-        clips, labels = data.select(folds), Labels(data, settings.labels, self.labels)
+        # Another table of labels is one of the stream's own set.
+        known = settings.labels if name == settings.set else replace(settings.labels, source=None)
+        clips, labels = data.select(folds), Labels(data, known, self.labels)
         self.labels = labels.classes
         clips = clips[labels.usable(clips)]
         filenames = [data.clips.filename[i] for i in clips]

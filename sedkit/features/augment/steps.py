@@ -173,20 +173,20 @@ class Mixup(Augmentation):
     ----------
     alpha : the clip's own weight is drawn from Beta(alpha, alpha).
     hard : a class is active where it is in either clip; else labels are mixed like the sounds.
-    on : what is mixed, `waveform`, `features`, or the `amplitude` of features on any scale.
+    of : what is mixed, `waveform`, `features`, or the `amplitude` of features on any scale.
     """
 
     alpha: float = 0.2
     hard: bool = False
-    on: str = "waveform"
+    of: str = "waveform"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.alpha <= 0 or self.on not in ("waveform", "features", "amplitude"):
+        if self.alpha <= 0 or self.of not in ("waveform", "features", "amplitude"):
             raise UsageError(
-                f"alpha is {self.alpha:g} and on {self.on!r}, expected above 0 and waveform, features or amplitude"
+                f"alpha is {self.alpha:g} and of {self.of!r}, expected above 0 and waveform, features or amplitude"
             )
-        self.domain = "waveform" if self.on == "waveform" else "features"
+        self.domain = "waveform" if self.of == "waveform" else "features"
 
     def change(self, clips: StreamBatch, batch: StreamBatch, draws: Draws) -> StreamBatch:
         partner = draws.tensor(draws.host.permutation(len(batch))[: len(clips)])
@@ -199,7 +199,7 @@ class Mixup(Augmentation):
                 return None
             if self.hard and name.endswith("target"):
                 return x.maximum(y)
-            amplitude = name == "features" and self.on == "amplitude"
+            amplitude = name == "features" and self.of == "amplitude"
             if amplitude:
                 x, y = to_amplitude(x, self.setup.scale), to_amplitude(y, self.setup.scale)
             mean = y + weight.view(-1, *[1] * (x.ndim - 1)) * (x - y)

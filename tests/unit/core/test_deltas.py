@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from sedkit.core.config import naming_file, read_config
+from sedkit.core.deltas import merge, read_layers
 from sedkit.core.errors import UsageError
 
 BASE = """
@@ -15,12 +16,14 @@ recipe: r
 frontend: {name: logmel, n_mels: 64, fmax_hz: 14000.0}
 data:
   streams:
-    weak: {set: weak, folds: [train, more], chunks: {hop_s: 0.1, others: true}}
+    weak: {set: weak, folds: [train, more], window: {hop_s: 0.1, others: true}}
   draw: [validation]
 training: {steps: 5000, seed: 0, weights: null}
 budgets:
-  quick: {training.steps: 400, training.lr_every: 16}
+  quick: {training.steps: 400, training.eval_every: 16}
   published: {training.steps: 5000}
+passes:
+  second: {data: {streams: {weak: {share: 2.0}}}}
 """
 
 #: A delta, the place that it changes, and what then stands there.
@@ -29,9 +32,9 @@ MERGED = {
     "a key of its own": ("system: s", "system", "s"),
     "one key of a section": ("training: {steps: 3}", "training", {"steps": 3, "seed": 0, "weights": None}),
     "one key deep down": (
-        "data: {streams: {weak: {chunks: {hop_s: 0.5}}}}",
+        "data: {streams: {weak: {window: {hop_s: 0.5}}}}",
         "data.streams.weak",
-        {"set": "weak", "folds": ["train", "more"], "chunks": {"hop_s": 0.5, "others": True}},
+        {"set": "weak", "folds": ["train", "more"], "window": {"hop_s": 0.5, "others": True}},
     ),
     "a list is replaced, not added to": (
         "data: {streams: {weak: {folds: [train]}}}",
@@ -46,7 +49,7 @@ MERGED = {
         "data: {streams: {other: {set: o}}}",
         "data.streams",
         {
-            "weak": {"set": "weak", "folds": ["train", "more"], "chunks": {"hop_s": 0.1, "others": True}},
+            "weak": {"set": "weak", "folds": ["train", "more"], "window": {"hop_s": 0.1, "others": True}},
             "other": {"set": "o"},
         },
     ),
@@ -56,11 +59,11 @@ MERGED = {
         {"other": {"set": "o"}},
     ),
     "an option that is a mapping taken out": (
-        "data: {streams: {weak: {chunks: null}}}",
+        "data: {streams: {weak: {window: null}}}",
         "data.streams.weak",
         {"set": "weak", "folds": ["train", "more"]},
     ),
-    "a section taken out": ("budgets: null", "", {"recipe", "frontend", "data", "training"}),
+    "a section taken out": ("budgets: null", "", {"recipe", "frontend", "data", "training", "passes"}),
     "nothing of the base below a key": ("frontend: {base: null, name: cqt}", "frontend", {"name": "cqt"}),
     "nothing of the base where it has nothing": ("model: {base: null, name: m}", "model", {"name": "m"}),
     "a mapping that only the delta has": (
@@ -72,12 +75,12 @@ MERGED = {
     "a key of a budget": (
         "budgets: {quick: {training.steps: 7}}",
         "budgets.quick",
-        {"training.steps": 7, "training.lr_every": 16},
+        {"training.steps": 7, "training.eval_every": 16},
     ),
     "a budget taken out": (
         "budgets: {published: null}",
         "budgets",
-        {"quick": {"training.steps": 400, "training.lr_every": 16}},
+        {"quick": {"training.steps": 400, "training.eval_every": 16}},
     ),
 }
 
@@ -91,7 +94,7 @@ def write(folder: Path, delta: str, base: str = BASE) -> Path:
 @pytest.mark.parametrize("case", MERGED)
 def test_what_a_delta_and_its_base_say_together(tmp_path: Path, case: str) -> None:
     delta, key, expected = MERGED[case]
-    merged = read_config(write(tmp_path, delta))
+    merged = merge(read_layers(write(tmp_path, delta)))
     assert "base" not in merged
     place = merged
     for step in key.split(".") if key else ():
@@ -100,7 +103,7 @@ def test_what_a_delta_and_its_base_say_together(tmp_path: Path, case: str) -> No
 
 
 def test_what_a_delta_does_not_name_is_the_bases(tmp_path: Path) -> None:
-    merged = read_config(write(tmp_path, "system: s"))
+    merged = merge(read_layers(write(tmp_path, "system: s")))
     assert merged == yaml.safe_load(BASE) | {"system": "s"}
 
 
@@ -112,10 +115,10 @@ def test_the_base_lies_as_seen_from_the_file_and_overrides_come_last(
     (tmp_path / "common" / "all.yaml").write_text(BASE)
     (tmp_path / "conf" / "a.yaml").write_text("base: ../common/all.yaml\ntraining: {steps: 3}\n")
     monkeypatch.chdir(tmp_path / "common")
-    overrides = ["training.steps=4", "data.streams.weak.chunks.hop_s=0.2"]
+    overrides = ["training.steps=4", "data.streams.weak.window.hop_s=0.2"]
     merged = read_config("../conf/a.yaml", overrides)
     assert merged["training"] == {"steps": 4, "seed": 0, "weights": None}
-    assert merged["data"]["streams"]["weak"]["chunks"] == {"hop_s": 0.2, "others": True}
+    assert merged["data"]["streams"]["weak"]["window"] == {"hop_s": 0.2, "others": True}
 
 
 #: A delta, its base, and what is said; {here} and {base} are the two files.
@@ -214,7 +217,9 @@ NAMED = {
         "mine.yaml: data.streams.mine: key 'set'",
     ),
     "a name": ("frontend.name is 'logmel', expected", "base.yaml: frontend.name is 'logmel', expected"),
-    "of the budget": ("training: lr_every is -1", "base.yaml: budgets.quick: training: lr_every is -1"),
+    "of the budget": ("training: eval_every is -1", "base.yaml: budgets.quick: training: eval_every is -1"),
+    "of the pass": ("data.streams.weak: key 'share': x", "base.yaml: passes.second: data.streams.weak: key 'share'"),
+    "of the base in a pass": ("training: seed is -1", "base.yaml: training: seed is -1"),
     "of an override": ("training: batch_size is 0", "training: batch_size is 0"),
     "in neither": ("model.name is None", "mine.yaml: model.name is None"),
     "no key": ("--train-on all: no", "--train-on all: no"),
@@ -226,8 +231,9 @@ NAMED = {
 def test_a_wrong_key_is_told_of_the_file_in_which_it_stands(tmp_path: Path, case: str) -> None:
     message, expected = NAMED[case]
     path = write(tmp_path, "training: {steps: 0}\ndata: {streams: {mine: {share: 1.0}}}")
-    budget = "quick" if "budget" in case else None
-    with pytest.raises(UsageError) as caught, naming_file(path, ["training.batch_size=0"], budget):
+    budget, of_pass = ("quick" if "budget" in case else None), ("second" if "pass" in case else None)
+    overrides = ["training.batch_size=0"]
+    with pytest.raises(UsageError) as caught, naming_file(path, overrides, budget, of_pass):
         raise UsageError(message)
     assert str(caught.value).replace(f"{tmp_path}/", "").startswith(expected)
 

@@ -264,17 +264,17 @@ def eye(n=6, frames=3):
 
 
 def test_mixup_mixes_labels_with_the_weights_of_the_sounds() -> None:
-    for on in ("waveform", "features"):
-        after = done(build({"mixup": {"alpha": 1.0, "on": on}}), eye())
-        mixed = after.waveform if on == "waveform" else after.features[:, 0]
+    for of in ("waveform", "features"):
+        after = done(build({"mixup": {"alpha": 1.0, "of": of}}), eye())
+        mixed = after.waveform if of == "waveform" else after.features[:, 0]
         assert torch.equal(after.clip_target, mixed)
         assert torch.equal(after.frame_target, mixed[:, None].expand(-1, 3, -1))
         torch.testing.assert_close(mixed.sum(1), torch.ones(6))
         assert ((mixed > 0).sum(1) <= 2).all() and ((mixed > 0.01) & (mixed < 0.99)).any()
         # The clip is as long as the longer one of the two.
         assert after.n_frames.tolist() == [int(torch.nonzero(row).max()) for row in mixed]
-        untouched = after.features if on == "waveform" else after.waveform
-        assert torch.equal(untouched, eye().features if on == "waveform" else eye().waveform)
+        untouched = after.features if of == "waveform" else after.waveform
+        assert torch.equal(untouched, eye().features if of == "waveform" else eye().waveform)
 
 
 def test_hard_mixup_gives_the_union() -> None:
@@ -300,9 +300,9 @@ def test_amplitudes_are_mixed_and_noisy_on_every_scale(scale: str) -> None:
     to_amplitude = AMPLITUDES.get(scale, librosa.db_to_amplitude)
     features = np.random.default_rng(0).uniform(0.1, 3, (2, 50, 4)).astype(np.float32)
     setup = replace(SETUP, scale=scale)
-    after = build({"mixup": {"alpha": 5.0, "on": "amplitude"}}, setup).on_features(eye(2), (5,))
+    after = build({"mixup": {"alpha": 5.0, "of": "amplitude"}}, setup).on_features(eye(2), (5,))
     weight = after.clip_target.numpy()
-    after = build({"mixup": {"alpha": 5.0, "on": "amplitude"}}, setup).on_features(batch_of(2, features=features), (5,))
+    after = build({"mixup": {"alpha": 5.0, "of": "amplitude"}}, setup).on_features(batch_of(2, features=features), (5,))
     expected = np.einsum("cd,dfb->cfb", weight, to_amplitude(features))
     np.testing.assert_allclose(to_amplitude(after.features.numpy()), expected, rtol=1e-5)
     assert 0.01 < weight.min() < 0.99
@@ -332,7 +332,7 @@ def test_streams_without_some_tensors_are_changed_as_well(home: AugmentSetup) ->
     waves = build({name: STEPS[name] for name in list(STEPS)[:6]}, home).on_waveform(waves, (0,))
     assert waves.features is None and waves.clip_target is None and waves.waveform.isfinite().all()
     features = batch_of(waveform=None, frame_target=None, clip_target=None)
-    section = {"mixup": {"on": "features"}, "time_shift": {"most_s": 1}, "amplitude_noise": {"std": 1}}
+    section = {"mixup": {"of": "features"}, "time_shift": {"most_s": 1}, "amplitude_noise": {"std": 1}}
     features = build(section, replace(SETUP, samples=0)).on_features(features, (0,))
     assert features.waveform is None and features.features.isfinite().all()
 
@@ -346,10 +346,10 @@ def test_sections_are_checked(home: AugmentSetup) -> None:
     assert sets_read({"background": {"set": "a/b", "folds": ["1"]}}) == {"a/b": ["1"]}
     for section, told in (
         ({"time_shift": {"most_s": 1}} | speed, "speed changes waveforms, expected it before time_shift"),
-        ({"mixup": {"on": "amplitude"}} | speed, "speed changes waveforms, expected it before mixup"),
+        ({"mixup": {"of": "amplitude"}} | speed, "speed changes waveforms, expected it before mixup"),
         ({"mixupp": {}}, 'augment: unknown key .mixupp. .did you mean "mixup"'),
-        ({"mixup": {"alpha": 0}}, "augment.mixup: alpha is 0 and on 'waveform'"),
-        ({"mixup": {"on": "mel"}}, "augment.mixup: alpha is 0.2 and on 'mel'"),
+        ({"mixup": {"alpha": 0}}, "augment.mixup: alpha is 0 and of 'waveform'"),
+        ({"mixup": {"of": "mel"}}, "augment.mixup: alpha is 0.2 and of 'mel'"),
         ({"noise": {"snr_db": [3]}}, "augment.noise: .*2 elements"),
         ({"noise": {}}, "augment.noise: key 'snr_db' is missing"),
         ({"gain": {"level_db": [0, 1], "probability": 0}}, "augment.gain: probability is 0"),

@@ -15,24 +15,24 @@ import pytest
 import torch
 
 from sedkit.core.errors import SedkitError
-from sedkit.core.timegrid import TimeGrid
 from sedkit.core.vocabulary import Vocabulary
+from sedkit.features.frontends import frontend_from
 from sedkit.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from sedkit.models.registry import build_model, resolve_model
-from sedkit.models.scaler import Scaler
 from sedkit.models.weights import load_weights, read_tensors
 
 
 def make(model: dict, n_classes: int = 3, n_bins: int = 16) -> tuple[Checkpoint, torch.nn.Module]:
     network = build_model(model, n_classes, n_bins)
+    frontend = frontend_from({"name": "logmel", "n_mels": n_bins})
     checkpoint = Checkpoint(
         model=resolve_model(model),
         labels=Vocabulary(tuple("abcdefgh"[:n_classes])),
-        frontend={"name": "logmel", "n_mels": n_bins},
-        frontend_hash="0123abcd",
-        grid=TimeGrid(32000, 500),
-        n_bins=n_bins,
-        scaler=Scaler(torch.arange(n_bins).float(), torch.ones(n_bins)),
+        frontend=frontend.as_dict(),
+        frontend_hash=frontend.hash8,
+        window=640,
+        normalise={"clamp": {"low": -80.0, "high": 0.0}, "zscore": {"min_std": 0.001}},
+        fitted={"clamp": {}, "zscore": {"mean": torch.arange(n_bins).float(), "std": torch.full((n_bins,), 2.0)}},
         networks={"network": network.state_dict()},
         step=7,
         run={"seed": 0},
@@ -47,10 +47,12 @@ def test_a_network_is_rebuilt_whole(tmp_path: Path, name: str) -> None:
     path = tmp_path / "best.pt"
     write_checkpoint(path, checkpoint)
     content = torch.load(path, weights_only=True)
-    assert content["format"] == 1
+    assert content["format"] == 2
     again = read_checkpoint(path)
-    assert (again.labels, again.grid, again.step) == (checkpoint.labels, checkpoint.grid, 7)
-    assert torch.equal(again.scaler.mean, checkpoint.scaler.mean)
+    assert (again.labels, again.window, again.step) == (checkpoint.labels, 640, 7)
+    # Clamped, then scaled: (0 - k) / 2 of what lies above 0.
+    scaled = again.normalisation()(torch.full((1, 4, 16), 9.0), torch.tensor([4]))
+    assert torch.equal(scaled[0, 0], -torch.arange(16.0) / 2)
     x = torch.randn(2, 32, 16)
     torch.testing.assert_close(again.network()(x).clipwise, network(x).clipwise, atol=0, rtol=0)
     assert not again.network().training
@@ -78,7 +80,7 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(SedkitError, match="text.pt: not a file of tensors"):
         read_checkpoint(tmp_path / "text.pt")
     torch.save({"weights": torch.ones(2)}, tmp_path / "other.pt")
-    with pytest.raises(SedkitError, match="checkpoint format None, expected 1"):
+    with pytest.raises(SedkitError, match="checkpoint format None, expected 2"):
         read_checkpoint(tmp_path / "other.pt")
     torch.save({"path": Path("x")}, tmp_path / "code.pt")
     with pytest.raises(SedkitError, match="code.pt: not a file of tensors"):
@@ -181,10 +183,12 @@ def test_a_checkpoint_that_lacks_something_is_named(tmp_path: Path) -> None:
     changes = {key: None for key in whole if key not in ("version", "format")}
     changes |= {
         "labels": ["a", "a"],
-        "grid": {"hop_samples": 0},
-        "scaler": {"mean": torch.ones(3), "std": torch.ones(3)},
+        "frontend": {"name": "logmel", "hop_samples": 0},
+        "window": 0,
+        "normalise": {"zscor": {}},
+        "fitted": {"clamp": {}, "zscore": {"mean": torch.ones(3), "std": torch.ones(3)}},
     }
-    changes |= {"networks": {"network": 3}, "n_bins": "16"}
+    changes |= {"networks": {"network": 3}}
     cases = [{key: whole[key] for key in whole if key != gone} for gone in whole if gone != "version"]
     for content in [*cases, *({**whole, key: value} for key, value in changes.items()), {"format": torch.ones(9)}]:
         torch.save(content, path)

@@ -1,8 +1,10 @@
-"""The examples and tables of docs/models.md, taken from the page itself."""
+"""The examples and tables of docs/models.md and docs/training.md, taken from the pages themselves."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import sys
 import types
 from pathlib import Path
@@ -10,15 +12,19 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from fake_data import write_config
+import yaml
+from fake_data import config, write_config
 
 from sedkit.cli.main import main
+from sedkit.core.files import write_yaml
 from sedkit.features.batch import StreamBatch
 from sedkit.models import registry as models
 from sedkit.models.checkpoint import read_checkpoint
 from sedkit.objectives import registry as objectives
 from sedkit.objectives.base import Context, total
 from sedkit.objectives.schedules import resolve_schedule
+from sedkit.training.selection import FIGURES
+from sedkit.training.settings import LabelSettings, StreamSettings
 
 
 @pytest.fixture
@@ -109,3 +115,35 @@ def test_tables_name_what_exists(repository: Path) -> None:
     for name, _, *_ in rows["Optimisers and schedules"]:
         more = {"piecewise": {"factors": [1.0], "at": []}, "ramp": {"until": 0.1}}.get(name, {})
         assert resolve_schedule({"name": name, **more})["name"] == name
+
+
+def test_the_sections_of_the_page_train(repository: Path, data_root: Path, tmp_path: Path) -> None:
+    text = (repository / "docs/training.md").read_text(encoding="utf-8")
+    sections: dict = {"frontend": config()["frontend"]}
+    for block in text.split("```yaml\n")[2:]:
+        sections |= yaml.safe_load(block.split("```")[0])
+    for key, value in (("model", {"base_channels": 2}), ("training", {"steps": 2, "eval_every": 2, "batch_size": 6})):
+        sections[key] |= value
+    write_yaml(tmp_path / "c.yaml", sections)
+    call = ["train", "--config", str(tmp_path / "c.yaml"), "--data", str(data_root), "--exp"]
+    assert main([*call, str(tmp_path / "exp")]) == 0
+    last = read_checkpoint(tmp_path / "exp/checkpoints/last.pt")
+    assert last.run["saw"]["trained"] == [["fake/weak", "train"], ["fake/synthetic", "train"]]
+    row = json.loads((tmp_path / "exp/metrics.jsonl").read_text().splitlines()[-1])
+    assert set(row["train"]) == {"loss", "clip", "frame"}
+    assert main([*call, str(tmp_path / "second"), "--pass", "student", "--budget", "quick", "training.steps=1"]) == 0
+    student = read_checkpoint(tmp_path / "second/checkpoints/last.pt")
+    assert (student.run["pass"], set(student.config["data"]["streams"])) == ("student", {"strong", "pseudo"})
+
+
+def test_tables_of_the_page_name_every_key(repository: Path) -> None:
+    text = (repository / "docs/training.md").read_text(encoding="utf-8")
+    names = {
+        part.split(" |")[0].strip("| "): set(re.findall(r"^\| (`.*?) \|", part, re.MULTILINE))
+        for part in text.split("\n\n")
+        if part.startswith("| ")
+    }
+    tables = {title: {name for row in rows for name in re.findall(r"`(\w+)`", row)} for title, rows in names.items()}
+    assert tables["key of a stream"] == {field.name for field in dataclasses.fields(StreamSettings)}
+    assert tables["key of `labels`"] == {field.name for field in dataclasses.fields(LabelSettings)}
+    assert tables["figure"] == set(FIGURES)

@@ -208,6 +208,32 @@ def test_select_by_what_the_part_does_not_give(data_root: Path, tmp_path: Path) 
         train(data_root, tmp_path / "exp", "selection.figures={weak: frame_map}")
 
 
+def test_pseudo_labels_are_trained_on_and_curves_are_drawn_on_true_ones(data_root: Path, tmp_path: Path) -> None:
+    """A table that calls every clip a dog: it is believed, and validation knows better."""
+    names = DataDir(data_root / "weak").clips.filename
+    (tmp_path / "pseudo.tsv").write_text("filename\tevent_labels\n" + "".join(f"{name}\tDog\n" for name in names))
+    weak = {"set": "weak", "labels": {"source": str(tmp_path / "pseudo.tsv")}}
+    select = {"weak": {"set": "weak", "folds": ["select"]}}
+    done = train(
+        data_root, tmp_path / "exp", data={"streams": {"weak": weak}, "select": select, "draw": ["validation"]}
+    )
+    assert np.unique(done.streams["weak"].sets[0].targets.present, axis=0).tolist() == [[False, False, True]]
+    validation = DataDir(data_root / "validation").weak().present
+    assert (done.draw["validation"].sets[0].targets.present == validation).all()
+    # What the labels are counts, not where they lie.
+    key = done.plan.key
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "pseudo.tsv").rename(tmp_path / "moved/pseudo.tsv")
+    other = f"data.streams.weak.labels.source={tmp_path}/moved/pseudo.tsv"
+
+    def moved_key() -> str:
+        return make_plan(tmp_path / "exp.yaml", [other], data_root, tmp_path / "exp").key
+
+    assert moved_key() == key
+    (tmp_path / "moved/pseudo.tsv").write_text((tmp_path / "moved/pseudo.tsv").read_text().replace("Dog", "Cat", 1))
+    assert moved_key() != key
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(data_root: Path, tmp_path: Path) -> None:
     with pytest.raises((SedkitError, RuntimeError), match="not finite|between 0 and 1"):
         train(data_root, tmp_path / "exp", "optimiser.learning_rate=1e30")
@@ -294,7 +320,7 @@ def test_a_busy_machine_does_the_steps_of_a_quiet_one(
 AUGMENTED = {
     "set": "synthetic",
     "labels": {"target": "frame"},
-    "augment": {"time_shift": {"most_s": 0.5}, "mixup": {"on": "features", "probability": 0.5}},
+    "augment": {"time_shift": {"most_s": 0.5}, "mixup": {"of": "features", "probability": 0.5}},
     "views": {"teacher": {"amplitude_noise": {"std": 0.01}}},
 }
 

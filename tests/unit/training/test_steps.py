@@ -77,6 +77,20 @@ def test_data_and_experiment_moved_together_keep_it_too(place: Path, tmp_path: P
     assert goes_on(tmp_path / "moved")
 
 
+def test_a_training_goes_on_unless_it_is_told_not_to(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stop_after(place, 9)
+    shutil.copytree(place / "exp", place / "again")
+    assert train(place, "--resume", "false") == 0
+    assert "going on" not in capsys.readouterr().err
+    anew = read_checkpoint(place / "exp/checkpoints/last.pt")
+    shutil.rmtree(place / "exp")
+    (place / "again").rename(place / "exp")
+    assert train(place) == 0
+    assert "going on after step 8 of 12" in capsys.readouterr().err
+    went_on = read_checkpoint(place / "exp/checkpoints/last.pt")
+    assert all(np.array_equal(anew.networks["network"][n], x) for n, x in went_on.networks["network"].items())
+
+
 def change_features(place: Path) -> None:
     """Change one byte of the features, the file's size and times as they were."""
     (file,) = (place / "data" / "weak").glob("*.h5")

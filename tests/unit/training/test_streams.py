@@ -13,6 +13,7 @@ import pytest
 import torch
 from fake_data import config
 
+from sedkit.cli.main import main
 from sedkit.core.config import typed
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import write_yaml
@@ -25,9 +26,12 @@ from sedkit.features.extract import extract
 from sedkit.features.frontends import FrontEnd, features_path
 from sedkit.features.frontends.logmel import LogMel
 from sedkit.features.normalise import Normalisation
+from sedkit.models.output import SedModel, SedOutput
+from sedkit.objectives.registry import build_objective
 from sedkit.training.batches import Batches
 from sedkit.training.experiment import Experiment
 from sedkit.training.plan import make_plan
+from sedkit.training.selection import evaluate
 from sedkit.training.settings import StreamSettings
 from sedkit.training.streams import Stream, StreamReader
 
@@ -240,6 +244,30 @@ def test_a_view_that_no_stream_has_is_refused(viewed: Stream) -> None:
         step.view("teecher")
 
 
+class AnswersDog(SedModel):
+    """Hears a dog from 0.4 to 0.8 s in every window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: torch.Tensor, n_frames: torch.Tensor | None = None) -> SedOutput:
+        framewise = self.bias + torch.zeros(len(x), x.shape[1], 5)
+        framewise[:, 40:80, 2] = 1.0
+        return SedOutput(framewise.amax(dim=1), framewise)
+
+
+@pytest.mark.parametrize("frontend", [FRONTEND, ALONE])
+def test_figures_of_events_know_where_a_frame_lies(root: Path, frontend: FrontEnd) -> None:
+    """Dog: one hit, one false alarm, F1 = 2/3; Cat: missed, 0; the other classes do not occur."""
+    settings = {"set": "target/synthetic", "source": "waveforms", "window": {"length_s": 4.0}, "labels": {}}
+    chain, objective = Normalisation.from_section({}, 16), build_objective({"name": "clip_bce"})
+    figures = evaluate(
+        AnswersDog(), load(root, settings, frontend), chain, objective, torch.float32, FIVE, ["event_f1"]
+    )
+    assert figures["event_f1"] == pytest.approx(1 / 3)
+
+
 def test_blocks_do_not_overlap(root: Path) -> None:
     assert sum(len(features) for features, _ in load(root, {}).blocks()) == 5 * 3
 
@@ -290,6 +318,19 @@ def copied(root: Path, tmp_path: Path) -> Path:
     sections = config(data=data, frontend=FRONTEND.as_dict(), training__steps=2, training__eval_every=2)
     write_yaml(tmp_path / "c.yaml", sections)
     return tmp_path
+
+
+def test_features_extracted_again_keep_an_interrupted_training(copied: Path) -> None:
+    def experiment() -> Experiment:
+        stored = ["data.streams.a.source=features", "data.streams.a.augment={}"]
+        return Experiment(make_plan(copied / "c.yaml", stored, copied / "data", copied / "exp"))
+
+    (copied / "exp").mkdir()
+    experiment().run(resume=True)
+    (file,) = (copied / "data/source/esc50").glob("*.h5")
+    file.unlink()
+    assert main(["extract", str(copied / "data/source/esc50"), "--config", str(copied / "c.yaml"), "--jobs", "1"]) == 0
+    assert file.is_file() and experiment()._last() is not None
 
 
 def test_changed_recordings_behind_waveforms_start_a_run_anew_and_touched_ones_do_not(copied: Path) -> None:
