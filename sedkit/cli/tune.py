@@ -50,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="filename group: clips of one group are in one part of cross-validation",
     )
     parser.add_argument(
+        "--labels", metavar="LABELS.txt", help="keep these classes of the reference, one per line; its clips stay"
+    )
+    parser.add_argument(
         "--seed",
         type=number(0, 2**32 - 1, whole=True),
         default=0,
@@ -69,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Tune, unless the output is up to date."""
     inputs = {"scores": args.scores, "reference": args.reference}
-    inputs |= {name: path for name in ("tags", "groups") if (path := getattr(args, name))}
+    inputs |= {name: path for name in ("tags", "groups", "labels") if (path := getattr(args, name))}
     for name in ("scores", "tags"):
         if name in inputs:
             refuse_to_tune(inputs[name], facts_of(inputs[name]))
@@ -84,13 +87,16 @@ def _tune(args: argparse.Namespace) -> None:
 
     from sedkit.core.files import sha256_file
     from sedkit.dataio.store import read_scores
+    from sedkit.evaluation.cut import read_labels
     from sedkit.evaluation.reading import read_groups
     from sedkit.postprocessing.gate import read_tags
     from sedkit.postprocessing.rules import read_postprocessing
     from sedkit.postprocessing.tune import describe, tune
 
     scores = read_scores(args.scores)
-    reference = _read_reference(args.reference, scores.labels, args.lenient)
+    reference = _read_reference(args.reference, None if args.labels else scores.labels, args.lenient)
+    if classes := read_labels(args.labels, reference):
+        reference = reference.keep_labels([name for name in classes if name in reference.labels])
     start = read_postprocessing(args.start, scores.labels)
     tags = read_tags(args.tags, scores.labels) if args.tags else None
     groups = read_groups(args.groups, scores.named_as(reference.filenames).filenames) if args.groups else None
@@ -116,7 +122,7 @@ def _tune(args: argparse.Namespace) -> None:
     )
 
 
-def _read_reference(path: str, labels: tuple[str, ...], lenient: bool) -> Any:
+def _read_reference(path: str, labels: tuple[str, ...] | None, lenient: bool) -> Any:
     """Read events or tags, told apart by the table's columns."""
     from sedkit.dataio.rows import columns_of
     from sedkit.dataio.tables import active_events, read_strong, read_weak

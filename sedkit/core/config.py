@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from sedkit.core.deltas import BASE, Layer, merge, read_layers
@@ -212,7 +213,8 @@ def typed(raw: dict[str, Any] | None, cls: type[T], where: str) -> T:
             raise UsageError(f"{where}: unknown key {key!r}{suggest(str(key), names)}; has {listed(names, 30)}")
     hints = get_type_hints(cls)
     for spec in dataclasses.fields(cls):  # type: ignore[arg-type]
-        for kind in (hints[spec.name], *get_args(hints[spec.name])):
+        hint = hints[spec.name]
+        for kind in (hint, *(get_args(hint) if isinstance(hint, UnionType) else ())):
             if isinstance(kind, type) and dataclasses.is_dataclass(kind) and raw.get(spec.name) is not None:
                 # For its message, which knows the section's own keys.
                 typed(raw[spec.name], kind, f"{where}.{spec.name}")

@@ -141,6 +141,10 @@ class Tags:
         """Return the tags with clips called as in a list of others' names (see `names.renamed`)."""
         return replace(self, filenames=renamed(self.filenames, filenames, self.source))
 
+    def keep_labels(self, labels: Sequence[str]) -> Tags:
+        """Return the table with exactly these of its classes in this order; the clips stay."""
+        return replace(self, labels=tuple(labels), present=self.present[:, [self.labels.index(k) for k in labels]])
+
     def keep_clips(self, filenames: Sequence[str]) -> Tags:
         """Return the rows of these clips, in this order; a clip that is not listed is an error."""
         at = {name: i for i, name in enumerate(self.filenames)}

@@ -95,13 +95,10 @@ def cut_truth(
     if durations is not None:
         kept = durations if keep is None else keep.names
         durations = {n: s for n, s in durations.items() if n in kept and n not in recordings}
-    if isinstance(reference, Tags):
-        order = [k for k in classes or reference.labels if k in reference.labels]
-        present = reference.present[:, [reference.labels.index(k) for k in order]]
-        tags = Tags(reference.filenames, tuple(order), present, reference.source)
-        return Truth(None, tags, durations, recordings)
     if classes is not None:
         reference = reference.keep_labels([k for k in classes if k in reference.labels])
+    if isinstance(reference, Tags):
+        return Truth(None, reference, durations, recordings)
     return Truth(reference, tags_of(reference), durations, recordings)
 
 

@@ -171,6 +171,10 @@ def open_clips(place: Place, frontend: FrontEnd) -> Clips:
         f"{stem(name)}_{round(1000 * a)}_{round(1000 * b)}.wav"
         for name, a, b in zip(of_windows, onset_s.tolist(), offset_s.tolist(), strict=True)
     )
+    names_once, at = np.unique(clips, return_index=True)
+    if len(names_once) < len(clips):
+        twice = clips[np.setdiff1d(np.arange(len(clips)), at)[0]]
+        raise SedkitError(f"{place.table}: the window {twice} stands twice, expected each once")
     return Clips(source, clips, offset_s - onset_s, windows, windows.first)
 
 
@@ -192,7 +196,7 @@ def _source(
 def _read_windows(
     path: Path, names: Sequence[str], duration_s: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], Ints]:
-    """Read onset, offset (seconds) and clip of each window of a table; one begins within its clip."""
+    """Read onset, offset (seconds) and clip of each window of a table."""
     table = read_rows(path, ("filename", "onset", "offset"), numbers=("onset", "offset"))
     refuse(table.findings, path)
     index = {name: i for i, name in enumerate(names)}
@@ -203,11 +207,13 @@ def _read_windows(
         raise SedkitError(f"{path}: {what}, expected windows of the data dir's clips")
     recording = np.array([index[name] for name in filenames], dtype=np.int64)
     onset_s, offset_s = table.numbers("onset"), table.numbers("offset")
-    outside = np.flatnonzero(~((onset_s >= 0) & (onset_s < duration_s[recording]) & (offset_s > onset_s)))
+    # Annotations, and windows made from them, may reach a little beyond their recording: there is silence.
+    beyond_s = onset_s - duration_s[recording]
+    outside = np.flatnonzero(~((onset_s >= 0) & (offset_s > onset_s) & (beyond_s < offset_s - onset_s)))
     if len(outside):
         row = outside[0]
         raise SedkitError(
             f"{path}:{table.line[row]}: a window from {table.text('onset', row)!r} to {table.text('offset', row)!r}, "
-            f"expected seconds, the onset within the {duration_s[recording[row]]:g} s of {filenames[row]}"
+            f"expected seconds of {filenames[row]}, which has {duration_s[recording[row]]:g}"
         )
     return onset_s, offset_s, recording

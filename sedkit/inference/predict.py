@@ -145,11 +145,10 @@ class Tiling:
             Another window than the only one that the network knows, or a hop that no frames of the scores fit.
         """
         network, frontend = predictor.network, predictor.frontend
-        rate_hz = frontend.window_grid.frame_rate_hz
-        only = network.input_frames
+        rate_hz, only = frontend.window_grid.frame_rate_hz, network.input_frames
         length = predictor.window
         if window_s == WHOLE:
-            length = max(longest, predictor.window)
+            length = max(longest, length)
         elif window_s is not None:
             length = max(1, round(float(window_s) * rate_hz))
         if only is not None and length != predictor.window:
@@ -158,15 +157,12 @@ class Tiling:
                 "network knows"
             )
         cover = network.time_pooling * frontend.grid.hop_samples // frontend.window_grid.hop_samples
-        if only is not None and frontend.sliceable:
-            length = only
-        if only is not None and only < 2 * network.time_pooling:
-            cover = length
-        elif only is None:
+        if only is None:
             length = -(-length // cover) * cover if frontend.sliceable else max(length, cover)
-        if hop_s is None:
-            hop = cover if length < 2 * cover else length // 2
-        else:
+        elif only < 2 * network.time_pooling:
+            cover = length
+        hop = cover if length < 2 * cover else length // 2
+        if hop_s is not None:
             hop = max(1, round(hop_s * rate_hz))
         if hop > length:
             raise UsageError(
@@ -234,20 +230,19 @@ def predict(
     with progress(total=len(windows), description="predict", unit="window") as bar:
         for place in range(0, len(windows), batch_size):
             at = np.arange(place, min(place + batch_size, len(windows)))
-            part = windows.take(at)
-            features = source.features(part)
-            whole = np.full(len(part), features.shape[1], dtype=np.int64)
-            real = part.valid if source.frontend.sliceable else whole
-            clip, frame = predictor.score(features, real)
-            np.maximum.at(clipwise, part.recording, clip)
+            batch = windows.take(at)
+            features = source.features(batch)
+            whole = np.full(len(batch), features.shape[1], dtype=np.int64)
+            clip, frame = predictor.score(features, batch.valid if source.frontend.sliceable else whole)
+            np.maximum.at(clipwise, batch.recording, clip)
             tapered = np.repeat(_taper(frame.shape[1]).astype(kind), tiling.cover // unit)
             frame = np.repeat(frame, tiling.cover // unit, axis=1)
-            for recording, start, row in zip(part.recording.tolist(), first[at].tolist(), frame, strict=True):
+            for recording, start, row in zip(batch.recording.tolist(), first[at].tolist(), frame, strict=True):
                 weight = tapered if several[recording] else np.ones(len(row), kind)
                 stop = min(start + len(row), covered)
                 sums[recording, start:stop] += row[: stop - start] * weight[: stop - start, None]
                 weights[recording, start:stop] += weight[: stop - start]
-            bar.update(len(part))
+            bar.update(len(batch))
     if several.any():
         sums /= np.maximum(weights, np.finfo(np.float32).tiny)[..., None]
     # A window may end with frames that are too few for one of the network's.

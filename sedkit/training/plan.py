@@ -15,7 +15,7 @@ from sedkit.core.files import content_hash, read_json, same_place
 from sedkit.core.log import log
 from sedkit.core.stamp import Step
 from sedkit.dataio.datadir import DataDir
-from sedkit.features.augment import augment_options, sets_read
+from sedkit.features.augment import augment_options, folds_read, sets_read
 from sedkit.features.frontends import FrontEnd, features_path, frontend_from
 from sedkit.features.normalise import normalise_options
 from sedkit.training.inputs import compared, inputs_of, name_files
@@ -164,13 +164,15 @@ class Plan:
             for name in self.sets(stream, key):
                 folds = self.folds(stream, key) if name == stream.set else None
                 facts[kind] += [[self.data_dir(name).identity, fold] for fold in folds or [None]]
-            facts[kind] += [[self.data_dir(name).identity, None] for name in self.backgrounds(stream)]
+            for name, folds in self.backgrounds(stream).items():
+                data = self.data_dir(name)
+                facts[kind] += [[data.identity, fold] for fold in folds_read(data, folds) or [None]]
         return facts
 
     @staticmethod
-    def backgrounds(stream: StreamSettings) -> tuple[str, ...]:
-        """Return the data dirs that a stream's augmentation reads."""
-        return tuple(name for steps in (stream.augment, *stream.views.values()) for name in sets_read(steps))
+    def backgrounds(stream: StreamSettings) -> dict[str, list[str] | None]:
+        """Return the data dirs that a stream's augmentation reads, with the folds that it names."""
+        return {k: v for steps in (stream.augment, *stream.views.values()) for k, v in sets_read(steps).items()}
 
     def data_dir(self, name: str) -> DataDir:
         """Return a set; raise SedkitError where there is none."""

@@ -1,4 +1,4 @@
-"""What an experiment's folder says of its run: config.yaml, environment.json, run.sh, what of metrics.jsonl counts."""
+"""What the folder of an experiment says of its run: configuration, environment, run.sh, and which figures count."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from sedkit.core.errors import UsageError
 from sedkit.core.timegrid import TimeGrid
+from sedkit.dataio.datadir import DataDir
 from sedkit.features.batch import StreamBatch, Tensor
 from sedkit.features.steps import StepRegistry
 
@@ -157,7 +158,7 @@ class Augmentations:
                 expected = ways[not before]
                 raise UsageError(f"{where}: {name} changes waveforms, expected {expected}")
             step.start(setup)
-        return cls(list(steps.values()), sets_read(section))
+        return cls(list(steps.values()), tuple(sets_read(section)))
 
     def on_waveform(self, batch: StreamBatch, seed: tuple[int, ...]) -> StreamBatch:
         """Do the steps of waveforms; what is beyond the window is the caller's to cut off afterwards.
@@ -182,7 +183,12 @@ def _done(steps: Sequence[Augmentation], batch: StreamBatch, seed: tuple[int, ..
     return batch
 
 
-def sets_read(section: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Return the data dirs that the steps of a section read: what their options `set` name."""
-    sets = (options.get("set") for options in (section or {}).values() if isinstance(options, Mapping))
-    return tuple(dict.fromkeys(str(name) for name in sets if name))
+def sets_read(section: Mapping[str, Any] | None) -> dict[str, list[str] | None]:
+    """Return the data dirs that the steps of a section read, their options `set`, with the folds that are named."""
+    steps = [options for options in (section or {}).values() if isinstance(options, Mapping)]
+    return {str(options["set"]): options.get("folds") for options in steps if options.get("set")}
+
+
+def folds_read(data: DataDir, folds: list[str] | None) -> list[str] | None:
+    """Return the folds that a step reads of a set: as named, else `train`; None, all, where the set has no folds."""
+    return folds or (None if data.clips.fold is None else ["train"])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.dataio.audio import read_audio
 from sedkit.dataio.datadir import DataDir
-from sedkit.features.augment import Augmentation, AugmentSetup, Draws, register
+from sedkit.features.augment import Augmentation, AugmentSetup, Draws, folds_read, register
 from sedkit.features.batch import StreamBatch, Tensor
 from sedkit.features.scales import from_amplitude, to_amplitude
 
@@ -57,15 +57,18 @@ class Background(Noise):
     Attributes
     ----------
     set : data dir with events.
+    folds : of its clips; none: those of the fold `train`, or all of a set without folds.
     least_s : shortest stretch to take; one that is shorter than the window is repeated.
     """
 
     set: str
+    folds: list[str] | None = None
     least_s: float = 1.0
 
     def start(self, setup: AugmentSetup) -> None:
         super().start(setup)
-        self.stretches = quiet_stretches(DataDir(setup.data_root / self.set), setup.sample_rate, self.least_s)
+        data = DataDir(setup.data_root / self.set)
+        self.stretches = quiet_stretches(data, setup.sample_rate, self.least_s, folds_read(data, self.folds))
 
     def other(self, waveform: Tensor, draws: Draws) -> Tensor:
         excerpts = np.empty(tuple(waveform.shape), dtype=np.float32)
@@ -227,8 +230,12 @@ class TimeShift(Augmentation):
         )
 
 
-def quiet_stretches(data: DataDir, sample_rate: int, least_s: float) -> list[NDArray[np.float32]]:
+def quiet_stretches(
+    data: DataDir, sample_rate: int, least_s: float, folds: list[str] | None = None
+) -> list[NDArray[np.float32]]:
     """Return the stretches of at least `least_s` seconds of a set's recordings in which none of its classes is active.
+
+    Of all recordings, or those of some folds.
 
     Raises
     ------
@@ -238,7 +245,8 @@ def quiet_stretches(data: DataDir, sample_rate: int, least_s: float) -> list[NDA
     if not data.has_strong:
         raise UsageError(f"{data.path}: has no events, so that nobody knows where it is quiet (augment.background.set)")
     events, stretches = data.strong(), []
-    for clip, duration_s in enumerate(data.clips.duration_s):
+    for clip in data.select(folds):
+        duration_s = data.clips.duration_s[clip]
         onset_s, offset_s = events.onset_s[events.clip == clip], events.offset_s[events.clip == clip]
         order = np.argsort(onset_s)
         # From the latest end so far to the next onset.

@@ -13,15 +13,8 @@ from sedkit.submission.experiment import Experiment
 from sedkit.submission.numbers import is_number
 from sedkit.submission.pack.producer import decision_of, read_producer
 
-#: What the settings of `sedkit.features.chunk_settings.WaveAugment` do, in words.
-_AUGMENTATIONS = {
-    "gain_db": "level",
-    "noise_snr_db": "white noise",
-    "background_set": "background sounds",
-    "speed": "speed",
-    "pitch_semitones": "pitch shift",
-    "mixup_alpha": "mixup",
-}
+#: Steps of `sedkit.features.augment` in words, where their names do not say it.
+_AUGMENTATIONS = {"gain": "level", "noise": "white noise", "background": "background sounds", "pitch": "pitch shift"}
 
 
 def describe_experiment(experiment: Experiment) -> dict[str, Any]:
@@ -108,7 +101,7 @@ def acoustic_features(frontend: Mapping[str, Any]) -> str | None:
     """
     if not frontend:
         return None
-    if frontend.get("log") in (None, "none", False) and ("log" in frontend or frontend.get("name") == "melpower"):
+    if frontend.get("log", "db") in (None, "none", False):
         return "spectrogram"
     return "log-mel energies" if frontend.get("spectrum", "power") == "power" else "log-mel amplitude"
 
@@ -141,5 +134,8 @@ def _sampling_rate_khz(config: Mapping[str, Any]) -> float | int | None:
 
 def _augmentation(config: Mapping[str, Any]) -> str | None:
     streams = ((config.get("data") or {}).get("streams") or {}).values()
-    settings = [(stream.get("chunks") or {}).get("augment") or {} for stream in streams]
-    return ", ".join(word for key, word in _AUGMENTATIONS.items() if any(s.get(key) for s in settings)) or None
+    sections = [
+        steps for stream in streams for steps in (stream.get("augment") or {}, *(stream.get("views") or {}).values())
+    ]
+    words = [_AUGMENTATIONS.get(step, step.replace("_", " ")) for steps in sections for step in steps or ()]
+    return ", ".join(dict.fromkeys(words)) or None

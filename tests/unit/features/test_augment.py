@@ -178,6 +178,18 @@ def test_quiet_stretches_hold_no_event(home: AugmentSetup) -> None:
         build({"background": {"set": "tags", "snr_db": [0, 0]}}, home)
 
 
+def test_backgrounds_are_of_the_fold_that_is_trained_on(home: AugmentSetup, tmp_path: Path) -> None:
+    clips = replace(DataDir(home.data_root / "home").clips, fold=("train", "tune"))
+    data = DataDir(home.data_root / "home")
+    audio = tuple(str(data.audio_path(i)) for i in range(2))
+    write_datadir(tmp_path / "folds", replace(clips, audio=audio), data.labels, strong=data.strong())
+    setup = replace(home, data_root=tmp_path)
+    for folds, lengths in ((None, [1.75]), (["tune"], [4.0]), (["train", "tune"], [1.75, 4.0])):
+        section = {"background": {"set": "folds", "snr_db": [0, 0], "folds": folds}}
+        (step,) = build(section, setup).waveform_steps
+        assert sorted(len(x) / RATE for x in step.stretches) == lengths
+
+
 def test_speed_is_soxrs_and_librosas() -> None:
     long = round(1.25 * RATE)
     time_s = np.arange(long) / RATE
@@ -330,7 +342,8 @@ def test_sections_are_checked(home: AugmentSetup) -> None:
     steps = build(speed | {"background": STEPS["background"], "time_shift": {"most_s": 1}}, home)
     assert (steps.stretch, steps.backgrounds) == (1.1, ("home",))
     assert [len(steps.waveform_steps), len(steps.feature_steps)] == [2, 1]
-    assert sets_read({"background": {"set": "a/b"}, "gain": None}) == ("a/b",) and sets_read(None) == ()
+    assert sets_read({"background": {"set": "a/b"}, "gain": None}) == {"a/b": None} and sets_read(None) == {}
+    assert sets_read({"background": {"set": "a/b", "folds": ["1"]}}) == {"a/b": ["1"]}
     for section, told in (
         ({"time_shift": {"most_s": 1}} | speed, "speed changes waveforms, expected it before time_shift"),
         ({"mixup": {"of": "amplitude"}} | speed, "speed changes waveforms, expected it before mixup"),

@@ -21,7 +21,7 @@ def test_a_section_makes_a_front_end_and_comes_back():
     frontend = frontend_from({"name": "logmel", "n_mels": 40})
     assert frontend == LogMel(n_mels=40)
     assert frontend_from(frontend.as_dict()) == frontend
-    assert frontend_names() == ("logmel",)
+    assert "logmel" in frontend_names()
 
 
 def test_the_hash_tells_parameters_apart():

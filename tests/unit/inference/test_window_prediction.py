@@ -8,15 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_data import BINS
+from hypothesis import given
+from hypothesis import strategies as st
 from networks import ALONE, SLICED, predictor
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.vocabulary import Vocabulary
+from sedkit.dataio.events import Events
+from sedkit.dataio.scores import Scores
 from sedkit.dataio.windows import Windows
+from sedkit.evaluation.alignment import align
+from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.features.frontends import FrontEnd, frontend_from
 from sedkit.features.sources import StoredFeatures
 from sedkit.inference.clips import Clips
 from sedkit.inference.predict import Predictor, Tiling, predict_clips, predict_waveforms
+from sedkit.postprocessing.decode import decode
+from sedkit.postprocessing.rules import FrameRule, Postprocessing
 
 #: 64 frames a second, clips of 10 s.
 CLIPS = frontend_from({"name": "logmel", "n_mels": 4})
@@ -140,6 +148,58 @@ def test_a_frame_is_the_mean_of_the_windows_that_cover_it(hop_s: float | None, u
     np.testing.assert_allclose(scores.framewise[0, :, 0], [each[c].mean() for c in covering], rtol=1e-6)
     np.testing.assert_allclose(scores.edges(0), np.minimum(np.arange(len(covering) + 1) * unit / 100, duration_s))
     np.testing.assert_allclose(scores.clipwise[0], each.max(), rtol=1e-6)
+
+
+#: Silence is 0: in one bin for each class, 100 frames a second.
+CLASSES = ("Alarm", "Cat", "Dog", "Water", "Vacuum")
+TEN_MS = replace(SLICED, n_mels=5, log="none")
+
+
+def heard(events: Events, durations_s: list[float]) -> tuple[Scores, Events]:
+    """Scores, and events at 0.5, of a network that knows what each second of its recordings holds."""
+    model = {"name": "tests_mean", "pooling": 100, "input_frames": 100, "bins_are_classes": True}
+    network = predictor(model, TEN_MS, 100, labels=CLASSES)
+    frames = [max(1, TEN_MS.grid.n_frames(s)) for s in durations_s]
+    rolls = np.zeros((len(durations_s), max(frames), 5), np.float32)
+    for clip, label, onset_s, offset_s in zip(events.clip, events.label, events.onset_s, events.offset_s, strict=True):
+        rolls[clip, round(onset_s * 100) : round(offset_s * 100), label] = 1
+    clips = clips_of([roll[:n] for roll, n in zip(rolls, frames, strict=True)], durations_s, TEN_MS)
+    scores = predict_clips(network, clips)
+    return scores, decode(scores, Postprocessing.uniform(CLASSES, FrameRule(threshold=0.5)))
+
+
+@st.composite
+def annotated_clips(draw: st.DrawFn) -> tuple[Events, list[float]]:
+    """Recordings with events, in hundredths of a second."""
+    rows, durations_s = [], []
+    for i in range(draw(st.integers(1, 4))):
+        # Up to 0.05 s are no window of their own.
+        end = draw(st.integers(30, 1200).filter(lambda n: not 0 < n % 100 <= 5))
+        durations_s.append(end / 100)
+        rows.append((f"{i}.wav", None, None, None))
+        for _ in range(draw(st.integers(0, 4))):
+            onset = draw(st.integers(0, end - 1))
+            offset = draw(st.integers(onset + 1, end))
+            rows.append((f"{i}.wav", onset / 100, offset / 100, draw(st.sampled_from(CLASSES))))
+    return Events.from_rows(rows, CLASSES), durations_s
+
+
+@given(annotated_clips())
+def test_who_knows_every_second_has_every_segment_right(case: tuple[Events, list[float]]) -> None:
+    events, durations_s = case
+    _, found = heard(events, durations_s)
+    assert (found.offset_s <= np.array(durations_s)[found.clip]).all()
+    counts = count_segments(*align(events, found))
+    assert (counts.n_reference == counts.n_estimate).all()
+    assert (counts.n_reference == counts.n_true_positives).all()
+    assert counts.n_reference.sum() > 0 or events.n_events == 0
+
+
+def test_neighbouring_windows_become_one_event_that_ends_with_the_clip() -> None:
+    rows = [("0.wav", 0.2, 0.4, "Alarm"), ("0.wav", 1.5, 3.35, "Dog")]
+    scores, found = heard(Events.from_rows(rows, CLASSES), [3.4])
+    assert scores.n_frames.tolist() == [4]
+    assert list(found.rows()) == [("0.wav", 0.0, 1.0, "Alarm"), ("0.wav", 1.0, 3.4, "Dog")]
 
 
 @pytest.mark.parametrize(

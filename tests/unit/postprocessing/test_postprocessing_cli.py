@@ -99,6 +99,25 @@ def test_tune_then_decode(files, capsys):
     assert main(["decode", scores, "--postprocessing", both, "--out", str(files / "e.tsv")]) == 0
 
 
+@pytest.mark.parametrize(("table", "objective"), [("strong.tsv", "event"), ("weak.tsv", "tagging")])
+def test_tune_on_some_classes_of_the_reference(files, capsys, table, objective):
+    """A third class changes nothing where it is not asked for; without the list of classes it is no word of ours."""
+    path, plain, cut = files / table, files / "plain.yaml", files / "cut.yaml"
+    call = ["tune", str(files / "scores.h5"), "--reference", str(path), "--objective", objective, "--out"]
+    assert main([*call, str(plain)]) == 0
+    lines = path.read_text().splitlines()
+    more = "x.wav\t0.0\t1.0\tSpeech" if objective == "event" else "x.wav\tSpeech"
+    path.write_text("\n".join([*lines, more]) + "\n")
+    assert main([*call, str(cut)]) == 1
+    assert "unknown label 'Speech'" in capsys.readouterr().err
+    (files / "labels.txt").write_text("Dog\nCat\n")
+    assert main([*call, str(cut), "--labels", str(files / "labels.txt")]) == 0
+    assert read_yaml(cut)["classes"] == read_yaml(plain)["classes"]
+    (files / "labels.txt").write_text("Dog\nCat\nSpeech\n")
+    assert main([*call, str(cut), "--labels", str(files / "labels.txt")]) == 1
+    assert "classes that the scores lack: Speech" in capsys.readouterr().err
+
+
 def stamp(path, **facts):
     """Give a file the stamp that the call which made it would have left."""
     with Step("predict", path, {}, force=True, facts=facts).running():

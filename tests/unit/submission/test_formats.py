@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from sedkit.core.errors import UsageError
-from sedkit.core.timegrid import TimeGrid
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.models.checkpoint import Checkpoint, write_checkpoint
 from sedkit.models.complexity import count_complexity
 from sedkit.models.registry import build_model
-from sedkit.models.scaler import Scaler
 from sedkit.submission.formats import dcase2024, format_names, get_format
 from sedkit.submission.pack.description import acoustic_features
 from sedkit.submission.pack.meta import abbreviate
@@ -70,7 +67,8 @@ def test_unknown_formats() -> None:
 def test_names() -> None:
     assert abbreviate("cnn9_weak") == "cnn9_weak"
     assert len(abbreviate("a_very_long_name_of_a_system")) <= 10
-    assert acoustic_features({"name": "melpower"}) == "spectrogram"
+    assert acoustic_features({"name": "logmel", "log": "none"}) == "spectrogram"
+    assert acoustic_features({"name": "logmel"}) == "log-mel energies"
     assert acoustic_features({}) is None
 
 
@@ -81,11 +79,11 @@ def test_complexity_of_a_checkpoint(tmp_path: Path) -> None:
     checkpoint = Checkpoint(
         model=model,
         labels=DESED_CLASSES,
-        frontend={},
+        frontend={"name": "logmel"},
         frontend_hash="0",
-        grid=TimeGrid(32000, 500),
-        n_bins=64,
-        scaler=Scaler(torch.zeros(64), torch.ones(64)),
+        window=640,
+        normalise={},
+        fitted={},
         networks={"network": network.state_dict()},
     )
     write_checkpoint(tmp_path / "best.pt", checkpoint)

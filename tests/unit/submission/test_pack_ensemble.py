@@ -105,7 +105,7 @@ def test_what_differs_between_members_is_listed(
         members[1],
         frontend={"name": "logmel", "sample_rate": 16000, "spectrum": "power", "log": "db"},
         model={"name": "crnn"},
-        data={"streams": {"weak": {"chunks": {"augment": {"mixup_alpha": 0.2}}}}},
+        data={"streams": {"weak": {"augment": {"mixup": {}, "gain": {}}, "views": {"teacher": {"mixup": {}}}}}},
         submission={"external_datasets": external, "description": {"segmentation_method": "watershed"}},
     )
     pack_fused("dcase2019", "--postprocessing", "0.5")
@@ -114,7 +114,7 @@ def test_what_differs_between_members_is_listed(
     assert description["acoustic_features"] == ["log-mel amplitude", "log-mel energies"]
     assert description["machine_learning_method"] == "cnn9_avg, crnn"
     assert description["input_sampling_rate"] == 44.1
-    assert description["data_augmentation"] == "mixup"
+    assert description["data_augmentation"] == "mixup, level"
     assert description["external_data_usage"] == "AudioSet"
     assert description["segmentation_method"] == "threshold", "a member's own is not the ensemble's"
     assert meta["system"]["external_datasets"] == external
