@@ -172,8 +172,8 @@ def renamed(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["data.streams.weak={set: train}"], "data.streams.weak: fake/validation is reported"),
         (["data.streams.weak={set: tune}"], "data.streams.weak: fake/synthetic is entered"),
         (["data.select.weak={set: train}"], "data.select.weak: fake/validation is reported"),
-        (["data.streams.weak.folds=[train,tune]"], "data.streams.weak.folds: 'tune' is held out"),
-        (["data.streams.weak.folds=[select]"], "data.streams.weak.folds: 'select' is held out"),
+        (["data.streams.weak.folds=[train,tune]"], "data.streams.weak.folds: tune is held out"),
+        (["data.streams.weak.folds=[select]"], "data.streams.weak.folds: select is held out"),
         (["data.streams.weak.source=waveforms", "data.streams.weak.augment.background={set: train, snr_db: [0, 9]}"],
          "data.streams.weak: fake/validation is reported"),
     ],
@@ -213,15 +213,21 @@ def test_folds_default_to_train(data_root: Path, tmp_path: Path) -> None:
     assert made.saw() == {"trained": [["fake/weak", None]], "selected": [["fake/synthetic", "tune"]]}
 
 
-def test_what_a_run_saw_counts_views_and_backgrounds(data_root: Path, tmp_path: Path) -> None:
-    background = "{set: synthetic, snr_db: [0, 9]}"
+@pytest.mark.parametrize("folds", [None, ["train"], ["train", "select"]])
+def test_what_a_run_saw_counts_backgrounds(data_root: Path, tmp_path: Path, folds: list[str] | None) -> None:
+    background = "{set: synthetic, snr_db: [0, 9], folds: %s}" % ("null" if folds is None else f"[{', '.join(folds)}]")
     made = plan(
         data_root,
         tmp_path,
         "data.streams.weak.source=waveforms",
         f"data.streams.weak.augment={{background: {background}}}",
     )
-    assert made.saw()["trained"] == [["fake/weak", "train"], ["fake/synthetic", None]]
+    assert made.saw()["trained"] == [["fake/weak", "train"], *(["fake/synthetic", fold] for fold in folds or ["train"])]
+    if folds and "select" in folds:
+        with pytest.raises(UsageError, match="data.streams.weak.augment, synthetic: select is held out of training"):
+            made.check()
+    else:
+        made.check()
 
 
 def test_all_needs_a_finished_split_run(data_root: Path, tmp_path: Path) -> None:
