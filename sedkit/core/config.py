@@ -215,7 +215,7 @@ def typed(raw: dict[str, Any] | None, cls: type[T], where: str) -> T:
     for spec in dataclasses.fields(cls):  # type: ignore[arg-type]
         hint = hints[spec.name]
         for kind in (hint, *(get_args(hint) if isinstance(hint, UnionType) else ())):
-            if dataclasses.is_dataclass(kind) and raw.get(spec.name) is not None:
+            if isinstance(kind, type) and dataclasses.is_dataclass(kind) and raw.get(spec.name) is not None:
                 # For its message, which knows the section's own keys.
                 typed(raw[spec.name], kind, f"{where}.{spec.name}")
         needed = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING and spec.init
@@ -237,9 +237,7 @@ def _first_cause(error: BaseException) -> str:
     lines = [line.strip(" -:") for line in str(error).splitlines() if line.strip(" -")]
     text = "; ".join(lines).replace("section.", "")
     text = re.sub(r"<class '([^']+)'>", r"\1", text)
-    union = (
-        r"Does not validate against any of the Union subtypes; Subtypes: \[(.*), NoneType\]; Errors; .*Given value: "
-    )
+    union = r"Does not validate against any of the Union subtypes; Subtypes: \[(.*), NoneType\].*Given value: "
     text = re.sub(union, r"Expected \1 or null. Got value: ", text)
     text = re.sub(r'^(?:Parser key )?"?section"?:;? ?', "", text)
     return re.sub(r"""^Parser key "([\w.]+)":?;? """, r"key '\1': ", text)
