@@ -60,10 +60,10 @@ def number(low: float = -math.inf, high: float = math.inf, whole: bool = False) 
 
 def words(text: str) -> list[str]:
     """Read a comma-separated list."""
-    found = [word.strip() for word in text.split(",") if word.strip()]
-    if not found:
+    names = [word.strip() for word in text.split(",") if word.strip()]
+    if not names:
         raise argparse.ArgumentTypeError("an empty list, expected names separated by commas")
-    return found
+    return names
 
 
 def add_config(parser: argparse.ArgumentParser, required: bool = True) -> None:

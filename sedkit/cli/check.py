@@ -40,6 +40,6 @@ def run(args: argparse.Namespace) -> int:
         print(result.text())
     if args.json:
         about = {"name": form.name, "title": form.title, "sources": form.sources, "unverified": form.unverified}
-        found = {"findings": as_json(findings), "recomputed": [result.as_json() for result in checked.confirmed]}
-        write_json(args.json, {"path": args.path, "format": about, **found})
+        figures = {"findings": as_json(findings), "recomputed": [result.as_json() for result in checked.confirmed]}
+        write_json(args.json, {"path": args.path, "format": about, **figures})
     return status(findings)

@@ -37,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
     check_target(args.out)
 
     def make() -> None:
-        made = generate(args.name, args.out, options, seed=args.seed, size=args.size, jobs=jobs_of(args))
-        print(f"{args.out}: {', '.join(f'{count} {part}' for part, count in made.items())}")
+        counts = generate(args.name, args.out, options, seed=args.seed, size=args.size, jobs=jobs_of(args))
+        print(f"{args.out}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}")
 
     Step("miniature", Path(args.out), config, force=args.force).run(make)
     return 0

@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="true|false",
         help="with --label: the zip also holds the systems of earlier calls that lie in DIR (default: false)",
     )
-    own = parser.add_argument_group("systems of this toolkit")
-    own.add_argument(
+    experiments = parser.add_argument_group("systems of this toolkit")
+    experiments.add_argument(
         "--experiment",
         nargs="+",
         default=[],
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="experiments, one a system (score formats: seeds of one system are its runs); with --scores: the "
         "members of the ensemble",
     )
-    own.add_argument(
+    experiments.add_argument(
         "--set",
         metavar="NAME",
         help="set to submit (default: evaluation, else public, else validation); with --scores: the set whose "

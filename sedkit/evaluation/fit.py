@@ -222,7 +222,7 @@ def _fate_of_late(metrics: Sequence[Metric], n: int) -> str:
 
 def _first_row(tables: Sequence[Events], rows: Sequence[np.ndarray]) -> str | None:
     """Return file and line of the first of the given rows of each table, None where there is none."""
-    for table, found in zip(tables, rows, strict=True):
-        if len(found):
-            return f"{table.source}:{table.line[found[0]]}"
+    for table, odd in zip(tables, rows, strict=True):
+        if len(odd):
+            return f"{table.source}:{table.line[odd[0]]}"
     return None

@@ -59,12 +59,12 @@ def psds_value(counts: PointCounts, parameters: PsdsParameters) -> tuple[float, 
     if parameters.alpha_ct:
         per_hour = counts.dense("cross") * 3600.0 / ground.reference_s().sum(axis=0)
         efpr = efpr + parameters.alpha_ct * cross_trigger_mean(per_hour, parameters.cross_triggers)
-    there = np.ones(len(ground.labels), np.bool_)
-    own = {
-        label: float(area(tpr, efpr, there & (np.arange(len(there)) == i), 0.0, parameters.max_efpr))
+    every = np.ones(len(ground.labels), np.bool_)
+    areas = {
+        label: float(area(tpr, efpr, every & (np.arange(len(every)) == i), 0.0, parameters.max_efpr))
         for i, label in enumerate(ground.labels)
     }
-    return float(area(tpr, efpr, there, parameters.alpha_st, parameters.max_efpr)), own
+    return float(area(tpr, efpr, every, parameters.alpha_st, parameters.max_efpr)), areas
 
 
 def cross_trigger_mean(rates: NDArray[np.float64], variant: CrossTriggers) -> NDArray[np.float64]:
@@ -75,37 +75,37 @@ def cross_trigger_mean(rates: NDArray[np.float64], variant: CrossTriggers) -> ND
 
 
 @njit(cache=True)
-def area(tpr: Any, efpr: Any, there: Any, alpha_st: float, max_efpr: float) -> float:
+def area(tpr: Any, efpr: Any, occurs: Any, alpha_st: float, max_efpr: float) -> float:
     """Area under the effective rate, divided by `max_efpr`.
 
     Parameters
     ----------
     tpr, efpr : (points, classes) float64, in any order of the points.
-    there : (classes,) bool, the classes that count.
+    occurs : (classes,) bool, the classes that count.
     alpha_st : weight of the spread between classes.
     max_efpr : where the area ends, per hour.
     """
-    x, cls, y, n_there = steps_of(tpr, efpr, there, max_efpr)
-    return area_of_steps(x, cls, y, n_there, alpha_st, max_efpr)
+    x, cls, y, n_occurring = steps_of(tpr, efpr, occurs, max_efpr)
+    return area_of_steps(x, cls, y, n_occurring, alpha_st, max_efpr)
 
 
 @njit(cache=True)
-def steps_of(tpr: Any, efpr: Any, there: Any, max_efpr: float) -> Any:
+def steps_of(tpr: Any, efpr: Any, occurs: Any, max_efpr: float) -> Any:
     """Return operating points as steps (x, class, y) of the classes that count, and the number of these."""
     n_points, n_classes = tpr.shape
     x = np.empty(n_points * n_classes)
     cls = np.empty(n_points * n_classes, np.int64)
     y = np.empty(n_points * n_classes)
-    n = n_there = 0
+    n = n_occurring = 0
     for c in range(n_classes):
-        if not there[c]:
+        if not occurs[c]:
             continue
         for p in range(n_points):
             if efpr[p, c] < max_efpr and tpr[p, c] > 0.0:
-                x[n], cls[n], y[n] = efpr[p, c], n_there, tpr[p, c]
+                x[n], cls[n], y[n] = efpr[p, c], n_occurring, tpr[p, c]
                 n += 1
-        n_there += 1
-    return x[:n], cls[:n], y[:n], n_there
+        n_occurring += 1
+    return x[:n], cls[:n], y[:n], n_occurring
 
 
 @njit(cache=True)

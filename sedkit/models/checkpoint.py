@@ -154,9 +154,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         No such file, or not a checkpoint of this format.
     """
     content = read_tensors(path, _ADVICE)
-    found = content.get("format")
-    if not isinstance(found, int) or found != FORMAT:
-        shown = repr(found) if found is None or isinstance(found, int) else f"a {type(found).__name__}"
+    layout = content.get("format")
+    if not isinstance(layout, int) or layout != FORMAT:
+        shown = repr(layout) if layout is None or isinstance(layout, int) else f"a {type(layout).__name__}"
         raise SedkitError(
             f"{path}: checkpoint format {shown}, expected {FORMAT} (written by `sedkit train`); {_ADVICE}"
         )

@@ -30,8 +30,8 @@ class Problem:
         Its events, of the clips and classes of the scores; None where only tags are known.
     start
         The rules that the search starts from.
-    part
-        (clips,) int64, the part of cross-validation that each clip is in.
+    fold
+        (clips,) int64, the fold of cross-validation that each clip is in.
     gate
         Clips and classes in which events are looked for.
     """
@@ -40,7 +40,7 @@ class Problem:
     tags: Tags
     events: Events | None
     start: Postprocessing
-    part: np.ndarray
+    fold: np.ndarray
     gate: Tags
 
     @property
