@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "look for faults in a challenge submission made by anyone"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `sedkit check`."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sedkit.cli._options import boolean
-
-HELP = "experiment -> challenge submission"
+from sedkit.cli._options import add_flag
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,12 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label", metavar="LABEL", help="label of the first system, the others count on (default: from the authors)"
     )
     parser.add_argument("--files", metavar="LIST.tsv", help="evaluation list: filename, and duration if known")
-    parser.add_argument(
+    add_flag(
+        parser,
         "--add",
-        type=boolean,
-        default=False,
-        metavar="true|false",
-        help="with --label: the zip also holds the systems of earlier calls that lie in DIR (default: false)",
+        "with --label: the zip also holds the systems of earlier calls that lie in DIR (default: false)",
     )
     experiments = parser.add_argument_group("systems of this toolkit")
     experiments.add_argument(

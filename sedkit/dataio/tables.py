@@ -22,7 +22,6 @@ from sedkit.dataio.rows import Finding, Rows, columns_of, parse_rows, read_rows,
 ERRORS = ("unreadable_row", "not_a_number", "nan_beside_event", "missing_filename")
 ORDER = ("negative_duration", "zero_duration", "negative_onset")
 LABELS = ("unknown_label", "missing_label")
-ODDITIES = ("duplicate_row", "overlap", "empty_row_beside_events")
 
 
 # ---------------------------------------------------------------------------------------------- strong tables

@@ -27,13 +27,8 @@ from sedkit.evaluation.parameters import PsdsParameters
 from sedkit.evaluation.psds import area_less_noise, mean_and_variance, steps_of
 
 
-def psds_of_resamples(points: PointCounts, resamples: Resamples, parameters: PsdsParameters) -> NDArray[np.float64]:
-    """Return PSDS of every resample as it is, (n,); NaN where none of the clips drawn holds a reference event."""
-    return psds_of_weights(points, resamples.weights(points.ground.filenames), parameters)
-
-
 def psds_of_weights(points: PointCounts, weights: NDArray[np.float32], parameters: PsdsParameters) -> NDArray[Any]:
-    """Return PSDS of every column of `weights`, (clips, n), as it is."""
+    """Return PSDS of every column of `weights`, (clips, n), as it is; NaN where no clip drawn holds an event."""
     counts = _resampled_counts(points, weights, parameters)
     return np.asarray(_psds(counts, points.n_points, _terms(parameters), np.zeros(1), np.zeros(1)))
 

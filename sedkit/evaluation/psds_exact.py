@@ -23,7 +23,7 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.intersection import Ground, PointCounts, Sparse
 from sedkit.evaluation.parameters import IntersectionParameters, PsdsParameters
-from sedkit.evaluation.psds import area_of_steps, cross_trigger_mean
+from sedkit.evaluation.psds import areas_of, cross_trigger_mean, total_s
 
 #: Thresholds per class that intervals are computed from; the figure itself uses all.
 INTERVAL_POINTS = 100
@@ -240,19 +240,13 @@ def _steps(swept: Sweep, c: int, parameters: PsdsParameters) -> _Steps:
 
 def psds_of_sweep(swept: Sweep, parameters: PsdsParameters) -> tuple[float, dict[str, float]]:
     """Return PSDS and the area under each class's own curve, over every threshold."""
-    seconds = float(swept.ground.duration_s.sum())
-    if not np.isfinite(seconds) or seconds <= 0:
-        raise SedkitError("PSDS: no durations, expected the clips' durations in seconds (--durations)")
+    total_s(swept.ground)
     labels = swept.ground.labels
     steps = [_steps(swept, c, parameters) for c in range(len(labels))]
-    areas = {
-        label: float(area_of_steps(s.efpr, np.zeros(len(s.efpr), np.int64), s.tpr, 1, 0.0, parameters.max_efpr))
-        for label, s in zip(labels, steps, strict=True)
-    }
     x = np.concatenate([s.efpr for s in steps])
     y = np.concatenate([s.tpr for s in steps])
     cls = np.repeat(np.arange(len(labels)), [len(s.efpr) for s in steps])
-    return float(area_of_steps(x, cls, y, len(labels), parameters.alpha_st, parameters.max_efpr)), areas
+    return areas_of(x, cls, y, labels, parameters)
 
 
 def points_of_sweep(swept: Sweep, parameters: PsdsParameters, n_points: int = INTERVAL_POINTS) -> PointCounts:

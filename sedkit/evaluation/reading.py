@@ -105,14 +105,8 @@ def warn_of(findings: Iterable[Finding], what: str) -> None:
     for finding in findings:
         kinds.setdefault(finding.kind, []).append(finding)
     for kind, those in kinds.items():
-        log.warning(
-            "%s: %s (%d such rows in the %s: %s)", *_split(those[0]), len(those), what, _HOW_SCORED.get(kind, kind)
-        )
-
-
-def _split(finding: Finding) -> tuple[str, str]:
-    where, _, text = finding.message.partition(": ")
-    return where, text
+        message, scored = those[0].message, _HOW_SCORED.get(kind, kind)
+        log.warning("%s (%d such rows in the %s: %s)", message, len(those), what, scored)
 
 
 def threshold_of(stem: str) -> float | None:

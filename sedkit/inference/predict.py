@@ -289,10 +289,10 @@ def predict_clips(
         window_s = clips.windows.length_s
     tiling = Tiling.of(predictor, int(source.n_frames.max(initial=1)), window_s, hop_s)
     if clips.windows is None:
-        windows = tiling.windows(source, predictor.frontend)
+        windows, begin = tiling.windows(source, predictor.frontend), None
     else:
-        windows = replace(clips.windows, length=tiling.length)
-    return predict(predictor, source, clips.filenames, clips.duration_s, windows, tiling, batch_size, begin=clips.begin)
+        windows, begin = replace(clips.windows, length=tiling.length), clips.windows.first
+    return predict(predictor, source, clips.filenames, clips.duration_s, windows, tiling, batch_size, begin)
 
 
 def predict_waveforms(

@@ -124,23 +124,8 @@ class Checkpoint:
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     """Write a checkpoint whole or not at all."""
-    content = {
-        "format": FORMAT,
-        "version": sedkit.__version__,
-        "model": checkpoint.model,
-        "labels": list(checkpoint.labels),
-        "frontend": checkpoint.frontend,
-        "frontend_hash": checkpoint.frontend_hash,
-        "window": checkpoint.window,
-        "normalise": checkpoint.normalise,
-        "fitted": checkpoint.fitted,
-        "networks": checkpoint.networks,
-        "selected": checkpoint.selected,
-        "step": checkpoint.step,
-        "run": checkpoint.run,
-        "config": checkpoint.config,
-        "training": checkpoint.training,
-    }
+    content = {key: getattr(checkpoint, key) for key in _CONTENT} | {"labels": list(checkpoint.labels)}
+    content |= {"format": FORMAT, "version": sedkit.__version__}
     with atomic_path(path) as aside:
         torch.save(content, aside)
 

@@ -33,8 +33,8 @@ def fuse(
     Returns
     -------
     fused
-        Clip scores are there when all systems have them; where some lack them (a folder of score tables holds none) they
-        are left out, with a warning.
+        Clip scores are there when all systems have them; where some lack them (a folder of score tables holds none)
+        they are left out, with a warning.
 
     Raises
     ------

@@ -18,7 +18,7 @@ __all__ = ["look_up", "median_planes", "regions", "regions_at"]
 
 @njit(cache=True, nogil=True)
 def _row_regions(x: np.ndarray, high: float, low: float, merge: int, shortest: int, intervals: np.ndarray) -> int:
-    """Write the events of one row `x` (n,) into columns 2 and 3 of `intervals` ((n + 1) // 2 rows at most); count them."""
+    """Write the events of a row `x` (n,) into columns 2 and 3 of `intervals` ((n + 1) // 2 at most); count them."""
     n, k = len(x), 0
     begin, end = -1, -1
     t = 0

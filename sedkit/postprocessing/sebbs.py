@@ -64,7 +64,7 @@ class Boxes:
         return np.stack([self.clip, self.label, 2 * slot, 2 * slot + 1], axis=1).astype(np.int32), times_s
 
     def at(self, thresholds: np.ndarray, n_clips: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return bounds, intervals and times_s of `OperatingPoints`: the boxes with a confidence above each threshold."""
+        """Return bounds, intervals and times_s of `OperatingPoints`: the boxes of a confidence above each threshold."""
         every, times_s = self.intervals(n_clips)
         picks = [np.flatnonzero(self.confidence > threshold) for threshold in thresholds]
         return np.cumsum([0, *(len(pick) for pick in picks)]), every[np.concatenate(picks)], times_s

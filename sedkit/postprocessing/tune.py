@@ -13,7 +13,7 @@ from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.postprocessing.choose import folds_of
 from sedkit.postprocessing.gate import open_gate
-from sedkit.postprocessing.objectives.base import Problem, objective_named
+from sedkit.postprocessing.objectives.base import Problem, build_objective
 from sedkit.postprocessing.rule import BoxRule, FrameRule
 from sedkit.postprocessing.rules import Postprocessing, Preset
 
@@ -65,7 +65,7 @@ def tune(
     SedkitError
         Clips or classes that the reference does not know, no positive at all, missing clip scores.
     """
-    chooser = objective_named(objective)
+    chooser = build_objective({"name": objective})
     if isinstance(reference, Tags) and chooser.needs_events:
         raise UsageError(
             f"{reference.source}: a table of tags serves the objective tagging only, {objective} needs events "

@@ -92,14 +92,10 @@ class NoOptions:
 _OBJECTIVES: Registry[Callable[[Any], Objective]] = Registry("sedkit.postprocessing.objectives", "objective")
 
 objective_names = _OBJECTIVES.names
+#: Returns the objective of a section that holds its name; raises UsageError.
+build_objective: Callable[[dict[str, Any]], Objective] = _OBJECTIVES.build
 
 
 def register(name: str, objective: Objective) -> None:
     """Register an objective under a name."""
     _OBJECTIVES.register(name, NoOptions)(lambda _: objective)
-
-
-def objective_named(name: str) -> Objective:
-    """Return an objective; raises UsageError for an unknown name."""
-    objective: Objective = _OBJECTIVES.build({"name": name})
-    return objective

@@ -10,14 +10,18 @@ from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.bootstrap import Drawn, Resamples, interval
 from sedkit.evaluation.counts import rates
-from sedkit.evaluation.intersection import count_points, prepare
+from sedkit.evaluation.intersection import PointCounts, count_points, prepare
 from sedkit.evaluation.metrics.event import count_events
 from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.evaluation.parameters import PSDS2, PsdsParameters
 from sedkit.evaluation.psds import psds_of_points, psds_value
-from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_resamples
+from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_weights
 
 Table = Callable[..., Events]
+
+
+def psds_of_resamples(points: PointCounts, resamples: Resamples, parameters: PsdsParameters) -> np.ndarray:
+    return psds_of_weights(points, resamples.weights(points.ground.filenames), parameters)
 
 
 def repeated(events: Events, weights: np.ndarray) -> Events:
