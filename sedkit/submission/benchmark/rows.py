@@ -13,10 +13,10 @@ from pathlib import Path
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import read_text, write_text
-from sedkit.submission.benchmark.compare import metric_title
+from sedkit.submission.benchmark.report import metric_title
 from sedkit.submission.benchmark.text import interval_text, markdown_cell, markdown_row
+from sedkit.submission.groups import Group, Summary
 from sedkit.submission.official import METRICS
-from sedkit.submission.results import Group, Summary
 
 BEGIN = "<!-- sedkit benchmark: rows begin -->"
 END = "<!-- sedkit benchmark: rows end -->"

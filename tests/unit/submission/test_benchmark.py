@@ -15,11 +15,14 @@ from submission_systems import results, save, scored
 
 from sedkit.cli.main import main
 from sedkit.core.errors import UsageError
-from sedkit.submission.benchmark.compare import OTHER_DATA, benchmark
+from sedkit.core.stamp import Step
+from sedkit.submission.benchmark.compare import benchmark
+from sedkit.submission.benchmark.report import OTHER_DATA
 from sedkit.submission.benchmark.rows import update_rows
 from sedkit.submission.benchmark.text import as_csv, as_json, as_markdown, as_text
+from sedkit.submission.groups import group_runs
 from sedkit.submission.official import all_figures
-from sedkit.submission.results import group_runs, load_runs
+from sedkit.submission.results import load_runs
 
 
 def report_of(*paths: Path):
@@ -126,7 +129,6 @@ def test_figures_on_other_data_hide_no_other_of_the_same_system(tmp_path: Path) 
             "only a subset (classes or clips) of validation_desed",
         ),
         ({"estimate": {"clips": 1000, "coverage": 0.856, "partial": True}}, "partial (1000 of 1168 clips)"),
-        ({"run": {"recipe": "dcase2019_task4", "system": "a", "trained_on": "all+validation"}}, "trained on this set"),
     ],
 )
 def test_what_is_not_comparable_gets_neither_rank_nor_difference(
@@ -144,6 +146,24 @@ def test_what_is_not_comparable_gets_neither_rank_nor_difference(
     assert f"== {OTHER_DATA}: DCASE 2019 Task 4" in text
     assert "difference" not in text
     assert "78.8" in text, "the paper of the recipe's systems"
+
+
+def test_figures_on_what_the_run_saw_are_not_comparable(tmp_path: Path) -> None:
+    """By the sets in `environment.json`; the folder's name and other folds of the set tell nothing."""
+    for name, seen, where in (
+        ("seed1", ["desed/validation", None], "apart"),
+        ("all+validation_seed2", ["desed/weak", "train"], "tables"),
+        ("seed3", ["desed/validation", "1"], "tables"),
+    ):
+        file = scored(tmp_path / name, 1, 0.4) / "results" / "validation.json"
+        save(file.parents[1] / "environment.json", {"run": {"saw": {"trained": [seen], "selected": []}}})
+        (file.parents[1] / "scores").mkdir()
+        scores = file.parents[1] / "scores" / "validation.h5"
+        Step("predict", scores, {}, facts={"of": [["desed/validation", "2"]]}).run(lambda out=scores: out.touch())
+        report = report_of(file)
+        assert bool(report.tables) == (where == "tables"), name
+        if where == "apart":
+            assert report.apart[0].reasons == ("the system was trained on this set",)
 
 
 def test_another_release_is_another_reference(tmp_path: Path) -> None:
