@@ -165,10 +165,10 @@ def set_key(raw: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key in place, making the mappings on its way."""
     *way, last = key.split(".")
     place = raw
-    for part in way:
-        step = place.setdefault(part, {})
+    for name in way:
+        step = place.setdefault(name, {})
         if not isinstance(step, dict):
-            raise UsageError(f"key {key!r}: {part!r} holds {step!r}, not a mapping")
+            raise UsageError(f"key {key!r}: {name!r} holds {step!r}, not a mapping")
         place = step
     place[last] = value
 
@@ -215,7 +215,7 @@ def typed(raw: dict[str, Any] | None, cls: type[T], where: str) -> T:
     for spec in dataclasses.fields(cls):  # type: ignore[arg-type]
         hint = hints[spec.name]
         for kind in (hint, *(get_args(hint) if isinstance(hint, UnionType) else ())):
-            if dataclasses.is_dataclass(kind) and raw.get(spec.name) is not None:
+            if isinstance(kind, type) and dataclasses.is_dataclass(kind) and raw.get(spec.name) is not None:
                 # For its message, which knows the section's own keys.
                 typed(raw[spec.name], kind, f"{where}.{spec.name}")
         needed = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING and spec.init

@@ -80,9 +80,9 @@ class Registry(Generic[Builder]):
             )
         return name, typed(options, self._entries[name][1], where)
 
-    def resolve(self, section: dict[str, Any] | None, where: str = "") -> dict[str, Any]:
+    def resolve(self, section: dict[str, Any] | None) -> dict[str, Any]:
         """Return a section with every option filled in and checked (see `options`)."""
-        name, options = self.options(section, where)
+        name, options = self.options(section)
         return {"name": name} | asdict(options)
 
     def build(self, section: dict[str, Any] | None, *arguments: Any, where: str = "") -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sedkit.core.errors import SedkitError, listed, suggest
@@ -51,20 +51,6 @@ class Vocabulary:
             raise SedkitError(
                 f"unknown label {label!r}{suggest(label, self.labels)}; expected one of {listed(self.labels, 12)}"
             ) from None
-
-    def check_same(self, other: Iterable[str], what: str) -> None:
-        """Raise unless `other` holds the same labels in the same order."""
-        theirs = tuple(other)
-        if theirs == self.labels:
-            return
-        missing = [x for x in self.labels if x not in theirs]
-        added = [x for x in theirs if x not in self.labels]
-        if missing or added:
-            raise SedkitError(
-                f"{what}: other classes than expected (missing: {listed(missing) or 'none'}; "
-                f"additional: {listed(added) or 'none'})"
-            )
-        raise SedkitError(f"{what}: same classes in another order ({listed(theirs)}), expected {listed(self.labels)}")
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Vocabulary:

@@ -19,7 +19,7 @@ MARKER = "GENERATED.txt"
 _ID_LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"))
 
 
-def scale_of(size: str, small: int, where: str = "--size") -> float:
+def scale_of(size: str, small: int) -> float:
     """How many times the small set is asked for: ``small`` (1), ``large`` (5), or a number of clips over `small`.
 
     The clips are those of the first training set, of which the small set has `small`; fewer than 10 are a UsageError.
@@ -29,7 +29,7 @@ def scale_of(size: str, small: int, where: str = "--size") -> float:
     if size == "large":
         return 5.0
     if not size.isdigit() or int(size) < 10:
-        raise UsageError(f"{where} {size}: expected small, large or a number of clips from 10 on")
+        raise UsageError(f"--size {size}: expected small, large or a number of clips from 10 on")
     return int(size) / small
 
 

@@ -26,9 +26,11 @@ class Group:
 
     @property
     def system(self) -> str:
-        """System, with the signal-to-noise ratio and the training sets where they are not the usual ones."""
+        """System, with the pass, signal-to-noise ratio and training sets where they are not the usual ones."""
         run = self.first.run
         parts = [self.first.system]
+        if run.get("pass") is not None:
+            parts.append(f"pass {run['pass']}")
         if run.get("snr_db") is not None:
             parts.append(f"{run['snr_db']} dB")
         if run.get("trained_on") not in (None, "split"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sedkit.core.errors import UsageError, listed
+from sedkit.core.runs import run_name
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.maestro import OTHER_CLASSES, evaluated_area, of_evaluated
 from sedkit.submission.numbers import is_number
@@ -155,13 +156,13 @@ class Run:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What runs of one system on one reference have in common: everything but seed and fold."""
+        """What runs of one system on one reference have in common: every axis but seed and fold."""
         reference = self.known_as or str(self.reference.get("sha256") or self.reference.get("path"))
         fold = self.run.get("fold")
         # The folds of a cross-validation have a reference each: there the set's name stands for it.
         reference = f"folds of {self.set_name}" if fold is not None and not self.known_as else reference
-        other = [str(self.run.get(name)) for name in ("snr_db", "trained_on", "budget")]
-        return (str(self.recipe), self.system, reference, self.set_name, *other)
+        axes = {"system": self.system} | {name: self.run.get(name) for name in ("pass", "snr_db", "trained_on")}
+        return (str(self.recipe), run_name(axes), reference, self.set_name, str(self.run.get("budget")))
 
     def not_comparable(self) -> list[str]:
         """Return the reasons why official figures must not stand beside this run's, none where they may."""

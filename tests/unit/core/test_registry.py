@@ -64,7 +64,7 @@ def test_options_are_filled_in_and_typed(room: str) -> None:
 @pytest.mark.parametrize(
     ("section", "where", "message"),
     [
-        ({"name": "bgi"}, "", "^thing.name is 'bgi' .did you mean \"big\"..., expected one of big$"),
+        ({"name": "bgi"}, "", "^thing.name is 'bgi' .did you mean \"big\".., expected one of big$"),
         ({"name": "bgi"}, "data.x.thing", "^data.x.thing.name is 'bgi'"),
         ({"size": 3}, "", "thing.name is None, expected one of big"),
         ({"name": ["big"]}, "", r"thing.name is \['big'\].*, expected one of"),
