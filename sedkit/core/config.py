@@ -237,9 +237,7 @@ def _first_cause(error: BaseException) -> str:
     lines = [line.strip(" -:") for line in str(error).splitlines() if line.strip(" -")]
     text = "; ".join(lines).replace("section.", "")
     text = re.sub(r"<class '([^']+)'>", r"\1", text)
-    union = (
-        r"Does not validate against any of the Union subtypes; Subtypes: \[(.*), NoneType\]; Errors; .*Given value: "
-    )
+    union = r"Does not validate against any of the Union subtypes; Subtypes: \[(.*), NoneType\].*Given value: "
     text = re.sub(union, r"Expected \1 or null. Got value: ", text)
     text = re.sub(r'^(?:Parser key )?"?section"?:;? ?', "", text)
     return re.sub(r"""^Parser key "([\w.]+)":?;? """, r"key '\1': ", text)

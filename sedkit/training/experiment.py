@@ -21,6 +21,7 @@ from sedkit.models.registry import build_model, resolve_model
 from sedkit.models.weights import load_weights
 from sedkit.objectives.registry import build_objective, resolve_objective
 from sedkit.objectives.schedules import build_schedule, resolve_schedule
+from sedkit.postprocessing.rules import read_postprocessing
 from sedkit.training.batches import Batches, shares
 from sedkit.training.loop import Loop
 from sedkit.training.optimisers import build_optimiser, resolve_optimiser
@@ -66,6 +67,7 @@ class Experiment:
         self.schedule = build_schedule(schedule)
         self.optimiser = build_optimiser(sections["optimiser"], self.network.parameters())
         check_figures(plan.selection.figures.values())
+        read_postprocessing(plan.selection.postprocessing, self.labels.labels)
         self.run_info = plan.run_info()
         self.config = {
             **sections,

@@ -60,6 +60,8 @@ class Targets:
         Every frame has its window's classes.
     framed
         Frames are compared with; else a `roll` is there for steps to move events in.
+    frame_rate_hz
+        Of the roll.
     """
 
     present: NDArray[np.bool_] | None = None
@@ -67,6 +69,7 @@ class Targets:
     roll: NDArray[np.uint8] | None = None
     tiled: bool = False
     framed: bool = False
+    frame_rate_hz: float = 0.0
 
     def of_clips(self, at: Ints) -> NDArray[np.float32] | None:
         """Return (n, classes) of windows by position, or None."""
@@ -79,7 +82,8 @@ class Targets:
         if self.roll is None:
             return None
         target = np.zeros((len(windows), frames, self.roll.shape[2]), dtype=np.float32)
-        for row, recording, first in zip(target, windows.recording.tolist(), windows.first.tolist(), strict=True):
+        starts = np.rint(windows.onset_s() * self.frame_rate_hz).astype(np.int64)
+        for row, recording, first in zip(target, windows.recording.tolist(), starts.tolist(), strict=True):
             piece = self.roll[recording, first : first + frames]
             row[: len(piece)] = piece
         return target
@@ -169,12 +173,12 @@ class Labels:
         table = table.keep_clips([self.data.clips.filename[i] for i in clips])
         if isinstance(table, Tags):
             return Targets(table.present[windows.recording], tiled=target == "tiled", framed=target == "tiled")
-        longest = int(n_frames.max(initial=0))
-        if windows.length >= longest and not self.settings.least_s:
+        longest, grid = max(int(n_frames.max(initial=0)), windows.length), frontend.grid
+        if windows.length == longest and not self.settings.least_s:
             present = tags_of(table).present[windows.recording]
         else:
             present = classes_in(table, windows, self.settings.least_s)
         roll = None
-        if target == "frame" or (moved and frontend.sliceable):
-            roll = event_roll(table, frontend.grid, max(longest, windows.length))
-        return Targets(present, table, roll, target == "tiled", target != "clip")
+        if target == "frame" or moved:
+            roll = event_roll(table, grid, grid.n_frames(longest / windows.grid.frame_rate_hz))
+        return Targets(present, table, roll, target == "tiled", target != "clip", grid.frame_rate_hz)

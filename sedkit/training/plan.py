@@ -103,7 +103,8 @@ class Plan:
         if train_on == "split" and not self.data.select:
             raise UsageError("data.select is empty, expected a part to choose the checkpoint on (or --train-on all)")
         for key, stream in self.streams():
-            for data in map(self.data_dir, (stream.set, *self.backgrounds(stream))):
+            backgrounds = self.backgrounds(stream)
+            for data in map(self.data_dir, (stream.set, *backgrounds)):
                 if data.role in NOT_TRAINED_ON:
                     raise UsageError(
                         f"{key}: {data.identity} is {data.role}: nothing is trained or selected on it (--train-on "
@@ -111,10 +112,12 @@ class Plan:
                     )
             folds = self.folds(stream, key)
             self.data_dir(stream.set).select(folds)
-            if key.startswith("data.streams.") and folds and (held_out := [f for f in folds if f in HELD_OUT]):
-                raise UsageError(
-                    f"{key}.folds: {held_out[0]!r} is held out of training, expected others, such as train"
-                )
+            read = {f"{key}.augment, {name}": named for name, named in backgrounds.items()}
+            if key.startswith("data.streams."):
+                read[f"{key}.folds"] = folds
+            for where, named in read.items():
+                if held_out := [fold for fold in named or () if fold in HELD_OUT]:
+                    raise UsageError(f"{where}: {held_out[0]} is held out of training, expected others, such as train")
             if stream.source == "features":
                 self.features(stream.set)
         for name in self.added:

@@ -154,7 +154,8 @@ class Augmentations:
             if step.domain == "features":
                 before = name
             elif before or not setup.samples:
-                expected = f"it before {before}, which changes features" if before else "source: waveforms"
+                ways = f"it before {before}, which changes features", "source: waveforms (views change features)"
+                expected = ways[not before]
                 raise UsageError(f"{where}: {name} changes waveforms, expected {expected}")
             step.start(setup)
         return cls(list(steps.values()), tuple(sets_read(section)))

@@ -8,8 +8,8 @@ avoids (2e-5 dB).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Literal, NamedTuple
+from functools import cache, cached_property
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,13 @@ class _Band(NamedTuple):
     mels: slice
     bins: slice
     weights: NDArray[np.float32]
+
+
+@cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 @register("logmel")
@@ -150,8 +157,10 @@ class LogMel(FrontEnd):
             raise SedkitError(f"waveform of shape {waveform.shape}, expected (batch, samples)")
         samples = self._samples(waveform.shape[1])
         out = np.empty((len(waveform), self._n_frames(samples), self.n_mels), dtype=np.float32)
-        for clip, target in zip(waveform, out, strict=True):
-            self._mel(clip, samples, target, precision)
+        # The last bits of a matrix product depend on the number of threads, which must not decide on features.
+        with _blas().limit(limits=1):
+            for clip, target in zip(waveform, out, strict=True):
+                self._mel(clip, samples, target, precision)
         return self._compress(out)
 
     def _samples(self, samples: int) -> int:

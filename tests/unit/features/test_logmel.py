@@ -1,5 +1,9 @@
 """Log-mel against librosa in double precision, to the tolerance that the design sets."""
 
+import os
+import subprocess
+import sys
+
 import librosa
 import numpy as np
 import pytest
@@ -237,3 +241,18 @@ def test_frames_and_padding():
 def test_settings_that_make_no_sense_are_refused(changes, message):
     with pytest.raises(UsageError, match=message):
         LogMel(**changes)
+
+
+def test_the_number_of_threads_decides_no_bit() -> None:
+    code = (
+        "import hashlib, numpy as np\nfrom sedkit.features.frontends import frontend_from\n"
+        "x = np.random.default_rng(0).standard_normal((1, 160000), dtype=np.float32)\n"
+        "print(hashlib.sha256(frontend_from({'name': 'logmel'}).transform(x).tobytes()).hexdigest())"
+    )
+
+    def digest(threads: int) -> str:
+        variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+        done = subprocess.run([sys.executable, "-c", code], env=os.environ | variables, capture_output=True, check=True)
+        return done.stdout.decode()
+
+    assert digest(1) == digest(4)

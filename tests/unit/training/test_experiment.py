@@ -234,6 +234,12 @@ def test_pseudo_labels_are_trained_on_and_curves_are_drawn_on_true_ones(data_roo
     assert moved_key() != key
 
 
+def test_rules_for_figures_of_events_are_looked_at_before_anything_is_trained(data_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(SedkitError, match="nope"):
+        train(data_root, tmp_path / "exp", "selection.postprocessing=nope")
+    assert list((tmp_path / "exp").iterdir()) == []
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(data_root: Path, tmp_path: Path) -> None:
     with pytest.raises((SedkitError, RuntimeError), match="not finite|between 0 and 1"):
         train(data_root, tmp_path / "exp", "optimiser.learning_rate=1e30")

@@ -14,6 +14,7 @@ from sedkit.core.config import read_config, typed
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import read_json, write_json
 from sedkit.models.checkpoint import read_checkpoint
+from sedkit.training.inputs import inputs_of
 from sedkit.training.optimisers import resolve_optimiser
 from sedkit.training.plan import Plan, check_config, make_plan
 from sedkit.training.settings import TrainingSettings, data_settings
@@ -143,7 +144,7 @@ def test_a_plan_names_what_is_missing(data_root: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"data.select is empty"):
         plan(data_root, tmp_path, "data.select={}").check()
     with pytest.raises(SedkitError, match=r"none.pt: no such file \(training.weights\)"):
-        assert plan(data_root, tmp_path, "training.weights=none.pt").inputs
+        inputs_of(plan(data_root, tmp_path, "training.weights=none.pt"))
     for section in ("objective", "optimiser"):
         with pytest.raises(UsageError, match=f"no section '{section}'"):
             plan(data_root, tmp_path, **{section: None})
@@ -152,7 +153,7 @@ def test_a_plan_names_what_is_missing(data_root: Path, tmp_path: Path) -> None:
 def test_inputs_leave_out_what_is_only_drawn(data_root: Path, tmp_path: Path) -> None:
     made = plan(data_root, tmp_path)
     assert made.drawn == ("validation",)
-    assert set(made.inputs) == {"weak/clips.tsv", "weak/weak.tsv", "weak/labels.txt", "weak/features"}
+    assert set(inputs_of(made)) == {"weak/clips.tsv", "weak/weak.tsv", "weak/labels.txt", "weak/features"}
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +172,8 @@ def renamed(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["data.streams.weak={set: train}"], "data.streams.weak: fake/validation is reported"),
         (["data.streams.weak={set: tune}"], "data.streams.weak: fake/synthetic is entered"),
         (["data.select.weak={set: train}"], "data.select.weak: fake/validation is reported"),
-        (["data.streams.weak.folds=[train,tune]"], "data.streams.weak.folds: 'tune' is held out"),
-        (["data.streams.weak.folds=[select]"], "data.streams.weak.folds: 'select' is held out"),
+        (["data.streams.weak.folds=[train,tune]"], "data.streams.weak.folds: tune is held out"),
+        (["data.streams.weak.folds=[select]"], "data.streams.weak.folds: select is held out"),
         (["data.streams.weak.source=waveforms", "data.streams.weak.augment.background={set: train, snr_db: [0, 9]}"],
          "data.streams.weak: fake/validation is reported"),
     ],
@@ -212,15 +213,21 @@ def test_folds_default_to_train(data_root: Path, tmp_path: Path) -> None:
     assert made.saw() == {"trained": [["fake/weak", None]], "selected": [["fake/synthetic", "tune"]]}
 
 
-def test_what_a_run_saw_counts_views_and_backgrounds(data_root: Path, tmp_path: Path) -> None:
-    background = "{set: synthetic, snr_db: [0, 9]}"
+@pytest.mark.parametrize("folds", [None, ["train"], ["train", "select"]])
+def test_what_a_run_saw_counts_backgrounds(data_root: Path, tmp_path: Path, folds: list[str] | None) -> None:
+    background = "{set: synthetic, snr_db: [0, 9], folds: %s}" % ("null" if folds is None else f"[{', '.join(folds)}]")
     made = plan(
         data_root,
         tmp_path,
         "data.streams.weak.source=waveforms",
         f"data.streams.weak.augment={{background: {background}}}",
     )
-    assert made.saw()["trained"] == [["fake/weak", "train"], ["fake/synthetic", None]]
+    assert made.saw()["trained"] == [["fake/weak", "train"], *(["fake/synthetic", fold] for fold in folds or ["train"])]
+    if folds and "select" in folds:
+        with pytest.raises(UsageError, match="data.streams.weak.augment, synthetic: select is held out of training"):
+            made.check()
+    else:
+        made.check()
 
 
 def test_all_needs_a_finished_split_run(data_root: Path, tmp_path: Path) -> None:
@@ -244,7 +251,7 @@ def test_all_needs_a_finished_split_run(data_root: Path, tmp_path: Path) -> None
     assert made.run_info()["trained_on"] == "all"
     assert made.saw() == {"trained": [["fake/weak", None]], "selected": []}
     both = follow("all+validation_seed0", "all+validation")
-    assert {name.split("/")[0] for name in both.inputs} == {"weak", "validation"}
+    assert {name.split("/")[0] for name in inputs_of(both)} == {"weak", "validation"}
     assert both.saw()["trained"] == [["fake/weak", None], ["fake/validation", None]]
     assert both.drawn == ()
 

@@ -187,15 +187,15 @@ def test_changes_depend_on_seed_and_step_alone(root: Path, change: str) -> None:
     assert (first.clip_target >= plain.clip_target).all()
 
 
-@pytest.mark.parametrize("target", ["clip", "frame"])
-def test_a_speed_change_moves_event_labels(root: Path, target: str) -> None:
+@pytest.mark.parametrize(("target", "frontend"), [("clip", FRONTEND), ("clip", ALONE), ("frame", FRONTEND)])
+def test_a_speed_change_moves_event_labels(root: Path, target: str, frontend: FrontEnd) -> None:
     """Twice as fast, a window of 1 s shows 2 s of x.wav: Dog in [0.4, 0.8) is at [0.2, 0.4), Cat comes in from 1.2 s.
 
     The sound moves with them: what is heard of each frame is what was heard of two.
     """
     settings = {"source": "waveforms", "labels": {"target": target}, **SCENES}
-    fast = load(root, settings | {"augment": {"speed": {"factor": [2.0, 2.0]}}})
-    plain, moved = load(root, settings).read(np.array([0])), whole(fast, rows=[0])
+    fast = load(root, settings | {"augment": {"speed": {"factor": [2.0, 2.0]}}}, frontend)
+    plain, moved = load(root, settings, frontend).read(np.array([0])), whole(fast, rows=[0])
     assert plain.clip_target.tolist() == [[0, 0, 1, 0, 0]]
     assert moved.clip_target.tolist() == [[0, 1, 1, 0, 0]]
     assert moved.features.shape == (1, 100, 16)
