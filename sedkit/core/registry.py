@@ -52,6 +52,7 @@ class Registry(Generic[Builder]):
 
     def entry(self, name: str) -> tuple[Builder, type]:
         """Return the builder of a name, one of `names`, and the dataclass of its options."""
+        self.names()
         return self._entries[name]
 
     def options(self, section: dict[str, Any] | None, where: str = "") -> tuple[str, Any]:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.dataio.names import renamed
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -117,15 +113,6 @@ class Events:
                 yield name, None, None, None
             for j in order[first[i] : first[i + 1]]:
                 yield name, float(self.onset_s[j]), float(self.offset_s[j]), self.labels[self.label[j]]
-
-    def frame(self) -> pd.DataFrame:
-        """Return a pandas DataFrame filename, onset, offset, event_label; a clip without events is a row of NaN."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [(n, np.nan if a is None else a, np.nan if b is None else b, c) for n, a, b, c in self.rows()],
-            columns=["filename", "onset", "offset", "event_label"],
-        )
 
 
 @dataclass(frozen=True)

@@ -39,16 +39,10 @@ def prepare(dataset: DataSet, root: Path, *, lenient: bool = False, seed: int = 
 
     Parameters
     ----------
-    dataset
-        What is declared of it.
-    root
-        Where it lies.
     lenient
         Leave out and count what is broken: rows, audio files, training clips that are also reported.
     seed
         Of the split of the training sets.
-    jobs
-        Processes for reading headers.
 
     Raises
     ------

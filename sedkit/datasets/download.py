@@ -82,12 +82,8 @@ def download(
 
     Parameters
     ----------
-    name
-        One of `registry`.
-    out
-        Folder.
-    parts
-        Names of parts; None takes the default ones.
+    name, parts
+        One of `registry`, and names of its parts; None takes the default ones.
     base_url
         A mirror: ``<base_url>/<file>`` takes the place of the publisher's address.
     wait_s

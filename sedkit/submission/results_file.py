@@ -84,11 +84,7 @@ def _check_block(block: Mapping[str, Any], name: str, path: str) -> None:
 
 
 def _checked(
-    block: Mapping[str, Any],
-    keys: tuple[str, ...],
-    where: str,
-    kinds: tuple[type, ...],
-    expected: str,
+    block: Mapping[str, Any], keys: tuple[str, ...], where: str, kinds: tuple[type, ...], expected: str
 ) -> None:
     """Refuse a value that is there, is not null, and is of none of the kinds; `where` goes right before its keys."""
     value: Any = block

@@ -71,12 +71,10 @@ def shaped_noise(rng: np.random.Generator, n: int, rate: int, curve: Curve) -> S
     return unit_rms(fft.irfft(spectrum, size)[:n])
 
 
-def filtered(x: Signal, gain: Signal | None, rate: int) -> Signal:
+def filtered(x: Signal, gain: Signal, rate: int) -> Signal:
     """`x` through a zero-phase filter; `gain` has one value per bin of `filter_bins(len(x), rate)`."""
     from scipy import fft
 
-    if gain is None:
-        return x
     size = transform_size(len(x) + int(_TAIL_S * rate))
     return fft.irfft(fft.rfft(x, size) * gain, size)[: len(x)]
 

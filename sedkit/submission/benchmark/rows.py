@@ -23,17 +23,7 @@ END = "<!-- sedkit benchmark: rows end -->"
 _ABSENT = "-"
 _LEGEND = f"`{_ABSENT}`: the results do not tell; `file …`: results that lie in no experiment folder."
 _FIGURES = "figures (mean ± sample sd)"
-_HEAD = (
-    "system",
-    "set",
-    "reference",
-    _FIGURES,
-    "seeds",
-    "parameters",
-    "budget",
-    "commit",
-    "command",
-)
+_HEAD = ("system", "set", "reference", _FIGURES, "seeds", "parameters", "budget", "commit", "command")
 #: Columns that a row is known by.
 _KEY = tuple(_HEAD.index(name) for name in ("system", "set", "reference", "budget"))
 

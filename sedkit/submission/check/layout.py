@@ -293,12 +293,7 @@ def _zips_of(homes: Iterable[str], form: Format) -> frozenset[str]:
 
 
 def _check_others(
-    names: Sequence[str],
-    empty: Iterable[str],
-    homes: Sequence[str],
-    packed: Set[str],
-    form: Format,
-    findings: Findings,
+    names: Sequence[str], empty: Iterable[str], homes: Sequence[str], packed: Set[str], form: Format, findings: Findings
 ) -> None:
     """Warn of what is neither a system's nor a report, nor one of the `packed` zips; refuse what a script stops at."""
     within = frozenset(homes)

@@ -76,10 +76,7 @@ def check_score_results(
     if not fields:
         message = f"nothing to recompute: which results a meta file of {form.name} states is not known"
         findings.add(NOTE, "results_not_recomputed", meta.file, message)
-    for what, keys, events_of in (
-        ("DESED", _PSDS, _desed_events),
-        ("MAESTRO", ("mPAUC",), _maestro_events),
-    ):
+    for what, keys, events_of in (("DESED", _PSDS, _desed_events), ("MAESTRO", ("mPAUC",), _maestro_events)):
         mine = {path: x for path, x in stated.items() if path.rpartition(".")[2] in keys}
         if not mine:
             continue

@@ -245,10 +245,7 @@ def with_results(system: SystemMeta, results: Development) -> SystemMeta:
 
 
 def _size(complexity: Complexity) -> dict[str, Any]:
-    return {
-        "system.complexity.total_parameters": complexity.parameters,
-        "system.complexity.MACS": complexity.macs,
-    }
+    return {"system.complexity.total_parameters": complexity.parameters, "system.complexity.MACS": complexity.macs}
 
 
 def energy_stages(submitted: str | None) -> dict[str, str]:
