@@ -82,7 +82,7 @@ def parse_score_table(source: str, data: bytes) -> ScoreTable:
         raise SedkitError(f"{source}:{rows.line[0]}: {len(names) + 1} fields, expected {len(names)} as in the header")
     if not len(rows):
         raise SedkitError(f"{source}: no frames, expected at least one row")
-    table = np.stack([rows.numbers(name) for name in names], axis=1)
+    table = rows.table()
     wrong = np.argwhere(~np.isfinite(table))
     if len(wrong):
         row, column = wrong[0]

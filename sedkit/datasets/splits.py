@@ -46,7 +46,7 @@ def split_parts(
     >>> split_parts(np.eye(2, dtype=bool).repeat(20, axis=0), [""] * 40).count("tune")
     8
     """
-    n = len(groups)
+    n, fixed = len(groups), fixed or {}
     weights = _weights(n, shares)
     keys = [name or f"\0{i}" for i, name in enumerate(groups)]
     order = list(dict.fromkeys(keys))
@@ -61,7 +61,7 @@ def split_parts(
     wanted = weights[:, None] * counts.sum(axis=0)  # (parts, classes)
     room = weights * n
     for i, key in enumerate(order):
-        if fixed is not None and key in fixed:
+        if key in fixed:
             _assign(i, PARTS.index(fixed[key]), choices, wanted, room, counts, size)
     while True:
         left = np.where(choices[:, None] < 0, counts, 0.0).sum(axis=0)
@@ -75,7 +75,7 @@ def split_parts(
             _assign(int(i), int(choice), choices, wanted, room, counts, size)
     for i in rng.permutation(np.flatnonzero(choices < 0)):
         _assign(int(i), int(np.argmax(room)), choices, wanted, room, counts, size)
-    _fill_up(choices, size, weights, n, rng, np.array([fixed is not None and key in fixed for key in order]))
+    _fill_up(choices, size, weights, n, rng, np.array([key in fixed for key in order]))
     return tuple(PARTS[choices[i]] for i in member)
 
 

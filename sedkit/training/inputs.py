@@ -21,12 +21,12 @@ _FILES = ("map", "source")
 
 def _labels_with_files(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Yield the section `labels` of each stream with each of its keys that names a file, and the stream's key."""
-    for part in ("streams", "select"):
-        for name, stream in (config["data"].get(part) or {}).items():
+    for side in ("streams", "select"):
+        for name, stream in (config["data"].get(side) or {}).items():
             labels = stream.get("labels") or {}
             for key in _FILES:
                 if isinstance(labels.get(key), str) and Path(labels[key]).is_file():
-                    yield f"{part}.{name}.labels.{key}", labels, key
+                    yield f"{side}.{name}.labels.{key}", labels, key
 
 
 def name_files(config: dict[str, Any], named: Callable[[Path], str]) -> None:
