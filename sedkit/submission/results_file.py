@@ -19,10 +19,7 @@ _TEXTS = (
     ("reference", "path"),
     ("reference", "sha256"),
     ("estimate", "path"),
-    ("run", "recipe"),
-    ("run", "system"),
-    ("run", "trained_on"),
-    ("run", "budget"),
+    *(("run", key) for key in ("recipe", "system", "pass", "trained_on", "budget")),
     ("versions", "sedkit"),
     ("versions", "commit"),
 )

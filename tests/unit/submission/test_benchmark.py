@@ -205,6 +205,14 @@ def test_a_run_counts_once(tmp_path: Path) -> None:
         report_of(path, path / "results" / "validation.json")
 
 
+def test_passes_of_one_seed_are_two_systems(tmp_path: Path) -> None:
+    """`train --pass` makes a run beside the first one's of the same system and seed: not a repetition of it."""
+    runs = load_runs(
+        [scored(tmp_path / str(p), 0, 0.3, **{"pass": p}) / "results" / "validation.json" for p in (None, "self")]
+    )
+    assert [group.name for group in group_runs(runs)] == ["cnn9_weak", "cnn9_weak, pass self"]
+
+
 def test_signal_to_noise_ratios_are_systems_of_their_own(tmp_path: Path) -> None:
     paths = [scored(tmp_path / f"snr{s}", 0, 0.2, None, snr_db=s) for s in (0, 10)]
     report = report_of(*paths)
