@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submission_systems import PSDS1, results, save, scored
+from submission_systems import PSDS1, report_of, results, save, scored
 
 from sedkit.cli.main import main
 from sedkit.core.files import write_text
@@ -19,10 +19,6 @@ from sedkit.submission.groups import group_runs
 from sedkit.submission.results import COVERED, load_runs
 
 SEGMENTS = {"parameters": {"segment_s": 1.0}, "macro": {"f1": 0.7}, "micro": {"f1": 0.75}}
-
-
-def report_of(path: Path) -> Report:
-    return benchmark(group_runs(load_runs([path])))
 
 
 def compared(report: Report) -> set[str]:
