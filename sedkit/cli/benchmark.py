@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> None:
     from sedkit.submission.benchmark.compare import benchmark
     from sedkit.submission.benchmark.rows import update_rows
     from sedkit.submission.benchmark.text import as_csv, as_json, as_markdown, as_text
-    from sedkit.submission.results import group_runs, load_runs
+    from sedkit.submission.groups import group_runs
+    from sedkit.submission.results import load_runs
 
     if args.command and not args.rows:
         raise UsageError("--command belongs to --rows")

@@ -21,24 +21,10 @@ from sedkit.core.errors import UsageError, listed, suggest
 
 T = TypeVar("T")
 
+#: Sections that decide what a training gives.
+TRAINED = ("frontend", "data", "normalise", "model", "objective", "optimiser", "schedule", "selection", "training")
 #: Every section and plain key that a configuration may hold.
-SECTIONS = (
-    "recipe",
-    "system",
-    "frontend",
-    "data",
-    "normalise",
-    "model",
-    "objective",
-    "optimiser",
-    "schedule",
-    "selection",
-    "training",
-    "submission",
-    "budgets",
-    "passes",
-)
-
+SECTIONS = ("recipe", "system", *TRAINED, "submission", "budgets", "passes")
 
 #: How a message about a configuration begins: the section's key, then the key in it.
 _KEY = re.compile(
@@ -47,10 +33,7 @@ _KEY = re.compile(
 
 
 def read_config(
-    path: str | os.PathLike[str],
-    overrides: Sequence[str] = (),
-    budget: str | None = None,
-    of_pass: str | None = None,
+    path: str | os.PathLike[str], overrides: Sequence[str] = (), budget: str | None = None, of_pass: str | None = None
 ) -> dict[str, Any]:
     """Read a configuration with its base, and apply a pass, a budget and overrides, in this order.
 
@@ -99,21 +82,11 @@ def _named(choices: dict[str, Any], name: str, what: str, path: str | os.PathLik
 
 @contextlib.contextmanager
 def naming_file(
-    path: str | os.PathLike[str],
-    overrides: Sequence[str] = (),
-    budget: str | None = None,
-    of_pass: str | None = None,
+    path: str | os.PathLike[str], overrides: Sequence[str] = (), budget: str | None = None, of_pass: str | None = None
 ) -> Iterator[None]:
-    """Put the file in which a wrong key stands before a message about the configuration `path`.
+    """Put the file in which a wrong key stands before a message about a configuration (arguments as `read_config`).
 
-    Parameters
-    ----------
-    path
-        The configuration; a key of its base is told of the base.
-    overrides
-        `section.key=value`; what they set stands in no file.
-    budget, of_pass
-        The mappings of `budgets` and `passes` that were applied.
+    A key of its base is told of the base; what overrides set stands in no file.
     """
     try:
         yield
@@ -165,10 +138,10 @@ def set_key(raw: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key in place, making the mappings on its way."""
     *way, last = key.split(".")
     place = raw
-    for part in way:
-        step = place.setdefault(part, {})
+    for name in way:
+        step = place.setdefault(name, {})
         if not isinstance(step, dict):
-            raise UsageError(f"key {key!r}: {part!r} holds {step!r}, not a mapping")
+            raise UsageError(f"key {key!r}: {name!r} holds {step!r}, not a mapping")
         place = step
     place[last] = value
 

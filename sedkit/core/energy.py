@@ -120,9 +120,9 @@ def _record(data: Any, kwh: float, seconds: float) -> dict[str, Any]:
         "tracker": f"codecarbon {getattr(data, 'codecarbon_version', 'unknown')}",
         "mode": "machine",
         "parts_kwh": {
-            part: float(value)
-            for part in ("cpu", "gpu", "ram")
-            if isinstance(value := getattr(data, f"{part}_energy", None), int | float)
+            component: float(value)
+            for component in ("cpu", "gpu", "ram")
+            if isinstance(value := getattr(data, f"{component}_energy", None), int | float)
         },
         "hardware": {name: getattr(data, name, None) for name in hardware},
     }

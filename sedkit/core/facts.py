@@ -25,31 +25,31 @@ Places = Sequence[Sequence[str | None]]
 ROLES = ("training", "tuning", "reported", "entered")
 
 
-def joined(*parts: Facts, run: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def joined(*outputs: Facts, run: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return what is known of an output made from several things: all that any of them saw.
 
     Parameters
     ----------
-    parts
+    outputs
         Facts of each; those of what is foreign are empty.
     run
-        Which run it is of; None: what the runs of all parts agree on.
+        Which run it is of; None: what the runs of all agree on.
     """
-    if not any(parts):
+    if not any(outputs):
         return {}
-    runs = [part.get("run", {}) for part in parts]
+    runs = [facts.get("run", {}) for facts in outputs]
     agreed = {key: value for key, value in runs[0].items() if all(run.get(key) == value for run in runs)}
     return {
-        "of": _union(parts, "of"),
-        "role": max((role for part in parts if (role := part.get("role"))), key=ROLES.index, default=None),
-        "saw": {how: _union([part.get("saw", {}) for part in parts], how) for how in ("trained", "selected")},
-        "tuned": _union(parts, "tuned"),
+        "of": _union(outputs, "of"),
+        "role": max((role for facts in outputs if (role := facts.get("role"))), key=ROLES.index, default=None),
+        "saw": {how: _union([facts.get("saw", {}) for facts in outputs], how) for how in ("trained", "selected")},
+        "tuned": _union(outputs, "tuned"),
         "run": agreed if run is None else dict(run),
     }
 
 
-def _union(parts: Sequence[Facts], key: str) -> list[list[str | None]]:
-    return [list(place) for place in dict.fromkeys(tuple(place) for part in parts for place in part.get(key, ()))]
+def _union(outputs: Sequence[Facts], key: str) -> list[list[str | None]]:
+    return [list(place) for place in dict.fromkeys(tuple(place) for facts in outputs for place in facts.get(key, ()))]
 
 
 def overlap(a: Places, b: Places) -> str:
@@ -59,7 +59,7 @@ def overlap(a: Places, b: Places) -> str:
     ('desed/weak', '')
     """
     for name, fold in a:
-        if any(name == other and (fold == part or None in (fold, part)) for other, part in b):
+        if any(name == other and (fold == its_fold or None in (fold, its_fold)) for other, its_fold in b):
             return f"{name}, fold {fold}" if fold is not None else str(name)
     return ""
 

@@ -26,11 +26,11 @@ class _Stderr(logging.Handler):
             print(text, file=sys.stderr, flush=True)
 
 
-def start_logging(level: int = logging.INFO) -> None:
+def start_logging() -> None:
     """Send the messages of sedkit to stderr; called by the command line, never by the library."""
     if not log.handlers:
         handler = _Stderr()
         handler.setFormatter(_Plain())
         log.addHandler(handler)
         log.propagate = False
-    log.setLevel(level)
+    log.setLevel(logging.INFO)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from sedkit.core.errors import UsageError
@@ -41,13 +41,6 @@ def run_jobs(
     jobs
         Processes; 1 stays in this one. joblib's parallel_config (a Dask cluster, say) is honoured.
     """
-    return list(iterate_jobs(function, items, jobs, description))
-
-
-def iterate_jobs(
-    function: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1, description: str = ""
-) -> Iterator[Result]:
-    """As `run_jobs`, yielding each result as soon as it and those before it are there."""
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: expected at least 1")
     if jobs == 1 or len(items) < 2:
@@ -56,4 +49,4 @@ def iterate_jobs(
         from joblib import Parallel, delayed
 
         results = Parallel(n_jobs=min(jobs, len(items)), return_as="generator")(delayed(function)(x) for x in items)
-    yield from progress(results, total=len(items), description=description)
+    return list(progress(results, total=len(items), description=description))

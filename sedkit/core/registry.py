@@ -52,6 +52,7 @@ class Registry(Generic[Builder]):
 
     def entry(self, name: str) -> tuple[Builder, type]:
         """Return the builder of a name, one of `names`, and the dataclass of its options."""
+        self.names()
         return self._entries[name]
 
     def options(self, section: dict[str, Any] | None, where: str = "") -> tuple[str, Any]:
@@ -80,9 +81,9 @@ class Registry(Generic[Builder]):
             )
         return name, typed(options, self._entries[name][1], where)
 
-    def resolve(self, section: dict[str, Any] | None, where: str = "") -> dict[str, Any]:
+    def resolve(self, section: dict[str, Any] | None) -> dict[str, Any]:
         """Return a section with every option filled in and checked (see `options`)."""
-        name, options = self.options(section, where)
+        name, options = self.options(section)
         return {"name": name} | asdict(options)
 
     def build(self, section: dict[str, Any] | None, *arguments: Any, where: str = "") -> Any:

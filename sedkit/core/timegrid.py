@@ -59,22 +59,14 @@ class TimeGrid:
         """Return the grid whose frames are `factor` times as long."""
         return TimeGrid(self.sample_rate, self.hop_samples, self.pooling * factor)
 
-    def onset_frame(self, seconds: float) -> int:
-        """Return the frame in which an event that begins at `seconds` begins."""
-        return max(0, math.floor(seconds * self.frame_rate_hz + _DUST))
-
-    def offset_frame(self, seconds: float) -> int:
-        """Return the frame before which an event that ends at `seconds` ends (exclusive)."""
-        return max(0, math.ceil(seconds * self.frame_rate_hz - _DUST))
-
     def span(self, onset_s: float, offset_s: float) -> tuple[int, int]:
         """Return the half-open frame interval of an event; never empty."""
-        first = self.onset_frame(onset_s)
-        return first, max(first + 1, self.offset_frame(offset_s))
+        first = max(0, math.floor(onset_s * self.frame_rate_hz + _DUST))
+        return first, max(first + 1, self.n_frames(offset_s))
 
     def n_frames(self, seconds: float) -> int:
         """Return how many frames cover `seconds`."""
-        return self.offset_frame(seconds)
+        return max(0, math.ceil(seconds * self.frame_rate_hz - _DUST))
 
     def edges_s(self, n_frames: int) -> np.ndarray:
         """Return the `n_frames` + 1 frame edges in seconds, float64."""

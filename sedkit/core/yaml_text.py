@@ -48,11 +48,6 @@ def yaml_loader() -> Any:
 def judge_yaml(text: str) -> None:
     """Judge a text before it is loaded: the loader recurses, and comparing or printing would expand every alias.
 
-    Parameters
-    ----------
-    text
-        YAML of unknown origin.
-
     Raises
     ------
     ValueError

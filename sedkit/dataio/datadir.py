@@ -226,10 +226,6 @@ def write_datadir(
     ----------
     path
         The folder; what it held is replaced.
-    clips, labels
-        What every set has.
-    weak, strong
-        What is known of its clips; rows of clips outside `clips` are an error.
     missing
         Clips that the official tables list and the disk lacks.
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.dataio.names import renamed
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -58,25 +54,25 @@ class Events:
     ) -> Events:
         """Build a table from (filename, onset, offset, label) rows; three Nones list a clip without events."""
         names: dict[str, int] = {}
-        found: list[tuple[int, float, float, str]] = []
+        events: list[tuple[int, float, float, str]] = []
         for name, onset, offset, label in rows:
             clip = names.setdefault(name, len(names))
             if label is not None:
                 assert onset is not None and offset is not None
-                found.append((clip, float(onset), float(offset), label))
-        order = tuple(labels) if labels is not None else tuple(sorted({row[3] for row in found}))
+                events.append((clip, float(onset), float(offset), label))
+        order = tuple(labels) if labels is not None else tuple(sorted({row[3] for row in events}))
         code = {label: i for i, label in enumerate(order)}
-        for row in found:
+        for row in events:
             if row[3] not in code:
                 raise SedkitError(f"{source}: unknown label {row[3]!r}{suggest(row[3], order)}")
         return cls(
             filenames=tuple(names),
             labels=order,
-            clip=np.array([row[0] for row in found], dtype=np.int64),
-            label=np.array([code[row[3]] for row in found], dtype=np.int64),
-            onset_s=np.array([row[1] for row in found], dtype=np.float64),
-            offset_s=np.array([row[2] for row in found], dtype=np.float64),
-            line=np.arange(2, len(found) + 2, dtype=np.int64),
+            clip=np.array([row[0] for row in events], dtype=np.int64),
+            label=np.array([code[row[3]] for row in events], dtype=np.int64),
+            onset_s=np.array([row[1] for row in events], dtype=np.float64),
+            offset_s=np.array([row[2] for row in events], dtype=np.float64),
+            line=np.arange(2, len(events) + 2, dtype=np.int64),
             source=source,
         )
 
@@ -96,16 +92,16 @@ class Events:
         new = {name: i for i, name in enumerate(filenames)}
         code = np.array([new.get(name, -1) for name in self.filenames], dtype=np.int64)
         clip = code[self.clip] if self.n_events else self.clip
-        kept = self.take(clip >= 0)
-        return replace(kept, filenames=tuple(filenames), clip=clip[clip >= 0])
+        events = self.take(clip >= 0)
+        return replace(events, filenames=tuple(filenames), clip=clip[clip >= 0])
 
     def keep_labels(self, labels: Sequence[str]) -> Events:
         """Return the table with exactly these classes in this order; rows of other classes go, the clips stay."""
         new = {name: i for i, name in enumerate(labels)}
         code = np.array([new.get(name, -1) for name in self.labels], dtype=np.int64)
         label = code[self.label] if self.n_events else self.label
-        kept = self.take(label >= 0)
-        return replace(kept, labels=tuple(labels), label=label[label >= 0])
+        events = self.take(label >= 0)
+        return replace(events, labels=tuple(labels), label=label[label >= 0])
 
     def rows(self) -> Iterable[tuple[str, float | None, float | None, str | None]]:
         """Yield (filename, onset, offset, label) by clip and onset; three Nones for a clip without events."""
@@ -117,15 +113,6 @@ class Events:
                 yield name, None, None, None
             for j in order[first[i] : first[i + 1]]:
                 yield name, float(self.onset_s[j]), float(self.offset_s[j]), self.labels[self.label[j]]
-
-    def frame(self) -> pd.DataFrame:
-        """Return a pandas DataFrame filename, onset, offset, event_label; a clip without events is a row of NaN."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [(n, np.nan if a is None else a, np.nan if b is None else b, c) for n, a, b, c in self.rows()],
-            columns=["filename", "onset", "offset", "event_label"],
-        )
 
 
 @dataclass(frozen=True)

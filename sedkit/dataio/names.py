@@ -22,19 +22,10 @@ def stem(filename: str) -> str:
 
 
 def renamed(names: Sequence[str], wanted: Iterable[str], source: str) -> tuple[str, ...]:
-    """Give clips the names that a reference knows them by.
+    """Give clips the names that a reference knows them by (`wanted`).
 
     Scores name clips by id, without an audio ending, as the organisers' tools do: a clip is the one of its own name,
     else the one of its id (``a`` and ``a.wav`` are the reference's ``a.flac``).
-
-    Parameters
-    ----------
-    names
-        Clips, each once.
-    wanted
-        The reference's names.
-    source
-        Where `names` come from, for messages.
 
     Returns
     -------

@@ -74,10 +74,7 @@ def resample_fast(x: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[n
     step = padded.strides[0]
     for band in design.bands:
         stretch = as_strided(
-            padded[band.first_input :],
-            (periods, len(band.weights)),
-            (design.inputs * step, step),
-            writeable=False,
+            padded[band.first_input :], (periods, len(band.weights)), (design.inputs * step, step), writeable=False
         )
         np.matmul(stretch, band.weights, out=out[:, band.outputs])
     return out.reshape(-1)[:samples]

@@ -311,13 +311,10 @@ def columns_called(raw: Sequence[str], called: Mapping[str, str] | None) -> tupl
 
 
 def read_table(
-    path: str | os.PathLike[str],
-    columns: Sequence[str],
-    optional: Sequence[str] = (),
-    called: Mapping[str, str] | None = None,
+    path: str | os.PathLike[str], columns: Sequence[str], optional: Sequence[str] = ()
 ) -> dict[str, list[str]]:
     """Read the named columns of any table with a header, as text; a row with too many fields is an error."""
-    table = read_rows(path, columns, optional, called=called)
+    table = read_rows(path, columns, optional)
     refuse(table.findings, path)
     return {name: table.cells(name) for name in (*columns, *optional) if name in table.names}
 

@@ -82,7 +82,7 @@ def parse_score_table(source: str, data: bytes) -> ScoreTable:
         raise SedkitError(f"{source}:{rows.line[0]}: {len(names) + 1} fields, expected {len(names)} as in the header")
     if not len(rows):
         raise SedkitError(f"{source}: no frames, expected at least one row")
-    table = np.stack([rows.numbers(name) for name in names], axis=1)
+    table = rows.table()
     wrong = np.argwhere(~np.isfinite(table))
     if len(wrong):
         row, column = wrong[0]
@@ -97,11 +97,7 @@ def score_tsv_text(scores: Scores, i: int) -> str:
     n = int(np.count_nonzero(np.diff(edges) > 0))
     edges = edges[: n + 1]
     table = np.empty((n, 2 + classes))
-    table[:, 0], table[:, 1], table[:, 2:] = (
-        edges[:-1],
-        edges[1:],
-        scores.framewise[i, :n],
-    )
+    table[:, 0], table[:, 1], table[:, 2:] = (edges[:-1], edges[1:], scores.framewise[i, :n])
     digits = 9 if scores.framewise.dtype == np.float32 else 17
     row = "%.10g\t%.10g" + f"\t%.{digits}g" * classes + "\n"
     return "\t".join(("onset", "offset", *scores.labels)) + "\n" + (row * n) % tuple(table.ravel().tolist())
@@ -137,9 +133,7 @@ def _edges(table: ScoreTable) -> NDArray[np.float64]:
     return edges
 
 
-def _common(
-    grids: list[NDArray[np.float64]],
-) -> NDArray[np.float64] | tuple[NDArray[np.float64], ...]:
+def _common(grids: list[NDArray[np.float64]]) -> NDArray[np.float64] | tuple[NDArray[np.float64], ...]:
     """One grid where every clip's is its beginning (its last frame may be cut at the clip's end), else one per clip."""
     longest = max(grids, key=lambda grid: (len(grid), grid[-1]))
     for grid in grids:

@@ -24,13 +24,7 @@ from sedkit.dataio.score_tsvs import read_score_tsvs
 from sedkit.dataio.scores import Scores
 
 SCALES = ("db_power", "db_amplitude", "ln_magnitude", "ln_power", "power", "magnitude")
-_FEATURE_ATTRIBUTES = (
-    "frontend",
-    "frontend_hash",
-    "scale",
-    "sample_rate",
-    "hop_samples",
-)
+_FEATURE_ATTRIBUTES = ("frontend", "frontend_hash", "scale", "sample_rate", "hop_samples")
 
 
 class FeatureFile:

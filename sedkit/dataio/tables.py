@@ -7,16 +7,17 @@ ones into errors that name file and row, `sedkit score` and `sedkit check` treat
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed, suggest
-from sedkit.core.files import read_bytes, write_text
+from sedkit.core.files import write_text
 from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags
-from sedkit.dataio.rows import Finding, Rows, columns_of, parse_rows, read_rows, refuse
+from sedkit.dataio.rows import Finding, Rows, columns_of, read_rows, refuse
 
 #: Kinds of finding in a strong table. Those in ERRORS make a row unusable; the others are scored as they stand.
 ERRORS = ("unreadable_row", "not_a_number", "nan_beside_event", "missing_filename")
@@ -34,20 +35,11 @@ Called = Mapping[str, str] | None
 def read_events(
     path: str | os.PathLike[str], labels: Sequence[str] | None = None, called: Called = None
 ) -> tuple[Events, list[Finding]]:
-    """Read a strong table; see `parse_events`."""
-    return parse_events(str(path), read_bytes(path), labels, called)
-
-
-def parse_events(
-    source: str, data: bytes, labels: Sequence[str] | None = None, called: Called = None
-) -> tuple[Events, list[Finding]]:
-    """Read the bytes of a strong table (`filename onset offset event_label`) as found in the wild.
+    """Read a strong table (`filename onset offset event_label`) as found in the wild.
 
     Parameters
     ----------
-    source
-        Name for messages.
-    data
+    path
         The table, as `rows.parse_rows` takes it. Header needed; further columns are passed over.
     labels
         Class order. A label outside it is a finding, and its rows keep a class appended after the given ones.
@@ -62,10 +54,10 @@ def parse_events(
     Raises
     ------
     SedkitError
-        The bytes are no table, or its header lacks a column.
+        The file is no table, or its header lacks a column.
     """
-    columns = ("filename", "onset", "offset", "event_label")
-    table = parse_rows(source, data, columns, numbers=("onset", "offset"), called=called)
+    source, columns = str(path), ("filename", "onset", "offset", "event_label")
+    table = read_rows(path, columns, numbers=("onset", "offset"), called=called)
     findings = list(table.findings)
     name, names = table.coded("filename")
     label, classes = table.coded("event_label")
@@ -77,10 +69,7 @@ def parse_events(
     beside = ~lone & ~bad_number & (no_onset | no_offset)
     unlabelled = ~lone & (label < 0) & ~bad_number & ~beside
 
-    def tell(rows: np.ndarray, kind: str, text: Callable[[int], str]) -> None:
-        findings.extend(
-            Finding(kind, f"{source}:{table.line[i]}: {text(i)}", int(table.line[i])) for i in np.flatnonzero(rows)
-        )
+    tell = functools.partial(_tell, findings, source, table.line)
 
     def times(i: int) -> str:
         return f"onset {table.text('onset', i)!r}, offset {table.text('offset', i)!r}"
@@ -121,7 +110,7 @@ def parse_events(
         "empty_row_beside_events",
         lambda i: f"{names[name[i]]} is listed without events, but has events in other rows",
     )
-    findings.extend(event_findings(events, labels))
+    findings.extend(_event_findings(events, labels))
     return events, findings
 
 
@@ -144,16 +133,10 @@ def _class_order(
     return np.array([at.get(name, -1) for name in names], dtype=np.int64)[code], order
 
 
-def event_findings(events: Events, labels: Sequence[str] | None = None) -> list[Finding]:
+def _event_findings(events: Events, labels: Sequence[str] | None) -> list[Finding]:
     """Look at usable events: order of times, labels, duplicates, overlaps within a class."""
-    out: list[Finding] = []
-
-    def where(i: int) -> str:
-        return f"{events.source}:{events.line[i]}"
-
-    def tell(rows: np.ndarray, kind: str, text: Callable[[int], str]) -> None:
-        out.extend(Finding(kind, f"{where(i)}: {text(i)}", int(events.line[i])) for i in np.flatnonzero(rows))
-
+    findings: list[Finding] = []
+    tell = functools.partial(_tell, findings, events.source, events.line)
     on, off = events.onset_s, events.offset_s
     times: Callable[[int], str] = lambda i: f"onset {on[i]:g} s, offset {off[i]:g} s"  # noqa: E731
     tell(off < on, "negative_duration", lambda i: f"{times(i)}, expected onset before offset")
@@ -171,24 +154,25 @@ def event_findings(events: Events, labels: Sequence[str] | None = None) -> list[
         # The furthest offset so far within a clip and class: an event that begins before it overlaps an earlier one.
         furthest = _running_max(off[order], group)[:-1]
         overlap = same & ~twin & (on[b] < furthest)
-        for later, earlier in zip(b[twin], a[twin], strict=True):
-            out.append(
-                Finding(
-                    "duplicate_row",
-                    f"{where(later)}: same event as line {events.line[earlier]}",
-                    int(events.line[later]),
-                )
-            )
-        for later in b[overlap]:
-            out.append(
-                Finding(
-                    "overlap",
-                    f"{where(later)}: {events.labels[events.label[later]]} at {on[later]:g} s overlaps an earlier "
-                    f"event of its class in {events.filenames[events.clip[later]]}",
-                    int(events.line[later]),
-                )
-            )
-    return out
+        twin_of = dict(zip(b[twin], a[twin], strict=True))
+        tell(b[twin], "duplicate_row", lambda i: f"same event as line {events.line[twin_of[i]]}")
+        tell(
+            b[overlap],
+            "overlap",
+            lambda i: (
+                f"{events.labels[events.label[i]]} at {on[i]:g} s overlaps an earlier event of its class in "
+                f"{events.filenames[events.clip[i]]}"
+            ),
+        )
+    return findings
+
+
+def _tell(
+    findings: list[Finding], source: str, line: np.ndarray, rows: np.ndarray, kind: str, text: Callable[[int], str]
+) -> None:
+    """Add what `text` says of each of the rows, given by number or as a mask."""
+    numbers = np.flatnonzero(rows) if rows.dtype == bool else rows
+    findings.extend(Finding(kind, f"{source}:{line[i]}: {text(i)}", int(line[i])) for i in numbers)
 
 
 def _unknown(label: str, labels: Sequence[str]) -> str:
@@ -212,8 +196,7 @@ def read_strong(
     """Read a strong table strictly: the first row that cannot be right is an error naming file and row.
 
     With `lenient` such rows are left out, counted and logged; None is False where a verb has no such option, so that
-    the error does not advise it. Overlapping and duplicate rows stay: the official
-    tables hold them.
+    the error does not advise it. Overlapping and duplicate rows stay: the official tables hold them.
     """
     events, findings = read_events(path, labels, called)
     bad = [f for f in findings if f.kind in ERRORS + ORDER + LABELS]

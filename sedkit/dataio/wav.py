@@ -135,9 +135,9 @@ def _is_name(name: bytes) -> bool:
 def _sound(file: BinaryIO, path: Path, size: int, stated: int, chunk: _Chunk, wide: bool) -> Wav:
     """Believe the header, or the file's length, or neither."""
     begin, length = chunk.begin, chunk.length
-    there = size - begin
-    if length <= there:
-        empty = length == 0 and (not there or _is_metadata(file, begin, size, wide))
+    left = size - begin
+    if length <= left:
+        empty = length == 0 and (not left or _is_metadata(file, begin, size, wide))
         if empty or (length and _ends_there(file, size, chunk, wide)):
             return Wav(b"", begin, length)
     elif not (
@@ -147,7 +147,7 @@ def _sound(file: BinaryIO, path: Path, size: int, stated: int, chunk: _Chunk, wi
         or stated == size + 8  # the container takes itself for whole, and counts its own header
     ):
         raise SedkitError(
-            f"{path}: cut off: its header announces {length} bytes of sound, {there} are there (fetch it again)"
+            f"{path}: cut off: its header announces {length} bytes of sound, {left} are there (fetch it again)"
         )
     end = size if wide else _begin_of_metadata(file, begin, size)
     fault = f"{path}: its header states a wrong length ({length} bytes of sound, {end - begin} are there): read whole"

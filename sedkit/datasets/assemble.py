@@ -39,16 +39,10 @@ def prepare(dataset: DataSet, root: Path, *, lenient: bool = False, seed: int = 
 
     Parameters
     ----------
-    dataset
-        What is declared of it.
-    root
-        Where it lies.
     lenient
         Leave out and count what is broken: rows, audio files, training clips that are also reported.
     seed
         Of the split of the training sets.
-    jobs
-        Processes for reading headers.
 
     Raises
     ------
@@ -183,8 +177,8 @@ def _reported_beside(dataset: DataSet, jobs: int) -> tuple[dict[Key, Recording],
             s.recordings = read_headers(s.paths, jobs, lenient=True, description=s.name)
             clips.update({(f"{name}/{s.name}", clip): recording for clip, recording in s.recordings.items()})
         # A ledger's entry is `label:recording`; what was cut from a set of recordings carries their id there.
-        for (part, clip), entries in _sources_of_clips(other, base, sets).items():
-            sources[f"{name}/{part}", clip] = (*entries, *(entry.rsplit(":", 1)[-1] for entry in entries))
+        for (set_name, clip), entries in _sources_of_clips(other, base, sets).items():
+            sources[f"{name}/{set_name}", clip] = (*entries, *(entry.rsplit(":", 1)[-1] for entry in entries))
     return clips, sources
 
 

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from sedkit.core.errors import SedkitError, listed
+from sedkit.core.facts import ROLES
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.dataio.rows import Finding, columns_of, read_rows, refuse
 from sedkit.dataio.tables import read_filenames, read_strong, read_weak
 from sedkit.datasets.audiofiles import Recording, holds_audio
-
-#: What a set is for. The first two may be learned from; no recording of theirs may be in the others.
-ROLES = ("training", "tuning", "reported", "entered")
 
 
 class Place(NamedTuple):
@@ -59,7 +57,7 @@ class SetLayout:
 
     @property
     def learned(self) -> bool:
-        """Whether systems may learn from it."""
+        """Whether systems may learn from it; none of its recordings may then be in a set that they may not."""
         return self.role in ROLES[:2]
 
 

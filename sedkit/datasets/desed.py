@@ -46,8 +46,8 @@ class Desed(DataSet):
         """Read a set; the fold of a validation clip is the 2018 set that it comes from, where its table is there."""
         super().read(root, s, lenient, labels)
         if labels and s.name == "validation":
-            tables = [(part, table) for part, names in VALIDATION_PARTS.items() for table in self.tables(root, names)]
-            s.fold = {name: part for part, table in tables for name in read_filenames(table)}
+            tables = [(fold, table) for fold, names in VALIDATION_PARTS.items() for table in self.tables(root, names)]
+            s.fold = {name: fold for fold, table in tables for name in read_filenames(table)}
 
     # ---- evaluation sets
 
@@ -92,7 +92,7 @@ class Desed(DataSet):
             if "eval" not in path.relative_to(root).parts[:-1] or _below_eval(path) == Path("public"):
                 continue
             labelled = _labels_clips(path)
-            name = "_".join(part for part in _below_eval(path).parts if part != "soundscapes") or "soundscapes"
+            name = "_".join(folder for folder in _below_eval(path).parts if folder != "soundscapes") or "soundscapes"
             if labelled is None or name in names:
                 continue
             folders = self.folders(root, (f"audio/eval/{_below_eval(path)}", f"audio/eval/{name}", f"audio/{name}"))

@@ -58,10 +58,7 @@ SETS = (
     SetLayout("strong_label_real", "training", (_place("train/strong_label_real", "train/audioset_strong"),)),
     *(
         SetLayout(name, "training", (_place(f"train/{folder}"),), labelled=False, ledger=folder)
-        for name, folder in (
-            ("unlabelled", "unlabel_in_domain"),
-            ("unlabelled_out_of_domain", "unlabel_out_of_domain"),
-        )
+        for name, folder in (("unlabelled", "unlabel_in_domain"), ("unlabelled_out_of_domain", "unlabel_out_of_domain"))
     ),
     SetLayout(
         "validation",

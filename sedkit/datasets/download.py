@@ -54,8 +54,8 @@ class Part:
 def registry() -> dict[str, Any]:
     """The data sets that can be fetched: those in `metadata/datasets.yaml`, and those that say it themselves."""
     published: dict[str, Any] = read_yaml(metadata_path("datasets.yaml"))
-    own = {name: dataset_named(name).published for name in DATASETS.names()}
-    return published | {name: entry for name, entry in own.items() if entry is not None}
+    declared = {name: dataset_named(name).published for name in DATASETS.names()}
+    return published | {name: entry for name, entry in declared.items() if entry is not None}
 
 
 def parts_of(name: str, wanted: Sequence[str] | None = None) -> list[Part]:
@@ -82,12 +82,8 @@ def download(
 
     Parameters
     ----------
-    name
-        One of `registry`.
-    out
-        Folder.
-    parts
-        Names of parts; None takes the default ones.
+    name, parts
+        One of `registry`, and names of its parts; None takes the default ones.
     base_url
         A mirror: ``<base_url>/<file>`` takes the place of the publisher's address.
     wait_s
@@ -166,19 +162,19 @@ def _agrees(path: Path, known_hash: str | None) -> bool:
     return bool(pooch.file_hash(str(path), alg=algorithm) == value)
 
 
-def _resume(url: str, part: Path, target: str, wait_s: float) -> None:
+def _resume(url: str, incomplete: Path, target: str, wait_s: float) -> None:
     """Fetch `url` into `target`, going on where an earlier call stopped.
 
-    The incomplete file lies at `part`, with the server's mark of its version beside it: if the file has changed on the
-    server meanwhile (``If-Range``), it is fetched from the start.
+    The incomplete file has the server's mark of its version beside it: if the file has changed on the server meanwhile
+    (``If-Range``), it is fetched from the start.
     """
     import requests
 
-    part.parent.mkdir(parents=True, exist_ok=True)
-    mark = part.with_name(part.name + ".json")
+    incomplete.parent.mkdir(parents=True, exist_ok=True)
+    mark = incomplete.with_name(incomplete.name + ".json")
     for attempt in range(_TRIES):
         try:
-            _go_on(url, part, mark)
+            _go_on(url, incomplete, mark)
             break
         except requests.HTTPError as error:
             status = error.response.status_code if error.response is not None else 0
@@ -189,47 +185,47 @@ def _resume(url: str, part: Path, target: str, wait_s: float) -> None:
             problem = error
         if attempt == _TRIES - 1:
             raise SedkitError(
-                f"{url}: no connection after {_TRIES} tries ({type(problem).__name__}); {_bytes_of(part)} bytes are "
-                "kept, the same call goes on from there"
+                f"{url}: no connection after {_TRIES} tries ({type(problem).__name__}); {_bytes_of(incomplete)} bytes "
+                "are kept, the same call goes on from there"
             ) from None
         time.sleep(wait_s * 2**attempt)
-    os.replace(part, target)
+    os.replace(incomplete, target)
     mark.unlink(missing_ok=True)
 
 
-def _bytes_of(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
+def _bytes_of(incomplete: Path) -> int:
+    return incomplete.stat().st_size if incomplete.exists() else 0
 
 
-def _go_on(url: str, part: Path, mark: Path) -> None:
+def _go_on(url: str, incomplete: Path, mark: Path) -> None:
     import requests
 
     before = read_json(mark) if mark.exists() else {}
-    size = _bytes_of(part) if before.get("url") == url and before.get("version") else 0
+    size = _bytes_of(incomplete) if before.get("url") == url and before.get("version") else 0
     headers = {"Accept-Encoding": "identity"}
     headers |= {"Range": f"bytes={size}-", "If-Range": before["version"]} if size else {}
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as answer:
         if answer.status_code == 416:
             # Nothing is left to fetch, or the file became shorter: either way start over to be sure.
-            part.unlink(missing_ok=True)
+            incomplete.unlink(missing_ok=True)
             raise requests.ConnectionError("range not satisfiable")
         answer.raise_for_status()
         if answer.status_code != 206:
             size = 0
         elif not answer.headers.get("Content-Range", "").startswith(f"bytes {size}-"):
-            part.unlink(missing_ok=True)
+            incomplete.unlink(missing_ok=True)
             raise requests.ConnectionError("another range than asked for")
         length = answer.headers.get("Content-Length")
-        total, free = size + int(length) if length else None, shutil.disk_usage(part.parent).free
+        total, free = size + int(length) if length else None, shutil.disk_usage(incomplete.parent).free
         if total is not None and total - size > free:
-            raise SedkitError(f"{url}: {total - size} bytes are still to come, {free} are free in {part.parent}")
+            raise SedkitError(f"{url}: {total - size} bytes are still to come, {free} are free in {incomplete.parent}")
         # A weak mark (W/…) does not promise equal bytes.
         etag = answer.headers.get("ETag", "")
         version = etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified")
         write_json(mark, {"url": url, "version": version})
-        with open(part, "r+b" if size else "wb") as file:
+        with open(incomplete, "r+b" if size else "wb") as file:
             file.seek(size)
-            with progress(total=total, description=part.stem, unit="B") as bar:
+            with progress(total=total, description=incomplete.stem, unit="B") as bar:
                 bar.update(size)
                 for block in answer.iter_content(_CHUNK):
                     size += file.write(block)
@@ -255,9 +251,9 @@ def place(part: Part, archive: Path, root: Path) -> list[Path]:
         unpack(archive, staging)
         targets = []
         for source, inside in part.place.items():
-            found = _find(staging, source)
-            if found is not None:
-                merge(found, root / inside)
+            content = _find(staging, source)
+            if content is not None:
+                merge(content, root / inside)
                 targets.append(root / inside)
         if not targets:
             target_folder = root / archive.name.split(".")[0]

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from sedkit.core.errors import SedkitError
-from sedkit.core.log import log
 from sedkit.core.options import option
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import Tags
-from sedkit.dataio.rows import read_table
+from sedkit.dataio.rows import Finding, read_table, refuse
 from sedkit.datasets.base import DataSet, Place, SetLayout, SetOnDisk
 from sedkit.datasets.registry import register
 
@@ -69,7 +68,8 @@ class Esc50(DataSet):
 def read_rows(table: Path, lenient: bool = False) -> list[Row]:
     """Read and check `esc50.csv`; with `lenient`, rows that cannot be right are left out and counted."""
     columns = read_table(table, ("filename", "fold", "target", "category"), ("src_file",))
-    rows, bad = [], []
+    rows: list[Row] = []
+    bad: list[Finding] = []
     category_of: dict[int, str] = {}
     seen: set[str] = set()
     # The first releases had no column src_file; the name says it too.
@@ -86,11 +86,8 @@ def read_rows(table: Path, lenient: bool = False) -> list[Row]:
             seen.add(name)
             rows.append(Row(name, fold, int(target), category, src_file))
             continue
-        bad.append(f"{table}:{line}: {problem}")
-    if bad and not lenient:
-        raise SedkitError(f"{bad[0]}; correct the row, or leave such rows out with --lenient true")
-    if bad:
-        log.warning("%s: %d rows left out, the first: %s", table, len(bad), bad[0])
+        bad.append(Finding("unreadable_row", f"{table}:{line}: {problem}", line))
+    refuse(bad, table, lenient)
     if not rows:
         raise SedkitError(f"{table}: no usable row, expected filename, fold, target, category")
     return rows

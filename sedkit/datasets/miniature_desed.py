@@ -95,7 +95,7 @@ Row = tuple[str, float, float, str]
 class ClipPlan:
     """All that is decided before a clip is rendered."""
 
-    part: str
+    set_name: str
     filename: str
     labels: tuple[str, ...]
     seconds: float
@@ -105,7 +105,7 @@ class ClipPlan:
     @property
     def clean(self) -> bool:
         """Whether the clip comes from the generator of the synthetic sets."""
-        return self.part.startswith("synthetic")
+        return self.set_name.startswith("synthetic")
 
 
 @dataclass(frozen=True)
@@ -127,25 +127,25 @@ class DesedMiniatureOptions:
 @register_miniature("desed", DesedMiniatureOptions)
 def generate(root: Path, options: DesedMiniatureOptions, *, seed: int, size: str, jobs: int) -> dict[str, int]:
     """Fill a folder with `audio/` and `metadata/`; in `size` the weak clips count."""
-    parts = FOLDERS[options.layout]
+    places = FOLDERS[options.layout]
     scale = scale_of(size, SMALL["weak"])
     plans: list[ClipPlan] = []
-    for part, part_seed in zip(SMALL, np.random.SeedSequence(seed).spawn(len(SMALL)), strict=True):
-        if part in parts:
-            plans += plan_part(part, max(FEWEST, round(SMALL[part] * scale)), part_seed)
-    folders = {part: root / audio for part, (audio, _) in parts.items()}
+    for name, set_seed in zip(SMALL, np.random.SeedSequence(seed).spawn(len(SMALL)), strict=True):
+        if name in places:
+            plans += plan_set(name, max(FEWEST, round(SMALL[name] * scale)), set_seed)
+    folders = {name: root / audio for name, (audio, _) in places.items()}
     for folder in folders.values():
         folder.mkdir(parents=True)
     made = run_jobs(partial(render_clip, folders=folders), plans, jobs, "miniature desed")
     _write_tables(root, options.layout, made)
-    return {part: sum(p.part == part for p in plans) for part in parts}
+    return {name: sum(p.set_name == name for p in plans) for name in places}
 
 
-def plan_part(part: str, count: int, seed: np.random.SeedSequence) -> list[ClipPlan]:
+def plan_set(name: str, count: int, seed: np.random.SeedSequence) -> list[ClipPlan]:
     """Decide names, labels, lengths and seeds of the clips of one set."""
-    own, households, clips = seed.spawn(3)
-    rng = np.random.default_rng(own)
-    label_sets = _label_sets(rng, count, empty=part in ("validation", "eval", "public"))
+    draws, households, clips = seed.spawn(3)
+    rng = np.random.default_rng(draws)
+    label_sets = _label_sets(rng, count, empty=name in ("validation", "eval", "public"))
     plans = []
     home, video, excerpt = None, "", 0
     for i, (clip_seed, labels) in enumerate(zip(clips.spawn(count), label_sets, strict=True)):
@@ -153,9 +153,9 @@ def plan_part(part: str, count: int, seed: np.random.SeedSequence) -> list[ClipP
             home, video, excerpt = households.spawn(1)[0], made_up_id(rng), int(rng.integers(0, 30)) * 10
         else:
             excerpt += 30
-        short = not part.startswith("synthetic") and i % 15 == 11
+        short = not name.startswith("synthetic") and i % 15 == 11
         seconds = float(np.round(rng.uniform(3.0, 9.5), 1)) if short else 10.0
-        plans.append(ClipPlan(part, _filename(part, i, video, excerpt, rng), labels, seconds, home, clip_seed))
+        plans.append(ClipPlan(name, _filename(name, i, video, excerpt, rng), labels, seconds, home, clip_seed))
     return plans
 
 
@@ -171,13 +171,13 @@ def _label_sets(rng: np.random.Generator, count: int, empty: bool) -> list[tuple
     return out
 
 
-def _filename(part: str, i: int, video: str, excerpt_s: int, rng: np.random.Generator) -> str:
+def _filename(name: str, i: int, video: str, excerpt_s: int, rng: np.random.Generator) -> str:
     """File name in the style of the set (see the notes on names in docs/data.md)."""
-    if part.startswith("synthetic"):
+    if name.startswith("synthetic"):
         return f"{i}.wav"
-    if part == "eval":
+    if name == "eval":
         return f"{made_up_id(rng, 8).replace('-', 'a').replace('_', 'b')}.wav"
-    if part == "public":
+    if name == "public":
         video = f"-{video[1:]}" if i == 0 else video
         return f"{video}_{excerpt_s}_{excerpt_s + 10}.wav"
     return f"Y{video}_{excerpt_s}.000_{excerpt_s + 10}.000.wav"
@@ -209,7 +209,7 @@ def render_clip(plan: ClipPlan, folders: dict[str, Path]) -> Made:
     room = Room() if plan.clean else _draw_room(rng)
     level = float(np.exp(rng.uniform(*np.log(BACKGROUND_LEVEL))))
     clip = mix(events, background, room, rng, rate, level)
-    write_wav(folders[plan.part] / plan.filename, pcm16(clip), rate)
+    write_wav(folders[plan.set_name] / plan.filename, pcm16(clip), rate)
     return Made(plan, tuple(merged(rows)), tuple(recordings))
 
 
@@ -248,17 +248,17 @@ def merged(rows: Iterable[Row]) -> list[Row]:
 
 
 def _write_tables(root: Path, layout: str, made: list[Made]) -> None:
-    by_part = {part: [m for m in made if m.plan.part == part] for part in FOLDERS[layout]}
-    for part, (_, table) in FOLDERS[layout].items():
-        if part == "weak":
-            rows = [(m.plan.filename, ",".join(m.plan.labels)) for m in by_part[part]]
+    by_set = {name: [m for m in made if m.plan.set_name == name] for name in FOLDERS[layout]}
+    for name, (_, table) in FOLDERS[layout].items():
+        if name == "weak":
+            rows = [(m.plan.filename, ",".join(m.plan.labels)) for m in by_set[name]]
             _write(root / table, ("filename", "event_labels"), rows)
-        elif part in ("unlabel_in_domain", "eval"):
-            _write(root / table, ("filename",), [(m.plan.filename,) for m in by_part[part]])
+        elif name in ("unlabel_in_domain", "eval"):
+            _write(root / table, ("filename",), [(m.plan.filename,) for m in by_set[name]])
         else:
             # As in the true set: validation lists its clips without events, the public set leaves them out.
-            _write_strong(root / table, by_part[part], list_empty=part != "public")
-    validation = by_part["validation"]
+            _write_strong(root / table, by_set[name], list_empty=name != "public")
+    validation = by_set["validation"]
     # The true validation set is the union of the test (a quarter) and evaluation sets of 2018.
     folder = (root / FOLDERS[layout]["validation"][1]).parent
     _write_strong(folder / "test_dcase2018.tsv", validation[::4])
@@ -266,8 +266,8 @@ def _write_tables(root: Path, layout: str, made: list[Made]) -> None:
     if layout == "2021":
         _write_durations(folder / "validation_durations.tsv", validation)
         synthetic = root / FOLDERS[layout]["synthetic_validation"][1]
-        _write_durations(synthetic.with_name("durations.tsv"), by_part["synthetic_validation"])
-    ledger = [(m.plan.part, m.plan.filename, ",".join(m.recordings)) for m in made]
+        _write_durations(synthetic.with_name("durations.tsv"), by_set["synthetic_validation"])
+    ledger = [(m.plan.set_name, m.plan.filename, ",".join(m.recordings)) for m in made]
     _write(root / "metadata" / "sources.tsv", ("set", "filename", "recordings"), ledger)
 
 

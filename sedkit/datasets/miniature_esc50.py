@@ -123,14 +123,14 @@ def render_clip(plan: ClipPlan, folder: Path) -> str:
     length = n if length > 0.9 * n else length
     # A little of the recording before and after the sound; then the file is filled up with zeros.
     lead, trail = (0, 0) if length == n else (int(rate * rng.uniform(0, 0.1)), int(rate * rng.uniform(0.05, 0.4)))
-    held = min(n, lead + length + trail)
-    background = PLAIN.render(PLAIN.draw(rng), rng, held, rate)
+    heard = min(n, lead + length + trail)
+    background = PLAIN.render(PLAIN.draw(rng), rng, heard, rate)
     tilt = float(rng.uniform(-3.0, 3.0))
     room = Room(float(rng.uniform(0.1, 0.3)), float(rng.uniform(0.02, 0.25)), ([50, 300, 8000], [0.0, 0.0, tilt]))
     event = Placed(render_event(kind, parameters, rng, length, rate), lead, float(rng.uniform(*SNR_DB)))
     x = mix([event], background, room, rng, rate, 1.0)
     x *= np.float32(rng.uniform(0.25, 0.95) / np.abs(x).max())
     clip = np.zeros(n, dtype=np.float32)
-    clip[:held] = x if held == n else x * ramps(held, rate, 0.005, 0.02)
+    clip[:heard] = x if heard == n else x * ramps(heard, rate, 0.005, 0.02)
     write_wav(folder / plan.filename, pcm16(clip), rate)
     return name

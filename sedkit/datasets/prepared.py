@@ -23,7 +23,7 @@ _TABLES = (*TABLES, "missing.tsv")
 
 @dataclass(frozen=True)
 class Prepared:
-    """What one data dir will hold; `role` is one of `base.ROLES`, `listed` counts the list's clips, on disk or not."""
+    """What one data dir will hold; `listed` counts the list's clips, on disk or not."""
 
     name: str
     role: str

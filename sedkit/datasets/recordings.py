@@ -39,8 +39,8 @@ def read_ledger(path: Path) -> dict[Key, tuple[str, ...]]:
         return {}
     table = read_table(path, ("set", "filename", "recordings"))
     return {
-        (part, name): tuple(x.strip() for x in cell.split(",") if x.strip())
-        for part, name, cell in zip(table["set"], table["filename"], table["recordings"], strict=True)
+        (set_name, name): tuple(x.strip() for x in cell.split(",") if x.strip())
+        for set_name, name, cell in zip(table["set"], table["filename"], table["recordings"], strict=True)
     }
 
 
@@ -61,7 +61,7 @@ def groups_of(clips: Iterable[Key], recordings: Mapping[Key, tuple[str, ...]], w
         return {key: video_id(key[1]) for key in keys}
     log.info("%s: grouped by source recording (%d groups of at most %d clips)", what, len(components), largest)
     first = {key: members[0] for members in components for key in members}
-    return {key: video_id(name) or f"{part}/{stem(name)}" for key, (part, name) in first.items()}
+    return {key: video_id(name) or f"{set_name}/{stem(name)}" for key, (set_name, name) in first.items()}
 
 
 def _components(keys: list[Key], recordings: Mapping[Key, tuple[str, ...]]) -> list[list[Key]]:

@@ -31,6 +31,5 @@ def register_miniature(name: str, options: type = NoOptions) -> Callable[..., Ca
 
 def dataset_named(name: str, given: Mapping[str, Any] | None = None) -> DataSet:
     """Return the data set of a name, one of ``DATASETS.names()``, with the options that were given."""
-    DATASETS.names()
     builder, options = DATASETS.entry(name)
     return builder(name, filled(options, given or {}))

@@ -46,37 +46,37 @@ def split_parts(
     >>> split_parts(np.eye(2, dtype=bool).repeat(20, axis=0), [""] * 40).count("tune")
     8
     """
-    n = len(groups)
+    n, fixed = len(groups), fixed or {}
     weights = _weights(n, shares)
     keys = [name or f"\0{i}" for i, name in enumerate(groups)]
     order = list(dict.fromkeys(keys))
     index = {key: i for i, key in enumerate(order)}
     member = np.array([index[key] for key in keys], dtype=np.int64)
     size = np.bincount(member, minlength=len(order))
-    held = np.zeros((len(order), present.shape[1]))
-    np.add.at(held, member, present.astype(np.float64))
+    counts = np.zeros((len(order), present.shape[1]))
+    np.add.at(counts, member, present.astype(np.float64))
 
     rng = np.random.default_rng(seed)
-    part = np.full(len(order), -1, dtype=np.int64)
-    wanted = weights[:, None] * held.sum(axis=0)  # (parts, classes)
+    choices = np.full(len(order), -1, dtype=np.int64)
+    wanted = weights[:, None] * counts.sum(axis=0)  # (parts, classes)
     room = weights * n
     for i, key in enumerate(order):
-        if fixed is not None and key in fixed:
-            _assign(i, PARTS.index(fixed[key]), part, wanted, room, held, size)
+        if key in fixed:
+            _assign(i, PARTS.index(fixed[key]), choices, wanted, room, counts, size)
     while True:
-        left = np.where(part[:, None] < 0, held, 0.0).sum(axis=0)
+        left = np.where(choices[:, None] < 0, counts, 0.0).sum(axis=0)
         if not (left > 0).any():
             break
         rarest = int(np.argmin(np.where(left > 0, left, np.inf)))
-        candidates = np.flatnonzero((part < 0) & (held[:, rarest] > 0))
+        candidates = np.flatnonzero((choices < 0) & (counts[:, rarest] > 0))
         # Large groups first: they are the hardest to place.
         for i in candidates[np.lexsort((rng.random(len(candidates)), -size[candidates]))]:
             choice = np.lexsort((rng.random(len(weights)), -room, -wanted[:, rarest]))[0]
-            _assign(int(i), int(choice), part, wanted, room, held, size)
-    for i in rng.permutation(np.flatnonzero(part < 0)):
-        _assign(int(i), int(np.argmax(room)), part, wanted, room, held, size)
-    _fill_up(part, size, weights, n, rng, np.array([fixed is not None and key in fixed for key in order]))
-    return tuple(PARTS[part[i]] for i in member)
+            _assign(int(i), int(choice), choices, wanted, room, counts, size)
+    for i in rng.permutation(np.flatnonzero(choices < 0)):
+        _assign(int(i), int(np.argmax(room)), choices, wanted, room, counts, size)
+    _fill_up(choices, size, weights, n, rng, np.array([key in fixed for key in order]))
+    return tuple(PARTS[choices[i]] for i in member)
 
 
 def _weights(n: int, shares: Sequence[float]) -> np.ndarray:
@@ -88,21 +88,21 @@ def _weights(n: int, shares: Sequence[float]) -> np.ndarray:
 
 
 def _assign(
-    i: int, choice: int, part: np.ndarray, wanted: np.ndarray, room: np.ndarray, held: np.ndarray, size: np.ndarray
+    i: int, choice: int, choices: np.ndarray, wanted: np.ndarray, room: np.ndarray, counts: np.ndarray, size: np.ndarray
 ) -> None:
-    part[i] = choice
-    wanted[choice] -= held[i]
+    choices[i] = choice
+    wanted[choice] -= counts[i]
     room[choice] -= size[i]
 
 
 def _fill_up(
-    part: np.ndarray, size: np.ndarray, weights: np.ndarray, n: int, rng: np.random.Generator, bound: np.ndarray
+    choices: np.ndarray, size: np.ndarray, weights: np.ndarray, n: int, rng: np.random.Generator, bound: np.ndarray
 ) -> None:
     """Move small groups of the first part into held-out parts that came out below their least size."""
     least = FEWEST_HELD_OUT if n >= SMALLEST_SET else int(n >= 2 * len(weights))
     for held_out in range(1, len(weights)):
-        while size[part == held_out].sum() < least:
-            movable = np.flatnonzero((part == 0) & ~bound)
+        while size[choices == held_out].sum() < least:
+            movable = np.flatnonzero((choices == 0) & ~bound)
             if len(movable) < 2:
                 return
-            part[movable[np.lexsort((rng.random(len(movable)), size[movable]))[0]]] = held_out
+            choices[movable[np.lexsort((rng.random(len(movable)), size[movable]))[0]]] = held_out

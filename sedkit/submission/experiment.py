@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
+from sedkit.core.facts import overlap
 from sedkit.core.files import read_json, read_yaml, sha256_file
+from sedkit.core.stamp import facts_of
 from sedkit.submission.numbers import is_number
 from sedkit.submission.stated import read_stated
 
@@ -49,15 +51,15 @@ class Experiment:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved configuration."""
-        found = read_yaml(self.path / "config.yaml")
-        return found if isinstance(found, dict) else {}
+        config = read_yaml(self.path / "config.yaml")
+        return config if isinstance(config, dict) else {}
 
     @cached_property
     def environment(self) -> dict[str, Any]:
         """What the run was made with; empty where nothing was written."""
         file = self.path / "environment.json"
-        found = read_json(file) if file.is_file() else {}
-        return found if isinstance(found, dict) else {}
+        environment = read_json(file) if file.is_file() else {}
+        return environment if isinstance(environment, dict) else {}
 
     @cached_property
     def stated(self) -> dict[str, Any]:
@@ -79,23 +81,23 @@ class Experiment:
         folder, ending
             Where its file lies: ``events`` and ``.tsv``, or ``scores`` and ``.h5``.
         """
-        there = sorted(p.name.removesuffix(ending) for p in (self.path / folder).glob(f"*{ending}"))
+        sets = sorted(p.name.removesuffix(ending) for p in (self.path / folder).glob(f"*{ending}"))
         for name in [wanted] if wanted else SET_ORDER:
-            if name in there:
+            if name in sets:
                 return str(name)
         verb = "sedkit decode" if folder == "events" else "sedkit predict"
         expected = wanted or " or ".join(SET_ORDER)
-        hint = suggest(wanted, there) if wanted else ""
+        hint = suggest(wanted, sets) if wanted else ""
         raise UsageError(
-            f"{self.path}: no {folder}/{expected}{ending}{hint} (there: {listed(there) or 'none'}); make it with "
+            f"{self.path}: no {folder}/{expected}{ending}{hint} (there: {listed(sets) or 'none'}); make it with "
             f"`{verb}`, or name a set with --set"
         )
 
     def sets(self) -> tuple[str, ...]:
         """Return the sets that were predicted, by their scores or the energy that took."""
-        found = {path.stem for path in (self.path / "scores").glob("*.h5")}
+        scored = {path.stem for path in (self.path / "scores").glob("*.h5")}
         measured = {path.stem for path in (self.path / "energy").glob("*.json")}
-        return tuple(sorted(found | measured - {"training"}))
+        return tuple(sorted(scored | measured - {"training"}))
 
     @property
     def split_run(self) -> Experiment | None:
@@ -110,27 +112,32 @@ class Experiment:
         return None
 
     def seen_in_training(self, name: str) -> bool:
-        """Tell whether a set was trained on beside the training sets: figures on it say nothing of the system."""
-        run = self.environment.get("run") or {}
-        return run.get("trained_on") == f"all+{name}"
+        """Tell whether clips of a set were trained on, by what the run saw: figures on them say nothing of the system.
+
+        The clips are those of `scores/<name>.h5`; where these tell nothing, every set of that name was meant.
+        """
+        saw = (self.environment.get("run") or {}).get("saw") or {}
+        trained = saw.get("trained") or []
+        clips = facts_of(self.path / "scores" / f"{name}.h5").get("of")
+        return bool(overlap(clips or [(s, None) for s, _ in trained if s.rpartition("/")[2] == name], trained))
 
     def results(self) -> dict[str, Path]:
         """Return the results files by set."""
-        found = sorted((self.path / "results").glob("*.json"))
-        return {path.stem: path for path in found if not path.name.endswith(".done.json")}
+        files = sorted((self.path / "results").glob("*.json"))
+        return {path.stem: path for path in files if not path.name.endswith(".done.json")}
 
     def energy_kwh(self, name: str) -> float | None:
         """Return the energy in kWh that `energy/<name>.json` holds, None where it was not measured."""
         file = self.path / "energy" / f"{name}.json"
         content = read_json(file) if file.is_file() else {}
-        found = content.get("kwh") if isinstance(content, dict) else None
-        return float(found) if is_number(found) and found > 0 else None
+        kwh = content.get("kwh") if isinstance(content, dict) else None
+        return float(kwh) if is_number(kwh) and kwh > 0 else None
 
     @property
     def parameters(self) -> int | None:
         """Trained parameters as the run wrote them down, None where it did not."""
-        found = self.environment.get("parameters")
-        return int(found) if isinstance(found, int) and is_number(found) else None
+        count = self.environment.get("parameters")
+        return int(count) if isinstance(count, int) and is_number(count) else None
 
     @cached_property
     def checkpoint_hashes(self) -> frozenset[str]:

@@ -16,8 +16,8 @@ OTHER_CLASSES = "mean of other classes than MAESTRO's evaluated ones, which the 
 
 def classes_of(block: Any) -> Mapping[str, Any]:
     """Return the figures of a results block by class; empty where it holds none."""
-    found = block.get("classes") if isinstance(block, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+    classes = block.get("classes") if isinstance(block, Mapping) else None
+    return classes if isinstance(classes, Mapping) else {}
 
 
 def evaluated_area(block: Any) -> tuple[float | None, tuple[str, ...]]:
@@ -31,10 +31,10 @@ def evaluated_area(block: Any) -> tuple[float | None, tuple[str, ...]]:
     (0.75, ())
     """
     classes = classes_of(block)
-    found = [classes.get(label) for label in MAESTRO_EVALUATED]
-    known = [float(v) for v in found if is_number(v)]
+    areas = [classes.get(label) for label in MAESTRO_EVALUATED]
+    known = [float(v) for v in areas if is_number(v)]
     if len(known) < len(MAESTRO_EVALUATED):
-        return None, tuple(name for name, v in zip(MAESTRO_EVALUATED, found, strict=True) if v not in known)
+        return None, tuple(name for name, v in zip(MAESTRO_EVALUATED, areas, strict=True) if v not in known)
     return statistics.fmean(known), ()
 
 

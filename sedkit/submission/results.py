@@ -1,30 +1,23 @@
-"""Results files as the comparison reads them: one file a run, runs that differ in seed or fold alone form a system."""
+"""Results files as the comparison reads them, one a run: figures, and why nothing official may stand beside them."""
 
 from __future__ import annotations
 
 import os
-import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sedkit.core.errors import UsageError, listed
+from sedkit.core.runs import run_name
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.maestro import OTHER_CLASSES, evaluated_area, of_evaluated
 from sedkit.submission.numbers import is_number
-from sedkit.submission.official import METRICS, Metric, collections_for
+from sedkit.submission.official import METRICS, Metric
 from sedkit.submission.results_file import mapping, read_results
 
 #: The order in which sets are shown.
 _SETS = ("validation", "public", "evaluation")
-
-#: What the results of other rules than the tuned ones are called, by what follows the set in the file's name.
-_RULES = {"published": "published post-processing", "chunks": "chunk by chunk"}
-
-#: Sets whose labels `--train-on all+validation` has seen: validation itself and the parts it was made of.
-_VALIDATION = ("validation_", "dcase2018_test_", "dcase2018_evaluation_")
 
 #: An output lists at least this share of the clips, or it is partial: tables without empty rows list about 95 %.
 COVERED = 0.9
@@ -84,20 +77,18 @@ class Run:
         if self.experiment is not None:
             where = f"{self.experiment.path / 'environment.json'}: run"
             written = mapping(self.experiment.environment.get("run") or {}, where)
-        found = self.results.get("run") or {}
-        return {**written, **{key: value for key, value in found.items() if value is not None}}
+        told = self.results.get("run") or {}
+        return {**written, **{key: value for key, value in told.items() if value is not None}}
 
     @property
     def recipe(self) -> str | None:
         """The recipe's name."""
-        found = self.run.get("recipe") or (self.experiment.config.get("recipe") if self.experiment else None)
-        return str(found) if found else None
+        return _text(self.run.get("recipe") or (self.experiment.config.get("recipe") if self.experiment else None))
 
     @property
     def system(self) -> str:
         """The system's name; for results without a run, the file's."""
-        found = self.run.get("system") or (self.experiment.system if self.experiment else None)
-        return str(found or self.path.stem)
+        return str(self.run.get("system") or (self.experiment.system if self.experiment else self.path.stem))
 
     @property
     def set_name(self) -> str:
@@ -105,11 +96,16 @@ class Run:
         return self.path.stem if self.experiment else ""
 
     @property
+    def _whole_set(self) -> str:
+        """The set, or that which the results are of a part of."""
+        estimate = Path(str((self.results.get("estimate") or {}).get("path") or ""))
+        file = estimate.stem if estimate.parent.name == "events" else self.set_name
+        return file.partition(".")[0]
+
+    @property
     def set_title(self) -> str:
         """The set as a heading names it; a part that was scored by itself after the set that it is a part of."""
-        name = self.set_name.partition(".")[0]
-        estimate = Path(str((self.results.get("estimate") or {}).get("path") or ""))
-        whole = estimate.stem.partition(".")[0] if estimate.parent.name == "events" else name
+        name, whole = self.set_name.partition(".")[0], self._whole_set
         return f"{whole}, part {name}" if name and whole != name else name
 
     @property
@@ -132,27 +128,24 @@ class Run:
     @property
     def known_as(self) -> str | None:
         """The official reference's name, None for any other."""
-        found = self.reference.get("known_as")
-        return str(found) if found else None
+        return _text(self.reference.get("known_as"))
 
     @property
     def commit(self) -> str | None:
         """Commit of sedkit that trained the system."""
-        found = self.experiment.environment.get("commit") if self.experiment else None
-        found = found or (self.results.get("versions") or {}).get("commit")
-        return str(found) if found else None
+        trained_with = self.experiment.environment.get("commit") if self.experiment else None
+        return _text(trained_with or (self.results.get("versions") or {}).get("commit"))
 
     @property
     def scored_with(self) -> str:
         """Version of sedkit that scored, as printed; empty where it is not told."""
-        found = (self.results.get("versions") or {}).get("sedkit")
-        return f"scored with sedkit {found}" if found else ""
+        version = (self.results.get("versions") or {}).get("sedkit")
+        return f"scored with sedkit {version}" if version else ""
 
     @property
     def budget(self) -> str | None:
         """Budget of the training, None where it is not told."""
-        found = (self.experiment.environment.get("budget") if self.experiment else None) or self.run.get("budget")
-        return str(found) if found else None
+        return _text((self.experiment.environment if self.experiment else {}).get("budget") or self.run.get("budget"))
 
     @property
     def parameters(self) -> int | None:
@@ -163,13 +156,13 @@ class Run:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What runs of one system on one reference have in common: everything but seed and fold."""
+        """What runs of one system on one reference have in common: every axis but seed and fold."""
         reference = self.known_as or str(self.reference.get("sha256") or self.reference.get("path"))
         fold = self.run.get("fold")
         # The folds of a cross-validation have a reference each: there the set's name stands for it.
         reference = f"folds of {self.set_name}" if fold is not None and not self.known_as else reference
-        other = [str(self.run.get(name)) for name in ("snr_db", "trained_on", "budget")]
-        return (str(self.recipe), self.system, reference, self.set_name, *other)
+        axes = {"system": self.system} | {name: self.run.get(name) for name in ("pass", "snr_db", "trained_on")}
+        return (str(self.recipe), run_name(axes), reference, self.set_name, str(self.run.get("budget")))
 
     def not_comparable(self) -> list[str]:
         """Return the reasons why official figures must not stand beside this run's, none where they may."""
@@ -188,9 +181,8 @@ class Run:
                 f"the output lists {self.coverage or f'{share:.0%} of the clips'}: too few to tell clips without "
                 "events from clips that were never predicted"
             )
-        trained = str(self.run.get("trained_on") or "")
-        if known and "validation" in trained and known.startswith(_VALIDATION):
-            reasons.append(f"the system was trained on this set (trained on {trained})")
+        if self.experiment and self._whole_set and self.experiment.seen_in_training(self._whole_set):
+            reasons.append("the system was trained on this set")
         return reasons
 
     def _left_out(self, name: str) -> str:
@@ -215,8 +207,12 @@ class Run:
 
     def values(self) -> list[Value]:
         """Return the figures of this run that a metric is known for."""
-        found = [_value(name, metric, self.results) for name, metric in METRICS.items() if metric.block]
-        return [value for value in found if value is not None]
+        values = (_value(name, metric, self.results) for name, metric in METRICS.items() if metric.block)
+        return [value for value in values if value is not None]
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None
 
 
 def _value(name: str, metric: Metric, results: Mapping[str, Any]) -> Value | None:
@@ -259,115 +255,6 @@ def _reasons(metric: Metric, results: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-@dataclass(frozen=True)
-class Group:
-    """Runs of one system on one reference that differ in seed or fold alone."""
-
-    runs: tuple[Run, ...]
-
-    @property
-    def first(self) -> Run:
-        """The run that stands for what they have in common."""
-        return self.runs[0]
-
-    @property
-    def system(self) -> str:
-        """System, with the signal-to-noise ratio and the training sets where they are not the usual ones."""
-        run = self.first.run
-        parts = [self.first.system]
-        if run.get("snr_db") is not None:
-            parts.append(f"{run['snr_db']} dB")
-        if run.get("trained_on") not in (None, "split"):
-            parts.append(f"trained on {run['trained_on']}")
-        return ", ".join(parts)
-
-    @property
-    def name(self) -> str:
-        """System and post-processing, as printed."""
-        rule = self.first.set_name.partition(".")[2]
-        if rule:
-            return f"{self.system}, {_RULES.get(rule, f'{rule} post-processing')}"
-        experiment = self.first.experiment
-        tuned = experiment is not None and (experiment.path / "postprocessing.yaml").is_file()
-        return f"{self.system}, tuned post-processing" if tuned else self.system
-
-    @property
-    def seeds(self) -> tuple[str, ...]:
-        """The seeds, each once."""
-        return tuple(dict.fromkeys(str(r.run["seed"]) for r in self.runs if r.run.get("seed") is not None))
-
-    @property
-    def folds(self) -> tuple[str, ...]:
-        """The folds, each once."""
-        return tuple(dict.fromkeys(str(r.run["fold"]) for r in self.runs if r.run.get("fold") is not None))
-
-    @property
-    def coverage(self) -> tuple[str, ...]:
-        """What the runs' outputs list of the reference, each once; nothing of those that list all."""
-        return tuple(dict.fromkeys(run.coverage for run in self.runs if run.coverage))
-
-    @cached_property
-    def parameters(self) -> int | None:
-        """Trained parameters."""
-        return self.first.parameters
-
-    @cached_property
-    def summaries(self) -> tuple[Summary, ...]:
-        """Figures over the runs: mean and sample standard deviation, or the single value with its interval."""
-        found: dict[tuple[Any, ...], list[Value]] = {}
-        stated = {f.metric for c in collections_for(self.first.recipe) for f in c.figures}
-        for run in self.runs:
-            for value in run.values():
-                if METRICS[value.metric].minor and value.metric not in stated:
-                    continue
-                key = (value.metric, tuple(sorted(value.parameters.items())), value.variant, value.reasons)
-                found.setdefault(key, []).append(value)
-        return tuple(Summary(self, values) for values in found.values())
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A system's figure over its runs."""
-
-    group: Group
-    values: list[Value]
-
-    @property
-    def metric(self) -> str:
-        """The metric's name."""
-        return self.values[0].metric
-
-    @property
-    def parameters(self) -> Mapping[str, float]:
-        """The metric's parameters."""
-        return self.values[0].parameters
-
-    @property
-    def variant(self) -> str | None:
-        """The PSDS variant."""
-        return self.values[0].variant
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why official figures must not stand beside it, whatever the set; none where they may."""
-        return self.values[0].reasons
-
-    @property
-    def mean(self) -> float:
-        """Mean over the runs, in the metric's unit."""
-        return statistics.fmean(v.value for v in self.values)
-
-    @property
-    def spread(self) -> float | None:
-        """Sample standard deviation over the runs, None for a single one."""
-        return statistics.stdev(v.value for v in self.values) if len(self.values) > 1 else None
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """The interval of a single run; runs are never pooled."""
-        return self.values[0].interval if len(self.values) == 1 else None
-
-
 def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = None) -> list[Run]:
     """Read results files and the results of experiments.
 
@@ -400,9 +287,9 @@ def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = No
             if set_name:
                 files = {name: file for name, file in files.items() if name == set_name}
             if not files:
-                there = listed(experiment.results()) or "none"
+                sets = listed(experiment.results()) or "none"
                 raise UsageError(
-                    f"{path}: no results/{set_name or '*'}.json (there: {there}); make them with `sedkit score`"
+                    f"{path}: no results/{set_name or '*'}.json (there: {sets}); make them with `sedkit score`"
                 )
             runs += [Run(file, read_results(file), experiment) for file in files.values()]
         else:
@@ -410,33 +297,3 @@ def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = No
             inside = path.parent.name == "results" and (home / "config.yaml").is_file()
             runs.append(Run(path, read_results(path), Experiment(home) if inside else None))
     return runs
-
-
-def _run_name(identity: tuple[str, str]) -> str:
-    named = zip(("seed", "fold"), identity, strict=True)
-    return " ".join(f"{what} {number}" for what, number in named if number != "None") or "the only run"
-
-
-def group_runs(runs: Iterable[Run]) -> list[Group]:
-    """Put runs together that differ in seed or fold alone.
-
-    Raises
-    ------
-    UsageError
-        The same run twice: it would pass for a repetition and shrink the spread.
-    """
-    groups: dict[tuple[str, ...], list[Run]] = {}
-    for run in runs:
-        key = run.key if run.run.get("seed") is not None or run.run.get("fold") is not None else (str(run.path),)
-        groups.setdefault(key, []).append(run)
-    for members in groups.values():
-        seen: dict[tuple[str, str], Run] = {}
-        for run in members:
-            identity = (str(run.run.get("seed")), str(run.run.get("fold")))
-            if identity in seen:
-                raise UsageError(
-                    f"{run.path} and {seen[identity].path}: both are {_run_name(identity)} of {run.system}; give "
-                    "each run once"
-                )
-            seen[identity] = run
-    return [Group(tuple(members)) for members in groups.values()]

@@ -19,10 +19,7 @@ _TEXTS = (
     ("reference", "path"),
     ("reference", "sha256"),
     ("estimate", "path"),
-    ("run", "recipe"),
-    ("run", "system"),
-    ("run", "trained_on"),
-    ("run", "budget"),
+    *(("run", key) for key in ("recipe", "system", "pass", "trained_on", "budget")),
     ("versions", "sedkit"),
     ("versions", "commit"),
 )
@@ -37,29 +34,29 @@ def read_results(path: Path) -> Mapping[str, Any]:
     SedkitError
         No results file, or a value of another kind than `sedkit score --json` writes.
     """
-    found = read_json(path)
-    if not isinstance(found, dict) or "reference" not in found:
+    results = read_json(path)
+    if not isinstance(results, dict) or "reference" not in results:
         raise SedkitError(f"{path}: is no results file (no `reference`); `sedkit score --json` writes them")
     for key in _MAPPINGS:
-        if found.get(key) is not None:
-            mapping(found[key], f"{path}: {key}")
-    mapping(found["reference"], f"{path}: reference")
+        if results.get(key) is not None:
+            mapping(results[key], f"{path}: {key}")
+    mapping(results["reference"], f"{path}: reference")
     for keys in _TEXTS:
-        _checked(found, keys, f"{path}: ", (str,), "a text or null")
+        _checked(results, keys, f"{path}: ", (str,), "a text or null")
     for keys in _NUMBERS:
-        _checked(found, keys, f"{path}: ", (int, float), "a number or null")
-    _checked(found, ("estimate", "partial"), f"{path}: ", (bool,), "true, false or null")
+        _checked(results, keys, f"{path}: ", (int, float), "a number or null")
+    _checked(results, ("estimate", "partial"), f"{path}: ", (bool,), "true, false or null")
     for name in dict.fromkeys(metric.block for metric in METRICS.values() if metric.block):
-        if found.get(name) is not None:
-            _check_block(mapping(found[name], f"{path}: {name}"), name, str(path))
-    return found
+        if results.get(name) is not None:
+            _check_block(mapping(results[name], f"{path}: {name}"), name, str(path))
+    return results
 
 
-def mapping(found: Any, where: str) -> Mapping[str, Any]:
+def mapping(value: Any, where: str) -> Mapping[str, Any]:
     """Return a value that has to be a mapping; else one line says where it stands and what it is."""
-    if not isinstance(found, Mapping):
-        raise SedkitError(f"{where} is {found!r:.60}, expected a mapping")
-    return found
+    if not isinstance(value, Mapping):
+        raise SedkitError(f"{where} is {value!r:.60}, expected a mapping")
+    return value
 
 
 def _check_block(block: Mapping[str, Any], name: str, path: str) -> None:
@@ -84,14 +81,10 @@ def _check_block(block: Mapping[str, Any], name: str, path: str) -> None:
 
 
 def _checked(
-    found: Mapping[str, Any],
-    keys: tuple[str, ...],
-    where: str,
-    kinds: tuple[type, ...],
-    expected: str,
+    block: Mapping[str, Any], keys: tuple[str, ...], where: str, kinds: tuple[type, ...], expected: str
 ) -> None:
     """Refuse a value that is there, is not null, and is of none of the kinds; `where` goes right before its keys."""
-    value: Any = found
+    value: Any = block
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     if value is None:

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .signals import (
-    Signal,
-    add_at,
-    equalised,
-    modes,
-    pulse_train,
-    ramps,
-    shaped_noise,
-    slow_curve,
-    unit_rms,
-)
+from .signals import Signal, add_at, equalised, modes, pulse_train, ramps, shaped_noise, slow_curve, unit_rms
 
 Parameters = dict[str, float]
 

@@ -16,6 +16,8 @@ Signal = npt.NDArray[np.float32]
 Curve = tuple[npt.ArrayLike, npt.ArrayLike]  # (frequencies in Hz, gains in dB)
 
 _GRID_POINTS = 1025
+#: Room behind a signal for what a filter lets ring.
+_TAIL_S = 0.03
 
 
 @lru_cache(maxsize=8)
@@ -69,19 +71,17 @@ def shaped_noise(rng: np.random.Generator, n: int, rate: int, curve: Curve) -> S
     return unit_rms(fft.irfft(spectrum, size)[:n])
 
 
-def filtered(x: Signal, gain: Signal | None, rate: int, tail_s: float = 0.03) -> Signal:
-    """`x` through a zero-phase filter; `gain` has one value per bin of `filter_bins(len(x), rate, tail_s)`."""
+def filtered(x: Signal, gain: Signal, rate: int) -> Signal:
+    """`x` through a zero-phase filter; `gain` has one value per bin of `filter_bins(len(x), rate)`."""
     from scipy import fft
 
-    if gain is None:
-        return x
-    size = transform_size(len(x) + int(tail_s * rate))
+    size = transform_size(len(x) + int(_TAIL_S * rate))
     return fft.irfft(fft.rfft(x, size) * gain, size)[: len(x)]
 
 
-def filter_bins(n: int, rate: int, tail_s: float = 0.03) -> int:
+def filter_bins(n: int, rate: int) -> int:
     """How many gains `filtered` needs for a signal of `n` samples."""
-    return transform_size(n + int(tail_s * rate)) // 2 + 1
+    return transform_size(n + int(_TAIL_S * rate)) // 2 + 1
 
 
 def equalised(x: Signal, rate: int, curve: Curve) -> Signal:
@@ -123,9 +123,9 @@ def slow_curve(rng: np.random.Generator, n: int, rate: int, points_per_s: float,
     points = rng.uniform(low, high, n_points).astype(np.float32)
     position = np.linspace(0, n_points - 1, n, dtype=np.float32)
     left = np.minimum(position.astype(np.int32), n_points - 2)
-    part = position - left.astype(np.float32)
-    part = part * part * (3.0 - 2.0 * part)
-    return points[left] + (points[left + 1] - points[left]) * part
+    between = position - left.astype(np.float32)
+    between = between * between * (3.0 - 2.0 * between)
+    return points[left] + (points[left + 1] - points[left]) * between
 
 
 def ramps(n: int, rate: int, attack_s: float, release_s: float) -> Signal:
@@ -141,11 +141,11 @@ def _half_cosine(n: int) -> Signal:
     return (0.5 - 0.5 * np.cos(np.pi * (np.arange(n, dtype=np.float32) + 0.5) / n)).astype(np.float32)
 
 
-def add_at(x: Signal, position: int, part: Signal, gain: float = 1.0) -> None:
-    """Add `gain * part` into `x` from a sample position on, cut at the end of `x`."""
-    end = min(len(x), position + len(part))
+def add_at(x: Signal, position: int, sound: Signal, gain: float = 1.0) -> None:
+    """Add `gain * sound` into `x` from a sample position on, cut at the end of `x`."""
+    end = min(len(x), position + len(sound))
     if end > position:
-        x[position:end] += np.float32(gain) * part[: end - position]
+        x[position:end] += np.float32(gain) * sound[: end - position]
 
 
 def rms(x: Signal) -> float:

@@ -85,11 +85,11 @@ class Experiment:
         """Read what is trained on, selected on and drawn; no clip may be on two of these sides."""
         plan = self.plan
         reader = StreamReader(plan.data_root, plan.frontend, self.settings.seed)
-        parts: dict[str, dict[str, Stream]] = {"streams": {}, "select": {}}
+        sides: dict[str, dict[str, Stream]] = {"streams": {}, "select": {}}
         for place, (key, settings) in enumerate(plan.streams()):
-            _, part, name = key.split(".", 2)
-            parts[part][name] = reader.read(name, place, settings, plan.sets(settings, key), plan.folds(settings, key))
-        self.streams, self.select = parts["streams"], parts["select"]
+            _, side, name = key.split(".", 2)
+            sides[side][name] = reader.read(name, place, settings, plan.sets(settings, key), plan.folds(settings, key))
+        self.streams, self.select = sides["streams"], sides["select"]
         plain = replace(next(iter(plan.data.streams.values())), source="features", augment={}, views={})
         self.draw = {name: reader.read(name, 0, plain, [name], None) for name in plan.drawn}
         assert reader.labels is not None
@@ -183,8 +183,8 @@ class Experiment:
         chosen = {name: selection.figures.get(name, "clip_map") for name in self.select}
         networks = self.objective.networks(self.network)
         most = {"select": None, "draw": self.plan.data.draw_clips}
-        for part, streams in (("select", self.select), ("draw", self.draw)):
-            record[part] = {
+        for side, streams in (("select", self.select), ("draw", self.draw)):
+            record[side] = {
                 name: {
                     key: evaluate(
                         network,
@@ -193,9 +193,9 @@ class Experiment:
                         self.objective,
                         self.dtype,
                         self.labels.labels,
-                        dict.fromkeys(("clip_map", "frame_map", *([chosen[key]] if part == "select" else []))),
+                        dict.fromkeys(("clip_map", "frame_map", *([chosen[key]] if side == "select" else []))),
                         batch_size=max(self.settings.batch_size, 16),
-                        most=most[part],
+                        most=most[side],
                         rules=selection.postprocessing,
                     )
                     for key, stream in streams.items()
@@ -227,9 +227,9 @@ class Experiment:
             file.write(json.dumps(record) + "\n")
         shown = [f"loss {record['train'].get('loss', float('nan')):.4f}"]
         shown += [
-            f"{part} {key} {figure} {value:.3f}"
-            for part in ("select", "draw")
-            for name, by_stream in record[part].items()
+            f"{side} {key} {figure} {value:.3f}"
+            for side in ("select", "draw")
+            for name, by_stream in record[side].items()
             for key, row in by_stream.items()
             for figure, value in row.items()
             if figure != "loss"

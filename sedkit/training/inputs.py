@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sedkit.core.config import select
+from sedkit.core.config import TRAINED, select
 from sedkit.core.errors import SedkitError
 from sedkit.core.stamp import Source
 from sedkit.dataio.datadir import TABLES
-from sedkit.training.settings import SECTIONS
 
 if TYPE_CHECKING:
     from sedkit.training.plan import Plan
@@ -22,12 +21,12 @@ _FILES = ("map", "source")
 
 def _labels_with_files(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Yield the section `labels` of each stream with each of its keys that names a file, and the stream's key."""
-    for part in ("streams", "select"):
-        for name, stream in (config["data"].get(part) or {}).items():
+    for side in ("streams", "select"):
+        for name, stream in (config["data"].get(side) or {}).items():
             labels = stream.get("labels") or {}
             for key in _FILES:
                 if isinstance(labels.get(key), str) and Path(labels[key]).is_file():
-                    yield f"{part}.{name}.labels.{key}", labels, key
+                    yield f"{side}.{name}.labels.{key}", labels, key
 
 
 def name_files(config: dict[str, Any], named: Callable[[Path], str]) -> None:
@@ -38,7 +37,7 @@ def name_files(config: dict[str, Any], named: Callable[[Path], str]) -> None:
 
 def compared(config: dict[str, Any]) -> dict[str, Any]:
     """Return what a stamp compares of a configuration: what weights, maps and labels are counts, not where they lie."""
-    sections = copy.deepcopy(select(config, SECTIONS))
+    sections = copy.deepcopy(select(config, TRAINED))
     name_files(sections, lambda path: path.name)
     # Hashes do not see the order of keys, which counts where steps are done in turn.
     sections["normalise"] = list((sections.get("normalise") or {}).items())

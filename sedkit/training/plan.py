@@ -85,9 +85,9 @@ class Plan:
 
     def streams(self) -> Iterator[tuple[str, StreamSettings]]:
         """Yield every stream of the run under its key."""
-        for part in ("streams", "select") if self.training.train_on == "split" else ("streams",):
-            for name, stream in getattr(self.data, part).items():
-                yield f"data.{part}.{name}", stream
+        for side in ("streams", "select") if self.training.train_on == "split" else ("streams",):
+            for name, stream in getattr(self.data, side).items():
+                yield f"data.{side}.{name}", stream
 
     def check(self) -> None:
         """Refuse what must not be trained on, and ask for what is not there.

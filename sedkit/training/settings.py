@@ -8,21 +8,8 @@ from typing import Any, Literal
 from sedkit.core.config import typed
 from sedkit.core.errors import UsageError
 
-TRAIN_ON = ("split", "all", "all+validation")
 #: Folds that nothing is trained on.
 HELD_OUT = ("select", "tune")
-#: Sections that decide what a training gives.
-SECTIONS = (
-    "frontend",
-    "data",
-    "normalise",
-    "model",
-    "objective",
-    "optimiser",
-    "schedule",
-    "selection",
-    "training",
-)
 
 
 @dataclass(frozen=True)

@@ -6,148 +6,13 @@ conventions or at a threshold chosen on the set, and other variants of PSDS stan
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from sedkit.submission.benchmark.report import NOT_RANKED, Apart, Report, Row, Table, same_parameters
+from sedkit.submission.groups import Group, Summary
 from sedkit.submission.official import METRICS, Figure, all_figures, collections_for
-from sedkit.submission.results import Group, Summary
-
-#: Heading of figures that stand beside nothing.
-OTHER_DATA = "published, other data, not comparable"
-
-#: Remark on a figure that is known, or feared, to be wrong.
-NOT_RANKED = "not ranked"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table: a system of ours, or a published figure.
-
-    Attributes
-    ----------
-    ours
-        Whether it is a result that was given.
-    system
-        Name as printed.
-    value, text, spread, interval
-        In the metric's unit; `text` as published or with the metric's decimals.
-    runs
-        Number of runs behind the figure; None where a source does not say.
-    rank, of, tied
-        Place among this system and the published ones with verified, rankable figures in the table, each counted once
-        by its best figure; None without a rank. `tied` is set where one of these equals the value.
-    level_with
-        Published figures that the value equals at their decimals.
-    difference
-        To the table's baseline; None where there is none or nothing may be compared.
-    parameters, ratio
-        Trained parameters, and their ratio to the table's baseline.
-    coverage
-        How many of the reference's clips an output of ours lists; empty where it lists all, or nothing is known.
-    verified, unranked, notes, scorer, source
-        Of a published figure; `unranked` ones were never confirmed, or are known to be wrong; `scorer` has its
-        version where it is known.
-    """
-
-    ours: bool
-    system: str
-    value: float
-    text: str
-    spread: str | None = None
-    interval: tuple[float, float] | None = None
-    runs: int | None = None
-    rank: int | None = None
-    of: int | None = None
-    tied: bool = False
-    level_with: tuple[str, ...] = ()
-    difference: float | None = None
-    parameters: int | None = None
-    ratio: float | None = None
-    coverage: str = ""
-    verified: bool = True
-    unranked: bool = False
-    notes: tuple[str, ...] = ()
-    scorer: str = ""
-    source: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Figures of one metric, its parameters and its variant on one reference; best first.
-
-    `systems` is the number of systems that a rank is among, `decimals` how many a difference to the baseline has: no
-    more than the baseline was published with.
-    """
-
-    reference: str
-    metric: str
-    variant: str | None
-    parameters: Mapping[str, float]
-    rows: tuple[Row, ...]
-    baseline: str | None = None
-    systems: int | None = None
-    decimals: int | None = None
-
-    @property
-    def title(self) -> str:
-        """The metric as printed, with its variant and with parameters that are not the official ones."""
-        return metric_title(self.metric, self.variant, self.parameters)
-
-
-@dataclass(frozen=True)
-class Apart:
-    """Results on one set that nothing official may stand beside, with the reasons, as tables of our own rows."""
-
-    set_title: str
-    about: str
-    reasons: tuple[str, ...]
-    tables: tuple[Table, ...]
-
-
-@dataclass(frozen=True)
-class Report:
-    """The whole comparison.
-
-    Attributes
-    ----------
-    tables, other_variants
-        Figures of the references that may be compared.
-    sets, remarks
-        By reference: what the experiments call it, and what has to be said of single systems on it.
-    apart
-        What stands beside nothing.
-    published
-        Figures of the recipes' years and papers on other data, by their collection.
-    """
-
-    tables: tuple[Table, ...] = ()
-    other_variants: tuple[Table, ...] = ()
-    sets: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    remarks: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    apart: tuple[Apart, ...] = ()
-    published: dict[str, tuple[Table, ...]] = field(default_factory=dict)
-
-
-def metric_title(metric: str, variant: str | None, parameters: Mapping[str, float]) -> str:
-    """Return a metric's printed name.
-
-    >>> metric_title("segment_f1", None, {"segment_s": 0.2})
-    'segment-based F1, macro (%), segment_s 0.2'
-    """
-    known = METRICS[metric]
-    parts = [known.title]
-    if variant:
-        parts.append(f"variant {variant}")
-    if metric == "psds_2020" or not _same(parameters, known.parameters, only=known.parameters):
-        parts.append(" ".join(f"{k} {v:g}" for k, v in parameters.items()))
-    return ", ".join(parts)
-
-
-def _same(a: Mapping[str, float], b: Mapping[str, float], only: Mapping[str, float]) -> bool:
-    """Whether two sets of parameters agree on the keys of `only`; what one does not state is taken as the other's."""
-    return all(math.isclose(a.get(k, only[k]), b.get(k, only[k])) for k in only)
 
 
 def benchmark(groups: Sequence[Group]) -> Report:
@@ -156,17 +21,17 @@ def benchmark(groups: Sequence[Group]) -> Report:
     Parameters
     ----------
     groups
-        Systems on their references (see `results.group_runs`).
+        Systems on their references (see `groups.group_runs`).
     """
     groups = sorted(groups, key=lambda group: group.first.order)
     by_reference: dict[str, list[Summary]] = {}
-    held: dict[tuple[str, tuple[str, ...]], list[Summary]] = {}
+    apart: dict[tuple[str, tuple[str, ...]], list[Summary]] = {}
     for group in groups:
         of_runs = _reasons(group)
         for summary in group.summaries:
             reasons = of_runs or summary.reasons
             if reasons:
-                held.setdefault((group.first.scored_on, reasons), []).append(summary)
+                apart.setdefault((group.first.scored_on, reasons), []).append(summary)
             else:
                 by_reference.setdefault(str(group.first.known_as), []).append(summary)
     tables, others, sets, remarks = [], [], {}, {}
@@ -177,9 +42,9 @@ def benchmark(groups: Sequence[Group]) -> Report:
         others += rest
         sets[reference] = tuple(dict.fromkeys(g.first.set_title for g in here if g.first.set_title))
         # Without rows of silent clips in the table, a clip that was never predicted looks like one without events.
-        remarks[reference] = tuple(f"{g.name}: the output lists {found}" for g in here for found in g.coverage)
-    apart = [_apart(where, reasons, summaries) for (where, reasons), summaries in held.items()]
-    return Report(tuple(tables), tuple(others), sets, remarks, tuple(apart), _published(groups, set(by_reference)))
+        remarks[reference] = tuple(f"{g.name}: the output lists {clips}" for g in here for clips in g.coverage)
+    beside_nothing = tuple(_apart(where, reasons, summaries) for (where, reasons), summaries in apart.items())
+    return Report(tuple(tables), tuple(others), sets, remarks, beside_nothing, _published(groups, set(by_reference)))
 
 
 def _apart(where: str, reasons: tuple[str, ...], summaries: Sequence[Summary]) -> Apart:
@@ -203,7 +68,7 @@ def _reasons(group: Group) -> tuple[str, ...]:
 def _matches(figure: Figure, summary: Summary) -> bool:
     return (
         figure.metric == summary.metric
-        and _same(figure.parameters, summary.parameters, only=figure.parameters)
+        and same_parameters(figure.parameters, summary.parameters, only=figure.parameters)
         and (summary.variant is None or summary.variant in figure.variants)
     )
 
@@ -216,7 +81,7 @@ def _compare(reference: str, summaries: Sequence[Summary]) -> tuple[list[Table],
     years = years or _common_year(beside.values())
     tables = [_table(reference, ours, beside[key], years) for key, ours in alike.items()]
     metrics = {ours[0].metric for ours in alike.values()}
-    used = {id(f) for found in beside.values() for f in found}
+    used = {id(f) for published in beside.values() for f in published}
     rest = [f for f in figures if f.metric in metrics and id(f) not in used]
     return sorted(tables, key=_order), sorted(_figure_tables(rest), key=_order)
 
@@ -235,8 +100,8 @@ def _by_key(summaries: Iterable[Summary]) -> dict[tuple[object, ...], list[Summa
 
 def _common_year(tables: Iterable[Sequence[Figure]]) -> set[int]:
     """Return the year whose baseline stands in most tables, the latest of several: one baseline to read them by."""
-    found = Counter(year for figures in tables for year in {f.year or 0 for f in _baselines(figures)})
-    return {max(found, key=lambda year: (found[year], year))} if found else set()
+    counts = Counter(year for figures in tables for year in {f.year or 0 for f in _baselines(figures)})
+    return {max(counts, key=lambda year: (counts[year], year))} if counts else set()
 
 
 def _order(table: Table) -> tuple[int, str]:
@@ -258,13 +123,13 @@ def _baseline(figures: Sequence[Figure], years: set[int]) -> Figure | None:
     return next(f for f in of_year if f.year == latest)
 
 
-def _table(reference: str, ours: Sequence[Summary], found: Sequence[Figure], years: set[int]) -> Table:
-    base = _baseline(found, years)
-    rivals = _best_of_each([f for f in found if f.ranked and f.verified])
+def _table(reference: str, ours: Sequence[Summary], published: Sequence[Figure], years: set[int]) -> Table:
+    base = _baseline(published, years)
+    rivals = _best_of_each([f for f in published if f.ranked and f.verified])
     count = len(rivals) + 1 if rivals else None
-    rows = [_published_row(f, base) for f in found]
+    rows = [_published_row(f, base) for f in published]
     for summary in ours:
-        level = tuple(f"{f.title} ({f.text})" for f in found if f.ranked and f.level_with(summary.mean))
+        level = tuple(f"{f.title} ({f.text})" for f in published if f.ranked and f.level_with(summary.mean))
         above = sum(f.beats(summary.mean) and not f.level_with(summary.mean) for f in rivals)
         row = _own_row(summary)
         theirs = base.model_parameters if base else None

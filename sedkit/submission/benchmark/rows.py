@@ -13,27 +13,17 @@ from pathlib import Path
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import read_text, write_text
-from sedkit.submission.benchmark.compare import metric_title
+from sedkit.submission.benchmark.report import metric_title
 from sedkit.submission.benchmark.text import interval_text, markdown_cell, markdown_row
+from sedkit.submission.groups import Group, Summary
 from sedkit.submission.official import METRICS
-from sedkit.submission.results import Group, Summary
 
 BEGIN = "<!-- sedkit benchmark: rows begin -->"
 END = "<!-- sedkit benchmark: rows end -->"
 _ABSENT = "-"
 _LEGEND = f"`{_ABSENT}`: the results do not tell; `file …`: results that lie in no experiment folder."
 _FIGURES = "figures (mean ± sample sd)"
-_HEAD = (
-    "system",
-    "set",
-    "reference",
-    _FIGURES,
-    "seeds",
-    "parameters",
-    "budget",
-    "commit",
-    "command",
-)
+_HEAD = ("system", "set", "reference", _FIGURES, "seeds", "parameters", "budget", "commit", "command")
 #: Columns that a row is known by.
 _KEY = tuple(_HEAD.index(name) for name in ("system", "set", "reference", "budget"))
 

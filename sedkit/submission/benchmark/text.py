@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sedkit.submission.benchmark.compare import NOT_RANKED, OTHER_DATA, Report, Row, Table
+from sedkit.submission.benchmark.report import NOT_RANKED, OTHER_DATA, Report, Row, Table
 from sedkit.submission.official import METRICS
 
 #: Characters of a note that still stands in its row.
@@ -156,11 +156,11 @@ def _wide(title: str, tables: Sequence[Table]) -> _Block:
         cited: dict[tuple[str, str], None] = {}
         for table in tables:
             # A system may have several figures of one metric: as published, and recomputed. Those that count go first.
-            found = sorted((r for r in table.rows if (r.system, r.ours) == (system, ours)), key=lambda r: r.unranked)
-            cells.append(" / ".join(_cell(row, table.metric, below) for row in found))
-            parameters = next((row.parameters for row in found if row.parameters), parameters)
-            cited.update(dict.fromkeys(source for row in found for source in _source(row)))
-            for row in found if ours else ():
+            same = sorted((r for r in table.rows if (r.system, r.ours) == (system, ours)), key=lambda r: r.unranked)
+            cells.append(" / ".join(_cell(row, table.metric, below) for row in same))
+            parameters = next((row.parameters for row in same if row.parameters), parameters)
+            cited.update(dict.fromkeys(source for row in same for source in _source(row)))
+            for row in same if ours else ():
                 notes += [*_mean_of(row), *row.notes]
         rows.append((system, *cells, _count(parameters), "; ".join(dict.fromkeys(notes))))
         sources.append(tuple(cited))

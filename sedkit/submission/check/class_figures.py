@@ -18,22 +18,22 @@ _MEAN_TOLERANCE = 0.05
 def check_classes(meta: Meta, item: MetaField, form: Format, findings: Findings) -> None:
     """Look at a figure of every class: the script of 2020 asks for it in each block that stands there."""
     above, _, below = item.path.partition(".*.")
-    found = get(meta.values, above)[1]
+    classes = get(meta.values, above)[1]
     row = meta.row(above)
-    if not isinstance(found, Mapping):
-        message = f"{meta.called(above)} is {'missing' if found is None else shown(found)}"
+    if not isinstance(classes, Mapping):
+        message = f"{meta.called(above)} is {'missing' if classes is None else shown(classes)}"
         # The script goes through nothing without a word.
-        severity = WARNING if found in ("", []) else REFUSED
+        severity = WARNING if classes in ("", []) else REFUSED
         findings.add(severity, "meta_field_missing", meta.file, message, f"a block per class with {below}", row=row)
         return
-    figures: dict[Any, Any] = {label: get(block, below)[1] for label, block in found.items()}
-    if found and all(value is None for value in figures.values()):
+    figures: dict[Any, Any] = {label: get(block, below)[1] for label, block in classes.items()}
+    if classes and all(value is None for value in figures.values()):
         message = f"no {below} of a class under {meta.called(above)}"
         findings.add(REFUSED, "meta_field_missing", meta.file, message, KINDS[item.kind], row=row)
         return
     refused = {label: value for label, value in figures.items() if not is_accepted(item.kind, value)}
-    absent = [label for label in form.labels if label not in found]
-    strange = [str(label)[:80] for label in found if label not in form.labels and label not in refused]
+    absent = [label for label in form.labels if label not in classes]
+    strange = [str(label)[:80] for label in classes if label not in form.labels and label not in refused]
     if absent or strange:
         message = f"{meta.called(above)}: missing {listed(absent) or 'none'}, additional {listed(strange) or 'none'}"
         findings.add(WARNING, "meta_classes", meta.file, message, f"the {len(form.labels)} classes", row=row)
@@ -43,10 +43,10 @@ def check_classes(meta: Meta, item: MetaField, form: Format, findings: Findings)
             label, value = next(iter(wrong.items()))
             more = f" (and {len(wrong) - 1} more classes)" if len(wrong) > 1 else ""
             path = f"{above}.{str(label)[:80]}"
-            if isinstance(found[label], Mapping):
+            if isinstance(classes[label], Mapping):
                 path += f".{below}"
             else:
-                value = found[label]
+                value = classes[label]
             more += "" if label in form.labels else f", and {str(label)[:80]} is no class of the task"
             message = f"{meta.called(path)} is {shown(value)}{more}"
             findings.add(severity, "meta_field_type", meta.file, message, KINDS[item.kind], row=meta.row(path))
@@ -59,8 +59,8 @@ def check_f_scores(meta: Meta, form: Format, findings: Findings) -> None:
     classes = get(meta.values, f"{above}.class_wise")[1]
     if not any(item.kind == "percent" for item in form.fields) or not fits("percent", overall):
         return
-    found = classes if isinstance(classes, Mapping) else {}
-    values = [get(found.get(label), "F-score")[1] for label in form.labels if label in found]
+    figures = classes if isinstance(classes, Mapping) else {}
+    values = [get(figures.get(label), "F-score")[1] for label in form.labels if label in figures]
     if not all(fits("percent", value) for value in values):
         return
     mean = sum(values) / len(values) if values else overall

@@ -74,11 +74,11 @@ def clip_of_unparted(text: str) -> str | None:
     """Return the clip of a row that something else than TABs separates, None where it is a clip's name alone."""
     if len(text) > 1000 or not any(c in text for c in ",; "):
         return None
-    parts = text.replace(",", " ").replace(";", " ").split(" ")
-    parts = [part for part in parts if part] if "," not in text and ";" not in text else parts
-    if len(parts) < 4 or not all(is_seconds(part) or not part for part in parts[1:3]):
+    fields = text.replace(",", " ").replace(";", " ").split(" ")
+    fields = [field for field in fields if field] if "," not in text and ";" not in text else fields
+    if len(fields) < 4 or not all(is_seconds(field) or not field for field in fields[1:3]):
         return None
-    return parts[0]
+    return fields[0]
 
 
 def is_seconds(text: str) -> bool:

@@ -29,13 +29,13 @@ _STAGES = {
 def energy_tables(package: Package, system: System) -> dict[str, bytes]:
     """Return CodeCarbon's tables of a system, known by their columns: path in the package, and bytes."""
     folders = [files for folder, files in system.folders.items() if folder.lower().startswith(ENERGY)]
-    found = {}
+    tables = {}
     for name in [*system.files, *(name for files in folders for name in files)]:
         if TABLE.search(name) and package.size(name) <= _MOST_BYTES:
             data = package.read(name)
             if is_energy_table(data):
-                found[name] = data
-    return found
+                tables[name] = data
+    return tables
 
 
 def measures_energy(tables: Mapping[str, bytes]) -> bool:

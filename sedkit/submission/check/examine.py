@@ -166,7 +166,7 @@ def _check_strange_yaml(
         meta = None if data is None else parse_meta(name, data, quiet)
         if meta is not None:
             check_meta(meta, folder, form, True, quiet)
-        first = next((found for found in quiet.sorted() if found.severity == REFUSED), None)
+        first = next((finding for finding in quiet.sorted() if finding.severity == REFUSED), None)
         if first is not None:
             message = f"is loaded by the organisers' script, which stops at it: {first.message}"
             findings.add(REFUSED, "extra_yaml", name, message, "no YAML files but the meta files", first.row)

@@ -80,14 +80,14 @@ def _check_each(meta: Meta, form: Format, absent: set[str], findings: Findings) 
 
 
 def _check_field(meta: Meta, item: MetaField, guessed: list[str], findings: Findings) -> None:
-    there, value = get(meta.values, item.path)
+    given, value = get(meta.values, item.path)
     nullable = item.kind in ("free", "features", "count")
     row = meta.row(item.path)
-    if not there or (value is None and not nullable):
+    if not given or (value is None and not nullable):
         if not item.verified:
             guessed.append(item.path)
             return
-        message = f"{meta.called(item.path)} is {'null' if there else 'missing'}"
+        message = f"{meta.called(item.path)} is {'null' if given else 'missing'}"
         findings.add(REFUSED, "meta_field_missing", meta.file, message, KINDS[item.kind], row=row)
     elif not fits(item.kind, value):
         # What is of the right type passes the script, and is a fault of the results or of the description.
@@ -113,12 +113,12 @@ def _check_energy(meta: Meta, absent: list[str], form: Format, findings: Finding
     if not states_energy(meta, form):
         # Whether that is a fault depends on the other systems.
         return
-    own = [path.rsplit(".", 1)[-1] for path in absent if not path.startswith(_BASELINE_ENERGY)]
+    stages = [path.rsplit(".", 1)[-1] for path in absent if not path.startswith(_BASELINE_ENERGY)]
     baseline = [path.rsplit(".", 1)[-1] for path in absent if path.startswith(_BASELINE_ENERGY)]
     of_baseline = f"{listed(baseline)} of the organisers' baseline on the same hardware"
     row = meta.row("system.complexity.energy")
-    if own:
-        message = f"energy is absent for {listed(own)}" + (f", and for {of_baseline}" if baseline else "")
+    if stages:
+        message = f"energy is absent for {listed(stages)}" + (f", and for {of_baseline}" if baseline else "")
         findings.add(WARNING, "energy_absent", meta.file, message, "kWh measured by CodeCarbon", row=row)
     elif baseline:
         message, expected = f"energy is absent for {of_baseline}", "kWh measured by CodeCarbon (keys not verified)"

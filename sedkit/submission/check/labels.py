@@ -52,7 +52,7 @@ def _label_of_files(system: System, form: Format) -> str | None:
     """Return the label that both the meta file and the output carry, None where they carry none or several."""
 
     def labels(names: Iterable[str], ending: str) -> set[str]:
-        return {found.removesuffix(ending) for name in names if (found := PurePosixPath(name).name).endswith(ending)}
+        return {base.removesuffix(ending) for name in names if (base := PurePosixPath(name).name).endswith(ending)}
 
     if form.scores:
         output = labels(system.folders, form.scores.suffix.format(run=1))
@@ -72,7 +72,7 @@ def _check_label(system: System, systems: int, form: Format, findings: Findings)
         message, expected = f"folder name {system.label!r}", form.describe_label()
         if not system.label.isascii():
             message += " holds letters that are not ASCII"
-            parts = [plain_name(part) for part in system.label.split("_")]
+            parts = [plain_name(name) for name in system.label.split("_")]
             expected += f" in ASCII letters, for example {'_'.join(parts)}"
         findings.add(severity, "label_pattern", system.path, message, expected)
     elif not 1 <= int(match["number"][:6]) <= form.max_systems and systems <= form.max_systems:

@@ -66,14 +66,14 @@ class Layout:
 
 def without_junk(names: Iterable[str], form: Format, findings: Findings) -> list[str]:
     """Return the files that somebody put there; those that a file manager left are noted."""
-    kept: list[str] = []
+    files: list[str] = []
     junk: dict[str, int] = {}
     for name in names:
-        found = _JUNK.search(name)
-        if found is None:
-            kept.append(name)
+        match = _JUNK.search(name)
+        if match is None:
+            files.append(name)
         else:
-            place = name[: found.end()]
+            place = name[: match.end()]
             junk[place] = junk.get(place, 0) + 1
     for place, count in list(junk.items())[:MOST_PER_KIND]:
         message = "was left by a file manager" + (f" ({count} files)" if count > 1 else "")
@@ -83,7 +83,7 @@ def without_junk(names: Iterable[str], form: Format, findings: Findings) -> list
             findings.add(NOTE, "stray_file", place, message, "only the submission's files")
     if len(junk) > MOST_PER_KIND:
         findings.add(NOTE, "stray_file", "", f"{len(junk) - MOST_PER_KIND} more left by a file manager")
-    return kept
+    return files
 
 
 def find_layout(
@@ -140,13 +140,13 @@ def _homes(names: Sequence[str], empty: Sequence[str], root_name: str | None, fo
     likely = {home for home in empty if form.label_pattern.fullmatch(PurePosixPath(home).name)}
     for name in names:
         parts = PurePosixPath(name).parts
-        for depth, part in enumerate(parts[:-1]):
-            if _OUTPUT_FOLDER.search(part):
+        for depth, folder in enumerate(parts[:-1]):
+            if _OUTPUT_FOLDER.search(folder):
                 certain.add("/".join(parts[:depth]))
                 break
-            if form.label_pattern.fullmatch(part):
+            if form.label_pattern.fullmatch(folder):
                 likely.add("/".join(parts[: depth + 1]))
-            elif part.lower().startswith(ENERGY):
+            elif folder.lower().startswith(ENERGY):
                 break
         else:
             above = "/".join(parts[:-1])
@@ -293,12 +293,7 @@ def _zips_of(homes: Iterable[str], form: Format) -> frozenset[str]:
 
 
 def _check_others(
-    names: Sequence[str],
-    empty: Iterable[str],
-    homes: Sequence[str],
-    packed: Set[str],
-    form: Format,
-    findings: Findings,
+    names: Sequence[str], empty: Iterable[str], homes: Sequence[str], packed: Set[str], form: Format, findings: Findings
 ) -> None:
     """Warn of what is neither a system's nor a report, nor one of the `packed` zips; refuse what a script stops at."""
     within = frozenset(homes)

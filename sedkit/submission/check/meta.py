@@ -49,16 +49,16 @@ def check_meta(meta: Meta, label: str, form: Format, package: bool, findings: Fi
 
 
 def _check_names(meta: Meta, label: str, form: Format, findings: Findings) -> None:
-    there, found = get(meta.values, "submission.label")
+    given, stated = get(meta.values, "submission.label")
     row = meta.row("submission.label")
-    if there and isinstance(found, str):
-        if found != label:
+    if given and isinstance(stated, str):
+        if stated != label:
             # The results are listed by the one, the output lies under the other.
             severity = REFUSED if form.folders_checked else WARNING
-            message, expected = f"label {shown(found)}", f"the folder's name {label!r}"
+            message, expected = f"label {shown(stated)}", f"the folder's name {label!r}"
             findings.add(severity, "label_not_folder", meta.file, message, expected, row=row)
-        if found in form.example_labels:
-            message = f"label {found!r} is the template's"
+        if stated in form.example_labels:
+            message = f"label {stated!r} is the template's"
             findings.add(REFUSED, "label_example", meta.file, message, form.describe_label(), row=row)
     for key in ("label", "name", "abbreviation"):
         value = get(meta.values, f"submission.{key}")[1]
@@ -96,8 +96,12 @@ def is_example_author(author: Any) -> bool:
     if not isinstance(author, Mapping):
         return False
     names = [re.sub(r"\W", "", str(author.get(key, ""))).lower() for key in ("lastname", "firstname")]
-    found = author.get("affiliation")
-    places = [place for place in (found if isinstance(found, list) else [found]) if isinstance(place, Mapping)]
+    affiliation = author.get("affiliation")
+    places = [
+        place
+        for place in (affiliation if isinstance(affiliation, list) else [affiliation])
+        if isinstance(place, Mapping)
+    ]
     return bool(
         any(name in _EXAMPLE_NAMES for name in names)
         or _EXAMPLE_MAIL.search(str(author.get("email") or ""))

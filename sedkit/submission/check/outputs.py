@@ -235,11 +235,11 @@ def _check_runs(
             where = system.place(system.label + suffix.format(run=run))
             files = system.folders.get(system.label + suffix.format(run=run))
             if files:
-                kept = RunScores(scored) if needed else None
-                folder = check_score_folder(where, tuple(files), package, form, clips, together, kept)
+                scores = RunScores(scored) if needed else None
+                folder = check_score_folder(where, tuple(files), package, form, clips, together, scores)
                 folders.append(folder)
                 processed += [folder] if needed else []
-                output.runs |= {run: kept} if kept else {}
+                output.runs |= {run: scores} if scores else {}
                 output.digest += folder.digest if needed else b""
             elif needed:
                 together.add(REFUSED, "run_missing", where, "no scores", f"{form.scores.runs} runs")

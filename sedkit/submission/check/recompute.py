@@ -78,12 +78,12 @@ def _event_f_scores(reference: Events, estimate: Events) -> tuple[float | None, 
     from sedkit.evaluation.metrics.event import count_events
 
     counts = count_events(*align(reference, estimate))
-    found = as_json(counts, rates(counts))
+    figures = as_json(counts, rates(counts))
 
     def percent(value: float | None) -> float | None:
         return None if value is None else 100 * value
 
-    return percent(found["macro"]["f1"]), {label: percent(m["f1"]) for label, m in found["classes"].items()}
+    return percent(figures["macro"]["f1"]), {label: percent(m["f1"]) for label, m in figures["classes"].items()}
 
 
 def check_results(
@@ -113,10 +113,12 @@ def check_results(
     if output.events is None:
         return []
     wanted = reference.events.filenames
-    there = len({*output.events.filenames, *(clips.filenames if clips else ())} & set(wanted))
+    covered = len({*output.events.filenames, *(clips.filenames if clips else ())} & set(wanted))
     block = get(meta.values, _DEVELOPMENT)[1]
-    if there < COVERED * len(wanted):
-        message = f"the output lists {there} of the {len(wanted)} clips of {reference.path}: results are not recomputed"
+    if covered < COVERED * len(wanted):
+        message = (
+            f"the output lists {covered} of the {len(wanted)} clips of {reference.path}: results are not recomputed"
+        )
         findings.add(NOTE, "results_not_recomputed", meta.file, message, "--files with the clips that were predicted")
         return []
     confirmed, wrong = _compare_f_scores(meta, block, output.events, reference)
@@ -186,14 +188,14 @@ def _compare_psds(
     for key, value in stated.items():
         parameters = {"PSDS1": PSDS1, "PSDS2": PSDS2}[key]
         old = replace(parameters, cross_triggers="0.3.0")
-        found = [psds_of_points(reference.events, points, duration_s, p)[0] for p in (parameters, old)]
-        nearest = min(range(2), key=lambda i: abs(value - found[i]))
-        if is_close(value, found[nearest]):
+        areas = [psds_of_points(reference.events, points, duration_s, p)[0] for p in (parameters, old)]
+        nearest = min(range(2), key=lambda i: abs(value - areas[i]))
+        if is_close(value, areas[nearest]):
             how = f"from operating points by psds_eval {('0.5.3', '0.3.0')[nearest]}"
             key = f"{_DEVELOPMENT}.overall.{key}"
-            confirmed.append(Confirmed(meta.file, key, value, found[nearest], how, reference.path))
+            confirmed.append(Confirmed(meta.file, key, value, areas[nearest], how, reference.path))
         else:
-            wrong[f"overall.{key}"] = f"{key} {value} (recomputed {found[0]:.4f})"
+            wrong[f"overall.{key}"] = f"{key} {value} (recomputed {areas[0]:.4f})"
     return confirmed, wrong
 
 

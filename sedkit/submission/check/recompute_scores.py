@@ -76,40 +76,37 @@ def check_score_results(
     if not fields:
         message = f"nothing to recompute: which results a meta file of {form.name} states is not known"
         findings.add(NOTE, "results_not_recomputed", meta.file, message)
-    for what, keys, part_of in (
-        ("DESED", _PSDS, _desed_part),
-        ("MAESTRO", ("mPAUC",), _maestro_part),
-    ):
+    for what, keys, events_of in (("DESED", _PSDS, _desed_events), ("MAESTRO", ("mPAUC",), _maestro_events)):
         mine = {path: x for path, x in stated.items() if path.rpartition(".")[2] in keys}
         if not mine:
             continue
-        parts = [(reference, part) for reference in references if (part := part_of(reference.events, duration_s))]
-        if not parts:
+        truths = [(one, events) for one in references if (events := events_of(one.events, duration_s))]
+        if not truths:
             names = listed(path.rpartition(".")[2] for path in mine)
             message = f"{names} not recomputed: no reference holds events of {what}'s classes"
             findings.add(
                 NOTE, "results_not_recomputed", meta.file, message, f"--reference with {what}'s development set"
             )
-        for reference, part in parts:
-            figures = _Figures(part, runs, form, duration_s)
+        for reference, events in truths:
+            figures = _Figures(events, runs, form, duration_s)
             confirmed += _compare(meta, mine, figures, reference, findings)
     return confirmed
 
 
-def _desed_part(reference: Events, duration_s: Mapping[str, float] | None) -> Events | None:
+def _desed_events(reference: Events, duration_s: Mapping[str, float] | None) -> Events | None:
     """Return the clips of DESED with the events of its classes; None where there is no such event."""
     other = _of_maestro(reference, duration_s)
-    part = reference.keep_clips([name for name in reference.filenames if name not in other])
-    part = part.keep_labels(DESED_CLASSES.labels)
-    return part if part.n_events else None
+    events = reference.keep_clips([name for name in reference.filenames if name not in other])
+    events = events.keep_labels(DESED_CLASSES.labels)
+    return events if events.n_events else None
 
 
-def _maestro_part(reference: Events, duration_s: Mapping[str, float] | None) -> Events | None:
+def _maestro_events(reference: Events, duration_s: Mapping[str, float] | None) -> Events | None:
     """Return the clips of MAESTRO with the events of its evaluated classes; None where there is no such event."""
     mine = _of_maestro(reference, duration_s)
-    part = reference.keep_clips([name for name in reference.filenames if name in mine])
-    part = part.keep_labels(MAESTRO_EVALUATED)
-    return part if part.n_events else None
+    events = reference.keep_clips([name for name in reference.filenames if name in mine])
+    events = events.keep_labels(MAESTRO_EVALUATED)
+    return events if events.n_events else None
 
 
 def _of_maestro(reference: Events, duration_s: Mapping[str, float] | None) -> set[str]:
@@ -184,7 +181,7 @@ class _Figures:
         from sedkit.evaluation.intersection import count_detections
         from sedkit.evaluation.psds import psds_value
 
-        counted = (count_detections(self._ground, found, parameters.criteria) for found in self._detections)
+        counted = (count_detections(self._ground, detections, parameters.criteria) for detections in self._detections)
         return [psds_value(counts, parameters)[0] for counts in counted]
 
     @cached_property
@@ -252,12 +249,12 @@ def _compare(
     for path, value in stated.items():
         seen: list[str] = []
         try:
-            found = _match(value, figures, keys[path], seen)
+            figure = _match(value, figures, keys[path], seen)
         except SedkitError as error:
             findings.add(NOTE, "results_not_recomputed", meta.file, f"{keys[path]} is not recomputed: {error}")
             continue
-        if found is not None:
-            confirmed.append(Confirmed(meta.file, path, value, found.value, found.how, reference.path))
+        if figure is not None:
+            confirmed.append(Confirmed(meta.file, path, value, figure.value, figure.how, reference.path))
         elif len(figures.runs) < len(figures.covered):
             # The mean of the runs, which it may be, cannot be told.
             message = f"{path} {value:g} is not that of run {listed(figures.runs)} ({'; '.join(seen)}): {covered}"

@@ -80,7 +80,7 @@ def check_score_folder(
     form: Format,
     clips: ClipList | None,
     findings: Findings,
-    kept: RunScores | None = None,
+    to_score: RunScores | None = None,
 ) -> ScoreFolder:
     """Look for faults in a folder of score tables.
 
@@ -94,8 +94,8 @@ def check_score_folder(
         Where they are read.
     form, clips, findings
         The format, the evaluation list (None where unknown), where faults are noted.
-    kept
-        Takes the tables that are to be scored.
+    to_score
+        Takes the tables, where they are to be scored.
     """
     tables = {PurePosixPath(name).stem: name for name in files if name.endswith(".tsv")}
     if not tables:
@@ -129,8 +129,8 @@ def check_score_folder(
         # However the same numbers are written.
         content = data if scores is None else scores.edges_s.tobytes() + scores.values.tobytes()
         digests[clip] = sha256(content).digest()
-        if kept is not None:
-            kept.keep(clip, scores)
+        if to_score is not None:
+            to_score.keep(clip, scores)
         if scores is not None:
             lowest = np.minimum(lowest, scores.values.min(axis=0))
             highest = np.maximum(highest, scores.values.max(axis=0))

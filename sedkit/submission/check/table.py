@@ -117,8 +117,8 @@ class _Table:
         self._check_times(form, clips)
         self._check_repeated(form)
         if clips:
-            there = {self.names[i] for i in np.unique(self.name[self.name >= 0])} | set(self._unparted)
-            absent = [name for name in clips.filenames if name not in there]
+            listed_clips = {self.names[i] for i in np.unique(self.name[self.name >= 0])} | set(self._unparted)
+            absent = [name for name in clips.filenames if name not in listed_clips]
             if absent and not self.rows.findings:
                 message = f"{len(absent)} of {len(clips.filenames)} listed clips have no row ({listed(absent, 3)})"
                 self.findings.add(NOTE, "clip_missing", self.file, message + ": taken as without events")

@@ -93,12 +93,12 @@ def judge_report(data: bytes, most_s: int = _MOST_S) -> Report:
         return Report(unread="has no end: it may be cut short", pages=pages)
     text = " ".join(known["text"].split())
     letters = len(text) - text.count(" ")
-    found = _STAND_IN.search(text)
-    if found is None:
+    stand_in = _STAND_IN.search(text)
+    if stand_in is None:
         return Report(
             doubt="holds hardly any text" if letters < _HARDLY_ANY and not known["pictures"] else None, pages=pages
         )
-    words = f"holds the words {found[0]!r}"
+    words = f"holds the words {stand_in[0]!r}"
     if known["pictures"] or letters >= _SHORT:
         return Report(doubt=words, pages=pages)
     return Report(f"{words} and little else", pages=pages)
@@ -130,9 +130,9 @@ def check_report(package: Package, names: Sequence[str], layout: Layout, form: F
         findings.add(severity, "report_place", reports[0], message, expected)
     elif not any(name.endswith(".pdf") for name in beside):
         findings.add(severity, "report_name", beside[0], "is not found by the organisers' script", "a name in .pdf")
-    found = beside or reports
+    reports = beside or reports
     left_s = float(_MOST_S_IN_ALL)
-    for name in found[:_MOST_REPORTS]:
+    for name in reports[:_MOST_REPORTS]:
         if left_s <= 0:
             message = "is not looked at: those before it took all the time there is for reports"
             findings.add(WARNING, "report_unread", name, message, "one technical report")
@@ -140,8 +140,8 @@ def check_report(package: Package, names: Sequence[str], layout: Layout, form: F
         before_s = _reader_s()
         _check_one(package, name, severity, form, min(_MOST_S, math.ceil(left_s)), findings)
         left_s -= _reader_s() - before_s
-    if len(found) > _MOST_REPORTS:
-        message = f"{len(found) - _MOST_REPORTS} more PDF files are not looked at"
+    if len(reports) > _MOST_REPORTS:
+        message = f"{len(reports) - _MOST_REPORTS} more PDF files are not looked at"
         findings.add(NOTE, "report_many", "", message, "one technical report")
 
 

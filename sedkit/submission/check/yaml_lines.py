@@ -77,7 +77,7 @@ def parse_meta(file: str, data: bytes, findings: Findings) -> Meta | None:
     lines = [line.rstrip() for line in re.split(r"\r\n|\r|\n", text)]
     where = _Lines()
     try:
-        found = _load("\n".join(lines), where)
+        content = _load("\n".join(lines), where)
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error) or "cannot be read"
@@ -86,8 +86,8 @@ def parse_meta(file: str, data: bytes, findings: Findings) -> Meta | None:
             REFUSED, "meta_unreadable", file, message, "the template's YAML", row=mark.line + 1 if mark else None
         )
         return None
-    if not isinstance(found, dict):
-        findings.add(REFUSED, "meta_unreadable", file, f"holds {type(found).__name__}", "submission, system, results")
+    if not isinstance(content, dict):
+        findings.add(REFUSED, "meta_unreadable", file, f"holds {type(content).__name__}", "submission, system, results")
         return None
     for row, (path, before, same) in where.repeated.items():
         # PyYAML takes the last one without a word.
@@ -95,8 +95,8 @@ def parse_meta(file: str, data: bytes, findings: Findings) -> Meta | None:
         message = f"{path} stands twice, first in row {before}; the last one is read"
         findings.add(severity, "meta_key_twice", file, message, "each key once", row=row)
     if "#" in text:
-        _check_hash_signs(file, lines, found, findings)
-    return _plain(Meta(file, found, where.rows)) if tracked_blocks(found) else Meta(file, found, where.rows)
+        _check_hash_signs(file, lines, content, findings)
+    return _plain(Meta(file, content, where.rows)) if tracked_blocks(content) else Meta(file, content, where.rows)
 
 
 def second_system(meta: Meta) -> Meta | None:
@@ -134,7 +134,7 @@ def tracked_blocks(values: Mapping[str, Any]) -> dict[str, str]:
     return {f"sed_{plain}": plain for plain in _TRACKED if f"sed_{plain}" in values}
 
 
-def _check_hash_signs(file: str, lines: list[str], found: dict[str, Any], findings: Findings) -> None:
+def _check_hash_signs(file: str, lines: list[str], content: dict[str, Any], findings: Findings) -> None:
     import yaml
 
     try:
@@ -142,7 +142,7 @@ def _check_hash_signs(file: str, lines: list[str], found: dict[str, Any], findin
         cut = _load("\n".join(line.split("#")[0].rstrip() for line in lines))
     except (yaml.YAMLError, ValueError):
         cut = None
-    if cut != found:
+    if cut != content:
         # What is left may still be read, as something else.
         severity = WARNING if isinstance(cut, dict) else REFUSED
         row = next(

@@ -58,10 +58,10 @@ def check_year(package: Package, systems: Sequence[System], form: Format, findin
     stated = [meta for system in some if (meta := _meta(package, system)) is not None]
     likeness = {other.name: _likeness(package, some, stated, other) for other in every_format()}
     mine = _likeness(package, some, stated, form)
-    most = max(found.total for found in likeness.values())
+    most = max(like.total for like in likeness.values())
     if most - mine.total < _MARGIN:
         return True
-    names = [name for name, found in likeness.items() if found.total == most]
+    names = [name for name, like in likeness.items() if like.total == most]
     best = likeness[names[0]]
     words = [
         word
@@ -86,8 +86,8 @@ def _likeness(package: Package, systems: Sequence[System], stated: Sequence[dict
         return sum(map(fits, systems)) / len(systems)
 
     asked = {_above(path) for path in _telling(form)}
-    there = {_above(path) for other in every_format() for path in _telling(other)}
-    present = {path for path in there if any(get(meta, path)[1] is not None for meta in stated)}
+    known = {_above(path) for other in every_format() for path in _telling(other)}
+    present = {path for path in known if any(get(meta, path)[1] is not None for meta in stated)}
     fields = len(asked & present) / len(asked | present) if asked | present else 0.0
     return _Likeness(
         labels=share(lambda system: form.label_pattern.fullmatch(system.label) is not None),

@@ -48,7 +48,7 @@ def get_format(name: str) -> Format:
         No such format.
     """
     formats = _formats()
-    found = formats.get(ALIASES.get(name, name))
-    if found is None:
+    form = formats.get(ALIASES.get(name, name))
+    if form is None:
         raise UsageError(f"unknown format {name!r}{suggest(name, format_names())}; known: {', '.join(format_names())}")
-    return found
+    return form

@@ -94,11 +94,11 @@ def read_authors(path: str | os.PathLike[str]) -> Authors:
     SedkitError
         No such file, unknown keys, values of another kind, or an author without a name.
     """
-    found = read_yaml(path)
-    if not isinstance(found, dict) or not isinstance(found.get("authors"), list) or not found["authors"]:
+    content = read_yaml(path)
+    if not isinstance(content, dict) or not isinstance(content.get("authors"), list) or not content["authors"]:
         raise SedkitError(f"{path}: expected a list of authors under `authors` (see submissions/authors.example.yaml)")
-    check_keys(found, _KEYS, f"{path}")
-    for i, person in enumerate(found["authors"], start=1):
+    check_keys(content, _KEYS, f"{path}")
+    for i, person in enumerate(content["authors"], start=1):
         names = [person.get(k) for k in ("lastname", "firstname")] if isinstance(person, dict) else [None]
         if not all(isinstance(name, str) and name.strip() for name in names):
             raise SedkitError(f"{path}: author {i} has no lastname and firstname")
@@ -110,12 +110,12 @@ def read_authors(path: str | os.PathLike[str]) -> Authors:
             raise SedkitError(
                 f"{path}: author {i}: corresponding is {person['corresponding']!r}, expected true or false"
             )
-    systems = found.get("systems") or {}
+    systems = content.get("systems") or {}
     if not isinstance(systems, dict):
         raise SedkitError(f"{path}: systems is {systems!r:.60}, expected a mapping from a system's name to its entry")
     stated = {str(name): read_stated(block, f"{path}: systems.{name}") for name, block in systems.items()}
-    check_text(found, "source_code", f"{path}")
-    return Authors(found["authors"], stated, found.get("source_code"), str(path))
+    check_text(content, "source_code", f"{path}")
+    return Authors(content["authors"], stated, content.get("source_code"), str(path))
 
 
 def label_of(label: str | None, authors: Authors, form: Format, number: int) -> str:
@@ -127,15 +127,15 @@ def label_of(label: str | None, authors: Authors, form: Format, number: int) -> 
         `label` has not the format's shape, or the number goes past what a team may hand in.
     """
     if label is None:
-        found = authors.label(form, number)
+        label = authors.label(form, number)
     else:
         match = form.label_pattern.fullmatch(label)
         if match is None:
             raise UsageError(f"--label {label!r}: expected {form.describe_label()}")
         number = int(match["number"]) + number - 1
-        found = f"{match['base']}_{number}"
+        label = f"{match['base']}_{number}"
     if not 1 <= number <= form.max_systems:
         raise UsageError(
-            f"system {number} ({found}): {form.name} takes at most {form.max_systems} systems, numbered from 1"
+            f"system {number} ({label}): {form.name} takes at most {form.max_systems} systems, numbered from 1"
         )
-    return found
+    return label

@@ -66,19 +66,19 @@ def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, give
     for path in map(str, paths):
         content = read_results(Path(path))
         every, of_classes = result_fields(content)
-        found = {key: value for key, value in every.items() if key in asked}
+        figures = {key: value for key, value in every.items() if key in asked}
         why = _no_area(content) if _AREA in asked else ""
-        if not found and given:
+        if not figures and given:
             raise SedkitError(f"{path}: {why or _no_figure(asked, form)}")
-        if not found or why:
+        if not figures or why:
             log.warning("%s: %s", path, why or f"no development results: {_no_figure(asked, form)}")
-        for key in found:
+        for key in figures:
             if key in source:
                 raise SedkitError(f"{path}: holds {key.rpartition('.')[2]}, as {source[key]} does; expected it once")
             source[key] = path
-        values |= found
+        values |= figures
         class_values |= of_classes
-        for remark in _not_official(content, set(found)):
+        for remark in _not_official(content, set(figures)):
             log.warning("%s: stated as development results, but %s", path, remark)
             remarks.append(remark)
     return Development(values, class_values, tuple(dict.fromkeys(remarks)))

@@ -167,8 +167,8 @@ def _of_experiment(
     results: Sequence[str],
 ) -> SystemInput:
     described = meta_of_experiments([experiment], experiment.system, rules, form, name)
-    found = results_of_files(results, form) if results else results_of_experiment(experiment, form)
-    described = with_results(described, found)
+    figures = results_of_files(results, form) if results else results_of_experiment(experiment, form)
+    described = with_results(described, figures)
     return SystemInput(experiment.system, write, named(described, authors.systems.get(experiment.system, {})))
 
 
@@ -190,8 +190,8 @@ def split_entry(entry: str) -> tuple[str, str | None, str | None]:
     for i in range(n, 0, -1):
         for j in range(n, i - 1, -1):
             table, meta, points = ":".join(parts[:i]), ":".join(parts[i:j]), ":".join(parts[j:])
-            there = Path(table).is_file() and (not meta or Path(meta).is_file())
-            if there and (not points or Path(points).is_dir()):
+            files = Path(table).is_file() and (not meta or Path(meta).is_file())
+            if files and (not points or Path(points).is_dir()):
                 return table, meta or None, points or None
     if n > 3:
         raise UsageError(f"--system {entry}: expected EVENTS[:META.yaml[:POINTS]], a table, a file and a folder")
@@ -328,12 +328,10 @@ def _check_use(form: Format, given: ScoresInput) -> None:
 def _submitted(form: Format, given: ScoresInput) -> str | None:
     """Return the set whose prediction by the members is stated as that of the submitted output."""
     if given.submitted is not None:
-        there = sorted({one for member in given.members for one in member.sets()})
-        if given.submitted not in there:
-            hint = suggest(given.submitted, there)
-            raise UsageError(
-                f"--set {given.submitted}: no member predicted it{hint} (there: {listed(there) or 'none'})"
-            )
+        sets = sorted({one for member in given.members for one in member.sets()})
+        if given.submitted not in sets:
+            hint = suggest(given.submitted, sets)
+            raise UsageError(f"--set {given.submitted}: no member predicted it{hint} (there: {listed(sets) or 'none'})")
         return given.submitted
     name = Path(given.scores[0]).stem
     if name in SET_ORDER:

@@ -106,7 +106,7 @@ def abbreviate(name: str) -> str:
     if len(name) <= 10:
         return name
     first, *rest = name.replace("-", "_").split("_")
-    return "-".join([first[:6], *(part[:3] for part in rest)])[:10].rstrip("-")
+    return "-".join([first[:6], *(word[:3] for word in rest)])[:10].rstrip("-")
 
 
 def meta_of_experiments(
@@ -148,9 +148,9 @@ def meta_of_experiments(
     values |= _energy(members, submitted)
     for key in ("external_datasets", "source_code"):
         values[f"system.{key}"] = joined([member.stated.get(key) for member in members])
-    found = SystemMeta(system, abbreviate(system), values)
+    meta = SystemMeta(system, abbreviate(system), values)
     # What a configuration states goes before what can be read from the rules.
-    return named(found, members[0].stated) if alone else found
+    return named(meta, members[0].stated) if alone else meta
 
 
 def named(system: SystemMeta, stated: Mapping[str, Any]) -> SystemMeta:
@@ -245,10 +245,7 @@ def with_results(system: SystemMeta, results: Development) -> SystemMeta:
 
 
 def _size(complexity: Complexity) -> dict[str, Any]:
-    return {
-        "system.complexity.total_parameters": complexity.parameters,
-        "system.complexity.MACS": complexity.macs,
-    }
+    return {"system.complexity.total_parameters": complexity.parameters, "system.complexity.MACS": complexity.macs}
 
 
 def energy_stages(submitted: str | None) -> dict[str, str]:

@@ -68,8 +68,8 @@ def _write_scores(folder: Path, scores: Scores, form: Format) -> None:
     from sedkit.dataio.score_tsvs import write_score_tsvs
 
     columns = [scores.labels.index(label) for label in form.labels]
-    kept = replace(scores, framewise=scores.framewise[:, :, columns], labels=form.labels, clipwise=None)
-    write_score_tsvs(folder, kept)
+    submitted = replace(scores, framewise=scores.framewise[:, :, columns], labels=form.labels, clipwise=None)
+    write_score_tsvs(folder, submitted)
 
 
 def copy_energy_tables(folder: Path, form: Format, experiment: Experiment, name: str | None, prefix: str = "") -> None:
@@ -136,6 +136,6 @@ def filtered(scores: Scores, rules: Postprocessing) -> Scores:
     for group in filter_scores(scores, np.array(windows)):
         # Past a clip's end the filter leaves whatever was in memory.
         heard = np.arange(framewise.shape[1]) < group.n_frames[:, None]
-        kept = heard[:, :, None] & gate[group.clips][:, None, :]
-        framewise[group.clips] = np.where(kept, group.planes.transpose(0, 2, 1), 0)
+        active = heard[:, :, None] & gate[group.clips][:, None, :]
+        framewise[group.clips] = np.where(active, group.planes.transpose(0, 2, 1), 0)
     return replace(scores, framewise=framewise)

@@ -83,8 +83,8 @@ def _read(text: str, share: float) -> tuple[list[tuple[str, float]], str, bool]:
             break
         rest = rest[weight.end() :]
         inner = _ENSEMBLE.match(rest) is not None
-        found, rest, deeper = _read(rest, share * float(weight[1]))
-        parts += found
+        members, rest, deeper = _read(rest, share * float(weight[1]))
+        parts += members
         nested = nested or inner or deeper
     return parts, rest, nested
 
@@ -95,9 +95,9 @@ def decision_of(producer: Producer, members: Sequence[Experiment]) -> str | None
         return None
     if producer.nested or len(producer.parts) != producer.count:
         return "weighted mean of scores"
-    own = producer.weights_of(members)
+    weights = producer.weights_of(members)
     # In the order of the members, where all of them are known by their checkpoints.
-    told = [weight for weight in own if weight is not None]
+    told = [weight for weight in weights if weight is not None]
     shown = told if len(told) == len(members) == len(producer.parts) else [weight for _, weight in producer.parts]
     if max(shown) - min(shown) <= _SAME_WEIGHT:
         return "mean of scores"

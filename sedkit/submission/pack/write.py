@@ -105,14 +105,13 @@ def pack(
         with atomic_path(_report_of(archive)) as aside:
             aside.write_bytes(data)
     if reasons or data is None:
-        findings = [f for folder in folders for f in check_package(folder, form, clips)]
-        if data is not None:
-            # A system's folder holds none: the report lies beside it.
-            findings = [f for f in findings if f.kind != "report_missing"]
-        return Packed(folders, None, tuple(reasons), tuple(findings))
-    found = _write_zip(archive, sorted([*folders, *others]) if add else folders, data, form, clips)
+        each = [f for folder in folders for f in check_package(folder, form, clips)]
+        # A system's folder holds no report: that lies beside it.
+        findings = tuple(f for f in each if data is None or f.kind != "report_missing")
+        return Packed(folders, None, tuple(reasons), findings)
+    findings = _write_zip(archive, sorted([*folders, *others]) if add else folders, data, form, clips)
     if not archive.exists():
-        return Packed(folders, None, ("the package would be refused (see the findings)",), found)
+        return Packed(folders, None, ("the package would be refused (see the findings)",), findings)
     if others:
         names = listed([folder.name for folder in others], 10)
         where = "also in the zip" if add else "not in the zip (--add true takes them in)"
@@ -120,7 +119,7 @@ def pack(
     for name, system in zip(labels, systems, strict=True):
         for remark in system.meta.remarks:
             log.warning("%s is complete, but the development results of %s are not official: %s", archive, name, remark)
-    return Packed(folders, archive, (), found)
+    return Packed(folders, archive, (), findings)
 
 
 def _read_report(path: Path) -> bytes:
@@ -154,12 +153,12 @@ def _write_zip(
     try:
         with atomic_path(archive) as aside:
             write_zip(aside, files)
-            found = check_package(aside, form, clips)
-            if any(f.severity == REFUSED for f in found):
-                raise _Refused(found)
+            findings = check_package(aside, form, clips)
+            if any(f.severity == REFUSED for f in findings):
+                raise _Refused(findings)
     except _Refused as refused:
         return tuple(refused.findings)
-    return tuple(found)
+    return tuple(findings)
 
 
 def _report_of(archive: Path) -> Path:
@@ -183,12 +182,12 @@ def _warn_of_twins(folders: Sequence[Path]) -> None:
 
 def _others(out: Path, base: str, labels: Sequence[str], form: Format) -> list[Path]:
     """Return the folders of a team's systems that were not packed in this call."""
-    found = []
+    folders = []
     for folder in sorted(out.iterdir()):
         match = form.label_pattern.fullmatch(folder.name)
         if match and match["base"] == base and folder.name not in labels and folder.is_dir():
-            found.append(folder)
-    return found
+            folders.append(folder)
+    return folders
 
 
 class _Refused(Exception):

@@ -19,7 +19,7 @@ def test_published_grids():
     assert TimeGrid(32000, 500).n_frames(10.0) == 640
     assert TimeGrid(32000, 500, 8).n_frames(10.0) == 80
     assert math.isclose(TimeGrid(44100, 511, 8).frame_s, 0.0926984, abs_tol=5e-8)
-    assert [TimeGrid(32000, 1024).onset_frame(s) for s in (0.5, 3.0, 5.5)] == [15, 93, 171]
+    assert [TimeGrid(32000, 1024).span(s, 9.0)[0] for s in (0.5, 3.0, 5.5)] == [15, 93, 171]
 
 
 @given(GRIDS, st.integers(0, 5000), st.integers(1, 500))

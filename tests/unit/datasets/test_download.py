@@ -1,22 +1,19 @@
 """Downloads against a server on this machine that can break off, change its files, and ignore ranges."""
 
 import hashlib
-import io
 import json
 import logging
-import tarfile
 import threading
-import zipfile
 from argparse import ArgumentParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from archive_files import NOISE, tar_of, zip_of
 
 from sedkit.cli import download as verb
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.datasets import download as module
-from sedkit.datasets.archives import unpack
 from sedkit.datasets.download import Part, download, parts_of, registry
 
 
@@ -90,40 +87,19 @@ def messages(caplog):
     return caplog
 
 
-def _tar(files):
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return out.getvalue()
-
-
-def _zip(files):
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return out.getvalue()
-
-
-NOISE = hashlib.shake_256(b"x").digest(128_000)  # does not compress
-
-
 @pytest.fixture
 def esc50(server):
     files = {"ESC-50-master/meta/esc50.csv": b"filename,fold\n", "ESC-50-master/audio/1-1-A-0.wav": NOISE}
-    server.files["ESC-50-master.zip"] = _zip(files)
+    server.files["ESC-50-master.zip"] = zip_of(files)
     return server
 
 
 def _desed(server):
-    server.files["audioset_metadata.tar.gz"] = _tar({"metadata/train/weak.tsv": b"filename\tevent_labels\n"})
-    server.files["Synthetic_dataset.zip"] = _zip(
+    server.files["audioset_metadata.tar.gz"] = tar_of({"metadata/train/weak.tsv": b"filename\tevent_labels\n"})
+    server.files["Synthetic_dataset.zip"] = zip_of(
         {"audio/train/synthetic/1.wav": NOISE, "synthetic_dataset.csv": b"filename\tonset\toffset\tevent_label\n"}
     )
-    server.files["DESEDpublic_eval.tar.gz"] = _tar(
+    server.files["DESEDpublic_eval.tar.gz"] = tar_of(
         {"dataset/audio/eval/public/a_0_10.wav": NOISE, "dataset/metadata/eval/public.tsv": b"filename\n"}
     )
 
@@ -184,7 +160,7 @@ def test_a_file_that_changed_meanwhile_is_fetched_from_the_start(esc50, tmp_path
     with pytest.raises(SedkitError):
         download("esc50", tmp_path, base_url=esc50.url, wait_s=0.0)
     other = {"ESC-50-master/meta/esc50.csv": b"new\n", "ESC-50-master/audio/1-1-A-0.wav": NOISE[::-1]}
-    esc50.files["ESC-50-master.zip"] = _zip(other)
+    esc50.files["ESC-50-master.zip"] = zip_of(other)
     download("esc50", tmp_path, base_url=esc50.url, wait_s=0.0)
     assert (tmp_path / "audio/1-1-A-0.wav").read_bytes() == NOISE[::-1]
 
@@ -217,7 +193,7 @@ def _one_part(monkeypatch, **changes):
 
 
 def test_a_stated_checksum_is_checked(server, tmp_path, monkeypatch):
-    server.files["x.zip"] = _zip({"audio/1.wav": NOISE})
+    server.files["x.zip"] = zip_of({"audio/1.wav": NOISE})
     md5 = hashlib.md5(server.files["x.zip"]).hexdigest()
     _one_part(monkeypatch, checksum=f"md5:{md5}")
     download("desed", tmp_path / "good", base_url=server.url)
@@ -230,12 +206,12 @@ def test_a_stated_checksum_is_checked(server, tmp_path, monkeypatch):
 
 
 def test_a_recorded_checksum_is_checked_at_the_next_download(server, tmp_path, monkeypatch):
-    server.files["x.zip"] = _zip({"audio/1.wav": NOISE})
+    server.files["x.zip"] = zip_of({"audio/1.wav": NOISE})
     _one_part(monkeypatch, checksum="unverified")
     download("desed", tmp_path, base_url=server.url)
     (tmp_path / "audio/1.wav").unlink()
     (tmp_path / "audio").rmdir()
-    server.files["x.zip"] = _zip({"audio/1.wav": NOISE[::-1]})
+    server.files["x.zip"] = zip_of({"audio/1.wav": NOISE[::-1]})
     with pytest.raises(SedkitError, match="checksum differs from sha256:.*recorded at the first download"):
         download("desed", tmp_path, base_url=server.url)
 
@@ -246,7 +222,7 @@ def test_an_archive_that_follows_a_branch_may_change(esc50, tmp_path, messages):
 
 
 def test_an_archive_of_another_build_is_unpacked_beside(server, tmp_path, monkeypatch, messages):
-    server.files["x.zip"] = _zip({"sounds/1.wav": NOISE})
+    server.files["x.zip"] = zip_of({"sounds/1.wav": NOISE})
     _one_part(monkeypatch, checksum="unverified")
     assert download("desed", tmp_path, base_url=server.url) == [tmp_path / "x"]
     assert (tmp_path / "x/sounds/1.wav").exists()
@@ -254,7 +230,7 @@ def test_an_archive_of_another_build_is_unpacked_beside(server, tmp_path, monkey
 
 
 def test_files_that_were_there_stay(server, tmp_path, monkeypatch):
-    server.files["x.zip"] = _zip({"audio/train/1.wav": NOISE})
+    server.files["x.zip"] = zip_of({"audio/train/1.wav": NOISE})
     _one_part(monkeypatch, checksum="unverified")
     (tmp_path / "audio/train").mkdir(parents=True)
     (tmp_path / "audio/train/mine.wav").write_bytes(b"x")
@@ -267,7 +243,7 @@ def test_a_damaged_archive_is_fetched_anew_by_the_next_call(server, tmp_path, mo
     server.files["x.zip"] = b"<html>down for maintenance</html>"
     with pytest.raises(SedkitError, match="neither a zip nor a tar archive; fetch it again"):
         download("desed", tmp_path, base_url=server.url)
-    server.files["x.zip"] = _zip({"audio/1.wav": NOISE})
+    server.files["x.zip"] = zip_of({"audio/1.wav": NOISE})
     download("desed", tmp_path, base_url=server.url)
     assert (tmp_path / "audio/1.wav").exists()
 
@@ -324,73 +300,3 @@ def test_bad_use(words, what, tmp_path, monkeypatch):
 
 
 # ---- archives
-
-
-def _write(path, data):
-    path.write_bytes(data)
-    return path
-
-
-def _odd_tar(kind):
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as archive:
-        info = tarfile.TarInfo("audio/x.wav")
-        info.type, info.linkname = kind, "/etc/passwd"
-        archive.addfile(info)
-    return out.getvalue()
-
-
-def _zip_with_link():
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        info = zipfile.ZipInfo("link")
-        info.external_attr = 0o120777 << 16
-        archive.writestr(info, "/etc/passwd")
-    return out.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "what"),
-    [
-        ("a.zip", _zip({"../x": b"x"}), "outside the folder"),
-        ("a.zip", _zip({"/x": b"x"}), "outside the folder"),
-        ("a.zip", _zip({"a\\..\\..\\x": b"x"}), "outside the folder"),
-        ("a.zip", _zip({"C:/x": b"x"}), "outside the folder"),
-        ("a.tar.gz", _tar({"ok": b"x", "a/../../x": b"x"}), "outside the folder"),
-        ("a.tar.gz", _odd_tar(tarfile.SYMTYPE), "link or device"),
-        ("a.tar.gz", _odd_tar(tarfile.LNKTYPE), "link or device"),
-        ("a.tar.gz", _odd_tar(tarfile.CHRTYPE), "link or device"),
-        ("a.zip", _zip_with_link(), "is a link"),
-        ("a.zip", b"<html>not found</html>", "neither a zip nor a tar"),
-        ("a.tar.gz", _tar({"x": NOISE})[:-5000], "cannot be unpacked"),
-    ],
-)
-def test_unsafe_and_broken_archives_leave_nothing(tmp_path, name, data, what):
-    archive = _write(tmp_path / name, data)
-    with pytest.raises(SedkitError, match=what):
-        unpack(archive, tmp_path / "in" / "out")
-    assert {path.name for path in tmp_path.rglob("*")} <= {name, "in"}
-
-
-def test_a_header_that_claims_too_little_is_found_out(tmp_path):
-    """The sizes in both headers say 100 of 10000 bytes: no more is written, and the checksum tells."""
-    whole = io.BytesIO()
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as zipped:
-        zipped.writestr("zeros", bytes(10000))
-    data = whole.getvalue().replace((10000).to_bytes(4, "little"), (100).to_bytes(4, "little"))
-    with pytest.raises(SedkitError, match="cannot be unpacked"):
-        unpack(_write(tmp_path / "a.zip", data), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_huge_members_are_refused(tmp_path, monkeypatch):
-    archive = _write(tmp_path / "a.zip", _zip({"x": NOISE}))
-    with pytest.raises(SedkitError, match=f"{len(NOISE)} bytes, expected at most 1000"):
-        unpack(archive, tmp_path / "out", member_limit=1000)
-    monkeypatch.setattr("sedkit.datasets.archives.GROWTH_LIMIT", 3)
-    bomb = io.BytesIO()
-    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as zipped:
-        zipped.writestr("zeros", bytes(4 << 20))
-    with pytest.raises(SedkitError, match="would become"):
-        unpack(_write(tmp_path / "b.zip", bomb.getvalue()), tmp_path / "out")
-    assert not (tmp_path / "out").exists()

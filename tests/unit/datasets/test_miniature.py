@@ -133,14 +133,14 @@ def test_same_bytes_whatever_the_number_of_jobs(tmp_path, monkeypatch):
 
 
 def test_another_seed_is_another_set(tmp_path):
-    plans = [miniature_desed.plan_part("weak", 10, np.random.SeedSequence(seed).spawn(1)[0]) for seed in (0, 1)]
+    plans = [miniature_desed.plan_set("weak", 10, np.random.SeedSequence(seed).spawn(1)[0]) for seed in (0, 1)]
     assert {p.filename for p in plans[0]}.isdisjoint({p.filename for p in plans[1]})
 
 
 def test_a_longer_set_begins_with_other_sets_untouched(tmp_path):
     """The size of one set does not move the seeds of another."""
-    first = miniature_desed.plan_part("validation", 10, np.random.SeedSequence(0).spawn(8)[3])
-    second = miniature_desed.plan_part("validation", 10, np.random.SeedSequence(0).spawn(8)[3])
+    first = miniature_desed.plan_set("validation", 10, np.random.SeedSequence(0).spawn(8)[3])
+    second = miniature_desed.plan_set("validation", 10, np.random.SeedSequence(0).spawn(8)[3])
     assert first[3].filename == second[3].filename
     assert first[3].seed.generate_state(2).tolist() == second[3].seed.generate_state(2).tolist()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from submission_packages import CLIPS, events
 from sedkit.cli.main import main
 from sedkit.core.files import read_yaml, write_yaml
 from sedkit.dataio.scores import Scores
-from sedkit.dataio.store import write_scores
+from sedkit.dataio.store import read_scores, write_scores
 from sedkit.postprocessing import FrameRule, Postprocessing
+from sedkit.submission.benchmark.compare import benchmark
 from sedkit.submission.formats import get_format
+from sedkit.submission.groups import group_runs
+from sedkit.submission.results import load_runs
 
 LABELS = get_format("dcase2019").labels
 PSDS1 = {"dtc": 0.7, "gtc": 0.7, "cttc": 0.3, "alpha_ct": 0.0, "alpha_st": 1.0, "max_efpr": 100.0}
@@ -121,3 +125,19 @@ def codecarbon(folder: Path, stage: str, *kwh: float, run_id: str = "a{i}") -> P
     head = "timestamp,project_name,run_id,duration,emissions,energy_consumed,country_iso_code,cpu_model"
     path.write_text("\n".join([head, *rows]) + "\n")
     return path
+
+
+def unprocessed(files: list[Path]) -> list[Path]:
+    """Scores of the same clips and classes that are none of these."""
+    made = [(path.with_name(f"raw_{path.name}"), read_scores(path)) for path in files]
+    for path, of_run in made:
+        write_scores(path, replace(of_run, framewise=0.5 * of_run.framewise))
+    return [path for path, _ in made]
+
+
+def report_of(*paths: Path):
+    return benchmark(group_runs(load_runs(paths)))
+
+
+def table(report, metric: str, variant: str | None = None):
+    return next(t for t in report.tables if t.metric == metric and t.variant == variant)

@@ -7,20 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submission_systems import PSDS1, results, save, scored
+from submission_systems import PSDS1, report_of, results, save, scored
 
 from sedkit.cli.main import main
 from sedkit.core.files import write_text
-from sedkit.submission.benchmark.compare import Report, benchmark
+from sedkit.submission.benchmark.compare import benchmark
+from sedkit.submission.benchmark.report import Report
 from sedkit.submission.benchmark.rows import result_row
 from sedkit.submission.benchmark.text import as_text
-from sedkit.submission.results import COVERED, group_runs, load_runs
+from sedkit.submission.groups import group_runs
+from sedkit.submission.results import COVERED, load_runs
 
 SEGMENTS = {"parameters": {"segment_s": 1.0}, "macro": {"f1": 0.7}, "micro": {"f1": 0.75}}
-
-
-def report_of(path: Path) -> Report:
-    return benchmark(group_runs(load_runs([path])))
 
 
 def compared(report: Report) -> set[str]:

@@ -250,7 +250,10 @@ def test_a_run_that_saw_validation_takes_the_figures_of_its_split_run(
     tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str], complete: tuple[object, ...]
 ) -> None:
     split, exp = experiment(tmp_path / "seed0"), experiment(tmp_path / "all+validation_seed0")
-    environment = {"run": {"system": "cnn9_weak", "trained_on": "all+validation"}, "parameters": 4691274}
+    environment = {
+        "run": {"system": "cnn9_weak", "saw": {"trained": [["desed/validation", None]]}},
+        "parameters": 4691274,
+    }
     (exp / "environment.json").write_text(json.dumps(environment | {"split_run": str(split)}))
     (exp / "results" / "validation.json").write_text(json.dumps(results(f1=0.9)))
     words = ("pack", "--format", "dcase2019", "--experiment", exp, *complete)

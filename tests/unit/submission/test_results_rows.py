@@ -8,7 +8,8 @@ from typing import Any
 from submission_systems import results, save, scored
 
 from sedkit.submission.benchmark.rows import BEGIN, END, update_rows
-from sedkit.submission.results import group_runs, load_runs
+from sedkit.submission.groups import group_runs
+from sedkit.submission.results import load_runs
 
 
 def test_rows_of_a_results_page_are_renewed_one_by_one(tmp_path: Path) -> None:
