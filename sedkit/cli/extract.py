@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> None:
     out = Path(args.out) if args.out else features_path(data.path, frontend)
     clips = list(zip(data.clips.filename, data.clips.duration_s.tolist(), strict=True))
     config = {"frontend": frontend.as_dict(), "resampler": args.resampler, "clips": content_hash(clips)}
-    step = Step("extract", out, config, {"recordings": data.recordings()}, force=args.force)
+    facts = {"of": [[data.identity, None]], "role": data.role}
+    step = Step("extract", out, config, {"recordings": data.recordings()}, force=args.force, facts=facts)
 
     def make() -> None:
         hashes = step.content()["recordings"]

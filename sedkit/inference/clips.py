@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sedkit.core.config import read_config
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.stamp import Source as Inputs
+from sedkit.core.stamp import facts_of
 from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.names import stem
 from sedkit.dataio.rows import read_rows, refuse
@@ -106,9 +107,9 @@ class Place:
         return inputs | ({"windows": self.table} if self.table is not None else {})
 
     def facts(self) -> dict[str, Any]:
-        """Return what stamps say of the clips: data set and folds, and the role of the data dir."""
+        """Return what stamps say of the clips: data set and folds, and role; of features alone, what theirs says."""
         if self.data is None:
-            return {"of": [], "role": None}
+            return {"of": [], "role": None} | (facts_of(self.features) if self.features is not None else {})
         folds = [None] if self.folds is None else list(self.folds)
         return {"of": [[self.data.identity, fold] for fold in folds], "role": self.data.role}
 
