@@ -89,9 +89,7 @@ def features(data: Path) -> dict[str, Any]:
     sets = {}
     for path in sorted(data.glob("*/logmel-*.h5")):
         file = FeatureFile(path)
-        real = np.concatenate(
-            [x[:n] for x, n in zip(file.take(np.arange(len(file))), file.n_frames, strict=True)]
-        ).astype(np.float64)
+        real = np.concatenate([x[:n] for x, n in zip(file.features, file.n_frames, strict=True)]).astype(np.float64)
         bands = real.reshape(len(real), 4, 16)
         sets[path.parent.name] = {
             "mean_db": bands.mean(axis=(0, 2)).round(6).tolist(),

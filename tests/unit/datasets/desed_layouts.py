@@ -72,7 +72,7 @@ def run_prepare(name: str, root: Path, out: Path, **options: object) -> int:
         words += [f"--{key.replace('_', '-')}", str(value).lower() if isinstance(value, bool) else str(value)]
     parser = argparse.ArgumentParser()
     verb.add_arguments(parser)
-    return verb.run(parser.parse_args(words))
+    return verb.run(parser.parse_args(words)) or 0
 
 
 def open_sets(out: Path) -> dict[str, DataDir]:

@@ -272,7 +272,7 @@ def test_the_registry_is_whole():
 def _run(*words):
     parser = ArgumentParser()
     verb.add_arguments(parser)
-    return verb.run(parser.parse_args(list(words)))
+    return verb.run(parser.parse_args(list(words))) or 0
 
 
 def test_the_verb_explains_the_request_for_the_real_clips(server, tmp_path, capsys):

@@ -251,7 +251,7 @@ def test_esc50_is_prepared(esc50, tmp_path, capsys):
 def _run(*words):
     parser = ArgumentParser()
     verb.add_arguments(parser)
-    return verb.run(parser.parse_args([*words, "--jobs", "1"]))
+    return verb.run(parser.parse_args([*words, "--jobs", "1"])) or 0
 
 
 def test_a_second_call_is_skipped(tmp_path, capsys, monkeypatch):

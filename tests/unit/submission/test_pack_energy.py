@@ -7,34 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from submission_packages import meta
-from submission_systems import codecarbon, experiment, found, run, scores, unprocessed
-
-from sedkit.dataio.store import write_scores
-from sedkit.submission.formats import get_format
-from sedkit.submission.pack.meta import meta_text
-
-
-@pytest.fixture
-def foreign(tmp_path: Path, complete: tuple[object, ...]) -> Callable[..., tuple[int, Path]]:
-    """Packs foreign scores of a year, with a meta file that states these energies; returns status and meta file."""
-
-    def pack(name: str, *words: object, **energy: float | None) -> tuple[int, Path]:
-        form, out = get_format(name), tmp_path / "out"
-        files = []
-        for i in range(3):
-            files.append(tmp_path / f"scores{i}.h5")
-            write_scores(files[-1], scores(i, form.labels))
-        described = meta(form, "Someone_ELSE_task4_4")
-        stated = described["system"]["complexity"]["energy"]
-        described["system"]["complexity"]["energy"] = {key: energy.get(key) for key in stated}
-        described["system"]["complexity"]["energy_baseline"] = {"training": 0.5, "devtest_inference": 0.25}
-        (tmp_path / "m.yaml").write_text(meta_text(described))
-        given = ("--scores", *files, "--unprocessed", *unprocessed(files), "--meta", tmp_path / "m.yaml")
-        status = run("pack", "--format", name, *given, *complete, *words)
-        return status, next(out.glob("*/*.meta.yaml"), out)
-
-    return pack
+from submission_systems import codecarbon, experiment, found, run
 
 
 def energy_of(file: Path) -> dict[str, float | None]:
