@@ -30,14 +30,14 @@ QUICK_RUNS = 2
 
 def known() -> dict[str, tuple[str, Comparisons]]:
     """Return each benchmark with the first line of its docstring and its comparisons; nothing is imported."""
-    found = {}
+    benchmarks = {}
     for path in sorted(HERE.glob("[!_]*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in tree.body:
             if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "COMPARISONS" and node.value:
                 title = (ast.get_docstring(tree) or "").split("\n")[0]
-                found[path.stem] = (title, ast.literal_eval(node.value))
-    return found
+                benchmarks[path.stem] = (title, ast.literal_eval(node.value))
+    return benchmarks
 
 
 def listing() -> str:

@@ -102,12 +102,12 @@ def run(form: Form) -> Report:
     same = theirs == rows_of(points, few)
     return Report(
         title=f"{clips} clips x {len(scores.labels)} classes x {FRAMES} frames x {len(thresholds)} thresholds, "
-        f"median of {WINDOW}: {len(points.found)} events",
+        f"median of {WINDOW}: {len(points.intervals)} events",
         seconds=seconds,
         equal={
             "decoding": same,
             "decoding.without_pandas": results[counting] == len(theirs),
-            "decoding.small": same and np.array_equal(points.found, results[small].found),
+            "decoding.small": same and np.array_equal(points.intervals, results[small].intervals),
         },
         work={"clips": clips},
         notes=(f"loops extrapolated from {few} clips; their {len(theirs)} events compared one by one",),

@@ -49,9 +49,9 @@ def make_set(folder: Path, clips: int) -> DataDir:
     return write_datadir(folder / "set", table, Vocabulary(("a",)))
 
 
-def errors_db(found: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
+def errors_db(computed: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
     """Largest difference in cells within 60 dB of each clip's maximum, and anywhere."""
-    difference = np.abs(found - expected)
+    difference = np.abs(computed - expected)
     loud = expected > expected.max(axis=(1, 2), keepdims=True) - 60
     return float(difference[loud].max()), float(difference.max())
 

@@ -66,13 +66,13 @@ def judged(truth: Truth, output: Output) -> dict[str, float]:
 
 def ours(truth: Truth, output: Output, resamples: int | None = None) -> dict[str, float]:
     """Run sedkit, with intervals from `resamples` resamples where given."""
-    found = evaluate(truth, output, METRICS, interval_of=Interval(resamples) if resamples else None)
+    results = evaluate(truth, output, METRICS, interval_of=Interval(resamples) if resamples else None)
     return {
-        "event": found["event_based"]["macro"]["f1"],
-        "segment": found["segment_based"]["macro"]["f1"],
-        "intersection": found["intersection_based"]["macro"]["f1"],
-        "psds1": found["psds1"]["value"],
-        "psds2": found["psds2"]["value"],
+        "event": results["event_based"]["macro"]["f1"],
+        "segment": results["segment_based"]["macro"]["f1"],
+        "intersection": results["intersection_based"]["macro"]["f1"],
+        "psds1": results["psds1"]["value"],
+        "psds2": results["psds2"]["value"],
     }
 
 
@@ -123,11 +123,11 @@ def run(form: Form) -> Report:
     frames = [official.table(t) for t in (events, estimate, *points.tables)]
 
     def encode_and_score() -> dict[str, float]:
-        reference, found, *tables = coded(frames)
+        reference, estimate, *tables = coded(frames)
         # The reference's DataFrame leaves out clips without events: they are listed again.
-        reference, found = reference.keep_clips(events.filenames), found.keep_clips(events.filenames)
+        reference, estimate = reference.keep_clips(events.filenames), estimate.keep_clips(events.filenames)
         made = OperatingPoints("points", points.thresholds, tuple(tables))
-        return ours(Truth(reference, tags_of(reference), truth.durations), Output(found, made))
+        return ours(Truth(reference, tags_of(reference), truth.durations), Output(estimate, made))
 
     def make_frames() -> None:
         for table in (*points.tables, *points.tables):

@@ -84,9 +84,9 @@ lock_environment() {
 }
 
 build_environment() {
-    local venv=$SEDKIT_ROOT/.venv base extra extras=() had=''
+    local venv=$SEDKIT_ROOT/.venv base extra extras=''
     base=$(find_python)
-    [[ ! -f $venv/.sedkit-complete ]] || had=$(sed -n 's/^extras //p' "$venv/.sedkit-complete")
+    [[ ! -f $venv/.sedkit-complete ]] || extras=$(sed -n 's/^extras //p' "$venv/.sedkit-complete")
     if [[ -f $venv/.sedkit-unfinished ]]; then
         say "an earlier build of .venv was interrupted: starting again"
         rm -rf -- "$venv"
@@ -101,16 +101,12 @@ build_environment() {
         say "making .venv with $base ($(python_version "$base"))"
         "$base" -m venv "$venv" || environment_error "$base could not make an environment in $venv"
     fi
-    for extra in ${had//,/ } "$@"; do [[ " ${extras[*]-} " == *" $extra "* ]] || extras+=("$extra"); done
-    had=$(
-        IFS=,
-        printf '%s' "${extras[*]-}"
-    )
-    say "installing the packages of setup.cfg${had:+ with the extras $had}, pinned by constraints.txt, into .venv (a few minutes the first time)"
+    for extra in "$@"; do [[ ,$extras, == *",$extra,"* ]] || extras+=${extras:+,}$extra; done
+    say "installing the packages of setup.cfg${extras:+ with the extras $extras}, pinned by constraints.txt, into .venv (a few minutes the first time)"
     # setuptools first: with the pinned one at hand, packages that only come as sources build with it too.
     pip_install setuptools
-    pip_install --no-build-isolation --editable ".${had:+[$had]}"
-    printf 'python %s\npins %s\nextras %s\n' "$(python_version "$venv/bin/python")" "$(pins | sha256)" "$had" >"$venv/.sedkit-new"
+    pip_install --no-build-isolation --editable ".${extras:+[$extras]}"
+    printf 'python %s\npins %s\nextras %s\n' "$(python_version "$venv/bin/python")" "$(pins | sha256)" "$extras" >"$venv/.sedkit-new"
     rm -f -- "$venv/.sedkit-unfinished"
     mv -- "$venv/.sedkit-new" "$venv/.sedkit-complete"
     say ".venv is complete"
@@ -145,27 +141,22 @@ except ImportError:
 
 setup = configparser.ConfigParser()
 setup.read(sys.argv[1], encoding="utf-8")
-wanted = setup["options"]["install_requires"]
-for extra in sys.argv[2:]:
-    wanted += "\n" + setup["options.extras_require"][extra]
+python = setup["options"]["python_requires"]
+lines = [setup["options"]["install_requires"], *(setup["options.extras_require"][extra] for extra in sys.argv[2:])]
 problems = []
 running = "%d.%d.%d" % sys.version_info[:3]
-if not Requirement("python" + setup["options"]["python_requires"].replace(" ", "")).specifier.contains(running):
-    problems.append("Python " + running + " (wanted " + setup["options"]["python_requires"] + ")")
-for line in wanted.splitlines():
-    line = line.strip()
-    if not line or line.startswith("#"):
+if not Requirement("python" + python.replace(" ", "")).specifier.contains(running):
+    problems.append("Python " + running + " (wanted " + python + ")")
+for line in "\n".join(lines).splitlines():
+    if not line.strip() or line.strip().startswith("#"):
         continue
-    requirement = Requirement(line)
-    if requirement.marker and not requirement.marker.evaluate():
-        continue
+    wanted = Requirement(line.strip())
     try:
-        found = version(requirement.name)
+        needed = not wanted.marker or wanted.marker.evaluate()
+        if needed and not wanted.specifier.contains(version(wanted.name), prereleases=True):
+            problems.append("%s %s (wanted %s)" % (wanted.name, version(wanted.name), wanted.specifier))
     except PackageNotFoundError:
-        problems.append(requirement.name + " is not installed")
-        continue
-    if not requirement.specifier.contains(found, prereleases=True):
-        problems.append("%s %s (wanted %s)" % (requirement.name, found, requirement.specifier))
+        problems.append(wanted.name + " is not installed")
 if problems:
     sys.exit("sedkit: error: SEDKIT_VENV=none: the active environment does not serve: " + "; ".join(problems))
 PYTHON

@@ -4,9 +4,7 @@
 # launch FUNCTION ITEM... makes an independent job of each item, in a process of its own that re-enters the recipe:
 # `bash recipes/NAME/run.sh --job FUNCTION:ITEM OPTIONS...` calls FUNCTION ITEM, here, under sbatch or on another machine.
 # A job that fails does not stop the others; at the end the stage fails, naming the jobs that did.
-#
-# The options' variables come from options.sh:
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154 # the options' variables come from options.sh
 
 launch() {
     local function=$1 item

@@ -6,9 +6,7 @@
 # form), defines again what it does otherwise than stages.sh (stage_<name>, <job>_run, prepare_options) and ends with
 # `main "$@"`.
 # Everything that can be wrong with the command line is found before an environment or a folder is made.
-#
-# The options (options.sh) become variables of the same name, which shellcheck cannot see:
-# shellcheck disable=SC2154,SC2034
+# shellcheck disable=SC2154,SC2034 # options become variables of the same name (options.sh)
 
 set -euo pipefail
 
@@ -136,10 +134,7 @@ quoted() {
 
 # perform COMMAND...: prints it so that it can be pasted, and runs it unless this is a dry run; a failure ends the job.
 perform() {
-    if [[ $dry_run == true ]]; then
-        printf '%s\n' "$(quoted "$@")"
-        return 0
-    fi
+    [[ $dry_run == false ]] || { printf '%s\n' "$(quoted "$@")" && return; }
     say "+ $(quoted "$@")"
     case $1 in
         sedkit) set -- "$SEDKIT_PYTHON_BIN" -m sedkit "${@:2}" ;;
@@ -165,8 +160,7 @@ record() {
 }
 
 run_stages() {
-    local name status=0 begun stage_begun
-    begun=$SECONDS
+    local name begun=$SECONDS stage_begun
     for ((current_stage = stage; current_stage <= stop_stage; current_stage++)); do
         name=${STAGES[current_stage]}
         if ! declare -F "stage_$name" >/dev/null; then
@@ -182,7 +176,6 @@ run_stages() {
     current_stage=''
     say "== $recipe: stages $stage to $stop_stage done in $((SECONDS - begun)) s"
     record "done in $((SECONDS - begun)) s"
-    return "$status"
 }
 
 # Says which stage ended the run, and how to go on from there.
@@ -221,17 +214,11 @@ main() {
     command=$(quoted ./runme.sh "$recipe" "$@")
     parse_options "$@"
     read_recipe
-    if [[ -n $wanted ]]; then
-        "$wanted"
-        exit 0
-    fi
+    [[ -z $wanted ]] || { "$wanted"; exit; }
     choose_defaults
     cd -- "$SEDKIT_ROOT"
     data=$data_dir/$recipe
-    if [[ -n $job ]]; then
-        run_job
-        exit 0
-    fi
+    [[ -z $job ]] || { run_job; exit; }
     say "$recipe: systems $(joined "${systems[@]}"); seeds $(joined "${seeds[@]}"); data: ${dataset_root:-generated miniature}; trained on: $train_on"
     say "budget $budget, expected: ${EXPECTED_TIME[$budget]}"
     if [[ $dry_run == false ]]; then

@@ -1,8 +1,6 @@
 # shellcheck shell=bash
 # The command line of every recipe: options, their checks, what a wrong word may have meant. Sourced by lib.sh.
-#
-# The options become variables of the same name (dashes as underscores), which shellcheck cannot see:
-# shellcheck disable=SC2154,SC2034
+# shellcheck disable=SC2154,SC2034 # options become variables of the same name (dashes as underscores)
 
 COMMON_OPTIONS=(
     "stage|integer:0:9|0|first stage to run"
@@ -33,18 +31,16 @@ COMMON_OPTIONS=(
 
 # edit_distance A B: the number of letters to add, remove or change.
 edit_distance() {
-    local a=$1 b=$2 i j cost best
+    local a=$1 b=$2 i j cost
     local -a above row
     for ((j = 0; j <= ${#b}; j++)); do above[j]=$j; done
     for ((i = 1; i <= ${#a}; i++)); do
         row=("$i")
         for ((j = 1; j <= ${#b}; j++)); do
             cost=1
-            [[ ${a:i-1:1} == "${b:j-1:1}" ]] && cost=0
-            best=$((above[j - 1] + cost))
-            ((above[j] + 1 < best)) && best=$((above[j] + 1))
-            ((row[j - 1] + 1 < best)) && best=$((row[j - 1] + 1))
-            row[j]=$best
+            [[ ${a:i-1:1} != "${b:j-1:1}" ]] || cost=0
+            row[j]=$((above[j] < row[j - 1] ? above[j] + 1 : row[j - 1] + 1))
+            ((above[j - 1] + cost > row[j])) || row[j]=$((above[j - 1] + cost))
         done
         above=("${row[@]}")
     done
@@ -60,8 +56,7 @@ suggest() {
     for choice in "$@"; do
         distance=$(edit_distance "${word#--}" "${choice#--}")
         if ((distance <= least)); then
-            nearest=$choice
-            least=$((distance - 1))
+            nearest=$choice least=$((distance - 1))
         fi
     done
     [[ -z $nearest ]] || printf ' (did you mean %s?)' "$nearest"
@@ -136,10 +131,10 @@ set_option() {
     case $type in
         integer:*)
             IFS=: read -r low high <<<"${type#integer:}"
-            [[ $value =~ ^[0-9]+$ ]] || bad_use "--$name takes a whole number from $low to $high, got ${value@Q}"
-            ((${#value} <= 9)) || bad_use "--$name takes a number from $low to $high, got ${value@Q}"
+            if [[ ! $value =~ ^[0-9]{1,9}$ ]] || ((10#$value < low || 10#$value > high)); then
+                bad_use "--$name takes a whole number from $low to $high, got ${value@Q}"
+            fi
             value=$((10#$value))
-            ((value >= low && value <= high)) || bad_use "--$name takes a number from $low to $high, got ${value@Q}"
             ;;
         numbers)
             [[ $value =~ ^[0-9]{1,9}(,[0-9]{1,9})*$ ]] ||
@@ -152,51 +147,36 @@ set_option() {
                 seen+=$word, value+=${value:+,}$word
             done
             ;;
-        boolean)
-            [[ $value == true || $value == false ]] || bad_use "--$name takes true or false, got ${value@Q}"
-            ;;
+        boolean) [[ $value == true || $value == false ]] || bad_use "--$name takes true or false, got ${value@Q}" ;;
         choice:*)
             IFS=, read -ra words <<<"${type#choice:}"
             [[ ,${type#choice:}, == *",$value,"* && $value != *,* && -n $value ]] ||
                 bad_use "--$name takes one of $(joined "${words[@]}"), got ${value@Q}$(suggest "$value" "${words[@]}")"
             ;;
-        directory)
-            [[ -d $value ]] || bad_use "--$name ${value@Q} is not a folder"
-            value=$(from_root "$value")
-            ;;
-        file)
-            [[ -f $value && -r $value ]] || bad_use "--$name ${value@Q} is not a file that can be read"
-            value=$(from_root "$value")
-            ;;
-        existing)
-            [[ -e $value ]] || bad_use "--$name ${value@Q} is neither a file nor a folder"
-            value=$(from_root "$value")
-            ;;
+        directory) [[ -d $value ]] || bad_use "--$name ${value@Q} is not a folder" ;;&
+        file) [[ -f $value && -r $value ]] || bad_use "--$name ${value@Q} is not a file that can be read" ;;&
+        existing) [[ -e $value ]] || bad_use "--$name ${value@Q} is neither a file nor a folder" ;;&
         path)
             [[ -n $value ]] || bad_use "--$name takes a folder, got an empty word"
             [[ ! -e $value || -d $value ]] || bad_use "--$name ${value@Q} exists and is not a folder"
-            value=$(from_root "$value")
-            ;;
+            ;;&
+        directory | file | existing | path) value=$(from_root "$value") ;;
         label)
             [[ $value =~ ^[A-Za-z0-9][A-Za-z0-9_.-]*$ ]] ||
                 bad_use "--$name takes letters, digits, dots, dashes and underscores, got ${value@Q}"
             ;;
         systems)
-            local -a known=() chosen
+            local -a known
             mapfile -t known < <(system_names)
-            IFS=, read -ra chosen <<<"$value"
-            [[ $value != all ]] || chosen=("${known[@]}")
+            [[ $value != all ]] || value=$(system_names | paste -sd ,)
             [[ $value != *, && -n $value ]] || bad_use "--$name takes systems separated by commas, got ${value@Q}"
-            for word in "${chosen[@]}"; do
+            IFS=, read -ra words <<<"$value"
+            for word in "${words[@]}"; do
                 [[ " ${known[*]} " == *" $word "* && $word != *' '* && -n $word ]] ||
                     bad_use "--$name: $recipe has no system ${word@Q}$(suggest "$word" "${known[@]}"); it has: $(joined "${known[@]}")"
                 [[ $seen != *",$word,"* ]] || bad_use "--$name names $word twice"
                 seen+=$word,
             done
-            value=$(
-                IFS=,
-                printf '%s' "${chosen[*]}"
-            )
             ;;
         size)
             [[ $value =~ ^(small|large|[1-9][0-9]{1,8})$ ]] ||
@@ -244,7 +224,8 @@ parse_options() {
             (($#)) || bad_use "--$name needs a value"
             value=$1
             # A value may begin with dashes, but one of our own options here means that the value was forgotten.
-            if [[ $value == --* ]] && { [[ $value == -- ]] || option_type "$(option_name "$value")"; }; then
+            word=${value#--}
+            if [[ $value == --* ]] && { [[ -z $word ]] || option_type "${word%%=*}"; }; then
                 bad_use "--$name needs a value, got the option $value (write --$name=$value where it is meant)"
             fi
             shift
@@ -264,9 +245,4 @@ parse_options() {
     # The whole machine is metered: jobs side by side would each be charged for the others.
     [[ $energy == false || $parallel == 1 ]] || bad_use "--energy true goes with --parallel 1, got --parallel $parallel"
     ((stage <= stop_stage)) || bad_use "--stage $stage comes after --stop-stage $stop_stage"
-}
-
-option_name() {
-    local name=${1#--}
-    printf '%s' "${name%%=*}"
 }

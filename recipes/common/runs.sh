@@ -1,8 +1,6 @@
 # shellcheck shell=bash
 # What recipe.yaml says to the shell, what runs are called, and what a stage's job works on. Sourced by lib.sh.
-#
-# The options' variables come from options.sh, and stages use what is set here:
-# shellcheck disable=SC2154,SC2034
+# shellcheck disable=SC2154,SC2034 # the options' variables come from options.sh, and stages use what is set here
 
 # read_recipe: the keys of recipe.yaml that the shell needs, each of which stands on a line of its own.
 read_recipe() {
@@ -27,13 +25,9 @@ open_data_set() {
 
 # data_set NAME: the folder of one data set, in --dataset-root or among the miniatures.
 data_set() {
-    if [[ -z $dataset_root ]]; then
-        printf '%s' "$data_dir/miniature/$1"
-    elif [[ -d $dataset_root/$1 ]]; then
-        printf '%s' "$dataset_root/$1"
-    else
-        printf '%s' "$dataset_root"
-    fi
+    local folder=${dataset_root:-$data_dir/miniature}
+    [[ -n $dataset_root && ! -d $folder/$1 ]] || folder+=/$1
+    printf '%s' "$folder"
 }
 
 # sets_with TABLE SET...: those whose data dir has the table (in a dry run, all of them).

@@ -1,9 +1,7 @@
 # shellcheck shell=bash
 # The stages that recipes share, by what recipe.yaml says of the sets. Sourced by lib.sh; a recipe that does one in
 # another way defines the function again.
-#
-# The options' variables come from options.sh:
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154 # the options' variables come from options.sh
 
 stage_data() {
     local pair name root out prepare_words

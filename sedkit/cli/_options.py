@@ -35,11 +35,15 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message.replace("unrecognized arguments:", "unknown words"))
 
 
-def boolean(text: str) -> bool:
-    """Read `true` or `false`."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    raise argparse.ArgumentTypeError(f"{text!r}, expected true or false")
+def add_flag(parser: argparse.ArgumentParser, name: str, help: str, default: bool = False) -> None:
+    """Add an option that is `true` or `false`."""
+
+    def read(text: str) -> bool:
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise argparse.ArgumentTypeError(f"{text!r}, expected true or false")
+
+    parser.add_argument(name, type=read, default=default, metavar="true|false", help=help)
 
 
 def number(low: float = -math.inf, high: float = math.inf, whole: bool = False) -> Callable[[str], Any]:
@@ -60,10 +64,10 @@ def number(low: float = -math.inf, high: float = math.inf, whole: bool = False) 
 
 def words(text: str) -> list[str]:
     """Read a comma-separated list."""
-    found = [word.strip() for word in text.split(",") if word.strip()]
-    if not found:
+    names = [word.strip() for word in text.split(",") if word.strip()]
+    if not names:
         raise argparse.ArgumentTypeError("an empty list, expected names separated by commas")
-    return found
+    return names
 
 
 def add_config(parser: argparse.ArgumentParser, required: bool = True) -> None:
@@ -74,16 +78,17 @@ def add_config(parser: argparse.ArgumentParser, required: bool = True) -> None:
     )
 
 
-def window(text: str) -> float | str:
-    """Read seconds, or `whole`."""
-    return text if text == "whole" else number(0.01, 86400)(text)
+def add_seed(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add `--seed N`, 0 where none is given."""
+    parser.add_argument("--seed", type=number(0, 2**32 - 1, whole=True), default=0, metavar="N", help=help)
 
 
-def add_windowing(parser: argparse.ArgumentParser) -> None:
-    """Add `--window S|whole` and `--hop S`."""
+def add_prediction(parser: argparse.ArgumentParser) -> None:
+    """Add which checkpoint scores, in what windows, where and at which precision."""
+    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="default: best")
     parser.add_argument(
         "--window",
-        type=window,
+        type=lambda text: text if text == "whole" else number(0.01, 86400)(text),
         metavar="S|whole",
         help="longer recordings are cut into windows of this length (default: what the network was trained on)",
     )
@@ -93,13 +98,13 @@ def add_windowing(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="from window to window (default: half a window; a whole one where the network gives one score a window)",
     )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of the convolutions")
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:
     """Add `--force true|false`."""
-    parser.add_argument(
-        "--force", type=boolean, default=False, metavar="true|false", help="make the output again if it is up to date"
-    )
+    add_flag(parser, "--force", "make the output again if it is up to date")
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:

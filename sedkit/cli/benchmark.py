@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "results beside the official figures"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `sedkit benchmark`."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "look for faults in a challenge submission made by anyone"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `sedkit check`."""
@@ -40,6 +38,6 @@ def run(args: argparse.Namespace) -> int:
         print(result.text())
     if args.json:
         about = {"name": form.name, "title": form.title, "sources": form.sources, "unverified": form.unverified}
-        found = {"findings": as_json(findings), "recomputed": [result.as_json() for result in checked.confirmed]}
-        write_json(args.json, {"path": args.path, "format": about, **found})
+        figures = {"findings": as_json(findings), "recomputed": [result.as_json() for result in checked.confirmed]}
+        write_json(args.json, {"path": args.path, "format": about, **figures})
     return status(findings)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
     from sedkit.postprocessing.rules import Postprocessing
 
-HELP = "scores -> events"
 _HDF5 = (".h5", ".hdf5")
 
 
@@ -55,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_force(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Decode, skipping what is up to date."""
     outputs = [args.out, args.operating_points_out, args.scores_out]
     if not any(outputs):
@@ -74,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
     ):
         if out:
             Step("decode", out, config | kind, inputs, args.force, facts=made.facts).run(write)
-    return 0
 
 
 class _Decoded:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sedkit.cli._options import add_windowing
+from sedkit.cli._options import add_prediction
 from sedkit.core.errors import UsageError
-
-HELP = "find events in recordings of any length, sample rate and number of channels"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,13 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.yaml|NAME|T",
         help="default: EXP/postprocessing.yaml; a preset's name or one threshold as for `sedkit decode`",
     )
-    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="default: best")
-    add_windowing(parser)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    add_prediction(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Detect, and print or write what was found."""
     from sedkit.inference.clips import checkpoint_path
 
@@ -84,7 +79,6 @@ def run(args: argparse.Namespace) -> int:
             f"{len(refused)} of {len(recordings)} recordings could not be read, each named above with the reason; the "
             f"events of the others {where}"
         )
-    return 0
 
 
 def _rules_of(args: argparse.Namespace) -> str:

@@ -6,8 +6,6 @@ import argparse
 
 from sedkit.cli._options import words
 
-HELP = "fetch a public data set: resumed, checksummed, unpacked safely"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -21,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base-url", default=None, metavar="URL", help="a mirror that holds the files")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Fetch, then say how to get what is not published."""
     from sedkit.core.errors import UsageError
     from sedkit.datasets.download import download, registry
@@ -36,4 +34,3 @@ def run(args: argparse.Namespace) -> int:
     request = about.get("request")
     if request:
         print(request.replace("OUT", str(args.out)).rstrip())
-    return 0

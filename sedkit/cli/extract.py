@@ -6,8 +6,6 @@ import argparse
 
 from sedkit.cli._options import add_config, add_force, add_jobs, jobs_of
 
-HELP = "data dir -> features"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -27,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_force(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Extract, unless the file that is there was made from the same recordings with the same front end."""
     from pathlib import Path
 
@@ -44,12 +42,13 @@ def run(args: argparse.Namespace) -> int:
         frontend = frontend_from(read_config(args.config, args.overrides).get("frontend"))
     if not frontend.sliceable:
         log.info("extract: %s: nothing to store, the front end transforms every window on its own", args.data)
-        return 0
+        return
     check_resampler(frontend, args.resampler)
     out = Path(args.out) if args.out else features_path(data.path, frontend)
     clips = list(zip(data.clips.filename, data.clips.duration_s.tolist(), strict=True))
     config = {"frontend": frontend.as_dict(), "resampler": args.resampler, "clips": content_hash(clips)}
-    step = Step("extract", out, config, {"recordings": data.recordings()}, force=args.force)
+    facts = {"of": [[data.identity, None]], "role": data.role}
+    step = Step("extract", out, config, {"recordings": data.recordings()}, force=args.force, facts=facts)
 
     def make() -> None:
         hashes = step.content()["recordings"]
@@ -59,4 +58,3 @@ def run(args: argparse.Namespace) -> int:
         log.info("extract: %s: %d clips%s, %s", out, len(data.clips), of, frontend.name)
 
     step.run(make)
-    return 0

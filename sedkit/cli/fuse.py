@@ -11,8 +11,6 @@ from sedkit.core.facts import joined
 from sedkit.core.log import log
 from sedkit.core.stamp import Step, facts_of
 
-HELP = "several score files -> the ensemble's scores"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -28,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_force(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Fuse, unless the output is up to date."""
     weights = None
     if args.weights is not None:
@@ -55,7 +53,6 @@ def run(args: argparse.Namespace) -> int:
         facts=lambda: joined(*map(facts_of, args.scores)),
     )
     step.run(lambda: _fuse(args, weights))
-    return 0
 
 
 def _fuse(args: argparse.Namespace, weights: list[float] | None) -> None:

@@ -89,7 +89,7 @@ def _run(words: list[str]) -> int:
     if verb not in VERBS:
         raise UsageError(f"unknown verb {verb!r}{suggest(verb, VERBS)}; `sedkit --help` lists them")
     module = importlib.import_module(f"sedkit.cli.{verb}")
-    parser = Parser(prog=f"sedkit {verb}", description=module.HELP)
+    parser = Parser(prog=f"sedkit {verb}", description=VERBS[verb])
     module.add_arguments(parser)
     parser.refuse_unknown(words[1:])
     return int(module.run(parser.parse_intermixed_args(words[1:])) or 0)

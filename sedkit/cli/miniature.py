@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sedkit.cli._options import add_chosen, add_force, add_jobs, chosen, jobs_of, number
-
-HELP = "generate a small data set in an official layout"
+from sedkit.cli._options import add_chosen, add_force, add_jobs, add_seed, chosen, jobs_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,13 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_chosen(parser, MINIATURES, "the data set to imitate")
     parser.add_argument("out", metavar="OUT", help="folder to write (new, empty, or an earlier miniature)")
-    parser.add_argument("--seed", type=number(0, 2**32 - 1, whole=True), default=0, metavar="S", help="default: 0")
+    add_seed(parser, "default: 0")
     parser.add_argument("--size", default="small", metavar="small|large|N", help="N: clips of the first training set")
     add_jobs(parser)
     add_force(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Generate, unless what is there was generated with the same options."""
     from dataclasses import asdict
     from pathlib import Path
@@ -37,8 +35,7 @@ def run(args: argparse.Namespace) -> int:
     check_target(args.out)
 
     def make() -> None:
-        made = generate(args.name, args.out, options, seed=args.seed, size=args.size, jobs=jobs_of(args))
-        print(f"{args.out}: {', '.join(f'{count} {part}' for part, count in made.items())}")
+        counts = generate(args.name, args.out, options, seed=args.seed, size=args.size, jobs=jobs_of(args))
+        print(f"{args.out}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}")
 
     Step("miniature", Path(args.out), config, force=args.force).run(make)
-    return 0

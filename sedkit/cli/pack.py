@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sedkit.cli._options import boolean
-
-HELP = "experiment -> challenge submission"
+from sedkit.cli._options import add_flag
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,15 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--label", metavar="LABEL", help="label of the first system, the others count on (default: from the authors)"
     )
     parser.add_argument("--files", metavar="LIST.tsv", help="evaluation list: filename, and duration if known")
-    parser.add_argument(
+    add_flag(
+        parser,
         "--add",
-        type=boolean,
-        default=False,
-        metavar="true|false",
-        help="with --label: the zip also holds the systems of earlier calls that lie in DIR (default: false)",
+        "with --label: the zip also holds the systems of earlier calls that lie in DIR (default: false)",
     )
-    own = parser.add_argument_group("systems of this toolkit")
-    own.add_argument(
+    experiments = parser.add_argument_group("systems of this toolkit")
+    experiments.add_argument(
         "--experiment",
         nargs="+",
         default=[],
@@ -35,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="experiments, one a system (score formats: seeds of one system are its runs); with --scores: the "
         "members of the ensemble",
     )
-    own.add_argument(
+    experiments.add_argument(
         "--set",
         metavar="NAME",
         help="set to submit (default: evaluation, else public, else validation); with --scores: the set whose "

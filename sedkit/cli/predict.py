@@ -7,13 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sedkit.cli._options import add_force, add_windowing, boolean, number, words
+from sedkit.cli._options import add_flag, add_force, add_prediction, number, words
 from sedkit.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sedkit.inference.clips import Place
-
-HELP = "score clips with a trained network, at the network's own time resolution"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", type=Path, metavar="EXP", help="experiment folder, or a checkpoint file")
     parser.add_argument("source", type=Path, metavar="FEATURES.h5|DATA_DIR", help="what to score")
     parser.add_argument("--out", required=True, type=Path, metavar="scores.h5")
-    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="default: best")
     parser.add_argument(
         "--network", metavar="NAME", help="where a checkpoint keeps several networks (student, teacher)"
     )
@@ -32,21 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TABLE.tsv",
         help="score these windows (filename, onset, offset) of the clips, each as a clip of its own",
     )
-    add_windowing(parser)
+    add_prediction(parser)
     parser.add_argument("--batch", type=number(1, 4096, whole=True), default=16, metavar="N", help="clips a batch")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of the convolutions")
-    parser.add_argument(
-        "--energy",
-        type=boolean,
-        default=False,
-        metavar="true|false",
-        help="measure the energy with CodeCarbon into EXP/energy/<name of the scores>.json",
-    )
+    add_flag(parser, "--energy", "measure the energy with CodeCarbon into EXP/energy/<name of the scores>.json")
     add_force(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Predict unless the scores are up to date."""
     from sedkit.core.energy import say_unmeasured, track_energy
     from sedkit.core.stamp import Step
@@ -76,7 +65,6 @@ def run(args: argparse.Namespace) -> int:
         energy = track_energy(figure, args.energy and not step.holds(quiet=True))
     if not step.run(lambda: run.update(_predict(args, checkpoint, place, energy))):
         say_unmeasured(figure, args.energy)
-    return 0
 
 
 def _predict(

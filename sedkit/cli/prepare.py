@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sedkit.cli._options import add_chosen, add_force, add_jobs, boolean, chosen, jobs_of, number
-
-HELP = "official layout -> validated data dirs"
+from sedkit.cli._options import add_chosen, add_flag, add_force, add_jobs, add_seed, chosen, jobs_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,28 +14,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_chosen(parser, DATASETS, "the data set")
     parser.add_argument("root", metavar="ROOT", help="the data set as it was unpacked")
     parser.add_argument("out", metavar="OUT", help="folder for the data dirs")
-    parser.add_argument(
-        "--lenient",
-        type=boolean,
-        default=False,
-        metavar="true|false",
-        help="leave broken rows, files and clips of both sides out and count them, instead of stopping",
+    add_flag(
+        parser, "--lenient", "leave broken rows, files and clips of both sides out and count them, instead of stopping"
     )
-    parser.add_argument(
-        "--coverage-only",
-        type=boolean,
-        default=False,
-        metavar="true|false",
-        help="only print how many of the listed clips are on disk",
-    )
-    parser.add_argument(
-        "--seed", type=number(0, 2**32 - 1, whole=True), default=0, metavar="S", help="of the split (default: 0)"
-    )
+    add_flag(parser, "--coverage-only", "only print how many of the listed clips are on disk")
+    add_seed(parser, "of the split (default: 0)")
     add_jobs(parser)
     add_force(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Prepare, unless what is there was made from the same root with the same options."""
     from pathlib import Path
 
@@ -56,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{root}: no such folder, expected the root of {args.name}")
     if args.coverage_only:
         print("\n".join(coverage(dataset, root)))
-        return 0
+        return
     named = {o.name for o in options_of(type(dataset.options)).values() if o.place}
     places = {name: Path(value) for name, value in given.items() if name in named and Path(value).exists()}
     config = {"name": args.name, "lenient": args.lenient, "seed": args.seed}
@@ -69,4 +55,3 @@ def run(args: argparse.Namespace) -> int:
             out, args.name, root, prepare(dataset, root, lenient=args.lenient, seed=args.seed, jobs=jobs)
         )
     )
-    return 0

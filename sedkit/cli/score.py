@@ -7,12 +7,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from sedkit.cli._options import add_force, add_option, boolean, number, words
+from sedkit.cli._options import add_flag, add_force, add_option, number, words
 from sedkit.core.errors import UsageError
 from sedkit.core.log import log
 from sedkit.core.stamp import Step, facts_of
-
-HELP = "figures of events or scores against a reference"
 
 #: Options that name what a system put out, and others that name a file or folder the figures depend on.
 _OUTPUTS = ("estimate", "operating_points", "scores", "against")
@@ -68,20 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--seed", type=number(0, 2**32 - 1, whole=True), metavar="N", help="of the resamples (0)")
     add("--against", metavar="OTHER", help="another table, folder of operating points or scores: paired difference")
-    add(
-        "--official",
-        type=boolean,
-        default=False,
-        metavar="true|false",
-        help="also run sed_eval and psds_eval; fail where they differ",
-    )
-    add(
-        "--baselines",
-        type=boolean,
-        default=False,
-        metavar="true|false",
-        help="also score no event at all, and every class throughout",
-    )
+    add_flag(parser, "--official", "also run sed_eval and psds_eval; fail where they differ")
+    add_flag(parser, "--baselines", "also score no event at all, and every class throughout")
     add("--json", metavar="OUT.json", help="write the figures there instead of printing a table")
     add_force(parser)
 

@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sedkit.cli._options import add_force, add_jobs, boolean
+from sedkit.cli._options import add_flag, add_force, add_jobs
 from sedkit.cli._recipe import Recipe, name_of, read_recipe
 from sedkit.core.errors import UsageError, listed, suggest
-
-HELP = "the calls of a recipe's stage for one run or many, in one process"
 
 #: Words of a call: of `sedkit`, or of `cp`.
 Call = list[str]
@@ -36,13 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="experiments (.../SYSTEM/seed0); the one that fails does not stop the others",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="predict: where networks run")
-    parser.add_argument(
-        "--energy", type=boolean, metavar="true|false", help="predict: measure the energy, but for what is tuned on"
-    )
+    add_flag(parser, "--energy", "predict: measure the energy, but for what is tuned on")
     add_jobs(parser)
-    parser.add_argument(
-        "--dry-run", type=boolean, default=False, metavar="true|false", help="print the calls, as for sets all there"
-    )
+    add_flag(parser, "--dry-run", "print the calls, as for sets all there")
     add_force(parser)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="features: keys of the systems'")
 

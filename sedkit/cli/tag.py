@@ -14,8 +14,6 @@ from sedkit.core.stamp import Step, facts_of
 if TYPE_CHECKING:
     from sedkit.postprocessing.rules import Postprocessing
 
-HELP = "clip scores -> tags"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -36,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_force(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Tag, unless the table is up to date."""
     inputs = {"scores": args.scores}
     config: dict[str, Any] = {}
@@ -44,7 +42,6 @@ def run(args: argparse.Namespace) -> int:
     facts: dict[str, Any] = {}
     step = Step("tag", args.out, config, inputs, args.force, facts=lambda: facts)
     step.run(lambda: facts.update(_tag(args)))
-    return 0
 
 
 def _tag(args: argparse.Namespace) -> dict[str, Any]:

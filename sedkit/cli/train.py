@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sedkit.cli._options import add_config, add_force, boolean
-
-HELP = "train a network on the features of data dirs; an interrupted run goes on where it stopped"
+from sedkit.cli._options import add_config, add_flag, add_force
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,41 +30,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: the configuration's, auto")
     parser.add_argument("--weights", metavar="FILE", help="start from these weights (a state dict of any origin)")
-    parser.add_argument(
-        "--resume", type=boolean, default=True, metavar="true|false", help="go on with an interrupted run (default)"
-    )
-    parser.add_argument(
-        "--check-config",
-        type=boolean,
-        default=False,
-        metavar="true|false",
-        help="only check the configuration and the overrides, every section",
-    )
-    parser.add_argument(
-        "--energy",
-        type=boolean,
-        default=False,
-        metavar="true|false",
-        help="measure the energy with CodeCarbon into EXP/energy/training.json",
-    )
+    add_flag(parser, "--resume", "go on with an interrupted run (default)", default=True)
+    add_flag(parser, "--check-config", "only check the configuration and the overrides, every section")
+    add_flag(parser, "--energy", "measure the energy with CodeCarbon into EXP/energy/training.json")
     add_force(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Train unless the experiment is up to date; a message about the configuration names its file."""
     from sedkit.core.config import naming_file
 
     with naming_file(args.config, args.overrides, args.budget, args.of_pass):
-        return _run(args)
+        _run(args)
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> None:
     from sedkit.core.energy import say_unmeasured, track_energy
     from sedkit.training.plan import check_config, make_plan
 
     if args.check_config:
         check_config(args.config, args.overrides, args.budget, args.of_pass)
-        return 0
+        return
     plan = make_plan(
         Path(args.config),
         args.overrides,
@@ -98,4 +82,3 @@ def _run(args: argparse.Namespace) -> int:
 
     if not step.run(train):
         say_unmeasured(figure, args.energy)
-    return 0

@@ -6,12 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sedkit.cli._options import add_force, boolean, number
+from sedkit.cli._options import add_flag, add_force, add_seed
 from sedkit.core.facts import joined, overlap, refuse_to_tune
 from sedkit.core.log import log
 from sedkit.core.stamp import Step, facts_of
-
-HELP = "scores + labels -> post-processing"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,24 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels", metavar="LABELS.txt", help="keep these classes of the reference, one per line; its clips stay"
     )
-    parser.add_argument(
-        "--seed",
-        type=number(0, 2**32 - 1, whole=True),
-        default=0,
-        metavar="N",
-        help="of the parts in which the value is cross-validated (default: 0)",
-    )
-    parser.add_argument(
-        "--lenient",
-        type=boolean,
-        default=False,
-        metavar="true|false",
-        help="leave broken rows of the reference out, counted, instead of ending (default: false)",
-    )
+    add_seed(parser, "of the parts in which the value is cross-validated (default: 0)")
+    add_flag(parser, "--lenient", "leave broken rows of the reference out, counted, instead of ending (default: false)")
     add_force(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Tune, unless the output is up to date."""
     inputs = {"scores": args.scores, "reference": args.reference}
     inputs |= {name: path for name in ("tags", "groups", "labels") if (path := getattr(args, name))}
@@ -79,7 +65,6 @@ def run(args: argparse.Namespace) -> int:
     config: dict[str, Any] = {name: getattr(args, name) for name in ("objective", "seed", "lenient")}
     (inputs if Path(args.start).is_file() else config)["start"] = args.start
     Step("tune", args.out, config, inputs, args.force).run(lambda: _tune(args))
-    return 0
 
 
 def _tune(args: argparse.Namespace) -> None:

@@ -212,5 +212,7 @@ def _first_cause(error: BaseException) -> str:
     text = re.sub(r"<class '([^']+)'>", r"\1", text)
     union = r"Does not validate against any of the Union subtypes; Subtypes: \[(.*), NoneType\].*Given value: "
     text = re.sub(union, r"Expected \1 or null. Got value: ", text)
+    # A section of a single key or of many: jsonargparse names the dataclass or not.
+    text = re.sub(r"""^Parser key "section":;? Problem with given class_path '[\w.]+';? """, "", text)
     text = re.sub(r'^(?:Parser key )?"?section"?:;? ?', "", text)
     return re.sub(r"""^Parser key "([\w.]+)":?;? """, r"key '\1': ", text)

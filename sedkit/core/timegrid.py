@@ -71,7 +71,3 @@ class TimeGrid:
     def edges_s(self, n_frames: int) -> np.ndarray:
         """Return the `n_frames` + 1 frame edges in seconds, float64."""
         return np.arange(n_frames + 1, dtype=np.float64) * (self.hop_samples * self.pooling) / self.sample_rate
-
-    def as_dict(self) -> dict[str, int]:
-        """Return plain data for a file."""
-        return {"sample_rate": self.sample_rate, "hop_samples": self.hop_samples, "pooling": self.pooling}

@@ -138,11 +138,11 @@ def rates(
     if counts.errors is not None:
         classes.update(error_rate=deletion + insertion, deletion_rate=deletion, insertion_rate=insertion)
         scale = totals[0] + _EPS
-        parts = [sums[..., 4 * k + j] / scale for j in range(3)]
+        error_rates = [sums[..., 4 * k + j] / scale for j in range(3)]
         if undefined == "zero":
-            parts = [np.where(totals[0] > 0, part, np.nan) for part in parts]
-        micro["error_rate"] = parts[0] + parts[1] + parts[2]
-        micro.update(substitution_rate=parts[0], deletion_rate=parts[1], insertion_rate=parts[2])
+            error_rates = [np.where(totals[0] > 0, rate, np.nan) for rate in error_rates]
+        micro["error_rate"] = error_rates[0] + error_rates[1] + error_rates[2]
+        micro.update(substitution_rate=error_rates[0], deletion_rate=error_rates[1], insertion_rate=error_rates[2])
     return Rates(
         classes=classes,
         macro={name: mean_of_defined(value) for name, value in classes.items()},
@@ -171,10 +171,10 @@ def _precision_recall_f1(
 
 def mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean over the last axis of what is defined; NaN where nothing is."""
-    there = ~np.isnan(values)
-    n = there.sum(axis=-1)
+    defined = ~np.isnan(values)
+    n = defined.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(there, values, 0.0).sum(axis=-1) / n, dtype=np.float64)
+        return np.asarray(np.where(defined, values, 0.0).sum(axis=-1) / n, dtype=np.float64)
 
 
 def as_json(counts: Any, figures: Rates) -> dict[str, Any]:

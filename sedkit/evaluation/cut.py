@@ -57,12 +57,12 @@ def read_cut(clips: str | None, folds: Sequence[str] | None, names: Sequence[str
                 raise UsageError(f"--fold {fold}: not in {clips}{suggest(fold, known)}; it has {listed(sorted(known))}")
         rows = zip(table["filename"], table["fold"], strict=True)
         chosen = {called[name] for name, fold in rows if fold in folds}
-    kept = tuple(name for name in names if name in chosen)
-    if not kept:
+    scored = tuple(name for name in names if name in chosen)
+    if not scored:
         raise SedkitError(
             f"{clips}: none of its {len(chosen)} clips is in the reference ({names[0] if names else 'empty'!r})"
         )
-    return Cut(kept, frozenset(chosen))
+    return Cut(scored, frozenset(chosen))
 
 
 def named_as(names: Sequence[str], output: Output, warn: bool = True) -> Output:
@@ -93,8 +93,8 @@ def cut_truth(
     whole -= {stem(name) for name in reference.filenames}
     recordings = {name: seconds for name, seconds in (durations or {}).items() if stem(name) in whole}
     if durations is not None:
-        kept = durations if keep is None else keep.names
-        durations = {n: s for n, s in durations.items() if n in kept and n not in recordings}
+        scored = durations if keep is None else keep.names
+        durations = {n: s for n, s in durations.items() if n in scored and n not in recordings}
     if classes is not None:
         reference = reference.keep_labels([k for k in classes if k in reference.labels])
     if isinstance(reference, Tags):

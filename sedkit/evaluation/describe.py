@@ -100,5 +100,5 @@ def hash_of(path: Path) -> str:
         return sha256_file(path)
     import hashlib
 
-    parts = [f"{p.name} {sha256_file(p)}" for p in sorted(path.iterdir()) if p.is_file()]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    lines = [f"{p.name} {sha256_file(p)}" for p in sorted(path.iterdir()) if p.is_file()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

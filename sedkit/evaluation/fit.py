@@ -45,16 +45,114 @@ class Fit:
 
     def warn_of(self, output: Output) -> None:
         """Warn of an output; its classes are those of its files, its clips the ones to be scored."""
-        durations = self.truth.durations
         of_form = {form: [m for m in self.metrics if m.reads == form] for form in ("estimate", "points", "scores")}
         if isinstance(self.reference, Events):
             if output.estimate is not None:
-                warn_beside_reference(self.reference, [output.estimate], durations, self.classes, of_form["estimate"])
+                self._warn_of_tables([output.estimate], of_form["estimate"])
             if output.points is not None:
                 of_points = [*(of_form["estimate"] if output.estimate is None else ()), *of_form["points"]]
-                warn_beside_reference(self.reference, output.points.tables, durations, self.classes, of_points)
+                self._warn_of_tables(output.points.tables, of_points)
         if output.scores is not None:
-            warn_of_scores(self.reference, output.scores, durations, self.classes, of_form["scores"])
+            self._warn_of_scores(output.scores, of_form["scores"])
+
+    def _warn_of_tables(self, tables: Sequence[Events], metrics: Sequence[Metric]) -> None:
+        """Warn of rows that do not fit the reference (clips, labels, times past the clip's end), once for all tables.
+
+        `metrics` are the figures that are computed from these tables; without any there is nothing to tell.
+        """
+        reference, durations, classes = self.reference, self.truth.durations, self.classes
+        if not metrics:
+            return
+        known = set(reference.filenames)
+        outside = [[i for i, name in enumerate(table.filenames) if name not in known] for table in tables]
+        if any(outside):
+            rows = [np.flatnonzero(np.isin(t.clip, clips)) for t, clips in zip(tables, outside, strict=True)]
+            at = next(i for i, those in enumerate(outside) if those)
+            first = tables[at].filenames[outside[at][0]]
+            clips = sorted({tables[i].filenames[j] for i, those in enumerate(outside) for j in those})
+            log.warning(
+                "%s%s: %s is not a clip of the reference (%d such clips, %d rows: %s)",
+                tables[at].source,
+                f":{tables[at].line[rows[at][0]]}" if len(rows[at]) else "",
+                first,
+                len(clips),
+                sum(map(len, rows)),
+                _fates(metrics, clips, durations),
+            )
+        # Rows of the reference's other classes are what `--labels` was given to leave out.
+        allowed = {*(classes or ()), *reference.labels}
+        unknown = [[i for i, name in enumerate(table.labels) if name not in allowed] for table in tables]
+        rows = [np.flatnonzero(np.isin(t.label, labels)) for t, labels in zip(tables, unknown, strict=True)]
+        if first_row := _first_row(tables, rows):
+            names = sorted({tables[i].labels[k] for i, r in enumerate(rows) for k in tables[i].label[r]})
+            log.warning(
+                "%s: label %s is not among the classes of the reference (%d such rows%s)",
+                first_row,
+                listed(repr(name) for name in names),
+                sum(map(len, rows)),
+                ": left out" if classes is not None else _fates_of_labels(metrics),
+            )
+        if durations:
+            end = [np.array([durations.get(name, np.inf) for name in table.filenames]) for table in tables]
+            rows = [np.flatnonzero(t.offset_s > e[t.clip]) for t, e in zip(tables, end, strict=True)]
+            if first_row := _first_row(tables, rows):
+                at = next(i for i, r in enumerate(rows) if len(r))
+                table, row = tables[at], int(rows[at][0])
+                log.warning(
+                    "%s: offset %g s is past the end of %s at %g s (%d such rows: scored as they stand%s)",
+                    first_row,
+                    table.offset_s[row],
+                    table.filenames[table.clip[row]],
+                    end[at][table.clip[row]],
+                    sum(map(len, rows)),
+                    _fate_of_late(
+                        metrics, sum(int((t.onset_s >= e[t.clip]).sum()) for t, e in zip(tables, end, strict=True))
+                    ),
+                )
+
+    def _warn_of_scores(self, scores: Scores, metrics: Sequence[Metric]) -> None:
+        """Warn of scores that do not fit: clips, classes on either side, clips that go on past their end."""
+        reference, durations, classes = self.reference, self.truth.durations, self.classes
+        if not metrics:
+            return
+        who = scores.producer or "scores"
+        known = set(reference.filenames)
+        outside = [name for name in scores.filenames if name not in known]
+        if outside:
+            log.warning(
+                "%s: scores of %s, no clip of the reference (%d such: %s)",
+                who,
+                outside[0],
+                len(outside),
+                _fates(metrics, outside, durations),
+            )
+        wanted = classes if classes is not None else reference.labels
+        absent = [name for name in wanted if name not in scores.labels and name in reference.labels]
+        if absent:
+            log.warning("%s: no scores of the classes %s, which count as 0", who, listed(repr(name) for name in absent))
+        unknown = [name for name in scores.labels if name not in wanted and name not in reference.labels]
+        if unknown:
+            log.warning(
+                "%s: scores of the classes %s, which are not scored", who, listed(repr(name) for name in unknown)
+            )
+        fates = dict.fromkeys(metric.past_end for metric in metrics if metric.past_end)
+        if durations and fates:
+            # Models give whole frames: what is past the end by less than a second is nothing to tell of.
+            ends = [edges[-1] if len(edges) else 0.0 for edges in map(scores.edges, range(len(scores.filenames)))]
+            over = [
+                (name, end, durations[name])
+                for name, end in zip(scores.filenames, ends, strict=True)
+                if name in durations and end > durations[name] + 1.0
+            ]
+            for fate in fates if over else ():
+                log.warning(
+                    "%s: scores of %s go on to %g s, past its end at %g s (%d such clips; %s: %s)",
+                    who,
+                    *over[0],
+                    len(over),
+                    ", ".join(metric.name for metric in metrics if metric.past_end == fate),
+                    fate,
+                )
 
     def warn_of_durations(self, path: str | None) -> None:
         """Warn of clips of the reference without a duration, where a figure depends on it."""
@@ -94,118 +192,6 @@ def _fates(metrics: Sequence[Metric], clips: Sequence[str], durations: Mapping[s
     return f"{', '.join(passed_over)}: not scored; {said}" if passed_over else said
 
 
-def warn_beside_reference(
-    reference: Events,
-    tables: Sequence[Events],
-    durations: Mapping[str, float] | None,
-    classes: Sequence[str] | None,
-    metrics: Sequence[Metric],
-) -> None:
-    """Warn of rows that do not fit the reference (clips, labels, times past the clip's end), once for all tables.
-
-    `metrics` are the figures that are computed from these tables; without any there is nothing to tell.
-    """
-    if not metrics:
-        return
-    known = set(reference.filenames)
-    outside = [[i for i, name in enumerate(table.filenames) if name not in known] for table in tables]
-    if any(outside):
-        rows = [np.flatnonzero(np.isin(t.clip, clips)) for t, clips in zip(tables, outside, strict=True)]
-        at = next(i for i, those in enumerate(outside) if those)
-        first = tables[at].filenames[outside[at][0]]
-        clips = sorted({tables[i].filenames[j] for i, those in enumerate(outside) for j in those})
-        log.warning(
-            "%s%s: %s is not a clip of the reference (%d such clips, %d rows: %s)",
-            tables[at].source,
-            f":{tables[at].line[rows[at][0]]}" if len(rows[at]) else "",
-            first,
-            len(clips),
-            sum(map(len, rows)),
-            _fates(metrics, clips, durations),
-        )
-    # Rows of the reference's other classes are what `--labels` was given to leave out.
-    allowed = {*(classes or ()), *reference.labels}
-    unknown = [[i for i, name in enumerate(table.labels) if name not in allowed] for table in tables]
-    rows = [np.flatnonzero(np.isin(t.label, labels)) for t, labels in zip(tables, unknown, strict=True)]
-    if first_row := _first_row(tables, rows):
-        names = sorted({tables[i].labels[k] for i, r in enumerate(rows) for k in tables[i].label[r]})
-        log.warning(
-            "%s: label %s is not among the classes of the reference (%d such rows%s)",
-            first_row,
-            listed(repr(name) for name in names),
-            sum(map(len, rows)),
-            ": left out" if classes is not None else _fates_of_labels(metrics),
-        )
-    if durations:
-        end = [np.array([durations.get(name, np.inf) for name in table.filenames]) for table in tables]
-        rows = [np.flatnonzero(t.offset_s > e[t.clip]) for t, e in zip(tables, end, strict=True)]
-        if first_row := _first_row(tables, rows):
-            at = next(i for i, r in enumerate(rows) if len(r))
-            table, row = tables[at], int(rows[at][0])
-            log.warning(
-                "%s: offset %g s is past the end of %s at %g s (%d such rows: scored as they stand%s)",
-                first_row,
-                table.offset_s[row],
-                table.filenames[table.clip[row]],
-                end[at][table.clip[row]],
-                sum(map(len, rows)),
-                _fate_of_late(
-                    metrics, sum(int((t.onset_s >= e[t.clip]).sum()) for t, e in zip(tables, end, strict=True))
-                ),
-            )
-
-
-def warn_of_scores(
-    reference: Events | Tags,
-    scores: Scores,
-    durations: Mapping[str, float] | None,
-    classes: Sequence[str] | None,
-    metrics: Sequence[Metric],
-) -> None:
-    """Warn of scores that do not fit the reference: clips, classes on either side, clips that go on past their end.
-
-    `metrics` are the figures that are computed from these scores; without any there is nothing to tell.
-    """
-    if not metrics:
-        return
-    who = scores.producer or "scores"
-    known = set(reference.filenames)
-    outside = [name for name in scores.filenames if name not in known]
-    if outside:
-        log.warning(
-            "%s: scores of %s, no clip of the reference (%d such: %s)",
-            who,
-            outside[0],
-            len(outside),
-            _fates(metrics, outside, durations),
-        )
-    wanted = classes if classes is not None else reference.labels
-    absent = [name for name in wanted if name not in scores.labels and name in reference.labels]
-    if absent:
-        log.warning("%s: no scores of the classes %s, which count as 0", who, listed(repr(name) for name in absent))
-    unknown = [name for name in scores.labels if name not in wanted and name not in reference.labels]
-    if unknown:
-        log.warning("%s: scores of the classes %s, which are not scored", who, listed(repr(name) for name in unknown))
-    fates = dict.fromkeys(metric.past_end for metric in metrics if metric.past_end)
-    if durations and fates:
-        # Models give whole frames: what is past the end by less than a second is nothing to tell of.
-        ends = [edges[-1] if len(edges) else 0.0 for edges in map(scores.edges, range(len(scores.filenames)))]
-        over = [
-            (name, end, durations[name])
-            for name, end in zip(scores.filenames, ends, strict=True)
-            if name in durations and end > durations[name] + 1.0
-        ]
-        for fate in fates if over else ():
-            log.warning(
-                "%s: scores of %s go on to %g s, past its end at %g s (%d such clips; %s: %s)",
-                who,
-                *over[0],
-                len(over),
-                ", ".join(metric.name for metric in metrics if metric.past_end == fate),
-                fate,
-            )
-
-
 def _fates_of_labels(metrics: Sequence[Metric]) -> str:
     """Say what figures make of rows of a class that the reference lacks."""
     false, free = _named(metrics, "reference"), _named(metrics, "durations")
@@ -222,7 +208,7 @@ def _fate_of_late(metrics: Sequence[Metric], n: int) -> str:
 
 def _first_row(tables: Sequence[Events], rows: Sequence[np.ndarray]) -> str | None:
     """Return file and line of the first of the given rows of each table, None where there is none."""
-    for table, found in zip(tables, rows, strict=True):
-        if len(found):
-            return f"{table.source}:{table.line[found[0]]}"
+    for table, odd in zip(tables, rows, strict=True):
+        if len(odd):
+            return f"{table.source}:{table.line[odd[0]]}"
     return None

@@ -93,8 +93,8 @@ class PointCounts:
         """Return summed counts, (points, classes), or (points, classes, classes) for `cross`."""
         k = len(self.ground.labels)
         shape = (self.n_points, k, k) if which == "cross" else (self.n_points, k)
-        part: Sparse = getattr(self, which)
-        total = np.bincount(part.cell, weights=part.value, minlength=int(np.prod(shape)))
+        counts: Sparse = getattr(self, which)
+        total = np.bincount(counts.cell, weights=counts.value, minlength=int(np.prod(shape)))
         return np.asarray(total.reshape(shape), dtype=np.float64)
 
 
@@ -222,7 +222,7 @@ def _count_detections(references: Any, duration: Any, detections: Any, n_classes
             covered_lost[g0:g1] = 0.0
             answered[g0:g1] = False
             for d in range(d0, d1):
-                own = d_label[d]
+                label = d_label[d]
                 length = d_off[d] - d_on[d]
                 share[:] = 0.0
                 share_lost[:] = 0.0
@@ -232,19 +232,19 @@ def _count_detections(references: Any, duration: Any, detections: Any, n_classes
                         both = min(d_off[d], g_off[g]) - max(d_on[d], g_on[g])
                         _add(share, share_lost, g_label[g], both / length)
                         touched[g_label[g]] = True
-                if touched[own] and share[own] >= dtc:
+                if touched[label] and share[label] >= dtc:
                     for g in range(g0, g1):
-                        if g_label[g] == own and d_on[d] < g_off[g] and g_on[g] < d_off[d]:
+                        if g_label[g] == label and d_on[d] < g_off[g] and g_on[g] < d_off[d]:
                             both = min(d_off[d], g_off[g]) - max(d_on[d], g_on[g])
                             _add(covered, covered_lost, g, both / (g_off[g] - g_on[g]))
                             answered[g] = True
                     continue
-                cell = p * n_classes + own
+                cell = p * n_classes + label
                 if duration[clip] > 0 and d_on[d] < duration[clip] and d_off[d] > 0:
                     fp_cell[n_fp], fp_clip[n_fp] = cell, clip
                     n_fp += 1
                 for other in range(n_classes):
-                    if touched[other] and other != own and share[other] >= cttc:
+                    if touched[other] and other != label and share[other] >= cttc:
                         if n_ct == len(ct_cell):
                             ct_cell, ct_clip = doubled(ct_cell), doubled(ct_clip)
                         ct_cell[n_ct], ct_clip[n_ct] = cell * n_classes + other, clip

@@ -200,7 +200,7 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str) 
     return out
 
 
-def refuse_differences(found: Sequence[str]) -> None:
+def refuse_differences(differing: Sequence[str]) -> None:
     """Raise SedkitError where any figure differs."""
-    if found:
-        raise SedkitError(f"sedkit and the official tools disagree in {len(found)} figures: {listed(found, 3)}")
+    if differing:
+        raise SedkitError(f"sedkit and the official tools disagree in {len(differing)} figures: {listed(differing, 3)}")

@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
-from sedkit.evaluation.intersection import PointCounts, count_detections, join_points, prepare
+from sedkit.evaluation.intersection import Ground, PointCounts, count_detections, join_points, prepare
 from sedkit.evaluation.parameters import CrossTriggers, PsdsParameters
+
+_NONE = np.zeros(1)
 
 
 def psds_of_points(
@@ -51,20 +53,38 @@ def psds_value(counts: PointCounts, parameters: PsdsParameters) -> tuple[float, 
     ground = counts.ground
     if not ground.labels:
         raise SedkitError("PSDS: the reference holds no event, expected at least one")
-    seconds = float(ground.duration_s.sum())
-    if not np.isfinite(seconds) or seconds <= 0:
-        raise SedkitError("PSDS: no durations, expected the clips' durations in seconds (--durations)")
+    seconds = total_s(ground)
     tpr = counts.dense("true") / ground.n_reference().sum(axis=0)
     efpr = counts.dense("false") * 3600.0 / seconds
     if parameters.alpha_ct:
         per_hour = counts.dense("cross") * 3600.0 / ground.reference_s().sum(axis=0)
         efpr = efpr + parameters.alpha_ct * cross_trigger_mean(per_hour, parameters.cross_triggers)
-    there = np.ones(len(ground.labels), np.bool_)
-    own = {
-        label: float(area(tpr, efpr, there & (np.arange(len(there)) == i), 0.0, parameters.max_efpr))
-        for i, label in enumerate(ground.labels)
-    }
-    return float(area(tpr, efpr, there, parameters.alpha_st, parameters.max_efpr)), own
+    x, cls, y, _ = steps_of(tpr, efpr, np.ones(len(ground.labels), np.bool_), parameters.max_efpr)
+    return areas_of(x, cls, y, ground.labels, parameters)
+
+
+def total_s(ground: Ground) -> float:
+    """Return the summed durations of the clips, which must be known."""
+    seconds = float(ground.duration_s.sum())
+    if not np.isfinite(seconds) or seconds <= 0:
+        raise SedkitError("PSDS: no durations, expected the clips' durations in seconds (--durations)")
+    return seconds
+
+
+def areas_of(
+    x: NDArray[np.float64],
+    cls: NDArray[np.int64],
+    y: NDArray[np.float64],
+    labels: Sequence[str],
+    parameters: PsdsParameters,
+) -> tuple[float, dict[str, float]]:
+    """Return PSDS and each class's area from steps: class `cls[i]` reaches rate `y[i]` at `x[i]` per hour."""
+    end, areas = parameters.max_efpr, {}
+    for i, label in enumerate(labels):
+        steps = cls == i
+        alone = np.zeros_like(cls[steps])
+        areas[label] = float(area_less_noise(x[steps], alone, y[steps], 1, 0.0, end, _NONE, _NONE))
+    return float(area_less_noise(x, cls, y, len(labels), parameters.alpha_st, end, _NONE, _NONE)), areas
 
 
 def cross_trigger_mean(rates: NDArray[np.float64], variant: CrossTriggers) -> NDArray[np.float64]:
@@ -75,50 +95,38 @@ def cross_trigger_mean(rates: NDArray[np.float64], variant: CrossTriggers) -> ND
 
 
 @njit(cache=True)
-def area(tpr: Any, efpr: Any, there: Any, alpha_st: float, max_efpr: float) -> float:
-    """Area under the effective rate, divided by `max_efpr`.
-
-    Parameters
-    ----------
-    tpr, efpr : (points, classes) float64, in any order of the points.
-    there : (classes,) bool, the classes that count.
-    alpha_st : weight of the spread between classes.
-    max_efpr : where the area ends, per hour.
-    """
-    x, cls, y, n_there = steps_of(tpr, efpr, there, max_efpr)
-    return area_of_steps(x, cls, y, n_there, alpha_st, max_efpr)
-
-
-@njit(cache=True)
-def steps_of(tpr: Any, efpr: Any, there: Any, max_efpr: float) -> Any:
+def steps_of(tpr: Any, efpr: Any, occurs: Any, max_efpr: float) -> Any:
     """Return operating points as steps (x, class, y) of the classes that count, and the number of these."""
     n_points, n_classes = tpr.shape
     x = np.empty(n_points * n_classes)
     cls = np.empty(n_points * n_classes, np.int64)
     y = np.empty(n_points * n_classes)
-    n = n_there = 0
+    n = n_occurring = 0
     for c in range(n_classes):
-        if not there[c]:
+        if not occurs[c]:
             continue
         for p in range(n_points):
             if efpr[p, c] < max_efpr and tpr[p, c] > 0.0:
-                x[n], cls[n], y[n] = efpr[p, c], n_there, tpr[p, c]
+                x[n], cls[n], y[n] = efpr[p, c], n_occurring, tpr[p, c]
                 n += 1
-        n_there += 1
-    return x[:n], cls[:n], y[:n], n_there
-
-
-@njit(cache=True)
-def area_of_steps(x: Any, cls: Any, y: Any, n_classes: int, alpha_st: float, max_efpr: float) -> float:
-    """Sweep along the x axis: class `cls[i]` reaches rate `y[i]` at `x[i]` (below `max_efpr`) per hour."""
-    return area_less_noise(x, cls, y, n_classes, alpha_st, max_efpr, np.zeros(1), np.zeros(1))
+        n_occurring += 1
+    return x[:n], cls[:n], y[:n], n_occurring
 
 
 @njit(cache=True)
 def area_less_noise(
     x: Any, cls: Any, y: Any, n_classes: int, alpha_st: float, max_efpr: float, grid: Any, noise: Any
 ) -> float:
-    """As `area_of_steps`, with `noise[g]` taken from the variance between classes from `grid[g]` on (rising from 0)."""
+    """Area under the effective rate, divided by `max_efpr`.
+
+    Parameters
+    ----------
+    x, cls, y : (steps,) class `cls[i]` reaches rate `y[i]` at `x[i]` (below `max_efpr`) per hour, in any order.
+    n_classes : classes that count.
+    alpha_st : weight of the spread between classes.
+    max_efpr : where the area ends, per hour.
+    grid, noise : `noise[g]` is taken from the variance between classes from `grid[g]` on (rising from 0).
+    """
     if n_classes == 0:
         return 0.0
     order = np.argsort(x)

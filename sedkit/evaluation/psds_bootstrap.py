@@ -27,13 +27,8 @@ from sedkit.evaluation.parameters import PsdsParameters
 from sedkit.evaluation.psds import area_less_noise, mean_and_variance, steps_of
 
 
-def psds_of_resamples(points: PointCounts, resamples: Resamples, parameters: PsdsParameters) -> NDArray[np.float64]:
-    """Return PSDS of every resample as it is, (n,); NaN where none of the clips drawn holds a reference event."""
-    return psds_of_weights(points, resamples.weights(points.ground.filenames), parameters)
-
-
 def psds_of_weights(points: PointCounts, weights: NDArray[np.float32], parameters: PsdsParameters) -> NDArray[Any]:
-    """Return PSDS of every column of `weights`, (clips, n), as it is."""
+    """Return PSDS of every column of `weights`, (clips, n), as it is; NaN where no clip drawn holds an event."""
     counts = _resampled_counts(points, weights, parameters)
     return np.asarray(_psds(counts, points.n_points, _terms(parameters), np.zeros(1), np.zeros(1)))
 
@@ -77,17 +72,17 @@ def _terms(parameters: PsdsParameters) -> tuple[float, bool, float, float]:
 def _grid(counts: _Counts, points: PointCounts, parameters: PsdsParameters) -> NDArray[np.float64]:
     """Return false positive rates per hour from 0 on, denser where the curves of the whole set rise."""
     k = len(points.ground.labels)
-    tpr, efpr, there = np.zeros((points.n_points, k)), np.zeros((points.n_points, k)), np.zeros(k, np.bool_)
-    _rates(counts, 0, _terms(parameters), tpr, efpr, there)
+    tpr, efpr, occurs = np.zeros((points.n_points, k)), np.zeros((points.n_points, k)), np.zeros(k, np.bool_)
+    _rates(counts, 0, _terms(parameters), tpr, efpr, occurs)
     rises = efpr[efpr < parameters.max_efpr]
     even = np.linspace(0, parameters.max_efpr, 50, endpoint=False)
     return np.unique(np.concatenate([even, np.quantile(rises, np.linspace(0, 1, 100)) if rises.size else even]))
 
 
-def _weighted(part: Sparse, weights: NDArray[np.float32], n_cells: int) -> NDArray[Any]:
-    value = np.ones(len(part.cell), np.float32) if part.value is None else part.value.astype(np.float32)
+def _weighted(counts: Sparse, weights: NDArray[np.float32], n_cells: int) -> NDArray[Any]:
+    value = np.ones(len(counts.cell), np.float32) if counts.value is None else counts.value.astype(np.float32)
     total = np.zeros((n_cells, weights.shape[1]), np.float32)
-    _add_weighted(part.cell, part.clip, value, weights, total)
+    _add_weighted(counts.cell, counts.clip, value, weights, total)
     return np.ascontiguousarray(total.T)
 
 
@@ -101,21 +96,21 @@ def _add_weighted(cell: Any, clip: Any, value: Any, weights: Any, total: Any) ->
 
 
 @njit(cache=True)
-def _rates(counts: Any, r: int, terms: Any, tpr: Any, efpr: Any, there: Any) -> bool:
+def _rates(counts: Any, r: int, terms: Any, tpr: Any, efpr: Any, occurs: Any) -> bool:
     """Fill in rates (points, classes) and the classes that occur in resample `r`; False where there is no event."""
     true, false, cross, n_reference, reference_s, seconds = counts
     alpha_ct, over_all, _, _ = terms
     n_points, k = tpr.shape
-    n_there = 0
+    n_occurring = 0
     for c in range(k):
-        there[c] = n_reference[r, c] > 0
-        n_there += there[c]
-    if n_there == 0 or seconds[r] <= 0:
+        occurs[c] = n_reference[r, c] > 0
+        n_occurring += occurs[c]
+    if n_occurring == 0 or seconds[r] <= 0:
         return False
-    others = n_there if over_all else max(n_there - 1, 1)
+    others = n_occurring if over_all else max(n_occurring - 1, 1)
     for p in range(n_points):
         for c in range(k):
-            if not there[c]:
+            if not occurs[c]:
                 continue
             at = p * k + c
             tpr[p, c] = true[r, at] / n_reference[r, c]
@@ -123,7 +118,7 @@ def _rates(counts: Any, r: int, terms: Any, tpr: Any, efpr: Any, there: Any) -> 
             if alpha_ct > 0:
                 rate = 0.0
                 for o in range(k):
-                    if there[o] and cross[r, at * k + o] > 0:
+                    if occurs[o] and cross[r, at * k + o] > 0:
                         rate += cross[r, at * k + o] * 3600.0 / reference_s[r, o]
                 efpr[p, c] += alpha_ct * rate / others
     return True
@@ -135,11 +130,11 @@ def _psds(counts: Any, n_points: int, terms: Any, grid: Any, noise: Any) -> Any:
     _, _, alpha_st, max_efpr = terms
     n, k = counts[3].shape
     out = np.full(n, np.nan)
-    tpr, efpr, there = np.zeros((n_points, k)), np.zeros((n_points, k)), np.zeros(k, np.bool_)
+    tpr, efpr, occurs = np.zeros((n_points, k)), np.zeros((n_points, k)), np.zeros(k, np.bool_)
     for r in range(n):
-        if _rates(counts, r, terms, tpr, efpr, there):
-            x, cls, y, n_there = steps_of(tpr, efpr, there, max_efpr)
-            out[r] = area_less_noise(x, cls, y, n_there, alpha_st, max_efpr, grid, noise)
+        if _rates(counts, r, terms, tpr, efpr, occurs):
+            x, cls, y, n_occurring = steps_of(tpr, efpr, occurs, max_efpr)
+            out[r] = area_less_noise(x, cls, y, n_occurring, alpha_st, max_efpr, grid, noise)
     return out
 
 
@@ -148,11 +143,11 @@ def _variances(counts: Any, n_points: int, terms: Any, grid: Any) -> Any:
     """Return the variance between the classes' curves at each rate of `grid`, averaged over resamples."""
     n, k = counts[3].shape
     total, counted = np.zeros(len(grid)), 0
-    tpr, efpr, there = np.zeros((n_points, k)), np.zeros((n_points, k)), np.zeros(k, np.bool_)
+    tpr, efpr, occurs = np.zeros((n_points, k)), np.zeros((n_points, k)), np.zeros(k, np.bool_)
     for r in range(n):
-        if _rates(counts, r, terms, tpr, efpr, there):
-            x, cls, y, n_there = steps_of(tpr, efpr, there, terms[3])
-            order, curve, i = np.argsort(x), np.zeros(n_there), 0
+        if _rates(counts, r, terms, tpr, efpr, occurs):
+            x, cls, y, n_occurring = steps_of(tpr, efpr, occurs, terms[3])
+            order, curve, i = np.argsort(x), np.zeros(n_occurring), 0
             for g in range(len(grid)):
                 while i < len(x) and x[order[i]] <= grid[g]:
                     k_i = order[i]

@@ -23,7 +23,7 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.intersection import Ground, PointCounts, Sparse
 from sedkit.evaluation.parameters import IntersectionParameters, PsdsParameters
-from sedkit.evaluation.psds import area_of_steps, cross_trigger_mean
+from sedkit.evaluation.psds import areas_of, cross_trigger_mean, total_s
 
 #: Thresholds per class that intervals are computed from; the figure itself uses all.
 INTERVAL_POINTS = 100
@@ -104,7 +104,7 @@ def _sweep(references: Any, duration: Any, frames: Any, limits: Any) -> Any:
         n = n_frames[clip]
         edge = edges[e_first[clip] : e_first[clip + 1]]
         g0, g1 = g_first[clip], g_first[clip + 1]
-        cover, found = np.zeros(g1 - g0), np.zeros(g1 - g0, np.bool_)
+        cover, answered = np.zeros(g1 - g0), np.zeros(g1 - g0, np.bool_)
         for c in range(n_classes):
             if column[c] < 0:
                 continue
@@ -112,7 +112,7 @@ def _sweep(references: Any, duration: Any, frames: Any, limits: Any) -> Any:
             order = np.argsort(score)[::-1]
             active[:n] = False
             cover[:] = 0.0
-            found[:] = False
+            answered[:] = False
             i = 0
             while i < n:
                 value = score[order[i]]
@@ -177,8 +177,8 @@ def _sweep(references: Any, duration: Any, frames: Any, limits: Any) -> Any:
                 for g in range(g0, g1):
                     if g_label[g] == c:
                         now = cover[g - g0] > 1e-9 and _micro(cover[g - g0]) >= _micro(gtc * (g_off[g] - g_on[g]))
-                        d_true += int(now) - int(found[g - g0])
-                        found[g - g0] = now
+                        d_true += int(now) - int(answered[g - g0])
+                        answered[g - g0] = now
                 if duration[clip] <= 0:
                     d_false = 0
                 if d_true or d_false:
@@ -240,19 +240,13 @@ def _steps(swept: Sweep, c: int, parameters: PsdsParameters) -> _Steps:
 
 def psds_of_sweep(swept: Sweep, parameters: PsdsParameters) -> tuple[float, dict[str, float]]:
     """Return PSDS and the area under each class's own curve, over every threshold."""
-    seconds = float(swept.ground.duration_s.sum())
-    if not np.isfinite(seconds) or seconds <= 0:
-        raise SedkitError("PSDS: no durations, expected the clips' durations in seconds (--durations)")
+    total_s(swept.ground)
     labels = swept.ground.labels
     steps = [_steps(swept, c, parameters) for c in range(len(labels))]
-    own = {
-        label: float(area_of_steps(s.efpr, np.zeros(len(s.efpr), np.int64), s.tpr, 1, 0.0, parameters.max_efpr))
-        for label, s in zip(labels, steps, strict=True)
-    }
     x = np.concatenate([s.efpr for s in steps])
     y = np.concatenate([s.tpr for s in steps])
     cls = np.repeat(np.arange(len(labels)), [len(s.efpr) for s in steps])
-    return float(area_of_steps(x, cls, y, len(labels), parameters.alpha_st, parameters.max_efpr)), own
+    return areas_of(x, cls, y, labels, parameters)
 
 
 def points_of_sweep(swept: Sweep, parameters: PsdsParameters, n_points: int = INTERVAL_POINTS) -> PointCounts:
@@ -281,11 +275,11 @@ def points_of_sweep(swept: Sweep, parameters: PsdsParameters, n_points: int = IN
         row, point = np.nonzero(dense)
         clip, other = np.divmod(row, k)
         kinds["cross"].append(((point * k + c) * k + other, clip, dense[row, point]))
-    made = {}
+    sparse = {}
     for name, parts in kinds.items():
         cell, clip, value = (np.concatenate([p[i] for p in parts]) for i in range(3))
-        made[name] = Sparse(cell.astype(np.int64), clip.astype(np.int64), value.astype(np.float64))
-    return PointCounts(ground, n_points, made["true"], made["false"], made["cross"])
+        sparse[name] = Sparse(cell.astype(np.int64), clip.astype(np.int64), value.astype(np.float64))
+    return PointCounts(ground, n_points, sparse["true"], sparse["false"], sparse["cross"])
 
 
 def _running(

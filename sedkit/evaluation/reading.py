@@ -105,14 +105,8 @@ def warn_of(findings: Iterable[Finding], what: str) -> None:
     for finding in findings:
         kinds.setdefault(finding.kind, []).append(finding)
     for kind, those in kinds.items():
-        log.warning(
-            "%s: %s (%d such rows in the %s: %s)", *_split(those[0]), len(those), what, _HOW_SCORED.get(kind, kind)
-        )
-
-
-def _split(finding: Finding) -> tuple[str, str]:
-    where, _, text = finding.message.partition(": ")
-    return where, text
+        message, scored = those[0].message, _HOW_SCORED.get(kind, kind)
+        log.warning("%s (%d such rows in the %s: %s)", message, len(those), what, scored)
 
 
 def threshold_of(stem: str) -> float | None:
@@ -130,23 +124,23 @@ def read_operating_points(folder: str | Path) -> OperatingPoints:
     folder = Path(folder)
     if not folder.is_dir():
         raise SedkitError(f"{folder}: no such folder, expected one table per threshold")
-    found: dict[float, Path] = {}
+    paths: dict[float, Path] = {}
     for path in tables_in(folder):
         threshold = threshold_of(path.stem)
         if threshold is None:
             raise SedkitError(f"{path}: file name does not end in a threshold, expected a name like th_0.50.tsv")
-        if threshold in found:
+        if threshold in paths:
             raise SedkitError(
-                f"{path}: threshold {threshold:g} is that of {found[threshold].name} too, expected each once"
+                f"{path}: threshold {threshold:g} is that of {paths[threshold].name} too, expected each once"
             )
-        found[threshold] = path
-    if not found:
+        paths[threshold] = path
+    if not paths:
         raise SedkitError(f"{folder}: holds no table ({', '.join(TABLES)}), expected one per threshold")
-    thresholds = tuple(sorted(found))
+    thresholds = tuple(sorted(paths))
     tables = []
     odd: list[Finding] = []
     for threshold in thresholds:
-        events, findings = _read_whole(found[threshold], "operating points")
+        events, findings = _read_whole(paths[threshold], "operating points")
         odd += findings
         tables.append(events)
     warn_of(odd, "operating points")

@@ -77,7 +77,7 @@ def excerpts_of(
     if scores is not None:
         ends = [edges[-1] if len(edges) else 0.0 for edges in map(scores.edges, range(len(scores.filenames)))]
         scored = {stem(name): float(end) for name, end in zip(scores.filenames, ends, strict=True)}
-    found = {}
+    excerpts = {}
     for name in filenames:
         excerpt, clip = excerpt_of(name), stem(name)
         if excerpt is None:
@@ -87,19 +87,19 @@ def excerpts_of(
         else:
             agrees = clip not in scored or excerpt.lasts(scored[clip], _SCORED_S)
         if agrees:
-            found[name] = excerpt
-    return found
+            excerpts[name] = excerpt
+    return excerpts
 
 
 def all_excerpts(
     filenames: Sequence[str], durations: Mapping[str, float] | None, scores: Scores | None = None
 ) -> dict[str, Excerpt]:
     """Return `excerpts_of` where every clip is one; else none, with a warning where some have the name of one."""
-    found = excerpts_of(filenames, durations, scores)
-    if len(found) == len(filenames):
-        return found
+    excerpts = excerpts_of(filenames, durations, scores)
+    if len(excerpts) == len(filenames):
+        return excerpts
     named = [name for name in filenames if excerpt_of(name) is not None]
-    other = [name for name in named if name not in found]
+    other = [name for name in named if name not in excerpts]
     if named:
         log.warning(
             "%s: the partial AUC is that of single clips: %s",

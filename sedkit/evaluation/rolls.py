@@ -9,16 +9,16 @@ from numba import njit
 
 
 @njit(cache=True)
-def _fill(roll: Any, n_own: int, label: Any, onset: Any, offset: Any, segment_s: float) -> None:
-    # `n_own` is the length of this table's own roll: a negative time counts from its end, as an array slice does.
+def _fill(roll: Any, n_segments: int, label: Any, onset: Any, offset: Any, segment_s: float) -> None:
+    # The roll is longer than this table's `n_segments`: a negative time counts from their end, as an array slice does.
     for i in range(len(label)):
         start = int(np.floor(onset[i] / segment_s))
         stop = int(np.ceil(offset[i] / segment_s))
         if start < 0:
-            start = max(start + n_own, 0)
+            start = max(start + n_segments, 0)
         if stop < 0:
-            stop = max(stop + n_own, 0)
-        for k in range(start, min(stop, n_own)):
+            stop = max(stop + n_segments, 0)
+        for k in range(start, min(stop, n_segments)):
             roll[k, label[i]] = 1
 
 
@@ -40,12 +40,12 @@ def count_rolls(
     n_classes = n_ref.shape[1]
     for clip in range(len(r_first) - 1):
         r0, r1, e0, e1 = r_first[clip], r_first[clip + 1], e_first[clip], e_first[clip + 1]
-        r_own, e_own = _length(r_off[r0:r1], segment_s), _length(e_off[e0:e1], segment_s)
-        n = max(r_own, e_own)
+        r_length, e_length = _length(r_off[r0:r1], segment_s), _length(e_off[e0:e1], segment_s)
+        n = max(r_length, e_length)
         r_roll = np.zeros((n, n_classes), np.uint8)
         e_roll = np.zeros((n, n_classes), np.uint8)
-        _fill(r_roll, r_own, r_label[r0:r1], r_on[r0:r1], r_off[r0:r1], segment_s)
-        _fill(e_roll, e_own, e_label[e0:e1], e_on[e0:e1], e_off[e0:e1], segment_s)
+        _fill(r_roll, r_length, r_label[r0:r1], r_on[r0:r1], r_off[r0:r1], segment_s)
+        _fill(e_roll, e_length, e_label[e0:e1], e_on[e0:e1], e_off[e0:e1], segment_s)
         for k in range(n):
             ref = est = both = 0
             for c in range(n_classes):

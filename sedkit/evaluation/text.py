@@ -105,8 +105,8 @@ def _headline(metric: Metric, block: dict[str, Any]) -> list[str]:
 
 
 def _interval(block: dict[str, Any]) -> str:
-    found = block.get("interval")
-    return "" if found is None else f" [{found[0]:.4f}, {found[1]:.4f}]"
+    interval = block.get("interval")
+    return "" if interval is None else f" [{interval[0]:.4f}, {interval[1]:.4f}]"
 
 
 def _number(value: float | None, sign: str = "") -> str:

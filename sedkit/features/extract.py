@@ -107,11 +107,11 @@ def extract(
         resampler=resampler,
     ) as features:
         for i, shard in enumerate(shards):
-            part = _read_shard(shard)
+            clips_of_shard = _read_shard(shard)
             first = i * _SHARD_CLIPS
-            features[first : first + len(part), : part.shape[1]] = part
-            if part.shape[1] < frames:
-                features[first : first + len(part), part.shape[1] :] = frontend.padding
+            features[first : first + len(clips_of_shard), : clips_of_shard.shape[1]] = clips_of_shard
+            if clips_of_shard.shape[1] < frames:
+                features[first : first + len(clips_of_shard), clips_of_shard.shape[1] :] = frontend.padding
     shutil.rmtree(parts, ignore_errors=True)
 
 
@@ -152,10 +152,10 @@ def _extract_shard(shard: _Shard) -> None:
     out = np.full((len(shard.audio), frames, frontend.n_bins), frontend.padding, dtype=np.float32)
     for path, duration_s, target in zip(shard.audio, shard.duration_s, out, strict=True):
         waveform = read_audio(path, frontend.sample_rate, shard.resampler)
-        found_s = len(waveform) / frontend.sample_rate
-        if abs(found_s - duration_s) > _DURATION_SLACK_S:
+        length_s = len(waveform) / frontend.sample_rate
+        if abs(length_s - duration_s) > _DURATION_SLACK_S:
             raise SedkitError(
-                f"{path}: {found_s:.3f} s of sound, expected {duration_s:.3f} s as in clips.tsv (run `sedkit prepare`)"
+                f"{path}: {length_s:.3f} s of sound, expected {duration_s:.3f} s as in clips.tsv (run `sedkit prepare`)"
             )
         features = frontend.transform(waveform[None], precision)[0]
         # A duration rounded in the table may be one frame off the sound itself.
@@ -167,10 +167,12 @@ def _extract_shard(shard: _Shard) -> None:
 
 def _read_shard(shard: _Shard) -> NDArray[np.float32]:
     try:
-        part = np.load(shard.path)
+        features = np.load(shard.path)
     except (OSError, ValueError, EOFError) as error:
         why = first_line(error)
         raise SedkitError(f"{shard.path}: not a readable shard ({why}); remove it and run the call again") from None
-    if part.shape[0] != len(shard.audio) or part.shape[2] != shard.frontend.n_bins:
-        raise SedkitError(f"{shard.path}: shape {part.shape} does not fit its clips; remove it and run the call again")
-    return part
+    if features.shape[0] != len(shard.audio) or features.shape[2] != shard.frontend.n_bins:
+        raise SedkitError(
+            f"{shard.path}: shape {features.shape} does not fit its clips; remove it and run the call again"
+        )
+    return features

@@ -7,9 +7,6 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-MEL_SCALES = ("slaney", "htk")
-MEL_NORMS = ("slaney", "none")
-
 # Slaney's Auditory Toolbox (1998): linear below 1 kHz with 15 mel to it, then 27 mel to each factor of 6.4.
 _LINEAR_HZ_PER_MEL = 200.0 / 3
 _BREAK_HZ, _BREAK_MEL = 1000.0, 15.0

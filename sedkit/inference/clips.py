@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from sedkit.core.config import read_config
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.stamp import Source as Inputs
+from sedkit.core.stamp import facts_of
 from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.names import stem
 from sedkit.dataio.rows import read_rows, refuse
-from sedkit.dataio.store import FeatureFile
 from sedkit.dataio.windows import Ints, Windows, windows_at
 from sedkit.features.frontends import FrontEnd, features_path, frontend_from, open_features
-from sedkit.features.sources import Recordings, Source, StoredFeatures, Waveforms, rows_of
+from sedkit.features.sources import Source, StoredFeatures, open_waveforms, rows_of
 
 
 def checkpoint_path(experiment: Path, which: str = "best") -> Path:
@@ -107,9 +107,9 @@ class Place:
         return inputs | ({"windows": self.table} if self.table is not None else {})
 
     def facts(self) -> dict[str, Any]:
-        """Return what stamps say of the clips: data set and folds, and the role of the data dir."""
+        """Return what stamps say of the clips: data set and folds, and role; of features alone, what theirs says."""
         if self.data is None:
-            return {"of": [], "role": None}
+            return {"of": [], "role": None} | (facts_of(self.features) if self.features is not None else {})
         folds = [None] if self.folds is None else list(self.folds)
         return {"of": [[self.data.identity, fold] for fold in folds], "role": self.data.role}
 
@@ -124,15 +124,14 @@ class Clips:
         Of their features.
     filenames, duration_s
         Of each; the duration is that of the recording where a data dir tells it.
-    windows, begin
-        Where each clip is a window of a recording: that window, and its first frame.
+    windows
+        Where each clip is a window of a recording: that window.
     """
 
     source: Source
     filenames: tuple[str, ...]
     duration_s: NDArray[np.float64]
     windows: Windows | None = None
-    begin: Ints | None = None
 
 
 def open_clips(place: Place, frontend: FrontEnd) -> Clips:
@@ -151,15 +150,22 @@ def open_clips(place: Place, frontend: FrontEnd) -> Clips:
         duration_s = data.clips.duration_s[chosen]
     else:
         assert file is not None
+        chosen = np.arange(len(file.filenames))
         names, duration_s = file.filenames, file.n_frames * file.hop_samples / file.sample_rate
+
+    def source_of(recordings: Ints) -> Source:
+        if file is None:
+            assert data is not None
+            return open_waveforms(data, chosen[recordings], frontend)
+        rows = rows_of(file, [names[i] for i in recordings])
+        return StoredFeatures(file.features, rows, file.n_frames, frontend)
+
     if not names:
         raise SedkitError(f"{place.features or (data and data.path)}: no clip to score")
     if place.table is None:
-        return Clips(_source(file, data, names, duration_s, frontend), names, duration_s)
+        return Clips(source_of(np.arange(len(names))), names, duration_s)
     onset_s, offset_s, recording = _read_windows(place.table, names, duration_s)
-    of_windows = tuple(names[i] for i in recording)
-    source = _source(file, data, of_windows, duration_s[recording], frontend)
-    grid = frontend.window_grid
+    source, grid = source_of(recording), frontend.window_grid
     lengths = np.rint((offset_s - onset_s) * grid.frame_rate_hz).astype(np.int64)
     if lengths.min() != lengths.max() or lengths.min() < 1:
         raise SedkitError(
@@ -168,29 +174,14 @@ def open_clips(place: Place, frontend: FrontEnd) -> Clips:
         )
     windows = windows_at(grid, np.arange(len(onset_s)), onset_s, int(lengths[0]), source.n_frames)
     clips = tuple(
-        f"{stem(name)}_{round(1000 * a)}_{round(1000 * b)}.wav"
-        for name, a, b in zip(of_windows, onset_s.tolist(), offset_s.tolist(), strict=True)
+        f"{stem(names[i])}_{round(1000 * a)}_{round(1000 * b)}.wav"
+        for i, a, b in zip(recording.tolist(), onset_s.tolist(), offset_s.tolist(), strict=True)
     )
     names_once, at = np.unique(clips, return_index=True)
     if len(names_once) < len(clips):
         twice = clips[np.setdiff1d(np.arange(len(clips)), at)[0]]
         raise SedkitError(f"{place.table}: the window {twice} stands twice, expected each once")
-    return Clips(source, clips, offset_s - onset_s, windows, windows.first)
-
-
-def _source(
-    file: FeatureFile | None,
-    data: DataDir | None,
-    names: Sequence[str],
-    duration_s: NDArray[np.float64],
-    frontend: FrontEnd,
-) -> Source:
-    if file is not None:
-        return StoredFeatures(file.features, rows_of(file, names), file.n_frames, frontend)
-    assert data is not None
-    index = {name: i for i, name in enumerate(data.clips.filename)}
-    paths = [data.audio_path(index[name]) for name in names]
-    return Waveforms(Recordings(paths, frontend.sample_rate), duration_s, frontend)
+    return Clips(source, clips, offset_s - onset_s, windows)
 
 
 def _read_windows(

@@ -31,10 +31,10 @@ def recordings_of(paths: Sequence[Path]) -> list[Path]:
     out = []
     for path in paths:
         if path.is_dir():
-            found = files_of([path])
-            if not found:
+            files = files_of([path])
+            if not files:
                 raise UsageError(f"{path}: no audio file in this folder, expected some of {', '.join(AUDIO_ENDINGS)}")
-            out += [found[name] for name in sorted(found)]
+            out += [files[name] for name in sorted(files)]
         else:
             out.append(path)
     return out

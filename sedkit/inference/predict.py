@@ -29,7 +29,7 @@ from sedkit.models.precision import choose_device, choose_precision
 Floats = NDArray[np.float32]
 #: Recordings of ten seconds may be some samples longer.
 SLACK_S = 0.05
-#: As `--window`: the longest recording is one window.
+#: As `--window`: every recording is one window.
 WHOLE = "whole"
 
 
@@ -133,7 +133,7 @@ class Tiling:
         Parameters
         ----------
         longest
-            Frames of the longest recording.
+            Frames of the longest recording, for `WHOLE`.
         window_s
             Seconds, or `WHOLE`; None: what the network was trained on.
         hop_s
@@ -214,19 +214,20 @@ def predict(
 
     Returns
     -------
-    Scores of each recording to the last frame that the network gives it; its clip scores are the maximum over its
-    windows. Frames beyond are 0.
+    Scores of each recording that has windows, to the last frame that the network gives it; its clip scores are the
+    maximum over its windows. Frames beyond are 0.
     """
+    scored, rows = np.unique(windows.recording, return_inverse=True)
     unit = tiling.unit
     grid = windows.grid.pooled(unit)
     first = (windows.first if begin is None else windows.first - begin[windows.recording]) // unit
     covered = -(-windows.length // unit) + int(first.max(initial=0))
-    several = np.bincount(windows.recording, minlength=len(filenames)) > 1
+    several = np.bincount(rows) > 1
     # Sums of several scores lose digits in single precision.
     kind = np.float64 if several.any() else np.float32
-    sums = np.zeros((len(filenames), covered, len(predictor.labels)), kind)
-    weights = np.zeros((len(filenames), covered), kind)
-    clipwise = np.zeros((len(filenames), len(predictor.labels)), dtype=np.float32)
+    sums = np.zeros((len(scored), covered, len(predictor.labels)), kind)
+    weights = np.zeros((len(scored), covered), kind)
+    clipwise = np.zeros((len(scored), len(predictor.labels)), dtype=np.float32)
     with progress(total=len(windows), description="predict", unit="window") as bar:
         for place in range(0, len(windows), batch_size):
             at = np.arange(place, min(place + batch_size, len(windows)))
@@ -234,20 +235,21 @@ def predict(
             features = source.features(batch)
             whole = np.full(len(batch), features.shape[1], dtype=np.int64)
             clip, frame = predictor.score(features, batch.valid if source.frontend.sliceable else whole)
-            np.maximum.at(clipwise, batch.recording, clip)
+            np.maximum.at(clipwise, rows[at], clip)
             tapered = np.repeat(_taper(frame.shape[1]).astype(kind), tiling.cover // unit)
             frame = np.repeat(frame, tiling.cover // unit, axis=1)
-            for recording, start, row in zip(batch.recording.tolist(), first[at].tolist(), frame, strict=True):
-                weight = tapered if several[recording] else np.ones(len(row), kind)
-                stop = min(start + len(row), covered)
-                sums[recording, start:stop] += row[: stop - start] * weight[: stop - start, None]
-                weights[recording, start:stop] += weight[: stop - start]
+            for row, start, values in zip(rows[at].tolist(), first[at].tolist(), frame, strict=True):
+                weight = tapered if several[row] else np.ones(len(values), kind)
+                stop = min(start + len(values), covered)
+                sums[row, start:stop] += values[: stop - start] * weight[: stop - start, None]
+                weights[row, start:stop] += weight[: stop - start]
             bar.update(len(batch))
     if several.any():
         sums /= np.maximum(weights, np.finfo(np.float32).tiny)[..., None]
     # A window may end with frames that are too few for one of the network's.
-    scored = np.count_nonzero(weights, axis=1)
-    n_out = np.minimum(scored, [max(1, grid.n_frames(float(s))) for s in duration_s]).astype(np.int64)
+    n_out = np.count_nonzero(weights, axis=1)
+    duration_s = duration_s[scored]
+    n_out = np.minimum(n_out, [max(1, grid.n_frames(float(s))) for s in duration_s]).astype(np.int64)
     framewise = sums[:, : n_out.max(initial=1)].astype(np.float32, copy=False)
     framewise[np.arange(framewise.shape[1])[None, :] >= n_out[:, None]] = 0.0
     return Scores(
@@ -255,7 +257,7 @@ def predict(
         n_frames=n_out,
         duration_s=duration_s,
         frame_edges_s=grid.edges_s(framewise.shape[1]),
-        filenames=tuple(filenames),
+        filenames=tuple(filenames[i] for i in scored),
         labels=predictor.labels.labels,
         clipwise=clipwise,
         producer=predictor.producer,
@@ -285,14 +287,19 @@ def predict_clips(
         As `Tiling.of` takes them; of clips that are windows of recordings, those windows.
     """
     source = clips.source
-    if clips.windows is not None:
-        window_s = clips.windows.length_s
-    tiling = Tiling.of(predictor, int(source.n_frames.max(initial=1)), window_s, hop_s)
-    if clips.windows is None:
-        windows = tiling.windows(source, predictor.frontend)
-    else:
-        windows = replace(clips.windows, length=tiling.length)
-    return predict(predictor, source, clips.filenames, clips.duration_s, windows, tiling, batch_size, begin=clips.begin)
+    window_s = window_s if clips.windows is None else clips.windows.length_s
+    begin = None if clips.windows is None else clips.windows.first
+    scores = []
+    # What a whole recording is given must not depend on the others: those of one length are scored together.
+    for n_frames in np.unique(source.n_frames).tolist() if window_s == WHOLE else [1]:
+        tiling = Tiling.of(predictor, n_frames, window_s, hop_s)
+        laid = tiling.windows(source, predictor.frontend) if clips.windows is None else clips.windows
+        windows = replace(laid, length=tiling.length)
+        if window_s == WHOLE:
+            windows = windows.take(source.n_frames[windows.recording] == n_frames)
+        names, lengths_s = clips.filenames, clips.duration_s
+        scores.append(predict(predictor, source, names, lengths_s, windows, tiling, batch_size, begin))
+    return _joined(scores).keep_clips(clips.filenames)
 
 
 def predict_waveforms(
@@ -331,16 +338,14 @@ def _joined(scores: Sequence[Scores]) -> Scores:
     if not scores:
         raise SedkitError("no recording to score")
     longest = max(scores, key=lambda one: one.framewise.shape[1])
-    framewise = np.zeros((len(scores), *longest.framewise.shape[1:]), dtype=np.float32)
-    for row, one in zip(framewise, scores, strict=True):
-        row[: one.framewise.shape[1]] = one.framewise[0]
-    return Scores(
-        framewise=framewise,
+    framewise = [np.zeros((len(one.filenames), *longest.framewise.shape[1:]), np.float32) for one in scores]
+    for rows, one in zip(framewise, scores, strict=True):
+        rows[:, : one.framewise.shape[1]] = one.framewise
+    return replace(
+        longest,
+        framewise=np.concatenate(framewise),
         n_frames=np.concatenate([one.n_frames for one in scores]),
         duration_s=np.concatenate([one.duration_s for one in scores]),
-        frame_edges_s=longest.frame_edges_s,
         filenames=tuple(name for one in scores for name in one.filenames),
-        labels=longest.labels,
         clipwise=np.concatenate([np.asarray(one.clipwise) for one in scores]),
-        producer=longest.producer,
     )

@@ -124,23 +124,8 @@ class Checkpoint:
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     """Write a checkpoint whole or not at all."""
-    content = {
-        "format": FORMAT,
-        "version": sedkit.__version__,
-        "model": checkpoint.model,
-        "labels": list(checkpoint.labels),
-        "frontend": checkpoint.frontend,
-        "frontend_hash": checkpoint.frontend_hash,
-        "window": checkpoint.window,
-        "normalise": checkpoint.normalise,
-        "fitted": checkpoint.fitted,
-        "networks": checkpoint.networks,
-        "selected": checkpoint.selected,
-        "step": checkpoint.step,
-        "run": checkpoint.run,
-        "config": checkpoint.config,
-        "training": checkpoint.training,
-    }
+    content = {key: getattr(checkpoint, key) for key in _CONTENT} | {"labels": list(checkpoint.labels)}
+    content |= {"format": FORMAT, "version": sedkit.__version__}
     with atomic_path(path) as aside:
         torch.save(content, aside)
 
@@ -154,9 +139,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         No such file, or not a checkpoint of this format.
     """
     content = read_tensors(path, _ADVICE)
-    found = content.get("format")
-    if not isinstance(found, int) or found != FORMAT:
-        shown = repr(found) if found is None or isinstance(found, int) else f"a {type(found).__name__}"
+    layout = content.get("format")
+    if not isinstance(layout, int) or layout != FORMAT:
+        shown = repr(layout) if layout is None or isinstance(layout, int) else f"a {type(layout).__name__}"
         raise SedkitError(
             f"{path}: checkpoint format {shown}, expected {FORMAT} (written by `sedkit train`); {_ADVICE}"
         )

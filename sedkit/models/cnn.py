@@ -148,14 +148,6 @@ class AttentionCnn(_CnnBody):
         return SedOutput(clipwise, framewise, attention={"time": weights})
 
 
-def _build(body: str, n_classes: int, n_bins: int, options: CnnOptions) -> Cnn:
-    return Cnn(_BODIES[body], n_classes, n_bins, options)
-
-
-for _name in _BODIES:
-    register(_name, CnnOptions)(partial(_build, _name))
-
-
-@register("cnn9_att", AttentionOptions)
-def _build_attention(n_classes: int, n_bins: int, options: AttentionOptions) -> AttentionCnn:
-    return AttentionCnn(_BODIES["cnn9_avg"], n_classes, n_bins, options)
+for _name, _body in _BODIES.items():
+    register(_name, CnnOptions)(partial(Cnn, _body))
+register("cnn9_att", AttentionOptions)(partial(AttentionCnn, _BODIES["cnn9_avg"]))

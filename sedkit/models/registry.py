@@ -15,21 +15,5 @@ register = _MODELS.register
 model_names = _MODELS.names
 resolve_model = _MODELS.resolve
 
-
-def build_model(section: dict[str, Any], n_classes: int, n_bins: int) -> SedModel:
-    """Build a network with fresh weights.
-
-    Parameters
-    ----------
-    section
-        The `model` section: `name` and the network's own options.
-    n_classes, n_bins
-        Columns of the output and of the input.
-
-    Raises
-    ------
-    UsageError
-        An unknown name, or an option that the network does not have.
-    """
-    model: SedModel = _MODELS.build(section, n_classes, n_bins)
-    return model
+#: `build_model(section, n_classes, n_bins)` builds a network with fresh weights; raises UsageError.
+build_model: Callable[[dict[str, Any], int, int], SedModel] = _MODELS.build

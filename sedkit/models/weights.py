@@ -138,18 +138,18 @@ def check_state(network: SedModel, state: dict[str, Any], source: object, whole:
     SedkitError
         A tensor that the network does not have, or has in another shape, one that is absent, or one that is not finite.
     """
-    own = network.state_dict()
-    unknown = [name for name in state if name not in own]
+    expected = network.state_dict()
+    unknown = [name for name in state if name not in expected]
     if unknown:
         raise SedkitError(f"{source}: {len(unknown)} tensors that the network does not have ({listed(unknown, 3)})")
     for name, value in state.items():
         shape = tuple(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        if shape != tuple(own[name].shape):
-            raise SedkitError(f"{source}: {name} is {shape}, expected {tuple(own[name].shape)}")
+        if shape != tuple(expected[name].shape):
+            raise SedkitError(f"{source}: {name} is {shape}, expected {tuple(expected[name].shape)}")
     wild = [n for n, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
     if wild:
         raise SedkitError(f"{source}: {len(wild)} tensors hold NaN or infinity ({listed(wild, 3)})")
-    absent = [name for name in own if name not in state] if whole else []
+    absent = [name for name in expected if name not in state] if whole else []
     if absent:
         raise SedkitError(f"{source}: {len(absent)} tensors of the network are absent ({listed(absent, 3)})")
 

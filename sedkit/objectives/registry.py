@@ -15,14 +15,5 @@ register = _OBJECTIVES.register
 objective_names = _OBJECTIVES.names
 resolve_objective = _OBJECTIVES.resolve
 
-
-def build_objective(section: dict[str, Any]) -> Objective:
-    """Build an objective from the `objective` section: `name` and its own options.
-
-    Raises
-    ------
-    UsageError
-        An unknown name, or an option that the objective does not have.
-    """
-    objective: Objective = _OBJECTIVES.build(section)
-    return objective
+#: Builds an objective from the section `objective`; raises UsageError.
+build_objective: Callable[[dict[str, Any]], Objective] = _OBJECTIVES.build

@@ -22,21 +22,11 @@ _SCHEDULES: Registry[Callable[[Any], Schedule]] = Registry("sedkit.objectives", 
 #: `@register(name, options)` of `builder(options) -> Schedule`; `options` is its dataclass.
 register = _SCHEDULES.register
 resolve_schedule = _SCHEDULES.resolve
+#: Builds a schedule from a section of its name and options; raises UsageError.
+build_schedule: Callable[[dict[str, Any]], Schedule] = _SCHEDULES.build
 
 #: Shares are quotients of whole numbers of steps: one that misses a boundary by less than this has reached it.
 _DUST = 1e-9
-
-
-def build_schedule(section: dict[str, Any]) -> Schedule:
-    """Build a schedule from a section: `name` and its own options.
-
-    Raises
-    ------
-    UsageError
-        An unknown name, or an option that the schedule does not have.
-    """
-    schedule: Schedule = _SCHEDULES.build(section)
-    return schedule
 
 
 @dataclass(frozen=True)

@@ -23,22 +23,22 @@ from sedkit.core.errors import SedkitError
 #: How many positives of all classes together stand beside a class's own.
 PRIOR_POSITIVES = 5.0
 
-#: Parts of the tuning set in cross-validation.
-PARTS = 5
+#: Folds of the tuning set in cross-validation.
+FOLDS = 5
 
 _SAME = 1e-12
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of every setting and threshold, apart for each part of the clips.
+    """Counts of every setting and threshold, apart for each fold of the clips.
 
     Attributes
     ----------
     n_reference
-        (parts, classes) float64.
+        (folds, classes) float64.
     n_true, n_estimate
-        (parts, classes, settings, thresholds) float64.
+        (folds, classes, settings, thresholds) float64.
     """
 
     n_reference: np.ndarray
@@ -46,12 +46,12 @@ class Counts:
     n_estimate: np.ndarray
 
     def choose(self, left_out: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return each class's setting and threshold, indices (classes,), from all parts but one."""
-        parts = [p for p in range(len(self.n_reference)) if p != left_out]
-        return choose(self.n_reference[parts].sum(0), self.n_true[parts].sum(0), self.n_estimate[parts].sum(0))
+        """Return each class's setting and threshold, indices (classes,), from all folds but one."""
+        folds = [p for p in range(len(self.n_reference)) if p != left_out]
+        return choose(self.n_reference[folds].sum(0), self.n_true[folds].sum(0), self.n_estimate[folds].sum(0))
 
     def at(self, setting: np.ndarray, threshold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return n_true and n_estimate (parts, classes) at one setting and threshold per class."""
+        """Return n_true and n_estimate (folds, classes) at one setting and threshold per class."""
         classes = np.arange(self.n_reference.shape[1])
         return self.n_true[:, classes, setting, threshold], self.n_estimate[:, classes, setting, threshold]
 
@@ -105,26 +105,26 @@ def _middle_of_longest_run(flags: np.ndarray) -> int:
     return int(first[k] + (last[k] - first[k] - 1) // 2)
 
 
-def parts_of(filenames: Sequence[str], groups: Mapping[str, str], seed: int) -> np.ndarray:
-    """Return a random part for every clip, (clips,) int64 in 0 .. PARTS - 1, parts of (nearly) equal size.
+def folds_of(filenames: Sequence[str], groups: Mapping[str, str], seed: int) -> np.ndarray:
+    """Return a random fold for every clip, (clips,) int64 in 0 .. FOLDS - 1, folds of (nearly) equal size.
 
-    Clips of one group are in one part; a clip without one is a group of its own.
+    Clips of one group are in one fold; a clip without one is a group of its own.
     """
     codes: dict[tuple[bool, str], int] = {}
     group = [codes.setdefault((bool(g), g or name), len(codes)) for name in filenames for g in [groups.get(name, "")]]
     size = np.bincount(group, minlength=len(codes))
     order = np.argsort(np.random.default_rng(seed).permutation(len(codes)))
-    part, filled = np.zeros(len(codes), np.int64), np.zeros(PARTS, np.int64)
-    # The largest first, each into the part that holds the fewest clips.
+    fold, filled = np.zeros(len(codes), np.int64), np.zeros(FOLDS, np.int64)
+    # The largest first, each into the fold that holds the fewest clips.
     for g in order[np.argsort(-size[order], kind="stable")]:
-        part[g] = np.argmin(filled)
-        filled[part[g]] += size[g]
-    return part[group] if len(group) else part
+        fold[g] = np.argmin(filled)
+        filled[fold[g]] += size[g]
+    return fold[group] if len(group) else fold
 
 
-def per_part(values: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Sum (clips, classes) over the clips of each part: (PARTS, classes) float64."""
-    member = (part == np.arange(PARTS)[:, None]).astype(np.float64)
+def per_fold(values: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Sum (clips, classes) over the clips of each fold: (FOLDS, classes) float64."""
+    member = (fold == np.arange(FOLDS)[:, None]).astype(np.float64)
     return member @ values.astype(np.float64)
 
 
@@ -135,17 +135,17 @@ def macro_f1(n_reference: np.ndarray, n_true: np.ndarray, n_estimate: np.ndarray
 
 
 def cross_validated(n_reference: np.ndarray, chosen: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> float:
-    """Return macro F1 where every part is decided on with what the other parts choose.
+    """Return macro F1 where every fold is decided on with what the other folds choose.
 
     Parameters
     ----------
     n_reference
-        (parts, classes) positives.
+        (folds, classes) positives.
     chosen
-        n_true and n_estimate, (parts, classes), of what is chosen without a part.
+        n_true and n_estimate, (folds, classes), of what is chosen without a fold.
     """
     n_true, n_estimate = np.zeros(n_reference.shape[1]), np.zeros(n_reference.shape[1])
-    for left_out in range(PARTS):
+    for left_out in range(FOLDS):
         if np.delete(n_reference, left_out, axis=0).any():
             true, estimate = chosen(left_out)
             n_true, n_estimate = n_true + true[left_out], n_estimate + estimate[left_out]

@@ -177,15 +177,17 @@ def filter_scores(scores: Scores, median_s: np.ndarray) -> list[Filtered]:
     for rate in np.unique(rates):
         clips = np.flatnonzero(rates == rate)
         half = grids.half_window(median_s, rate)
-        part = framewise if len(clips) == len(rates) else framewise[clips]
-        functions = engine.choose(part.size * (1 + 2 * int(half.max(initial=0))))
-        out.append(Filtered(clips, functions.median_planes(part, n_frames[clips], half), n_frames[clips], float(rate)))
+        frames = framewise if len(clips) == len(rates) else framewise[clips]
+        functions = engine.choose(frames.size * (1 + 2 * int(half.max(initial=0))))
+        out.append(
+            Filtered(clips, functions.median_planes(frames, n_frames[clips], half), n_frames[clips], float(rate))
+        )
     return out
 
 
 def find_intervals(filtered: Sequence[Filtered], gate: np.ndarray, limits: Limits) -> np.ndarray:
     """Return clip, label, first and last frame (exclusive) of the events, (n, 4) int32, by clip, class and time."""
-    parts = [np.zeros((0, 4), np.int32)]
+    blocks = [np.zeros((0, 4), np.int32)]
     for group in filtered:
         merge, shortest = limits.frames(group.rate_hz)
         functions = engine.choose(group.planes.size)
@@ -193,10 +195,10 @@ def find_intervals(filtered: Sequence[Filtered], gate: np.ndarray, limits: Limit
         low = -_at_most(-limits.low, group.planes.dtype)
         intervals = functions.regions(group.planes, group.n_frames, gate[group.clips], high, low, merge, shortest)
         intervals[:, 0] = group.clips[intervals[:, 0]]
-        parts.append(intervals)
+        blocks.append(intervals)
     if len(filtered) == 1:
-        return parts[1]
-    every = np.concatenate(parts)
+        return blocks[1]
+    every = np.concatenate(blocks)
     return every[np.lexsort((every[:, 2], every[:, 1], every[:, 0]))]
 
 

@@ -16,53 +16,55 @@ from sedkit.dataio.scores import Scores
 _SAME_S = 1e-4
 
 
-def fuse(parts: Sequence[Scores], weights: Sequence[float] | None = None, names: Sequence[str] | None = None) -> Scores:
+def fuse(
+    systems: Sequence[Scores], weights: Sequence[float] | None = None, names: Sequence[str] | None = None
+) -> Scores:
     """Average scores of the same clips and classes on the same time grid.
 
     Parameters
     ----------
-    parts
+    systems
         At least two; clips and classes may stand in other orders, the first one's is kept.
     weights
-        One per part, above 0; scaled to sum to 1. None: all alike.
+        One per system, above 0; scaled to sum to 1. None: all alike.
     names
-        What to call the parts in messages.
+        What to call the systems in messages.
 
     Returns
     -------
     fused
-        Clip scores are there when all parts have them; where some lack them (a folder of score tables holds none) they
-        are left out, with a warning.
+        Clip scores are there when all systems have them; where some lack them (a folder of score tables holds none)
+        they are left out, with a warning.
 
     Raises
     ------
     UsageError
-        Fewer than two parts, the same scores twice, or weights that are not one positive number each.
+        Fewer than two systems, the same scores twice, or weights that are not one positive number each.
     SedkitError
         Other clips, classes, durations or time grids.
     """
-    names = list(names) if names is not None else [f"scores {i + 1}" for i in range(len(parts))]
-    if len(parts) < 2:
-        raise UsageError(f"{len(parts)} scores to fuse, expected at least two")
-    share = _shares(weights, len(parts))
-    first = parts[0]
+    names = list(names) if names is not None else [f"scores {i + 1}" for i in range(len(systems))]
+    if len(systems) < 2:
+        raise UsageError(f"{len(systems)} scores to fuse, expected at least two")
+    share = _shares(weights, len(systems))
+    first = systems[0]
     framewise = np.zeros(first.framewise.shape, np.float64)
-    without = [name for part, name in zip(parts, names, strict=True) if part.clipwise is None]
-    if without and len(without) < len(parts):
+    without = [name for system, name in zip(systems, names, strict=True) if system.clipwise is None]
+    if without and len(without) < len(systems):
         log.warning(
             "%s: no clip scores, which the other%s: clip scores are left out of the ensemble, frame scores are fused",
             listed(without, 3),
-            " holds" if len(parts) - len(without) == 1 else "s hold",
+            " holds" if len(systems) - len(without) == 1 else "s hold",
         )
     clipwise = None if without or first.clipwise is None else np.zeros(first.clipwise.shape, np.float64)
     seen: dict[str, int] = {}
-    for i, (part, name, weight) in enumerate(zip(parts, names, share, strict=True)):
-        part = part.named_as(first.filenames)
-        rows = _order(first.filenames, part.filenames, "clips", names[0], name)
-        columns = _order(first.labels, part.labels, "classes", names[0], name)
-        _check_grid(first, part, rows, names[0], name)
-        ordered = part.framewise[rows][:, :, columns]
-        tags = None if clipwise is None or part.clipwise is None else part.clipwise[np.ix_(rows, columns)]
+    for i, (system, name, weight) in enumerate(zip(systems, names, share, strict=True)):
+        system = system.named_as(first.filenames)
+        rows = _order(first.filenames, system.filenames, "clips", names[0], name)
+        columns = _order(first.labels, system.labels, "classes", names[0], name)
+        _check_grid(first, system, rows, names[0], name)
+        ordered = system.framewise[rows][:, :, columns]
+        tags = None if clipwise is None or system.clipwise is None else system.clipwise[np.ix_(rows, columns)]
         twin = seen.setdefault(_digest(ordered, tags), i)
         if twin != i:
             raise UsageError(
@@ -72,21 +74,25 @@ def fuse(parts: Sequence[Scores], weights: Sequence[float] | None = None, names:
         if clipwise is not None and tags is not None:
             clipwise += weight * tags
     if clipwise is not None:
-        clipwise = clipwise.astype(np.result_type(*(part.clipwise for part in parts if part.clipwise is not None)))
-    members = " + ".join(f"{w:.4g} x {part.producer or n}" for w, part, n in zip(share, parts, names, strict=True))
+        clipwise = clipwise.astype(
+            np.result_type(*(system.clipwise for system in systems if system.clipwise is not None))
+        )
+    members = " + ".join(
+        f"{w:.4g} x {system.producer or n}" for w, system, n in zip(share, systems, names, strict=True)
+    )
     return replace(
         first,
-        framewise=framewise.astype(np.result_type(*(part.framewise for part in parts))),
+        framewise=framewise.astype(np.result_type(*(system.framewise for system in systems))),
         clipwise=clipwise,
-        producer=f"ensemble of {len(parts)}: {members}",
+        producer=f"ensemble of {len(systems)}: {members}",
     )
 
 
 def _digest(framewise: np.ndarray, clipwise: np.ndarray | None) -> str:
-    found = hashlib.sha256(np.ascontiguousarray(framewise, dtype=np.float64).tobytes())
+    digest = hashlib.sha256(np.ascontiguousarray(framewise, dtype=np.float64).tobytes())
     if clipwise is not None:
-        found.update(np.ascontiguousarray(clipwise, dtype=np.float64).tobytes())
-    return found.hexdigest()
+        digest.update(np.ascontiguousarray(clipwise, dtype=np.float64).tobytes())
+    return digest.hexdigest()
 
 
 def _shares(weights: Sequence[float] | None, n: int) -> np.ndarray:
@@ -100,11 +106,11 @@ def _shares(weights: Sequence[float] | None, n: int) -> np.ndarray:
     return share / share.sum()
 
 
-def _order(wanted: tuple[str, ...], found: tuple[str, ...], what: str, first: str, name: str) -> np.ndarray:
-    """Return where the `wanted` clips or classes stand among those `found`."""
-    at = {word: i for i, word in enumerate(found)}
+def _order(wanted: tuple[str, ...], given: tuple[str, ...], what: str, first: str, name: str) -> np.ndarray:
+    """Return where the `wanted` clips or classes stand among those `given`."""
+    at = {word: i for i, word in enumerate(given)}
     missing = [word for word in wanted if word not in at]
-    added = [word for word in found if word not in set(wanted)]
+    added = [word for word in given if word not in set(wanted)]
     if missing or added:
         raise SedkitError(
             f"{name}: other {what} than {first} (missing: {listed(missing, 3) or 'none'}; "

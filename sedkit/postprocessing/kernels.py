@@ -17,8 +17,8 @@ __all__ = ["look_up", "median_planes", "regions", "regions_at"]
 
 
 @njit(cache=True, nogil=True)
-def _row_regions(x: np.ndarray, high: float, low: float, merge: int, shortest: int, found: np.ndarray) -> int:
-    """Write the events of one row `x` (n,) into columns 2 and 3 of `found` ((n + 1) // 2 rows at most); count them."""
+def _row_regions(x: np.ndarray, high: float, low: float, merge: int, shortest: int, intervals: np.ndarray) -> int:
+    """Write the events of a row `x` (n,) into columns 2 and 3 of `intervals` ((n + 1) // 2 at most); count them."""
     n, k = len(x), 0
     begin, end = -1, -1
     t = 0
@@ -36,11 +36,11 @@ def _row_regions(x: np.ndarray, high: float, low: float, merge: int, shortest: i
             end = t
             continue
         if begin >= 0 and end - begin >= shortest:
-            found[k, 2], found[k, 3] = begin, end
+            intervals[k, 2], intervals[k, 3] = begin, end
             k += 1
         begin, end = b, t
     if begin >= 0 and end - begin >= shortest:
-        found[k, 2], found[k, 3] = begin, end
+        intervals[k, 2], intervals[k, 3] = begin, end
         k += 1
     return k
 
@@ -58,20 +58,20 @@ def _all_regions(
     """Do what `regions` says; return an array of which the first rows are used, and how many."""
     n_clips, n_classes, length = planes.shape
     most = (length + 1) // 2
-    found = np.empty((max(1024, 2 * most), 4), np.int32)
+    intervals = np.empty((max(1024, 2 * most), 4), np.int32)
     k = 0
     for i in range(n_clips):
         for c in range(n_classes):
             if not gate[i, c]:
                 continue
-            if k + most > len(found):
-                found = doubled(found)
+            if k + most > len(intervals):
+                intervals = doubled(intervals)
             row = planes[i, c, : n_frames[i]]
-            n = _row_regions(row, threshold[c], low[c], merge[c], shortest[c], found[k:])
+            n = _row_regions(row, threshold[c], low[c], merge[c], shortest[c], intervals[k:])
             for j in range(k, k + n):
-                found[j, 0], found[j, 1] = i, c
+                intervals[j, 0], intervals[j, 1] = i, c
             k += n
-    return found, k
+    return intervals, k
 
 
 def regions(
@@ -103,11 +103,11 @@ def regions(
 
     Returns
     -------
-    found
+    intervals
         (n, 4) int32: clip, class, first and last frame (exclusive), ordered by clip, class and time.
     """
-    found, n = _all_regions(planes, n_frames, gate, threshold, low, merge, shortest)
-    return found[:n].copy()
+    intervals, n = _all_regions(planes, n_frames, gate, threshold, low, merge, shortest)
+    return intervals[:n].copy()
 
 
 @njit(cache=True, nogil=True)
@@ -152,7 +152,7 @@ def _levels(
 
 
 @njit(cache=True, nogil=True)
-def _emit(levels: np.ndarray, at: np.ndarray, found: np.ndarray) -> None:
+def _emit(levels: np.ndarray, at: np.ndarray, intervals: np.ndarray) -> None:
     """Write every run at the place `at` (points,) that its threshold's block has come to; see `regions_at`."""
     n_clips, n_classes, length = levels.shape
     start = np.empty(len(at), np.int32)
@@ -169,10 +169,10 @@ def _emit(levels: np.ndarray, at: np.ndarray, found: np.ndarray) -> None:
                     for k in range(now, before):
                         j = at[k]
                         at[k] = j + 1
-                        found[j, 0] = i
-                        found[j, 1] = c
-                        found[j, 2] = start[k]
-                        found[j, 3] = t
+                        intervals[j, 0] = i
+                        intervals[j, 1] = c
+                        intervals[j, 2] = start[k]
+                        intervals[j, 3] = t
                 before = now
 
 
@@ -196,7 +196,7 @@ def regions_at(
     -------
     bounds
         (points + 1,) int64: point k owns the rows bounds[k] to bounds[k + 1].
-    found
+    intervals
         (n, 4) int32: clip, class, first and last frame (exclusive); within a point ordered by clip, class and time.
     """
     n_clips, n_classes, length = planes.shape
@@ -204,24 +204,24 @@ def regions_at(
     opened = _levels(planes, n_frames, gate, thresholds, levels)
     bounds = np.concatenate([[0], np.cumsum(np.cumsum(opened)[:-1])])
     # Made by numpy rather than inside the compiled code: numpy asks the system for large pages.
-    found = np.empty((int(bounds[-1]), 4), np.int32)
-    _emit(levels, bounds[:-1].copy(), found)
-    return bounds, found
+    intervals = np.empty((int(bounds[-1]), 4), np.int32)
+    _emit(levels, bounds[:-1].copy(), intervals)
+    return bounds, intervals
 
 
 @njit(cache=True, nogil=True)
-def look_up(found: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def look_up(intervals: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the onsets and offsets, (n,) float64 seconds, of events.
 
     Parameters
     ----------
-    found
+    intervals
         (n, 4) int32: clip, class, first and last column.
     times_s
         (clips, columns) float64.
     """
-    onset_s, offset_s = np.empty(len(found)), np.empty(len(found))
-    for j in range(len(found)):
-        onset_s[j] = times_s[found[j, 0], found[j, 2]]
-        offset_s[j] = times_s[found[j, 0], found[j, 3]]
+    onset_s, offset_s = np.empty(len(intervals)), np.empty(len(intervals))
+    for j in range(len(intervals)):
+        onset_s[j] = times_s[intervals[j, 0], intervals[j, 2]]
+        offset_s[j] = times_s[intervals[j, 0], intervals[j, 3]]
     return onset_s, offset_s

@@ -29,7 +29,7 @@ class OperatingPoints:
         Clips and class order.
     bounds
         (points + 1,) int64: point k owns the events bounds[k] to bounds[k + 1].
-    found
+    intervals
         (n_events, 4) int32: clip, class, and the columns of `times_s` at which the event begins and ends; within a
         point ordered by clip and class.
     times_s
@@ -40,7 +40,7 @@ class OperatingPoints:
     filenames: tuple[str, ...]
     labels: tuple[str, ...]
     bounds: np.ndarray
-    found: np.ndarray
+    intervals: np.ndarray
     times_s: np.ndarray
 
     def __len__(self) -> int:
@@ -51,11 +51,11 @@ class OperatingPoints:
 
     def seconds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the onsets and the offsets of all events, (n_events,) float64."""
-        return engine.choose(len(self.found)).look_up(self.found, self.times_s)
+        return engine.choose(len(self.intervals)).look_up(self.intervals, self.times_s)
 
     def events(self, point: int) -> Events:
         """Return the events of one operating point."""
-        rows = self.found[self.bounds[point] : self.bounds[point + 1]]
+        rows = self.intervals[self.bounds[point] : self.bounds[point + 1]]
         source = f"events at threshold {threshold_text(self.thresholds[point])}"
         return events_at(rows, self.times_s, self.filenames, self.labels, source)
 
@@ -71,7 +71,7 @@ class OperatingPoints:
         times = np.array([f"{_seconds_text(x)}\t".encode() for x in distinct.tolist()], dtype=object)
         with atomic_folder(folder) as aside:
             for k, threshold in enumerate(self.thresholds):
-                clip, label, first, last = self.found[self.bounds[k] : self.bounds[k + 1]].T
+                clip, label, first, last = self.intervals[self.bounds[k] : self.bounds[k + 1]].T
                 cells = np.empty((len(clip), 4), dtype=object)
                 cells[:, 0] = names[clip]
                 cells[:, 1] = times[code[clip, first]]
@@ -82,18 +82,18 @@ class OperatingPoints:
 
 
 def events_at(
-    found: np.ndarray, times_s: np.ndarray, filenames: tuple[str, ...], labels: tuple[str, ...], source: str
+    intervals: np.ndarray, times_s: np.ndarray, filenames: tuple[str, ...], labels: tuple[str, ...], source: str
 ) -> Events:
-    """Return events given as in `OperatingPoints.found` and `times_s`."""
-    onset_s, offset_s = engine.choose(len(found)).look_up(found, times_s)
+    """Return events given as in `OperatingPoints.intervals` and `times_s`."""
+    onset_s, offset_s = engine.choose(len(intervals)).look_up(intervals, times_s)
     return Events(
         filenames=filenames,
         labels=labels,
-        clip=found[:, 0].astype(np.int64),
-        label=found[:, 1].astype(np.int64),
+        clip=intervals[:, 0].astype(np.int64),
+        label=intervals[:, 1].astype(np.int64),
         onset_s=onset_s,
         offset_s=offset_s,
-        line=np.arange(2, 2 + len(found), dtype=np.int64),
+        line=np.arange(2, 2 + len(intervals), dtype=np.int64),
         source=source,
     )
 

@@ -66,15 +66,15 @@ def regions_at(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the runs above each of many thresholds; see `kernels.regions_at`."""
     _, n_classes, length = planes.shape
-    found = [np.zeros((0, 4), np.int32)]
+    intervals = [np.zeros((0, 4), np.int32)]
     for threshold in thresholds:
         row, first, last = _runs(((planes > threshold) & gate[:, :, None]).reshape(-1, length))
-        found.append(np.stack([row // n_classes, row % n_classes, first, last], axis=1).astype(np.int32))
-    bounds = np.cumsum([len(x) for x in found])
-    return bounds, np.concatenate(found)
+        intervals.append(np.stack([row // n_classes, row % n_classes, first, last], axis=1).astype(np.int32))
+    bounds = np.cumsum([len(x) for x in intervals])
+    return bounds, np.concatenate(intervals)
 
 
-def look_up(found: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def look_up(intervals: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the onsets and offsets of events; see `kernels.look_up`."""
-    clip, _, first, last = found.T
+    clip, _, first, last = intervals.T
     return times_s[clip, first], times_s[clip, last]

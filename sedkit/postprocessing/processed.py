@@ -56,9 +56,9 @@ def _box_scores(scores: Scores, boxes: Boxes) -> Scores:
     n_heard = grids.n_frames_heard(scores, times)
     edges = []
     for i in range(len(scores.filenames)):
-        own = boxes.clip == i
+        in_clip = boxes.clip == i
         ends = [0.0, times[i, n_heard[i]]] if n_heard[i] else []
-        edges.append(np.unique(np.concatenate([ends, boxes.onset_s[own], boxes.offset_s[own]])))
+        edges.append(np.unique(np.concatenate([ends, boxes.onset_s[in_clip], boxes.offset_s[in_clip]])))
     n_frames = np.array([max(len(row) - 1, 0) for row in edges])
     framewise = np.zeros((len(edges), int(n_frames.max(initial=0)), len(scores.labels)), scores.framewise.dtype)
     for clip, label, onset, offset, confidence in zip(

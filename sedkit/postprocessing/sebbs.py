@@ -54,7 +54,7 @@ class Boxes:
     confidence: np.ndarray
 
     def intervals(self, n_clips: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return all boxes as `found` and `times_s` of `OperatingPoints`."""
+        """Return all boxes as `intervals` and `times_s` of `OperatingPoints`."""
         order = np.argsort(self.clip, kind="stable")
         slot = np.empty(len(order), np.int64)
         slot[order] = np.arange(len(order)) - np.searchsorted(self.clip[order], self.clip[order])
@@ -64,7 +64,7 @@ class Boxes:
         return np.stack([self.clip, self.label, 2 * slot, 2 * slot + 1], axis=1).astype(np.int32), times_s
 
     def at(self, thresholds: np.ndarray, n_clips: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return bounds, found and times_s of `OperatingPoints`: the boxes with a confidence above each threshold."""
+        """Return bounds, intervals and times_s of `OperatingPoints`: the boxes of a confidence above each threshold."""
         every, times_s = self.intervals(n_clips)
         picks = [np.flatnonzero(self.confidence > threshold) for threshold in thresholds]
         return np.cumsum([0, *(len(pick) for pick in picks)]), every[np.concatenate(picks)], times_s

@@ -11,9 +11,9 @@ import numpy as np
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags, tags_of
-from sedkit.postprocessing.choose import parts_of
+from sedkit.postprocessing.choose import folds_of
 from sedkit.postprocessing.gate import open_gate
-from sedkit.postprocessing.objectives.base import Problem, objective_named
+from sedkit.postprocessing.objectives.base import Problem, build_objective
 from sedkit.postprocessing.rule import BoxRule, FrameRule
 from sedkit.postprocessing.rules import Postprocessing, Preset
 
@@ -47,11 +47,11 @@ def tune(
     start
         Rules to begin with; None: a frame threshold of 0.5 and no gate.
     seed
-        Of the random parts in which the value is cross-validated.
+        Of the random folds in which the value is cross-validated.
     tags
         What opens the clip gate in place of the scores' own clip scores, as in `decode`.
     groups
-        Clip to group (recording, location); a group is in one part of cross-validation. None: every clip is its own.
+        Clip to group (recording, location); a group is in one fold of cross-validation. None: every clip is its own.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def tune(
     SedkitError
         Clips or classes that the reference does not know, no positive at all, missing clip scores.
     """
-    chooser = objective_named(objective)
+    chooser = build_objective({"name": objective})
     if isinstance(reference, Tags) and chooser.needs_events:
         raise UsageError(
             f"{reference.source}: a table of tags serves the objective tagging only, {objective} needs events "
@@ -104,7 +104,7 @@ def tune(
             log.info("%s: %d events joined with overlapping ones of their class", events.source, absorbed)
     opened = open_gate(scores, rules, tags) if chooser.gated else np.ones_like(true_tags.present)
     gate = Tags(scores.filenames, scores.labels, opened, "gate")
-    problem = Problem(scores, true_tags, events, rules, parts_of(scores.filenames, groups or {}, seed), gate)
+    problem = Problem(scores, true_tags, events, rules, folds_of(scores.filenames, groups or {}, seed), gate)
     solution = chooser.search(problem)
     return replace(
         solution.rules,

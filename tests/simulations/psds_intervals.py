@@ -27,7 +27,7 @@ from sedkit.evaluation.intersection import Ground, PointCounts, Sparse, count_po
 from sedkit.evaluation.overlaps import merge_overlaps
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
 from sedkit.evaluation.psds import psds_value
-from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_resamples
+from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_weights
 from sedkit.evaluation.reading import read_operating_points
 
 RESAMPLES = 300
@@ -111,10 +111,11 @@ def simulate(counts: PointCounts, parameters: PsdsParameters, n_clips: int, draw
     of_clip = {name: rows_of(getattr(counts, name).clip, n_all) for name in ("true", "false", "cross")}
     official, corrected, low, high = (np.zeros(draws) for _ in range(4))
     for i in range(draws):
-        part = drawn_counts(counts, of_clip, rng.integers(0, n_all, n_clips))
-        resamples = Resamples(part.ground.filenames, n=RESAMPLES, seed=int(rng.integers(2**31)))
-        official[i] = psds_of_resamples(part, Once(), parameters)[0]  # type: ignore[arg-type]
-        drawn = corrected_psds(part, resamples, parameters)
+        sample = drawn_counts(counts, of_clip, rng.integers(0, n_all, n_clips))
+        resamples = Resamples(sample.ground.filenames, n=RESAMPLES, seed=int(rng.integers(2**31)))
+        # Every clip once: the official figure, but that a class without an event is left out of it.
+        official[i] = psds_of_weights(sample, np.ones((n_clips, 1), np.float32), parameters)[0]
+        drawn = corrected_psds(sample, resamples, parameters)
         corrected[i] = 2 * drawn.estimate - np.nanmean(drawn.samples)
         low[i], high[i] = drawn.interval() or (np.nan, np.nan)
     inside, below, above = (low <= truth) & (truth <= high), high < truth, low > truth
@@ -124,14 +125,6 @@ def simulate(counts: PointCounts, parameters: PsdsParameters, n_clips: int, draw
         + "".join(f"  {error:>9.4f}" for error in errors)
         + "".join(f"  {100 * share.mean():>4.1f} %" for share in (inside, below, above))
     )
-
-
-class Once:
-    """Every clip once: resamples of which the official figure is one; a class without an event is left out of it."""
-
-    def weights(self, filenames: tuple[str, ...]) -> np.ndarray:
-        """Return (clips, 1)."""
-        return np.ones((len(filenames), 1), np.float32)
 
 
 def rows_of(clip: np.ndarray, n_clips: int) -> tuple[np.ndarray, np.ndarray]:

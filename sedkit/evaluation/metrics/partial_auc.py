@@ -72,7 +72,9 @@ def cut_segments(
     length = np.zeros(len(reference.filenames))
     np.maximum.at(length, reference.clip, reference.offset_s)
     if durations is not None:
-        length = np.array([durations.get(name, own) for name, own in zip(reference.filenames, length, strict=True)])
+        length = np.array(
+            [durations.get(name, last_s) for name, last_s in zip(reference.filenames, length, strict=True)]
+        )
     n_segments = np.ceil(length / parameters.segment_s).astype(np.int64)
     first = np.concatenate([[0], np.cumsum(n_segments)])
     score = np.zeros((int(first[-1]), len(column)), scores.framewise.dtype)

@@ -128,8 +128,8 @@ def _columns(
     """Bring clip scores onto clips and classes; what the scores lack is 0."""
     out = np.zeros((len(rows), len(labels)), values.dtype)
     row = {name: i for i, name in enumerate(scores.filenames)}
-    there = [i for i, name in enumerate(rows) if name in row]
+    scored = [i for i, name in enumerate(rows) if name in row]
     columns = [(k, scores.labels.index(name)) for k, name in enumerate(labels) if name in scores.labels]
     for k, c in columns:
-        out[there, k] = values[[row[rows[i]] for i in there], c]
+        out[scored, k] = values[[row[rows[i]] for i in scored], c]
     return out

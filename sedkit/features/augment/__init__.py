@@ -129,14 +129,12 @@ class Augmentations:
     ----------
     waveform_steps, feature_steps : `Augmentation`s in order.
     stretch : how many times the window's length of sound and frame targets `on_waveform` has to be given.
-    backgrounds : data dirs that the steps read.
     """
 
-    def __init__(self, steps: Sequence[Augmentation], backgrounds: tuple[str, ...] = ()) -> None:
+    def __init__(self, steps: Sequence[Augmentation]) -> None:
         self.waveform_steps = [step for step in steps if step.domain == "waveform"]
         self.feature_steps = [step for step in steps if step.domain == "features"]
         self.stretch = math.prod(step.stretch for step in steps)
-        self.backgrounds = backgrounds
 
     @classmethod
     def from_section(
@@ -158,7 +156,7 @@ class Augmentations:
                 expected = ways[not before]
                 raise UsageError(f"{where}: {name} changes waveforms, expected {expected}")
             step.start(setup)
-        return cls(list(steps.values()), tuple(sets_read(section)))
+        return cls(list(steps.values()))
 
     def on_waveform(self, batch: StreamBatch, seed: tuple[int, ...]) -> StreamBatch:
         """Do the steps of waveforms; what is beyond the window is the caller's to cut off afterwards.

@@ -116,9 +116,9 @@ class FrontEnd(ABC):
         """Return a recording (samples,) with what its windows may see beyond its ends."""
         return waveform
 
-    def transform_windows(self, waveform: NDArray[np.floating], precision: str = "double") -> NDArray[np.float32]:
+    def transform_windows(self, waveform: NDArray[np.floating]) -> NDArray[np.float32]:
         """Compute the features of windows, (batch, `window_samples`) to (batch, `window_frames`, bins)."""
-        return self.transform(waveform, precision)
+        return self.transform(waveform)
 
     def as_dict(self) -> dict[str, Any]:
         """Name and parameters, as in a configuration's section."""
@@ -133,7 +133,6 @@ class FrontEnd(ABC):
 
 
 _FRONT_ENDS: Registry[Callable[[Any], FrontEnd]] = Registry("sedkit.features.frontends", "frontend")
-frontend_names = _FRONT_ENDS.names
 F = TypeVar("F", bound=type[FrontEnd])
 
 
@@ -165,7 +164,7 @@ def features_path(folder: str | os.PathLike[str], frontend: FrontEnd) -> Path:
     return Path(folder) / f"{frontend.name}-{frontend.hash8}.h5"
 
 
-def open_features(path: Any, frontend: FrontEnd | dict[str, Any]) -> FeatureFile:
+def open_features(path: Any, frontend: FrontEnd) -> FeatureFile:
     """Open a features file that must have been made with this front end.
 
     Raises
@@ -173,8 +172,7 @@ def open_features(path: Any, frontend: FrontEnd | dict[str, Any]) -> FeatureFile
     SedkitError
         It was made with another one: the parameters that differ are named.
     """
-    expected = frontend.as_dict() if isinstance(frontend, FrontEnd) else frontend
-    file = FeatureFile(path)
+    file, expected = FeatureFile(path), frontend.as_dict()
     if file.frontend != expected:
         differ = [
             f"{key} {file.frontend.get(key)!r} instead of {expected.get(key)!r}"

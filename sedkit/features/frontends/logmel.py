@@ -149,8 +149,8 @@ class LogMel(FrontEnd):
     def pad(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._padded(waveform, self._samples(len(waveform))) if self.sliceable else waveform
 
-    def transform_windows(self, waveform: NDArray[np.floating], precision: str = "double") -> NDArray[np.float32]:
-        return self._inside.transform(waveform, precision)
+    def transform_windows(self, waveform: NDArray[np.floating]) -> NDArray[np.float32]:
+        return self._inside.transform(waveform)
 
     def transform(self, waveform: NDArray[np.floating], precision: str = "double") -> NDArray[np.float32]:
         if waveform.ndim != 2:

@@ -30,8 +30,8 @@ class Problem:
         Its events, of the clips and classes of the scores; None where only tags are known.
     start
         The rules that the search starts from.
-    part
-        (clips,) int64, the part of cross-validation that each clip is in.
+    fold
+        (clips,) int64, the fold of cross-validation that each clip is in.
     gate
         Clips and classes in which events are looked for.
     """
@@ -40,7 +40,7 @@ class Problem:
     tags: Tags
     events: Events | None
     start: Postprocessing
-    part: np.ndarray
+    fold: np.ndarray
     gate: Tags
 
     @property
@@ -92,14 +92,10 @@ class NoOptions:
 _OBJECTIVES: Registry[Callable[[Any], Objective]] = Registry("sedkit.postprocessing.objectives", "objective")
 
 objective_names = _OBJECTIVES.names
+#: Returns the objective of a section that holds its name; raises UsageError.
+build_objective: Callable[[dict[str, Any]], Objective] = _OBJECTIVES.build
 
 
 def register(name: str, objective: Objective) -> None:
     """Register an objective under a name."""
     _OBJECTIVES.register(name, NoOptions)(lambda _: objective)
-
-
-def objective_named(name: str) -> Objective:
-    """Return an objective; raises UsageError for an unknown name."""
-    objective: Objective = _OBJECTIVES.build({"name": name})
-    return objective

@@ -2,7 +2,7 @@
 
 Per class the search takes the best of all median windows x second thresholds x thresholds, then the best gap and
 minimum duration to go with it; of boxes (`csebbs`) the best step filter, merging and threshold. All classes are decoded
-and counted at once, and the counts are kept apart by part, so choosing on four fifths and counting on the fifth costs
+and counted at once, and the counts are kept apart by fold, so choosing on four fifths and counting on the fifth costs
 nothing.
 """
 
@@ -21,7 +21,7 @@ from sedkit.evaluation.inputs import Options, Output, Truth, Work
 from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.metrics.registry import all_metrics
 from sedkit.postprocessing import grids
-from sedkit.postprocessing.choose import Counts, cross_validated, macro_f1, per_part
+from sedkit.postprocessing.choose import Counts, cross_validated, macro_f1, per_fold
 from sedkit.postprocessing.decode import Limits, decode, decode_thresholds, filter_scores, find_intervals
 from sedkit.postprocessing.objectives.base import Objective, Problem, Solution, register
 from sedkit.postprocessing.objectives.settings import box_grid, box_settings, windows_s, with_box
@@ -78,10 +78,10 @@ class _Search:
     def counts(self, settings: Sequence[Iterable[Events]]) -> Counts:
         """Return the counts of settings, each of them the events of its thresholds."""
         rows = [
-            [[per_part(n, self.problem.part) for n in self.count(events)] for events in tables]
+            [[per_fold(n, self.problem.fold) for n in self.count(events)] for events in tables]
             for tables in progress(settings, description="tune", unit="setting")
         ]
-        # settings, thresholds, 3, parts, classes
+        # settings, thresholds, 3, folds, classes
         n_reference, n_true, n_estimate = np.array(rows).transpose(2, 3, 4, 0, 1)
         return Counts(n_reference[:, :, 0, 0], n_true, n_estimate)
 
@@ -96,7 +96,7 @@ class _Stage:
 
 
 def _chosen(search: _Search, first: _Stage, left_out: int | None) -> tuple[list[Rule], tuple[np.ndarray, np.ndarray]]:
-    """Return rules chosen on all parts but one, and their n_true and n_estimate (parts, classes)."""
+    """Return rules chosen on all folds but one, and their n_true and n_estimate (folds, classes)."""
     problem = search.problem
     setting, threshold = first.counts.choose(left_out)
     rules = [

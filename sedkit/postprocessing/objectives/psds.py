@@ -16,7 +16,7 @@ from sedkit.core.parallel import progress
 from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
-from sedkit.postprocessing.choose import PARTS, shrunk
+from sedkit.postprocessing.choose import FOLDS, shrunk
 from sedkit.postprocessing.decode import decode_thresholds
 from sedkit.postprocessing.objectives.base import Objective, Problem, Solution, register
 from sedkit.postprocessing.objectives.settings import box_grid, box_settings, windows_s, with_box
@@ -49,9 +49,9 @@ def _search(scenario: PsdsParameters, problem: Problem) -> Solution:
         return start.with_rules([with_setting(rule, int(s)) for rule, s in zip(start.rules, best, strict=True)])
 
     points: list[Sequence[Events]] = []
-    covered = np.zeros(len(problem.part), bool)
-    for left_out in progress(range(PARTS), description="cross-validation", unit="part"):
-        clips = problem.part == left_out
+    covered = np.zeros(len(problem.fold), bool)
+    for left_out in progress(range(FOLDS), description="cross-validation", unit="fold"):
+        clips = problem.fold == left_out
         if clips.any() and (~clips[problem.truth.clip]).any():
             points.append(_tables(_cut(problem, clips), chosen(~clips)))
             covered |= clips
@@ -92,6 +92,6 @@ def _cut(problem: Problem, clips: np.ndarray) -> Problem:
 
 def _joined(scores: Scores, tables: Sequence[Events]) -> Events:
     """Join tables of different clips into one of the clips of the scores."""
-    parts = [table.keep_clips(scores.filenames) for table in tables]
+    tables = [table.keep_clips(scores.filenames) for table in tables]
     columns = ("clip", "label", "onset_s", "offset_s", "line")
-    return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns})
+    return replace(tables[0], **{name: np.concatenate([getattr(table, name) for table in tables]) for name in columns})

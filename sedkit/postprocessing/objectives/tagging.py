@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from sedkit.core.errors import SedkitError
-from sedkit.postprocessing.choose import PARTS, Counts, cross_validated, macro_f1, per_part
+from sedkit.postprocessing.choose import FOLDS, Counts, cross_validated, macro_f1, per_fold
 from sedkit.postprocessing.objectives.base import Objective, Problem, Solution, register
 from sedkit.postprocessing.rules import Postprocessing
 
@@ -19,7 +19,7 @@ def _search(problem: Problem) -> Solution:
     """Try a threshold between every two neighbouring clip scores."""
     clipwise, present = _clipwise(problem)
     candidates = _between(clipwise)
-    counts = tagging_counts(clipwise, present, candidates, problem.part)
+    counts = tagging_counts(clipwise, present, candidates, problem.fold)
     _, best = counts.choose()
     rules = [
         replace(rule, clip_threshold=_short(candidates, int(k)))
@@ -67,13 +67,13 @@ def _short(candidates: np.ndarray, k: int) -> float:
     return float(candidates[k])
 
 
-def tagging_counts(clipwise: np.ndarray, present: np.ndarray, candidates: np.ndarray, part: np.ndarray) -> Counts:
+def tagging_counts(clipwise: np.ndarray, present: np.ndarray, candidates: np.ndarray, fold: np.ndarray) -> Counts:
     """Count decisions score > threshold: one setting, all `candidates` (ascending)."""
-    shape = (PARTS, clipwise.shape[1], 1, len(candidates))
+    shape = (FOLDS, clipwise.shape[1], 1, len(candidates))
     n_true, n_estimate = np.zeros(shape), np.zeros(shape)
-    for p in range(PARTS):
+    for p in range(FOLDS):
         for c in range(clipwise.shape[1]):
-            for counts, rows in ((n_estimate, part == p), (n_true, (part == p) & present[:, c])):
+            for counts, rows in ((n_estimate, fold == p), (n_true, (fold == p) & present[:, c])):
                 ordered = np.sort(clipwise[rows, c])
                 counts[p, c, 0] = len(ordered) - np.searchsorted(ordered, candidates, side="right")
-    return Counts(per_part(present, part), n_true, n_estimate)
+    return Counts(per_fold(present, fold), n_true, n_estimate)

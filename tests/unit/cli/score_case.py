@@ -37,8 +37,8 @@ class Case:
         self.put("est.tsv", ESTIMATE)
         self.put("dur.tsv", "filename\tduration\n" + "".join(f"{n}.wav\t100.0\n" for n in "abcd"))
         lines = ESTIMATE.splitlines(keepends=True)
-        for threshold, kept in (("0.10", lines), ("0.50", lines[:4]), ("0.90", lines[:2])):
-            self.put(f"points/th_{threshold}.tsv", "".join(kept))
+        for threshold, rows in (("0.10", lines), ("0.50", lines[:4]), ("0.90", lines[:2])):
+            self.put(f"points/th_{threshold}.tsv", "".join(rows))
         framewise = np.zeros((4, 50, 2), np.float32)
         framewise[0, :20, 1], framewise[0, 30:50, 0] = 0.9, 0.6
         framewise[1, 10:40, 1], framewise[3, 20:30, 0], framewise[2, 5:9, 1] = 0.8, 0.7, 0.3

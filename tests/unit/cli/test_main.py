@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sedkit.cli._options import Parser, boolean, number, words
+from sedkit.cli._options import Parser, add_flag, number, words
 from sedkit.cli.main import VERBS, main
 from sedkit.core.errors import UsageError
 
@@ -27,7 +27,7 @@ def test_every_verb_has_help_of_its_own(verb, capsys):
         main([verb, "--help"])
     assert ended.value.code == 0
     assert f"usage: sedkit {verb}" in capsys.readouterr().out
-    assert importlib.import_module(f"sedkit.cli.{verb}").HELP
+    assert importlib.import_module(f"sedkit.cli.{verb}").run
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,14 @@ def test_a_reader_that_goes_away_is_no_traceback():
 
 
 def test_argument_types():
-    assert boolean("True") is True
-    assert boolean("false") is False
     assert number(0, 5, whole=True)("3") == 3
     assert words("a, b") == ["a", "b"]
     parser = Parser()
     parser.add_argument("--n", type=number(0, 5, whole=True))
+    add_flag(parser, "--f", "a flag", default=True)
+    assert [parser.parse_args(argv).f for argv in ([], ["--f", "True"], ["--f", "false"])] == [True, True, False]
+    with pytest.raises(UsageError, match="'no', expected true or false"):
+        parser.parse_args(["--f", "no"])
     for bad in ("abc", "6", "1.5", "nan"):
         with pytest.raises(UsageError, match="--n"):
             parser.parse_args(["--n", bad])

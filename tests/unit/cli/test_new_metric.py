@@ -32,9 +32,9 @@ def _example(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.usefixtures("_example")
 def test_the_metric_of_the_page_is_scored(case: Case) -> None:
     """By hand: Dog in a, b on both sides; Cat in a, d of the reference and in c, d of the estimate."""
-    found = case.results(*EST, "--metrics", "presence")
-    assert list(found)[2] == "presence"
-    block = found["presence"]
+    figures = case.results(*EST, "--metrics", "presence")
+    assert list(figures)[2] == "presence"
+    block = figures["presence"]
     assert block["parameters"] == {"longer_s": 0.0}
     assert (block["classes"]["Dog"]["f1"], block["classes"]["Cat"]["f1"]) == (1.0, 0.5)
     assert (block["macro"]["f1"], block["micro"]["f1"], block["micro"]["n_true_positives"]) == (0.75, 0.75, 3)
@@ -46,15 +46,15 @@ def test_the_metric_of_the_page_is_scored(case: Case) -> None:
 
 @pytest.mark.usefixtures("_example")
 def test_it_has_all_that_the_others_have(case: Case) -> None:
-    found = case.results(*POINTS, *DUR, "--threshold", "all", "--baselines", "true", "--bootstrap", "100")
-    assert list(found)[2:8] == [
+    figures = case.results(*POINTS, *DUR, "--threshold", "all", "--baselines", "true", "--bootstrap", "100")
+    assert list(figures)[2:8] == [
         *("event_based", "segment_based", "intersection_based", "psds1", "psds2", "presence"),
     ]
     # At 0.1 as above; at 0.5 Dog alone is found (1, and Cat undefined), which leaves 1 as the mean.
-    assert (found["presence"]["threshold"], found["presence"]["macro"]["f1"]) == (0.5, 1.0)
+    assert (figures["presence"]["threshold"], figures["presence"]["macro"]["f1"]) == (0.5, 1.0)
     # Every class in every clip: half of them right.
-    assert found["baselines"]["all_positive"]["presence"]["macro"]["precision"] == 0.5
-    low, high = found["presence"]["macro"]["interval"]
+    assert figures["baselines"]["all_positive"]["presence"]["macro"]["precision"] == 0.5
+    low, high = figures["presence"]["macro"]["interval"]
     assert 0 <= low <= high <= 1
     against = case.results(*EST, "--metrics", "presence", "--against", "@est.tsv")["presence"]["against"]["macro"]
     assert (against["difference"], against["interval"]) == (0.0, [0.0, 0.0])

@@ -15,25 +15,33 @@ from score_case import DUR, EST, ESTIMATE, POINTS, SCORES, Case
 
 
 def test_the_results_file(case: Case) -> None:
-    found = case.results(*EST, *POINTS, *DUR, *SCORES)
-    assert list(found) == [
+    figures = case.results(*EST, *POINTS, *DUR, *SCORES)
+    assert list(figures) == [
         *("reference", "estimate", "event_based", "segment_based", "intersection_based", "psds1", "psds2"),
         *("tagging", "run", "undefined", "overlaps", "versions"),
     ]
-    assert (found["reference"]["clips"], found["reference"]["events"], found["reference"]["known_as"]) == (4, 4, None)
-    assert (found["estimate"]["clips"], found["estimate"]["coverage"], found["estimate"]["partial"]) == (4, 1.0, False)
-    event = found["event_based"]
+    assert (figures["reference"]["clips"], figures["reference"]["events"], figures["reference"]["known_as"]) == (
+        4,
+        4,
+        None,
+    )
+    assert (figures["estimate"]["clips"], figures["estimate"]["coverage"], figures["estimate"]["partial"]) == (
+        4,
+        1.0,
+        False,
+    )
+    event = figures["event_based"]
     assert event["parameters"] == {"collar_s": 0.2, "offset_fraction": 0.2}
     assert event["micro"]["n_true_positives"] == 3
     assert event["micro"]["f1"] == pytest.approx(2 * 3 / 9)
     # One substitution (Dog for Cat) and one insertion on four reference events.
     assert event["micro"]["error_rate"] == pytest.approx(0.5)
     assert event["classes"]["Dog"]["precision"] == pytest.approx(2 / 3)
-    assert found["segment_based"]["parameters"] == {"segment_s": 1.0}
-    assert "micro" not in found["intersection_based"]
-    assert found["psds1"]["variant"] == "operating_points"
-    assert found["tagging"]["macro"]["average_precision"] == 1.0
-    assert found["undefined"] == "official"
+    assert figures["segment_based"]["parameters"] == {"segment_s": 1.0}
+    assert "micro" not in figures["intersection_based"]
+    assert figures["psds1"]["variant"] == "operating_points"
+    assert figures["tagging"]["macro"]["average_precision"] == 1.0
+    assert figures["undefined"] == "official"
     assert "interval" not in event["macro"]
 
 
@@ -73,10 +81,10 @@ def test_thresholds_choose_operating_points(case: Case) -> None:
 
 def test_labels_keep_classes_and_clips(case: Case) -> None:
     case.put("labels.txt", "Dog\n")
-    found = case.results(*EST, *DUR, *POINTS, "--labels", "@labels.txt")
-    assert list(found["event_based"]["classes"]) == ["Dog"]
-    assert (found["reference"]["clips"], found["reference"]["events"]) == (4, 2)
-    assert found["event_based"]["macro"]["n_estimate"] == 3
+    figures = case.results(*EST, *DUR, *POINTS, "--labels", "@labels.txt")
+    assert list(figures["event_based"]["classes"]) == ["Dog"]
+    assert (figures["reference"]["clips"], figures["reference"]["events"]) == (4, 2)
+    assert figures["event_based"]["macro"]["n_estimate"] == 3
     case.put("labels.txt", "Dgo\n")
     status, _, err = case.call(*EST, "--labels", "@labels.txt")
     assert (status, "none of its 1 classes occurs" in err, 'did you mean "Dog"' in err) == (1, True, True)
@@ -84,33 +92,33 @@ def test_labels_keep_classes_and_clips(case: Case) -> None:
 
 def test_clips_and_folds_cut_both_sides(case: Case) -> None:
     case.put("clips.tsv", "filename\tfold\na.wav\tx\nb.wav\ty\nc.wav\ty\nd.wav\tz\n")
-    found = case.results(*EST, *DUR, "--clips", "@clips.tsv", "--fold", "y,z")
-    assert (found["reference"]["clips"], found["estimate"]["coverage"]) == (3, 1.0)
-    assert found["event_based"]["micro"]["n_reference"] == 2
-    assert found["event_based"]["micro"]["n_estimate"] == 3
+    figures = case.results(*EST, *DUR, "--clips", "@clips.tsv", "--fold", "y,z")
+    assert (figures["reference"]["clips"], figures["estimate"]["coverage"]) == (3, 1.0)
+    assert figures["event_based"]["micro"]["n_reference"] == 2
+    assert figures["event_based"]["micro"]["n_estimate"] == 3
     status, _, err = case.call(*EST, "--clips", "@clips.tsv", "--fold", "w")
     assert (status, "--fold w: not in" in err) == (2, True)
 
 
 def test_intervals_and_paired_differences(case: Case) -> None:
     case.put("other.tsv", ESTIMATE.replace("b.wav\t1.000", "b.wav\t3.000"))
-    found = case.results(*EST, *POINTS, *DUR, "--bootstrap", "200", "--against", "@other.tsv")
-    for block in (found["event_based"]["macro"], found["event_based"]["micro"], found["psds1"]):
+    figures = case.results(*EST, *POINTS, *DUR, "--bootstrap", "200", "--against", "@other.tsv")
+    for block in (figures["event_based"]["macro"], figures["event_based"]["micro"], figures["psds1"]):
         low, high = block["interval"]
         assert 0 <= low <= high <= 1
-    against = found["event_based"]["against"]["micro"]
-    assert against["difference"] == pytest.approx(found["event_based"]["micro"]["f1"] - against["f1"])
+    against = figures["event_based"]["against"]["micro"]
+    assert against["difference"] == pytest.approx(figures["event_based"]["micro"]["f1"] - against["f1"])
     assert against["difference"] > 0
     assert against["interval"][0] <= against["difference"] <= against["interval"][1]
-    assert found["psds1"]["against"] is None
-    assert found["bootstrap"]["over"] == "clips"
+    assert figures["psds1"]["against"] is None
+    assert figures["bootstrap"]["over"] == "clips"
     case.put("groups.tsv", "filename\tgroup\na.wav\tg\nb.wav\tg\nc.wav\th\nd.wav\ti\n")
     grouped = case.results(*EST, "--bootstrap", "100", "--groups", "@groups.tsv")
     assert (grouped["bootstrap"]["over"], grouped["bootstrap"]["units"]) == ("groups", 3)
     # Points feed PSDS alone, scores tagging alone.
     for other, fed in (("@points", ["psds1", "psds2"]), ("@scores.h5", ["tagging"])):
-        found = case.results(*SCORES, *POINTS, *DUR, "--against", other)
-        assert [name for name in ("psds1", "psds2", "tagging") if found[name]["against"] is not None] == fed
+        figures = case.results(*SCORES, *POINTS, *DUR, "--against", other)
+        assert [name for name in ("psds1", "psds2", "tagging") if figures[name]["against"] is not None] == fed
     same = case.results(*POINTS, *DUR, "--against", "@points")["psds1"]["against"]["value"]
     assert (same["difference"], same["interval"]) == (0.0, [0.0, 0.0])
 
@@ -118,13 +126,13 @@ def test_intervals_and_paired_differences(case: Case) -> None:
 def test_psds_has_an_interval_and_no_second_value(case: Case) -> None:
     case.put("est.tsv", ESTIMATE.replace("Cat", "Cow"))
     words = (*EST, *POINTS, *DUR, *SCORES, "--bootstrap", "100")
-    found = case.results(*words, "--against", "@points")
-    assert "corrected" not in json.dumps(found)
-    low, high = found["psds1"]["interval"]
+    figures = case.results(*words, "--against", "@points")
+    assert "corrected" not in json.dumps(figures)
+    low, high = figures["psds1"]["interval"]
     assert 0 <= low <= high <= 1
     status, out, err = case.call(*words)
     assert (status, "corrected" in out) == (0, False)
-    assert f"PSDS1                      {found['psds1']['value']:.4f} [{low:.4f}, {high:.4f}]" in out
+    assert f"PSDS1                      {figures['psds1']['value']:.4f} [{low:.4f}, {high:.4f}]" in out
     assert "PSDS from 3 operating points: intervals from fewer than 5 are too narrow" in err
     narrow = "intervals of PSDS from 4 clips: those of poor systems are too narrow from fewer than 150"
     assert err.count(narrow) == 1
@@ -144,9 +152,9 @@ def test_an_official_psds_below_its_interval_is_explained(case: Case) -> None:
 
 def test_only_like_is_compared_with_like(case: Case) -> None:
     # PSDS of operating points and exact PSDS are two variants: their difference says nothing of the outputs.
-    found = case.results(*SCORES, *POINTS, *DUR, "--against", "@scores.h5")
-    assert (found["psds1"]["variant"], found["psds1"]["against"]) == ("operating_points", None)
-    assert found["tagging"]["against"] is not None
+    figures = case.results(*SCORES, *POINTS, *DUR, "--against", "@scores.h5")
+    assert (figures["psds1"]["variant"], figures["psds1"]["against"]) == ("operating_points", None)
+    assert figures["tagging"]["against"] is not None
     status, _, err = case.call(*EST, "--against", "@points")
     assert (status, "none can be computed from it" in err) == (2, True)
     status, _, err = case.call(*EST, "--seed", "3")
@@ -165,17 +173,17 @@ def test_every_class_throughout_ends_where_the_clips_do(case: Case) -> None:
     case.put("two.tsv", "filename\tonset\toffset\tevent_label\na.wav\t0.000\t2.000\tDog\nb.wav\t\t\t\n")
     case.put("two_s.tsv", "filename\tduration\na.wav\t10.0\nb.wav\t10.0\n")
     words = (*EST, "--metrics", "event,segment", "--baselines", "true")
-    found = case.results(*words, "--durations", "@two_s.tsv", reference="two.tsv")["baselines"]["all_positive"]
+    figures = case.results(*words, "--durations", "@two_s.tsv", reference="two.tsv")["baselines"]["all_positive"]
     # Precision 2/20, recall 1. Without durations the output would end at 2 s, miss b.wav, and reach 1.
-    assert found["segment_based"]["macro"]["f1"] == pytest.approx(2 * 2 / (20 + 2))
-    assert found["segment_based"]["micro"]["n_estimate"] == 20
-    assert (found["event_based"]["macro"]["f1"], found["event_based"]["micro"]["n_estimate"]) == (0.0, 2)
+    assert figures["segment_based"]["macro"]["f1"] == pytest.approx(2 * 2 / (20 + 2))
+    assert figures["segment_based"]["micro"]["n_estimate"] == 20
+    assert (figures["event_based"]["macro"]["f1"], figures["event_based"]["micro"]["n_estimate"]) == (0.0, 2)
     # A clip with a duration only has no event either: it is no clip of sed_eval's figures, and one of psds_eval's.
     case.put("two_s.tsv", "filename\tduration\na.wav\t10.0\nb.wav\t10.0\nc.wav\t10.0\n")
     words = (*EST, "--metrics", "segment,intersection", "--baselines", "true")
-    found = case.results(*words, "--durations", "@two_s.tsv", reference="two.tsv")["baselines"]["all_positive"]
-    assert found["segment_based"]["micro"]["n_estimate"] == 20
-    assert found["intersection_based"]["classes"]["Dog"]["n_estimate"] == 3
+    figures = case.results(*words, "--durations", "@two_s.tsv", reference="two.tsv")["baselines"]["all_positive"]
+    assert figures["segment_based"]["micro"]["n_estimate"] == 20
+    assert figures["intersection_based"]["classes"]["Dog"]["n_estimate"] == 3
 
 
 @pytest.mark.parametrize("words", [EST, (*SCORES, "--metrics", "pauc"), SCORES, (*SCORES, "--metrics", "tagging")])
@@ -190,13 +198,13 @@ def test_baselines_need_the_duration_of_every_clip(case: Case, words: tuple[str,
 
 
 def test_baselines(case: Case) -> None:
-    found = case.results(*EST, *POINTS, *DUR, *SCORES, "--baselines", "true")["baselines"]
-    assert found["all_negative"]["event_based"]["macro"]["f1"] == 0.0
-    assert found["all_negative"]["psds1"]["value"] == 0.0
-    assert found["all_positive"]["event_based"]["micro"]["n_estimate"] == 8
-    assert found["all_positive"]["segment_based"]["macro"]["recall"] == 1.0
-    assert found["all_positive"]["tagging"]["macro"]["roc_auc"] == 0.5
-    assert found["all_positive"]["tagging"]["macro"]["average_precision"] == 0.5
+    figures = case.results(*EST, *POINTS, *DUR, *SCORES, "--baselines", "true")["baselines"]
+    assert figures["all_negative"]["event_based"]["macro"]["f1"] == 0.0
+    assert figures["all_negative"]["psds1"]["value"] == 0.0
+    assert figures["all_positive"]["event_based"]["micro"]["n_estimate"] == 8
+    assert figures["all_positive"]["segment_based"]["macro"]["recall"] == 1.0
+    assert figures["all_positive"]["tagging"]["macro"]["roc_auc"] == 0.5
+    assert figures["all_positive"]["tagging"]["macro"]["average_precision"] == 0.5
 
 
 def test_official_prints_both(case: Case) -> None:
@@ -218,8 +226,8 @@ def test_undefined_figures_are_null_and_named(case: Case) -> None:
 
 def test_a_weak_reference_serves_tagging_only(case: Case) -> None:
     case.put("weak.tsv", "filename\tevent_labels\na.wav\tCat,Dog\nb.wav\tDog\nc.wav\t\nd.wav\tCat\n")
-    found = case.results(*SCORES, reference="weak.tsv")
-    assert found["tagging"]["macro"] == {"average_precision": 1.0, "roc_auc": 1.0, "f1": 1.0}
+    figures = case.results(*SCORES, reference="weak.tsv")
+    assert figures["tagging"]["macro"] == {"average_precision": 1.0, "roc_auc": 1.0, "f1": 1.0}
     status, _, err = case.call(*SCORES, *DUR, "--metrics", "psds1", reference="weak.tsv")
     assert (status, "is a weak table" in err) == (2, True)
 
@@ -228,9 +236,9 @@ def test_figures_on_a_data_dir_with_missing_clips_are_partial(case: Case) -> Non
     case.put("clips.tsv", "filename\tfold\na.wav\tx\nb.wav\ty\nc.wav\ty\nd.wav\ty\n")
     assert case.results(*EST)["estimate"]["partial"] is False
     case.put("missing.tsv", "filename\ne.wav\n")
-    found = case.results(*EST)
-    assert (found["reference"]["clips"], found["reference"]["missing"]) == (4, 1)
-    assert (found["estimate"]["coverage"], found["estimate"]["partial"]) == (0.8, True)
+    figures = case.results(*EST)
+    assert (figures["reference"]["clips"], figures["reference"]["missing"]) == (4, 1)
+    assert (figures["estimate"]["coverage"], figures["estimate"]["partial"]) == (0.8, True)
     assert case.results(*EST, "--clips", "@clips.tsv", "--fold", "x")["estimate"]["partial"] is True
     assert ", partial)" in case.call(*EST)[1]
 
@@ -315,9 +323,9 @@ def test_an_outdated_reference_is_named(shared: Path, case: Case) -> None:
     assert (status, "validation_2019 (outdated, corrected as validation_desed)" in out) == (0, True)
     assert "validation_2019.tsv: validation set of DCASE 2019 and 2020 task 4 (4251 rows" in err
     case.put("labels.txt", "Dog\nCat\n")
-    found = case.results(*words, "--labels", "@labels.txt", reference="validation_desed.tsv")
-    assert found["reference"]["known_as"] == "validation_desed/subset"
-    assert found["segment_based"]["macro"]["f1"] == 1.0
+    figures = case.results(*words, "--labels", "@labels.txt", reference="validation_desed.tsv")
+    assert figures["reference"]["known_as"] == "validation_desed/subset"
+    assert figures["segment_based"]["macro"]["f1"] == 1.0
 
 
 def test_the_whole_command_on_the_2021_baseline(shared: Path, tmp_path: Path) -> None:
@@ -342,8 +350,8 @@ def test_the_whole_command_on_the_2021_baseline(shared: Path, tmp_path: Path) ->
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert done.stderr.splitlines()[-1] == "[]"
-    found = json.loads((tmp_path / "out.json").read_text())
-    assert found["reference"]["known_as"] == "validation_desed"
-    assert found["psds1"]["value"] == pytest.approx(0.35349, abs=1e-5)
+    figures = json.loads((tmp_path / "out.json").read_text())
+    assert figures["reference"]["known_as"] == "validation_desed"
+    assert figures["psds1"]["value"] == pytest.approx(0.35349, abs=1e-5)
     # Processor time, which does not depend on what else the machine does; the first call may compile.
     assert min(seconds) < 2

@@ -27,8 +27,8 @@ from sedkit.dataio.store import read_scores, write_scores
 )
 def test_groups_that_do_not_fit_the_reference(case: Case, groups: str, status: int, message: str) -> None:
     case.put("groups.tsv", "filename\tgroup\n" + groups)
-    found, _, err = case.call(*EST, "--bootstrap", "100", "--groups", "@groups.tsv")
-    assert (found, message in err.replace(str(case.folder), "")) == (status, True), err
+    figures, _, err = case.call(*EST, "--bootstrap", "100", "--groups", "@groups.tsv")
+    assert (figures, message in err.replace(str(case.folder), "")) == (status, True), err
 
 
 def test_what_a_judge_cannot_score_is_one_line(case: Case) -> None:
@@ -70,8 +70,8 @@ def test_a_reference_with_overlaps_is_scored_without_intersection(case: Case) ->
     row = next(line for line in text.splitlines()[1:] if line.split("\t")[3:])
     name, onset, offset, label = row.split("\t")
     case.put("ref.tsv", text + f"{name}\t{float(onset) + 0.1}\t{float(offset) + 0.1}\t{label}\n")
-    found = case.results(*EST)
-    assert "event_based" in found and "intersection_based" not in found
+    figures = case.results(*EST)
+    assert "event_based" in figures and "intersection_based" not in figures
     _, _, err = case.call(*EST)
     assert "no intersection-based figures, unless --metrics asks for them" in err
     assert case.call(*EST, "--metrics", "intersection")[0] == 1
@@ -100,9 +100,9 @@ def test_figures_that_can_be_computed_are_not_lost(
         assert (status, "overlaps another event of its class" in err) == ((1, True) if refused else (2, False))
         return
     assert status == 0, err
-    found = json.loads((case.folder / "out.json").read_text())
+    figures = json.loads((case.folder / "out.json").read_text())
     blocks = {"event_based", "segment_based", "intersection_based", "psds1", "psds2", "tagging"}
-    assert blocks & set(found) == wanted
+    assert blocks & set(figures) == wanted
     if refused:
         (line,) = [line for line in err.splitlines() if "unless --metrics asks" in line]
         names = line.partition(": no ")[2].partition(" figures, unless")[0]
@@ -113,23 +113,23 @@ def test_figures_that_can_be_computed_are_not_lost(
 
 def test_an_overlap_in_one_form_costs_the_figures_of_that_form(case: Case) -> None:
     case.put("points/th_0.90.tsv", ESTIMATE + "a.wav\t1.500\t2.500\tDog\n")
-    found = case.results(*EST, *POINTS, *DUR, "--baselines", "true")
-    assert ("intersection_based" in found, "psds1" in found) == (True, False)
-    assert "psds1" not in found["baselines"]["all_positive"]
+    figures = case.results(*EST, *POINTS, *DUR, "--baselines", "true")
+    assert ("intersection_based" in figures, "psds1" in figures) == (True, False)
+    assert "psds1" not in figures["baselines"]["all_positive"]
     # psds_eval 0.3.0 let overlaps pass, and so does its variant.
-    found = case.results(*EST, *POINTS, *DUR, "--psds-variant", "operating_points_0.3.0")
-    assert {"intersection_based", "psds1"} <= set(found)
+    figures = case.results(*EST, *POINTS, *DUR, "--psds-variant", "operating_points_0.3.0")
+    assert {"intersection_based", "psds1"} <= set(figures)
     # So does a table to compare with: the difference is left out, the figures stay.
     case.put("other.tsv", ESTIMATE + "a.wav\t1.500\t2.500\tDog\n")
-    found = case.results(*EST, "--against", "@other.tsv")
-    assert found["event_based"]["against"] is not None
-    assert (found["intersection_based"]["macro"]["f1"] is not None, found["intersection_based"]["against"]) == (
+    figures = case.results(*EST, "--against", "@other.tsv")
+    assert figures["event_based"]["against"] is not None
+    assert (figures["intersection_based"]["macro"]["f1"] is not None, figures["intersection_based"]["against"]) == (
         True,
         None,
     )
     case.put("ref.tsv", "filename\tonset\toffset\tevent_label\n" + "".join(f"{n}.wav\t\t\t\n" for n in "abcd"))
-    found = case.results(*EST, *SCORES, *DUR)
-    assert ("event_based" in found, "psds1" in found, "tagging" in found) == (True, False, False)
+    figures = case.results(*EST, *SCORES, *DUR)
+    assert ("event_based" in figures, "psds1" in figures, "tagging" in figures) == (True, False, False)
 
 
 def test_clips_outside_the_reference_are_false_positives_where_they_have_a_duration(case: Case) -> None:
@@ -147,9 +147,9 @@ def test_clips_outside_the_reference_are_false_positives_where_they_have_a_durat
     ):
         words = (*EST, "--durations", durations)
         assert said in case.call(*words)[2]
-        found = case.results(*words, "--official", "true")
-        n_false[durations] = found["intersection_based"]["classes"]["Dog"]
-        assert found["event_based"]["micro"]["n_estimate"] == 5
+        figures = case.results(*words, "--official", "true")
+        n_false[durations] = figures["intersection_based"]["classes"]["Dog"]
+        assert figures["event_based"]["micro"]["n_estimate"] == 5
     # Dog: 2 of 3 detections are relevant, then 2 of 4.
     precision = {name: figures["precision"] for name, figures in n_false.items()}
     assert precision == {"@dur.tsv": pytest.approx(2 / 3), "@long.tsv": pytest.approx(2 / 4)}
@@ -203,9 +203,9 @@ def test_overlaps_are_refused_or_merged(case: Case) -> None:
     status, _, err = case.call(*EST, *POINTS, *DUR, "--metrics", "psds1")
     assert (status, "ref.tsv:7: Dog at 1.5 s overlaps" in err, "--overlaps merge" in err) == (1, True, True)
     assert case.call(*EST, "--metrics", "event,segment")[0] == 0
-    found = case.results(*POINTS, *DUR, "--metrics", "psds1", "--overlaps", "merge")
-    assert found["psds1"]["value"] > 0
-    assert found["overlaps"] == "merge"
+    figures = case.results(*POINTS, *DUR, "--metrics", "psds1", "--overlaps", "merge")
+    assert figures["psds1"]["value"] > 0
+    assert figures["overlaps"] == "merge"
 
 
 @pytest.mark.parametrize(
@@ -250,12 +250,12 @@ def test_durations_of_recordings_serve_their_excerpts(case: Case) -> None:
     case.put("ref.tsv", "filename\tonset\toffset\tevent_label\n" + rows)
     case.put("dur.tsv", "filename\tduration\na.wav\t4.0\nb.wav\t4.0\nother.wav\t4.0\n")
     words = ("--scores", "@excerpts.h5", *DUR, "--metrics", "pauc")
-    found = case.results(*words, "--bootstrap", "100", "--baselines", "true")
+    figures = case.results(*words, "--bootstrap", "100", "--baselines", "true")
     # Of 8 seconds 2 are active, scored .9 and .2; the others .1, .6 and, where no excerpt has a row, 4 times 0: the
     # first event stands before any other second, the second one after one of 6.
-    assert found["segment_auc"]["value"] == pytest.approx(0.5)
-    assert found["segment_auc"]["variant"] == "recordings"
-    assert (found["segment_auc"]["resampled"]["units"], found["bootstrap"]["units"]) == (2, 3)
+    assert figures["segment_auc"]["value"] == pytest.approx(0.5)
+    assert figures["segment_auc"]["variant"] == "recordings"
+    assert (figures["segment_auc"]["resampled"]["units"], figures["bootstrap"]["units"]) == (2, 3)
     case.put("clips.tsv", f"filename\n{names[0]}\n{names[1]}\n")
     assert case.results(*words, "--clips", "@clips.tsv")["segment_auc"]["value"] == pytest.approx(1.0)
     # They are no clips: of the excerpts none has a duration that PSDS could count hours by, but for that of `other`.
@@ -284,7 +284,7 @@ def test_every_class_throughout_on_real_recordings(
         f1.append(2 * right / (n_output + len(active)))
     words = ("--estimate", "@ref.tsv", *DUR, "--metrics", "event,segment", "--baselines", "true")
     words += ("--labels", str(repository / labels)) if labels else ()
-    found = case.results(*words)["baselines"]["all_positive"]
-    assert round(100 * found["segment_based"]["macro"]["f1"], 1) == percent
-    assert found["segment_based"]["macro"]["f1"] == pytest.approx(np.mean(f1))
-    assert found["event_based"]["macro"]["f1"] == 0.0
+    figures = case.results(*words)["baselines"]["all_positive"]
+    assert round(100 * figures["segment_based"]["macro"]["f1"], 1) == percent
+    assert figures["segment_based"]["macro"]["f1"] == pytest.approx(np.mean(f1))
+    assert figures["event_based"]["macro"]["f1"] == 0.0

@@ -41,6 +41,22 @@ def test_what_is_wrong_is_said_in_one_line(raw, message):
     assert "\n" not in str(caught.value)
 
 
+@dataclasses.dataclass
+class Base:
+    rate: float = 1.0
+
+
+@dataclasses.dataclass
+class Derived(Base):
+    steps: int = 1
+
+
+@pytest.mark.parametrize("cls", [Base, Derived])
+def test_a_section_that_others_derive_from_is_named_by_its_keys(cls):
+    with pytest.raises(UsageError, match="^conf: key 'rate': Expected a float. Got value: much$"):
+        typed({"rate": "much"}, cls, "conf")
+
+
 def test_overrides_are_yaml_values_and_leave_the_original_alone():
     raw = {"training": {"steps": 3}}
     changed = apply_overrides(raw, ["training.steps=5", "training.rates=[1, 2]", "model.name=a=b"])

@@ -33,8 +33,8 @@ def make_table(
         if made and rng.random() < 0.2:
             made.append(made[0])
         rows += made or [(name, None, None, None)]
-    found = Events.from_rows(rows)
-    return found if overlaps else without_overlaps(found)
+    events = Events.from_rows(rows)
+    return events if overlaps else without_overlaps(events)
 
 
 def without_overlaps(events: Events) -> Events:

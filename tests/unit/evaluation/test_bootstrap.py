@@ -10,14 +10,18 @@ from sedkit.dataio.events import Events
 from sedkit.evaluation.alignment import align
 from sedkit.evaluation.bootstrap import Drawn, Resamples, interval
 from sedkit.evaluation.counts import rates
-from sedkit.evaluation.intersection import count_points, prepare
+from sedkit.evaluation.intersection import PointCounts, count_points, prepare
 from sedkit.evaluation.metrics.event import count_events
 from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.evaluation.parameters import PSDS2, PsdsParameters
 from sedkit.evaluation.psds import psds_of_points, psds_value
-from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_resamples
+from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_weights
 
 Table = Callable[..., Events]
+
+
+def psds_of_resamples(points: PointCounts, resamples: Resamples, parameters: PsdsParameters) -> np.ndarray:
+    return psds_of_weights(points, resamples.weights(points.ground.filenames), parameters)
 
 
 def repeated(events: Events, weights: np.ndarray) -> Events:
@@ -101,13 +105,13 @@ class Population:
     def __init__(self, unequal: float) -> None:
         """Take how far the classes are apart: 0, all alike, to 1."""
         step = unequal * (np.arange(8) - 3.5)
-        self.found = (0.61 + 0.06 * step, 0.755 + 0.05 * step)
+        self.hit = (0.61 + 0.06 * step, 0.755 + 0.05 * step)
         self.false = (0.017 + 0.002 * step, 0.088 + 0.008 * step)
 
     def draw(self, rng: np.random.Generator, n_clips: int) -> tuple[Events, list[Events]]:
         """Return a reference and the detections at a strict and a lenient threshold."""
         quality = rng.normal(0.0, 0.12, size=(n_clips, 1))
-        there = rng.random((n_clips, 8)) < 0.35
+        present = rng.random((n_clips, 8)) < 0.35
         luck, false = rng.random((n_clips, 8)), rng.random((n_clips, 8))
         names = tuple(f"c{i}" for i in range(n_clips))
 
@@ -117,9 +121,9 @@ class Population:
             onset = np.where(label < 8, 1.0 + 2.0 * label, 20.0)
             return Events(names, self.LABELS, clip, label % 8, onset, onset + 1.0, np.arange(len(clip)) + 2)
 
-        chances = zip(self.found, self.false, strict=True)
-        points = [made(there & (luck < found + quality), false < wrong) for found, wrong in chances]
-        return made(there, np.zeros_like(there)), points
+        chances = zip(self.hit, self.false, strict=True)
+        points = [made(present & (luck < hit + quality), false < wrong) for hit, wrong in chances]
+        return made(present, np.zeros_like(present)), points
 
 
 @pytest.mark.parametrize(("unequal", "most_plain"), [(1.0, 0.93), (0.0, 0.60)])

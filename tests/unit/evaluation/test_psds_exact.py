@@ -111,5 +111,5 @@ def test_equals_sed_scores_eval_where_it_is_installed() -> None:
             alpha_ct=parameters.alpha_ct,
             alpha_st=parameters.alpha_st,
         )
-        found, _ = psds_of_sweep(sweep(prepare(reference, seconds), scores, parameters.criteria), parameters)
-        assert found == pytest.approx(wanted, abs=1e-9)
+        value, _ = psds_of_sweep(sweep(prepare(reference, seconds), scores, parameters.criteria), parameters)
+        assert value == pytest.approx(wanted, abs=1e-9)

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from sedkit.core.errors import SedkitError, UsageError
+from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.tables import read_events
-from sedkit.evaluation.fit import warn_beside_reference
+from sedkit.evaluation.fit import Fit
+from sedkit.evaluation.inputs import Output, Truth
 from sedkit.evaluation.metrics.registry import metrics_named
 from sedkit.evaluation.reading import read_operating_points, read_reference, read_table_to_score
 
@@ -82,12 +84,17 @@ def test_odd_rows_are_scored_with_one_warning_per_kind(tmp_path: Path, caplog: p
     assert any("t.tsv:8" in m and "expected times from 0 s" in m for m in messages)
 
 
+def fit_of(reference: Events, metric: str) -> Fit:
+    truth = Truth(reference, tags_of(reference), {"a.wav": 10.0, "b.wav": 10.0})
+    return Fit(reference, truth, None, {}, metrics_named([metric]))
+
+
 def test_rows_that_do_not_fit_the_reference_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     reference = read_events(write(tmp_path, PLAIN))[0]
     text = PLAIN + "z.wav\t0\t1\tDog\nz.wav\t2\t3\tDog\na.wav\t0\t11\tDuck\n"
     estimate = read_events(write(tmp_path, text, "e.tsv"))[0]
     with caplog.at_level(logging.WARNING, logger="sedkit"):
-        warn_beside_reference(reference, [estimate], {"a.wav": 10.0, "b.wav": 10.0}, None, metrics_named(["event"]))
+        fit_of(reference, "event").warn_of(Output(estimate))
     outside, label, past = (r.getMessage() for r in caplog.records)
     assert "e.tsv:5: z.wav is not a clip of the reference (1 such clips, 2 rows" in outside
     assert "e.tsv:7: label 'Duck' is not among the classes of the reference (1 such rows" in label
@@ -105,7 +112,7 @@ def test_all_operating_points_are_warned_of_once_per_kind(tmp_path: Path, caplog
     write(folder, odd.replace("\n", "\r\n"), "th_0.3.tsv")
     with caplog.at_level(logging.WARNING, logger="sedkit"):
         points = read_operating_points(folder)
-        warn_beside_reference(reference, points.tables, {"a.wav": 10.0, "b.wav": 10.0}, None, metrics_named(["psds1"]))
+        fit_of(reference, "psds1").warn_of(Output(points=points))
     assert len(caplog.records) == 5
     told = " | ".join(record.getMessage() for record in caplog.records)
     for message in (

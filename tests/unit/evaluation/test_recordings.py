@@ -195,8 +195,8 @@ def pieces(seed: int) -> tuple[Truth, Scores, Scores]:
 def test_the_partial_area_of_pieces_is_that_of_their_recordings() -> None:
     truth, good, bad = pieces(0)
     interval = Interval(200, None, 0)
-    found = evaluate(truth, Output(scores=good), ["pauc"], interval_of=interval, against=("bad", Output(scores=bad)))
-    block = found["segment_auc"]
+    figures = evaluate(truth, Output(scores=good), ["pauc"], interval_of=interval, against=("bad", Output(scores=bad)))
+    block = figures["segment_auc"]
     assert truth.events is not None
     excerpts, seconds = excerpts_of(good.filenames, None), dict.fromkeys("abcd", 30.0)
     joined, events = join_scores(good, excerpts, good.labels, seconds), join_truth(truth.events, excerpts)

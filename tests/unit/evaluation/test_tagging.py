@@ -24,13 +24,15 @@ def test_equals_scikit_learn(seed: int) -> None:
     present[0], present[1] = True, False
     # Coarse scores: ties are common.
     score = (np.round(rng.random((30, 4)) * 8) / 8).astype(np.float32)
-    found = tagging_rates(tags(present), score, TaggingParameters(0.5))
+    figures = tagging_rates(tags(present), score, TaggingParameters(0.5))
     for name, of in (("average_precision", average_precision_score), ("roc_auc", roc_auc_score)):
-        np.testing.assert_allclose(found.classes[name], [of(present[:, c], score[:, c]) for c in range(4)], atol=1e-12)
-        assert found.macro[name] == pytest.approx(of(present, score, average="macro"), abs=1e-12)
-        assert found.micro[name] == pytest.approx(of(present, score, average="micro"), abs=1e-12)
-    assert found.macro["f1"] == pytest.approx(f1_score(present, score > 0.5, average="macro"), abs=1e-12)
-    assert found.micro["f1"] == pytest.approx(f1_score(present, score > 0.5, average="micro"), abs=1e-12)
+        np.testing.assert_allclose(
+            figures.classes[name], [of(present[:, c], score[:, c]) for c in range(4)], atol=1e-12
+        )
+        assert figures.macro[name] == pytest.approx(of(present, score, average="macro"), abs=1e-12)
+        assert figures.micro[name] == pytest.approx(of(present, score, average="micro"), abs=1e-12)
+    assert figures.macro["f1"] == pytest.approx(f1_score(present, score > 0.5, average="macro"), abs=1e-12)
+    assert figures.micro["f1"] == pytest.approx(f1_score(present, score > 0.5, average="micro"), abs=1e-12)
 
 
 def test_weights_are_repetitions() -> None:

@@ -53,9 +53,9 @@ def check_sed_eval(reference: Events, estimate: Events, wanted: dict[str, Any]) 
     labels = align(reference, estimate)[0].labels
     for name, figures in (("event", event(reference, estimate)), ("segment", segment(reference, estimate))):
         for place in ("macro", "micro"):
-            found = getattr(figures, place)
-            assert found["f1"] == pytest.approx(wanted[f"{name}_{place}_f1"], abs=EXACT)
-            assert found["error_rate"] == pytest.approx(wanted[f"{name}_{place}_er"], abs=EXACT)
+            averages = getattr(figures, place)
+            assert averages["f1"] == pytest.approx(wanted[f"{name}_{place}_f1"], abs=EXACT)
+            assert averages["error_rate"] == pytest.approx(wanted[f"{name}_{place}_er"], abs=EXACT)
         by_class = dict(zip(labels, figures.classes["f1"].tolist(), strict=True))
         assert by_class == pytest.approx(wanted[f"{name}_class_f1"], abs=EXACT)
 
@@ -139,14 +139,14 @@ def test_sed_eval_own_tests(vectors: Path) -> None:
         return Events.from_rows([(row[0], float(row[-3]), float(row[-2]), row[-1]) for row in lines])
 
     reference, estimate = read("street_fold1_reference.txt"), read("street_fold1_detected.txt")
-    found = {
+    by_metric = {
         "event_t0.2_p0.5": event(reference, estimate, offset_fraction=0.5),
         "event_t0.2_p0.2": event(reference, estimate),
         "segment": segment(reference, estimate),
     }
     names = {"f_measure": "f1"}
     checked = 0
-    for name, figures in found.items():
+    for name, figures in by_metric.items():
         for place, block in (("micro", wanted[name]), ("macro", wanted[f"{name}_macro"])):
             for part in ("f_measure", "error_rate"):
                 for key, value in block[part].items():
@@ -271,12 +271,12 @@ def test_dcase2023_scores(vectors: Path) -> None:
     value, _ = psds_of_sweep(sweep(ground, scores, PSDS2.criteria), PSDS2)
     assert value == pytest.approx(wanted["psds2_exact"], abs=1e-6)
     estimate = decided(scores, 0.5)
-    found = {
+    by_metric = {
         "collar_f_0.5": count_events(*align(reference, estimate)),
         "segment_f_0.5": count_segments(*align(reference, estimate)),
         "intersection_f_0.5": count_intersections(reference, estimate, durations=seconds),
     }
-    for name, counts in found.items():
+    for name, counts in by_metric.items():
         # sed_scores_eval has a class without a true positive at zero, not undefined.
         figures = rates(counts, "zero")
         ours = dict(zip(counts.labels, figures.classes["f1"].tolist(), strict=True))
@@ -300,5 +300,5 @@ def test_exact_psds_of_step_scores_equals_psds_of_their_operating_points(vectors
     ground = prepare(baseline2021["reference"], baseline2021["durations"])
     # sed_scores_eval 0.0.4 on these scores: .35350 and .54833.
     for parameters, value in ((PSDS1, 0.35350), (PSDS2, 0.54833)):
-        found, _ = psds_of_sweep(sweep(ground, scores, parameters.criteria), parameters)
-        assert round(found, 5) == value
+        psds, _ = psds_of_sweep(sweep(ground, scores, parameters.criteria), parameters)
+        assert round(psds, 5) == value

@@ -56,12 +56,12 @@ def test_the_file_holds_what_the_front_end_gives(data, tmp_path, frontend):
         250,
         "exact",
     )
-    for found, expected, duration_s, n in zip(
+    for features, expected, duration_s, n in zip(
         file.features, expected_of(data, frontend), data.clips.duration_s, file.n_frames, strict=True
     ):
         assert n == frontend.valid_frames(duration_s) <= len(expected)
-        np.testing.assert_array_equal(found[: len(expected)], expected)
-        assert (found[len(expected) :] == frontend.padding).all()
+        np.testing.assert_array_equal(features[: len(expected)], expected)
+        assert (features[len(expected) :] == frontend.padding).all()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5"]
 
 

@@ -12,7 +12,7 @@ from sedkit.core.timegrid import TimeGrid
 from sedkit.dataio.store import write_features
 from sedkit.dataio.windows import lay
 from sedkit.features import frontends
-from sedkit.features.frontends import features_path, frontend_from, frontend_names, open_features, register
+from sedkit.features.frontends import features_path, frontend_from, open_features, register
 from sedkit.features.frontends.logmel import LogMel
 from sedkit.features.sources import Waveforms
 
@@ -21,7 +21,6 @@ def test_a_section_makes_a_front_end_and_comes_back():
     frontend = frontend_from({"name": "logmel", "n_mels": 40})
     assert frontend == LogMel(n_mels=40)
     assert frontend_from(frontend.as_dict()) == frontend
-    assert "logmel" in frontend_names()
 
 
 def test_the_hash_tells_parameters_apart():
@@ -68,11 +67,11 @@ def test_features_of_another_front_end_are_refused(tmp_path):
         hop_samples=made.hop_samples,
     )
     assert open_features(tmp_path / "f.h5", made).shape == (1, 640, 64)
-    assert open_features(tmp_path / "f.h5", made.as_dict()).shape == (1, 640, 64)
     with pytest.raises(SedkitError, match="f.h5: made with another front end: window 'hann' instead of 'hamming'"):
         open_features(tmp_path / "f.h5", dataclasses.replace(made, window="hamming"))
-    with pytest.raises(SedkitError, match="another front end: .*name 'logmel' instead of 'mfcc'"):
-        open_features(tmp_path / "f.h5", made.as_dict() | {"name": "mfcc"})
+    other = type("Mfcc", (LogMel,), {"name": "mfcc"})()
+    with pytest.raises(SedkitError, match="another front end: name 'logmel' instead of 'mfcc'"):
+        open_features(tmp_path / "f.h5", other)
     assert features_path(tmp_path, made).name == f"logmel-{made.hash8}.h5"
 
 

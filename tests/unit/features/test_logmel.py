@@ -30,10 +30,10 @@ def librosa_logmel(x):
     return librosa.power_to_db((bank @ np.abs(spectrum[:, : len(x) // 500]) ** 2).T, ref=1.0, amin=1e-10, top_db=None)
 
 
-def check(found, expected):
+def check(features, expected):
     """1e-4 dB for cells less than 60 dB below the clip's maximum, 0.1 dB elsewhere."""
-    assert found.dtype == np.float32 and found.shape == expected.shape
-    error = np.abs(found - expected)
+    assert features.dtype == np.float32 and features.shape == expected.shape
+    error = np.abs(features - expected)
     loud = expected > expected.max() - 60
     assert error[loud].max() < 1e-4
     assert error.max() < 0.1
@@ -189,11 +189,11 @@ def test_every_framing_is_librosas(centre, pad_mode, n_fft, win_length, samples,
     )
     bank = librosa.filters.mel(sr=16000, n_fft=n_fft, n_mels=20, fmin=50, dtype=np.float64)
     expected = (bank @ np.abs(spectrum) ** 2).T
-    found = frontend.transform(x[None])[0]
+    features = frontend.transform(x[None])[0]
     # Without the end frame, a clip of 44 hops loses the frame that is centred on its last sample.
     frames = len(expected) if end_frame else min(len(expected), 44)
-    assert len(found) == frontend.frames_for(samples / 16000) == frames
-    np.testing.assert_allclose(found, expected[: len(found)], rtol=2e-5)
+    assert len(features) == frontend.frames_for(samples / 16000) == frames
+    np.testing.assert_allclose(features, expected[: len(features)], rtol=2e-5)
     assert frontend.scale == "power"
 
 

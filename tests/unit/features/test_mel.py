@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sedkit.features.mel import MEL_NORMS, MEL_SCALES, hz_to_mel, mel_bank, mel_to_hz
+from sedkit.features.mel import hz_to_mel, mel_bank, mel_to_hz
 
 BANKS = [
     (32000, 1024, 64, 50.0, 14000.0),
@@ -18,8 +18,8 @@ BANKS = [
 
 
 @pytest.mark.parametrize("bank", BANKS)
-@pytest.mark.parametrize("scale", MEL_SCALES)
-@pytest.mark.parametrize("norm", MEL_NORMS)
+@pytest.mark.parametrize("scale", ["slaney", "htk"])
+@pytest.mark.parametrize("norm", ["slaney", "none"])
 def test_is_librosas_bank(bank, scale, norm):
     rate, n_fft, n_mels, fmin, fmax = bank
     expected = librosa.filters.mel(
@@ -35,7 +35,7 @@ def test_is_librosas_bank(bank, scale, norm):
     np.testing.assert_allclose(mel_bank(*bank, scale, norm), expected.T, rtol=1e-9, atol=1e-14)
 
 
-@given(st.floats(0, 24000), st.sampled_from(MEL_SCALES))
+@given(st.floats(0, 24000), st.sampled_from(["slaney", "htk"]))
 def test_mel_and_back(hz, scale):
     there = hz_to_mel(np.array([hz]), scale)
     np.testing.assert_allclose(mel_to_hz(there, scale), [hz], rtol=1e-9, atol=1e-9)

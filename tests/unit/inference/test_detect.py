@@ -75,9 +75,9 @@ def test_formats() -> None:
         "a.wav\t2.000\t3.000\tDog",
         "b.wav\t\t\t",
     ]
-    found = json.loads(as_json(events, [10.0, 4.0]))
-    assert found[0]["events"][1] == {"onset_s": 2.0, "offset_s": 3.0, "label": "Dog"}
-    assert found[1] == {"filename": "b.wav", "duration_s": 4.0, "events": []}
+    recordings = json.loads(as_json(events, [10.0, 4.0]))
+    assert recordings[0]["events"][1] == {"onset_s": 2.0, "offset_s": 3.0, "label": "Dog"}
+    assert recordings[1] == {"filename": "b.wav", "duration_s": 4.0, "events": []}
     assert as_audacity(events) == {"a.wav": "0.500000\t1.250000\tCat\n2.000000\t3.000000\tDog\n", "b.wav": ""}
 
 

@@ -17,7 +17,7 @@ from networks import ALONE, SLICED, TEN, make_checkpoint, make_experiment, predi
 
 from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError
-from sedkit.core.files import sha256_file, write_yaml
+from sedkit.core.files import sha256_file, write_json, write_yaml
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import write_wav
 from sedkit.dataio.datadir import Clips, DataDir, write_datadir
@@ -216,6 +216,28 @@ def test_detect_and_predict_give_a_recording_the_same_scores(tmp_path: Path, sys
     # Sound to the end is scored to the end, where the network's frames allow it.
     assert detected.edges(0)[-1] > duration_s - 0.064
     assert (detected.framewise[0, : detected.n_frames[0]] > 0).all()
+
+
+@pytest.mark.parametrize("frontend", [SLICED, ALONE], ids=["slices", "windows alone"])
+def test_a_whole_recording_is_scored_alike_whatever_else_is_scored(tmp_path: Path, frontend: FrontEnd) -> None:
+    data = make_clips(tmp_path, {"c.wav": 12.0, "a.wav": 10.0, "b.wav": 25.0, "d.wav": 10.0}, frontend)
+    exp, paths = make_experiment(tmp_path / "exp", CNN, frontend, 8000), [tmp_path / "p.h5", tmp_path / "d.h5"]
+    options = ["--device", "cpu", "--precision", "fp32", "--window", "whole"]
+    assert main(["predict", str(exp), str(data.path), "--out", str(paths[0]), *options]) == 0
+    words = ["detect", str(exp), *(str(tmp_path / n) for n in data.clips.filename), "--postprocessing", "0.5"]
+    assert main([*words, "--scores", str(paths[1]), "--out", str(tmp_path / "e.tsv"), *options]) == 0
+    predicted, detected = map(read_scores, paths)
+    assert predicted.filenames == detected.filenames == data.clips.filename
+    for name in ("n_frames", "framewise", "clipwise"):
+        np.testing.assert_allclose(getattr(predicted, name), getattr(detected, name), atol=2e-6)
+
+
+def test_features_that_lie_elsewhere_keep_what_they_are_of(tmp_path: Path) -> None:
+    data, made = make_clips(tmp_path, {"a.wav": 1.0}, SLICED), tmp_path / "f.h5"
+    write_json(data.path / "set.json", {"dataset": "desed", "set": "validation", "role": "reported"})
+    write_yaml(tmp_path / "c.yaml", {"frontend": SLICED.as_dict()})
+    assert main(["extract", str(data.path), "--config", str(tmp_path / "c.yaml"), "--out", str(made), "--jobs=1"]) == 0
+    assert Place.of(made, SLICED).facts() == {"of": [["desed/validation", None]], "role": "reported"}
 
 
 def test_folds_of_recordings_are_those_of_their_features(tmp_path: Path) -> None:

@@ -187,9 +187,9 @@ def annotated_clips(draw: st.DrawFn) -> tuple[Events, list[float]]:
 @given(annotated_clips())
 def test_who_knows_every_second_has_every_segment_right(case: tuple[Events, list[float]]) -> None:
     events, durations_s = case
-    _, found = heard(events, durations_s)
-    assert (found.offset_s <= np.array(durations_s)[found.clip]).all()
-    counts = count_segments(*align(events, found))
+    _, detected = heard(events, durations_s)
+    assert (detected.offset_s <= np.array(durations_s)[detected.clip]).all()
+    counts = count_segments(*align(events, detected))
     assert (counts.n_reference == counts.n_estimate).all()
     assert (counts.n_reference == counts.n_true_positives).all()
     assert counts.n_reference.sum() > 0 or events.n_events == 0
@@ -197,9 +197,9 @@ def test_who_knows_every_second_has_every_segment_right(case: tuple[Events, list
 
 def test_neighbouring_windows_become_one_event_that_ends_with_the_clip() -> None:
     rows = [("0.wav", 0.2, 0.4, "Alarm"), ("0.wav", 1.5, 3.35, "Dog")]
-    scores, found = heard(Events.from_rows(rows, CLASSES), [3.4])
+    scores, detected = heard(Events.from_rows(rows, CLASSES), [3.4])
     assert scores.n_frames.tolist() == [4]
-    assert list(found.rows()) == [("0.wav", 0.0, 1.0, "Alarm"), ("0.wav", 1.0, 3.4, "Dog")]
+    assert list(detected.rows()) == [("0.wav", 0.0, 1.0, "Alarm"), ("0.wav", 1.0, 3.4, "Dog")]
 
 
 @pytest.mark.parametrize(

@@ -297,9 +297,9 @@ def test_either_engine_decodes_the_same_events(monkeypatch, functions):
     assert len(events) > 30
     assert events == slow_decode(scores, rules, 50.0)
     filtered = Postprocessing.uniform(scores.labels, FrameRule(0.5, median_s=0.14))
-    for threshold, found in zip((0.3, 0.7), decode_thresholds(scores, [0.3, 0.7], filtered), strict=True):
+    for threshold, events in zip((0.3, 0.7), decode_thresholds(scores, [0.3, 0.7], filtered), strict=True):
         plain_rules = Postprocessing.uniform(scores.labels, FrameRule(threshold=threshold, median_s=0.14))
-        assert as_set(found) == slow_decode(scores, plain_rules, 50.0)
+        assert as_set(events) == slow_decode(scores, plain_rules, 50.0)
 
 
 def test_small_inputs_do_not_wait_for_compiled_code(monkeypatch):
@@ -322,6 +322,6 @@ def test_scores_of_the_2023_baseline_give_the_figures_of_its_own_tool(shared):
     truth = read_strong(folder / "ground_truth.tsv", scores.labels).keep_clips(scores.filenames)
     events = decode(scores, Postprocessing.uniform(scores.labels, FrameRule(threshold=0.5)))
     for counts, name in ((count_events, "collar_f_0.5"), (count_segments, "segment_f_0.5")):
-        found = rates(counts(truth, events), "zero")
-        assert float(found.macro["f1"]) == pytest.approx(expected[name]["macro_average"], abs=1e-9)
-        assert float(found.micro["f1"]) == pytest.approx(expected[name]["micro_average"], abs=1e-9)
+        figures = rates(counts(truth, events), "zero")
+        assert float(figures.macro["f1"]) == pytest.approx(expected[name]["macro_average"], abs=1e-9)
+        assert float(figures.micro["f1"]) == pytest.approx(expected[name]["micro_average"], abs=1e-9)

@@ -27,9 +27,9 @@ def test_a_folder_holds_the_events_of_every_threshold(tmp_path):
     names = sorted(path.name for path in (tmp_path / "points").iterdir())
     assert names == [f"predictions_th_{t}.tsv" for t in ("0.10", "0.30", "0.50", "0.70", "0.90")]
     for name, events in zip(names, points, strict=True):
-        found, findings = read_events(tmp_path / "points" / name, scores.labels)
+        decoded, findings = read_events(tmp_path / "points" / name, scores.labels)
         assert not findings
-        assert as_set(found.keep_clips(scores.filenames)) == as_set(events)
+        assert as_set(decoded.keep_clips(scores.filenames)) == as_set(events)
     first = (tmp_path / "points" / names[0]).read_bytes().split(b"\n")
     assert first[0] == b"filename\tonset\toffset\tevent_label"
     assert first[1].split(b"\t")[0] == b"0.wav"
@@ -62,8 +62,8 @@ def test_processed_scores_hold_the_events_of_every_threshold(rules):
     processed = processed_scores(scores, rules)
     for threshold in (0.05, 0.3, 0.5, 0.77):
         expected = decode_thresholds(scores, [threshold], postprocessing=rules).events(0)
-        found = decode(processed, Postprocessing.uniform(scores.labels, FrameRule(threshold)))
-        assert as_set(found) == as_set(expected)
+        decoded = decode(processed, Postprocessing.uniform(scores.labels, FrameRule(threshold)))
+        assert as_set(decoded) == as_set(expected)
 
 
 def test_what_scores_cannot_express_is_refused():

@@ -83,8 +83,8 @@ def test_tune_then_decode(files, capsys):
     strong = str(files / "strong.tsv")
     call = ["tune", scores, "--reference", strong, "--objective", "event", "--out", both, "--start", post]
     assert main([*call, "--seed", "3"]) == 0
-    found = read_yaml(both)
-    assert found["tuned_on"] | {"producer": ""} == {
+    rules = read_yaml(both)
+    assert rules["tuned_on"] | {"producer": ""} == {
         "path": strong,
         "sha256": sha256_file(strong),
         "clips": 12,
@@ -93,9 +93,9 @@ def test_tune_then_decode(files, capsys):
         "of": [],
         "seed": 3,
     }
-    assert found["objective"] == "event"
+    assert rules["objective"] == "event"
     gates = {label: rule["clip_threshold"] for label, rule in read_yaml(post)["classes"].items()}
-    assert gates == {label: rule["clip_threshold"] for label, rule in found["classes"].items()}
+    assert gates == {label: rule["clip_threshold"] for label, rule in rules["classes"].items()}
     assert main(["decode", scores, "--postprocessing", both, "--out", str(files / "e.tsv")]) == 0
 
 
@@ -168,9 +168,9 @@ def test_tune_behind_a_gate_reports_what_decode_and_score_give(files, monkeypatc
     call = ["tune", "scores.h5", "--reference", "strong.tsv", "--objective", objective, "--start", "start.yaml"]
     assert main([*call, "--tags", gate, "--out", "post.yaml"]) == 0
     assert main([*call, "--out", "own.yaml"]) == 0
-    found = read_yaml("post.yaml")
-    assert found["value"] != read_yaml("own.yaml")["value"]
-    assert {rule["clip_threshold"] for rule in found["classes"].values()} == {0.35}
+    rules = read_yaml("post.yaml")
+    assert rules["value"] != read_yaml("own.yaml")["value"]
+    assert {rule["clip_threshold"] for rule in rules["classes"].values()} == {0.35}
     call = ["decode", "scores.h5", "--postprocessing", "post.yaml", "--tags", gate, "--out", "events.tsv"]
     assert main([*call, "--operating-points-out", "points"]) == 0
     write_table("durations.tsv", {"filename": one.filenames, "duration": one.duration_s})
@@ -179,8 +179,8 @@ def test_tune_behind_a_gate_reports_what_decode_and_score_give(files, monkeypatc
     assert main([*call, "--json", "figures.json"]) == 0
     block = json.loads(Path("figures.json").read_text())[objective if objective == "psds1" else f"{objective}_based"]
     assert not block.get("left_out_of_macro")
-    assert found["value"] == pytest.approx(block["value"] if objective == "psds1" else block["macro"]["f1"], abs=1e-12)
-    assert found["value"] > 0.1
+    assert rules["value"] == pytest.approx(block["value"] if objective == "psds1" else block["macro"]["f1"], abs=1e-12)
+    assert rules["value"] > 0.1
 
 
 def test_facts_go_with_scores_events_tags_and_ensembles(files, monkeypatch):

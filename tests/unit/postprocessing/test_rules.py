@@ -22,9 +22,9 @@ RULES = Postprocessing(
 
 def test_a_file_brings_back_what_was_written(tmp_path):
     RULES.write(tmp_path / "post.yaml")
-    found = Postprocessing.read(tmp_path / "post.yaml")
-    assert found.rules == RULES.rules
-    assert found.as_dict() == RULES.as_dict()
+    rules = Postprocessing.read(tmp_path / "post.yaml")
+    assert rules.rules == RULES.rules
+    assert rules.as_dict() == RULES.as_dict()
 
 
 def test_boxes_too(tmp_path):

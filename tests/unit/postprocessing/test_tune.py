@@ -19,7 +19,7 @@ from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.evaluation.parameters import PSDS1
 from sedkit.evaluation.psds import psds_of_points
 from sedkit.postprocessing import BoxRule, FrameRule, Postprocessing, decode, decode_thresholds
-from sedkit.postprocessing.choose import PRIOR_POSITIVES, choose, macro_f1, parts_of, shrunk
+from sedkit.postprocessing.choose import PRIOR_POSITIVES, choose, folds_of, macro_f1, shrunk
 from sedkit.postprocessing.objectives.tagging import tagging_counts
 from sedkit.postprocessing.operating_points import even_thresholds
 from sedkit.postprocessing.tune import describe, tune
@@ -86,21 +86,21 @@ def test_areas_are_drawn_to_their_mean_by_few_positives():
 
 def test_parts_are_balanced_and_go_by_the_seed():
     names = [f"{i}.wav" for i in range(23)]
-    assert sorted(np.bincount(parts_of(names, {}, 1))) == [4, 4, 5, 5, 5]
-    assert (parts_of(names, {}, 1) == parts_of(names, {}, 1)).all()
-    assert (parts_of(names, {}, 1) != parts_of(names, {}, 2)).any()
-    np.testing.assert_array_equal(parts_of(names, {}, 1), np.random.default_rng(1).permutation(23) % 5)
+    assert sorted(np.bincount(folds_of(names, {}, 1))) == [4, 4, 5, 5, 5]
+    assert (folds_of(names, {}, 1) == folds_of(names, {}, 1)).all()
+    assert (folds_of(names, {}, 1) != folds_of(names, {}, 2)).any()
+    np.testing.assert_array_equal(folds_of(names, {}, 1), np.random.default_rng(1).permutation(23) % 5)
 
 
 @given(st.lists(st.sampled_from(["", "a", "b", "c", "d"]), min_size=1, max_size=30), st.integers(0, 99))
 def test_no_group_is_split_over_parts(groups, seed):
     names = [f"{i}.wav" for i in range(len(groups))]
-    part = parts_of(names, dict(zip(names, groups, strict=True)), seed)
-    assert set(part) <= set(range(5))
+    fold = folds_of(names, dict(zip(names, groups, strict=True)), seed)
+    assert set(fold) <= set(range(5))
     sizes = [1] * groups.count("") + [groups.count(group) for group in "abcd"]
     for group in "abcd":
-        assert len({p for p, g in zip(part, groups, strict=True) if g == group}) <= 1
-    counts = np.bincount(part, minlength=5)
+        assert len({p for p, g in zip(fold, groups, strict=True) if g == group}) <= 1
+    counts = np.bincount(fold, minlength=5)
     assert counts.max() - counts.min() <= max(sizes)
 
 
@@ -168,7 +168,7 @@ def test_a_class_that_is_missing_is_told(caplog):
 def test_tagging_counts_are_those_of_comparing(seed):
     rng = np.random.default_rng(seed)
     clipwise, present = rng.integers(0, 5, (12, 2)) / 4, rng.random((12, 2)) < 0.4
-    candidates, fold = np.array([-0.1, 0.125, 0.25, 0.6]), parts_of([str(i) for i in range(12)], {}, seed)
+    candidates, fold = np.array([-0.1, 0.125, 0.25, 0.6]), folds_of([str(i) for i in range(12)], {}, seed)
     counts = tagging_counts(clipwise, present, candidates, fold)
     for f in range(5):
         for k, threshold in enumerate(candidates):
