@@ -1,48 +1,13 @@
-"""Tables of CodeCarbon and results files of a system made elsewhere."""
+"""CodeCarbon's tables of a system made elsewhere."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-<<<<<<< HEAD
 from submission_systems import codecarbon, experiment, found, run
-=======
-from submission_packages import meta
-from submission_systems import codecarbon, experiment, found, results, run, scores, unprocessed
-
-from sedkit.dataio.store import write_scores
-from sedkit.submission.formats import get_format
-from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
-from sedkit.submission.pack.meta import meta_text
-
-EVALUATED = {label: 0.7 + 0.01 * i for i, label in enumerate(MAESTRO_EVALUATED)}
-
-
-@pytest.fixture
-def foreign(tmp_path: Path, complete: tuple[object, ...]) -> Callable[..., tuple[int, Path]]:
-    """Packs foreign scores of a year, with a meta file that states these energies; returns status and meta file."""
-
-    def pack(name: str, *words: object, **energy: float | None) -> tuple[int, Path]:
-        form, out = get_format(name), tmp_path / "out"
-        files = []
-        for i in range(3):
-            files.append(tmp_path / f"scores{i}.h5")
-            write_scores(files[-1], scores(i, form.labels))
-        described = meta(form, "Someone_ELSE_task4_4")
-        stated = described["system"]["complexity"]["energy"]
-        described["system"]["complexity"]["energy"] = {key: energy.get(key) for key in stated}
-        described["system"]["complexity"]["energy_baseline"] = {"training": 0.5, "devtest_inference": 0.25}
-        (tmp_path / "m.yaml").write_text(meta_text(described))
-        given = ("--scores", *files, "--unprocessed", *unprocessed(files), "--meta", tmp_path / "m.yaml")
-        status = run("pack", "--format", name, *given, *complete, *words)
-        return status, next(out.glob("*/*.meta.yaml"), out)
-
-    return pack
->>>>>>> 3a4babfbfddcc57cea7708648f97606fc1f9ecda
 
 
 def energy_of(file: Path) -> dict[str, float | None]:
@@ -141,40 +106,3 @@ def test_bad_use_of_codecarbon(
     words = ("--scores", tmp_path / "s.h5", "--codecarbon", f"training:{table}", "--authors", tmp_path / "authors.yaml")
     assert run("pack", "--format", "dcase2019", *words, "--out", tmp_path / "out") == 2
     assert "dcase2019 asks for no energy" in capsys.readouterr().err
-
-
-def test_results_of_both_development_sets(
-    tmp_path: Path, foreign: Callable[..., tuple[int, Path]], capsys: pytest.CaptureFixture[str]
-) -> None:
-    desed = results(f1=0.4) | {"psds1": {"variant": "exact", "value": 0.4912, "classes": {"Dog": 0.5}}}
-    maestro = {
-        "reference": {"known_as": None},
-        "segment_auc": {"value": 0.9, "classes": dict.fromkeys(MAESTRO_CLASSES, 0.99) | EVALUATED},
-        "psds1": {"variant": "exact", "value": 0.1, "classes": {"car": 0.1}},
-        "event_based": {"macro": {"f1": 0.1}, "classes": {"car": {"f1": 0.1}}},
-    }
-    for name, content in (("desed", desed), ("maestro", maestro), ("empty", {"reference": {}})):
-        (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    _, file = foreign("dcase2024", "--results", tmp_path / "desed.json", tmp_path / "maestro.json")
-    assert yaml.safe_load(file.read_text())["results"]["devtest"] == {
-        "desed": {"PSDS1": 0.4912},
-        "maestro": {"mPAUC": 0.75},
-    }
-    capsys.readouterr()
-    # An evaluated class without an area: the official mean cannot be told.
-    for classes in ({**EVALUATED, "car": None}, {k: v for k, v in EVALUATED.items() if k != "car"}):
-        maestro["segment_auc"]["classes"] = classes
-        (tmp_path / "maestro.json").write_text(json.dumps(maestro))
-        assert foreign("dcase2024", "--results", tmp_path / "maestro.json")[0] == 1
-        assert "no mPAUC: it is the mean of 11 classes, without (or with an un" in capsys.readouterr().err
-        (tmp_path / "both.json").write_text(json.dumps(desed | {"segment_auc": maestro["segment_auc"]}))
-        _, file = foreign("dcase2024", "--results", tmp_path / "both.json")
-        assert yaml.safe_load(file.read_text())["results"]["devtest"]["desed"] == {"PSDS1": 0.4912}
-        assert "undefined) area here: car\n" in capsys.readouterr().err
-    assert foreign("dcase2024", "--results", tmp_path / "desed.json", tmp_path / "desed.json")[0] == 1
-    assert "expected it once" in capsys.readouterr().err
-    assert foreign("dcase2024", "--results", tmp_path / "empty.json")[0] == 1
-    assert "no PSDS or partial ROC area in it, which dcase2024 asks for" in capsys.readouterr().err
-    (tmp_path / "list.json").write_text("[1]")
-    assert foreign("dcase2024", "--results", tmp_path / "list.json")[0] == 1
-    assert "is no results file" in capsys.readouterr().err

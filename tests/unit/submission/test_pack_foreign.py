@@ -16,10 +16,12 @@ from sedkit.core.errors import UsageError
 from sedkit.dataio.store import write_scores
 from sedkit.submission.check.examine import examine_package
 from sedkit.submission.formats import get_format
+from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
 from sedkit.submission.pack.inputs import split_entry
 from sedkit.submission.pack.meta import meta_text
 
 #: Areas of the evaluated classes, 0.75 in the mean.
+EVALUATED = {label: 0.7 + 0.01 * i for i, label in enumerate(MAESTRO_EVALUATED)}
 
 
 def test_events_and_meta_made_elsewhere(
@@ -149,6 +151,43 @@ def test_foreign_scores_of_27_classes(tmp_path: Path, clips: Path, complete: tup
 def test_bad_use(words: list[str], message: str, authors: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("pack", *words, "--authors", authors, "--out", "unused") == 2
     assert message in capsys.readouterr().err
+
+
+def test_results_of_both_development_sets(
+    tmp_path: Path, foreign: Callable[..., tuple[int, Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    desed = results(f1=0.4) | {"psds1": {"variant": "exact", "value": 0.4912, "classes": {"Dog": 0.5}}}
+    maestro = {
+        "reference": {"known_as": None},
+        "segment_auc": {"value": 0.9, "classes": dict.fromkeys(MAESTRO_CLASSES, 0.99) | EVALUATED},
+        "psds1": {"variant": "exact", "value": 0.1, "classes": {"car": 0.1}},
+        "event_based": {"macro": {"f1": 0.1}, "classes": {"car": {"f1": 0.1}}},
+    }
+    for name, content in (("desed", desed), ("maestro", maestro), ("empty", {"reference": {}})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    _, file = foreign("dcase2024", "--results", tmp_path / "desed.json", tmp_path / "maestro.json")
+    assert yaml.safe_load(file.read_text())["results"]["devtest"] == {
+        "desed": {"PSDS1": 0.4912},
+        "maestro": {"mPAUC": 0.75},
+    }
+    capsys.readouterr()
+    # An evaluated class without an area: the official mean cannot be told.
+    for classes in ({**EVALUATED, "car": None}, {k: v for k, v in EVALUATED.items() if k != "car"}):
+        maestro["segment_auc"]["classes"] = classes
+        (tmp_path / "maestro.json").write_text(json.dumps(maestro))
+        assert foreign("dcase2024", "--results", tmp_path / "maestro.json")[0] == 1
+        assert "no mPAUC: it is the mean of 11 classes, without (or with an un" in capsys.readouterr().err
+        (tmp_path / "both.json").write_text(json.dumps(desed | {"segment_auc": maestro["segment_auc"]}))
+        _, file = foreign("dcase2024", "--results", tmp_path / "both.json")
+        assert yaml.safe_load(file.read_text())["results"]["devtest"]["desed"] == {"PSDS1": 0.4912}
+        assert "undefined) area here: car\n" in capsys.readouterr().err
+    assert foreign("dcase2024", "--results", tmp_path / "desed.json", tmp_path / "desed.json")[0] == 1
+    assert "expected it once" in capsys.readouterr().err
+    assert foreign("dcase2024", "--results", tmp_path / "empty.json")[0] == 1
+    assert "no PSDS or partial ROC area in it, which dcase2024 asks for" in capsys.readouterr().err
+    (tmp_path / "list.json").write_text("[1]")
+    assert foreign("dcase2024", "--results", tmp_path / "list.json")[0] == 1
+    assert "is no results file" in capsys.readouterr().err
 
 
 def test_without_a_meta_file_a_template_is_written_that_reads_back(
