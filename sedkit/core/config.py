@@ -27,6 +27,7 @@ SECTIONS = (
     "system",
     "frontend",
     "data",
+    "mix",
     "normalise",
     "model",
     "objective",
