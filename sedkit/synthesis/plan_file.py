@@ -6,7 +6,6 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def write_plan(path: str | os.PathLike[str], plan: MixturePlan) -> None:
         fields = {key: value for key, value in vars(mixture).items() if key != "events"}
         lines.append("- " + "  ".join(f"{key}: {_scalar(value)}\n" for key, value in fields.items()) + "  events:\n")
         lines += [
-            f"  - {{{', '.join(f'{key}: {_scalar(value)}' for key, value in asdict(event).items())}}}\n"
+            f"  - {{{', '.join(f'{key}: {_scalar(value)}' for key, value in vars(event).items())}}}\n"
             for event in mixture.events
         ]
     write_text(path, _ABOUT + "".join(lines))
