@@ -21,8 +21,9 @@ from sedkit.dataio.datadir import FACTS, TABLES, Clips, DataDir, write_datadir
 from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.names import stem
 from sedkit.dataio.rows import write_table
+from sedkit.synthesis.folds import groups_of
 from sedkit.synthesis.mixtures import Level, Recordings, Studio
-from sedkit.synthesis.plan import Mixture, MixturePlan, groups_of
+from sedkit.synthesis.plan import Mixture, MixturePlan
 
 #: Data set of a data dir of mixtures.
 DATASET = "mixtures"

@@ -5,7 +5,6 @@ Everything random is drawn here, so a plan and its sources decide every sample o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, UsageError, listed
-from sedkit.dataio.datadir import Clips, DataDir
-
-Ints = NDArray[np.int64]
+from sedkit.dataio.datadir import DataDir
+from sedkit.synthesis.folds import Ints, folds_of, groups_of, shared
 
 PLACEMENTS = ("slots", "uniform")
 REPEATS = ("fresh", "published")
@@ -32,7 +30,8 @@ class MixSettings:
     events, scenes
         Data dirs, as seen from the folder of data dirs: clips with one tag each, and what they are mixed into.
     mixtures
-        How many each fold gets; a mapping gives each fold its own number, and other folds none.
+        How many each fold gets, which it shares with its parts (`1-select` is one of `1`) by their clips; a mapping
+        gives each its own number, and others none.
     events_per_mixture
         Clips in one mixture.
     folds
@@ -163,11 +162,6 @@ class MixturePlan:
         )
 
 
-def groups_of(clips: Clips) -> list[str]:
-    """Return the group of each clip; one of which nothing is known is a group of its own."""
-    return [group or name for name, group in zip(clips.filename, clips.group or clips.filename, strict=True)]
-
-
 def labels_of(events: DataDir) -> tuple[str, ...]:
     """Return the one tag of each clip.
 
@@ -182,53 +176,6 @@ def labels_of(events: DataDir) -> tuple[str, ...]:
         name, count = events.clips.filename[wrong[0]], int(present[wrong[0]].sum())
         raise SedkitError(f"{events.path}/weak.tsv: {name} has {count} tags, expected clips of one to mix")
     return tuple(events.labels.labels[k] for k in present.argmax(axis=1))
-
-
-def check_apart(groups: Sequence[str], folds: Sequence[str], where: str, what: str) -> None:
-    """Raise SedkitError where a group is in two folds, naming it and both."""
-    of_group: dict[str, str] = {}
-    for group, fold in zip(groups, folds, strict=True):
-        if of_group.setdefault(group, fold) != fold:
-            raise SedkitError(
-                f"{where}: {what} {group} is in fold {of_group[group]} and in fold {fold}, expected one of them"
-            )
-
-
-def deal(groups: Sequence[str], strata: Sequence[str], folds: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """Deal groups to folds, whole, so that every fold gets its share of each stratum and of everything.
-
-    Parameters
-    ----------
-    groups, strata
-        Of each clip; a group is of its first clip's stratum.
-    folds
-        Their names.
-    rng
-        Decides between groups of one size.
-
-    Returns
-    -------
-    The fold of each clip.
-
-    Raises
-    ------
-    SedkitError
-        Fewer groups than folds.
-    """
-    names, first, code, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
-    if len(names) < len(folds):
-        raise SedkitError(f"{len(names)} groups of clips cannot be dealt to {len(folds)} folds")
-    order = rng.permutation(len(names))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    of_stratum: dict[str, Ints] = {}
-    total = np.zeros(len(folds), dtype=np.int64)
-    fold = np.zeros(len(names), dtype=np.int64)
-    for group in order:
-        stratum = of_stratum.setdefault(strata[first[group]], np.zeros(len(folds), dtype=np.int64))
-        fold[group] = np.lexsort((total, stratum))[0]
-        stratum[fold[group]] += sizes[group]
-        total[fold[group]] += sizes[group]
-    return [folds[k] for k in fold[code]]
 
 
 def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan:
@@ -255,8 +202,8 @@ def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan
     """
     labels = labels_of(events)
     dealer = np.random.default_rng([settings.seed, 0])
-    event_fold = _folds(events, labels, [str(k + 1) for k in range(settings.folds)], dealer)
-    counts = _counts(settings, sorted(set(event_fold)), events)
+    event_fold = folds_of(events, labels, [str(k + 1) for k in range(settings.folds)], dealer)
+    counts = shared(settings.mixtures, event_fold, f"{events.path}/clips.tsv")
     of_event, event_names = np.array(event_fold), events.clips.filename
     short = np.flatnonzero(scenes.clips.duration_s < settings.length_s - 0.5 / settings.sample_rate)
     if len(short):
@@ -267,7 +214,7 @@ def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan
     scene_order = rng.permutation(len(scenes.clips))
     grouped = settings.assignment == "grouped"
     if grouped:
-        scene_fold = np.array(_folds(scenes, [""] * len(scene_groups), list(counts), dealer))
+        scene_fold = np.array(folds_of(scenes, [""] * len(scene_groups), list(counts), dealer))
     length = np.minimum(events.clips.duration_s, settings.longest_s)
     mixtures: list[Mixture] = []
     for fold, count in counts.items():
@@ -298,27 +245,6 @@ def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan
         settings.assignment,
         tuple(mixtures),
     )
-
-
-def _folds(data: DataDir, strata: Sequence[str], names: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """Return the fold of each clip: the data dir's, else dealt by group."""
-    groups, where = groups_of(data.clips), f"{data.path}/clips.tsv"
-    if data.clips.fold is not None:
-        check_apart(groups, data.clips.fold, where, "group")
-        return list(data.clips.fold)
-    try:
-        return deal(groups, strata, names, rng)
-    except SedkitError as error:
-        raise SedkitError(f"{where}: {error}") from None
-
-
-def _counts(settings: MixSettings, folds: Sequence[str], events: DataDir) -> dict[str, int]:
-    if not isinstance(settings.mixtures, dict):
-        return dict.fromkeys(folds, settings.mixtures)
-    for fold in settings.mixtures:
-        if fold not in folds:
-            raise SedkitError(f"{events.path}/clips.tsv: no fold {fold!r} for mix.mixtures; has {listed(folds)}")
-    return dict(settings.mixtures)
 
 
 def _repeated(pool: Ints, count: int, repeat: str, rng: np.random.RandomState) -> Ints:

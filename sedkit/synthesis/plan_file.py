@@ -13,14 +13,13 @@ import sedkit
 from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.core.files import read_yaml, write_text
 from sedkit.dataio.datadir import DataDir
+from sedkit.synthesis.folds import check_apart, groups_of
 from sedkit.synthesis.plan import (
     ASSIGNMENTS,
     SNRS,
     Mixture,
     MixturePlan,
     PlannedEvent,
-    check_apart,
-    groups_of,
 )
 
 #: A plan of a hundred thousand mixtures has fewer.

@@ -8,7 +8,8 @@ import pytest
 
 from sedkit.core.config import typed
 from sedkit.core.errors import SedkitError, UsageError
-from sedkit.synthesis.plan import MixSettings, deal, draw
+from sedkit.synthesis.folds import deal
+from sedkit.synthesis.plan import MixSettings, draw
 from sedkit.synthesis.plan_file import read_plan, write_plan
 
 from .mix_case import LABELS, events_dir, scenes_dir, table
@@ -135,6 +136,18 @@ def test_folds_of_the_data_dirs_are_taken_and_a_leak_is_told(tmp_path):
         draw(settings(), events, table(tmp_path / "one" / "scenes", names, [2.0] * 4, None, ("p",) * 4))
     # The published assignment lets scenes meet, never clips.
     draw(settings(assignment="published"), events, table(tmp_path / "two", names, [2.0] * 4, None, ("p",) * 4))
+
+
+def test_the_selection_part_of_a_fold_gets_its_share_of_the_mixtures(tmp_path):
+    names = [f"{k}.wav" for k in range(14)]
+    fold = ("1",) * 9 + ("1-select",) + ("2",) * 3 + ("2-select",)
+    events = table(tmp_path / "events", names, [1.0] * 14, fold, None, ["Bark"] * 14)
+    scenes = table(tmp_path / "scenes", names, [2.0] * 14, fold)
+    plan = draw(settings(mixtures=20), events, scenes)
+    assert Counter(m.fold for m in plan.mixtures) == {"1": 18, "1-select": 2, "2": 15, "2-select": 5}
+    home = dict(zip(names, fold, strict=True))
+    for m in plan.mixtures:
+        assert {home[m.scene_audio_name], *(home[e.event_audio_name] for e in m.events)} == {m.fold}
 
 
 def test_what_cannot_be_mixed_is_told(tmp_path):
