@@ -92,9 +92,11 @@ def render_plan(
     Raises
     ------
     UsageError
-        `out` holds something else, or a class that has stems has the name of the scene's, or of no file.
+        `out` holds the plan or something else, or a class that has stems has the name of the scene's, or of no file.
     """
     places, recordings = Places(out), Recordings(plan)
+    if out.resolve() in path.resolve().parents:
+        raise UsageError(f"{out}: would take the place of {path}, which lies in it; name another --out")
     labels = {event.event_label for mixture in plan.mixtures for event in mixture.events}
     if stems and (wrong := sorted(x for x in labels if x == SCENE or "/" in x)):
         raise UsageError(f"{path}: label {wrong[0]!r} cannot name a stem; rename it, or render with --stems false")

@@ -207,6 +207,8 @@ def test_the_folder_of_something_else_is_left_alone(planned):
     with pytest.raises(UsageError, match="events: holds something that is no render of mixtures"):
         render_plan(planned, plan, planned.parent / "events")
     assert DataDir(planned.parent / "events").clips
+    with pytest.raises(UsageError, match=r"would take the place of .*plan.yaml"):
+        render_plan(planned, plan, planned.parent)
     other = planned.parent / "other.audio"
     other.mkdir()
     (other / "mine.wav").write_bytes(b"")
