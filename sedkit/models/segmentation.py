@@ -133,7 +133,9 @@ def stretched(x: Tensor, pooling: tuple[int, int], frames: int) -> Tensor:
     if pooling == (1, 1):
         return x
     x = x.repeat_interleave(pooling[0], dim=2).repeat_interleave(pooling[1], dim=3)
-    return F.pad(x, (0, 0, 0, frames - x.shape[2]), mode="replicate")
+    # Padding by replication has no deterministic gradient on CUDA.
+    tail = x[:, :, -1:].expand(-1, -1, frames - x.shape[2], -1)
+    return torch.cat([x, tail], dim=2)
 
 
 class Pooled(NamedTuple):
