@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sedkit.cli._options import add_config, add_force, add_jobs, boolean, jobs_of, number
+from sedkit.cli._options import add_config, add_flag, add_force, add_jobs, jobs_of, number
 from sedkit.core.errors import UsageError
-
-HELP = "events + scenes -> plan of mixtures; plan -> mixtures, stems, truth"
 
 #: Options of each action: needed, and others that only it has.
 _OPTIONS = {"plan": (("config", "data", "out"), ()), "render": (("out",), ("snr", "stems", "jobs"))}
@@ -28,12 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DB",
         help="render: level of every event over its scene, not the plan's",
     )
-    parser.add_argument(
-        "--stems",
-        type=boolean,
-        metavar="true|false",
-        help="render: write what each class and the scene sound like alone",
-    )
+    add_flag(parser, "--stems", "render: write what each class and the scene sound like alone", None)
     add_jobs(parser)
     add_force(parser)
 

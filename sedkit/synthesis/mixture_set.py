@@ -14,7 +14,7 @@ import numpy as np
 from sedkit.core.errors import UsageError
 from sedkit.core.files import content_hash, read_json, remove, write_json
 from sedkit.core.log import log
-from sedkit.core.parallel import iterate_jobs
+from sedkit.core.parallel import run_jobs
 from sedkit.core.stamp import Source, Step
 from sedkit.dataio.audio import write_wav
 from sedkit.dataio.datadir import FACTS, TABLES, Clips, DataDir, write_datadir
@@ -131,7 +131,7 @@ def _render(
         log.info("mix render: %s: %d of %d mixtures are there already", places.audio, done, len(plan.mixtures))
     items = [(mixture, *recordings.of(mixture)) for mixture in plan.mixtures]
     write = partial(_write, studio=Studio.of(plan), places=places, stems=stems)
-    _write_data_dir(plan, places, list(iterate_jobs(write, items, jobs, "mix render")))
+    _write_data_dir(plan, places, run_jobs(write, items, jobs, "mix render"))
 
 
 def _part(places: Places, mixture: Mixture) -> Path:
