@@ -287,8 +287,7 @@ def predict_clips(
         As `Tiling.of` takes them; of clips that are windows of recordings, those windows.
     """
     source = clips.source
-    window_s = window_s if clips.windows is None else clips.windows.length_s
-    begin = None if clips.windows is None else clips.windows.first
+    window_s, begin = (window_s, None) if clips.windows is None else (clips.windows.length_s, clips.windows.first)
     scores = []
     # What a whole recording is given must not depend on the others: those of one length are scored together.
     for n_frames in np.unique(source.n_frames).tolist() if window_s == WHOLE else [1]:
@@ -297,8 +296,8 @@ def predict_clips(
         windows = replace(laid, length=tiling.length)
         if window_s == WHOLE:
             windows = windows.take(source.n_frames[windows.recording] == n_frames)
-        names, lengths_s = clips.filenames, clips.duration_s
-        scores.append(predict(predictor, source, names, lengths_s, windows, tiling, batch_size, begin))
+        of = (source, clips.filenames, clips.duration_s)
+        scores.append(predict(predictor, *of, windows, tiling, batch_size, begin))
     return _joined(scores).keep_clips(clips.filenames)
 
 

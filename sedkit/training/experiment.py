@@ -88,7 +88,7 @@ class Experiment:
         sides: dict[str, dict[str, Stream]] = {"streams": {}, "select": {}}
         for place, (key, settings) in enumerate(plan.streams()):
             _, side, name = key.split(".", 2)
-            sides[side][name] = reader.read(name, place, settings, plan.sets(settings, key), plan.folds(settings, key))
+            sides[side][name] = reader.read(key, place, settings, plan.sets(settings, key), plan.folds(settings, key))
         self.streams, self.select = sides["streams"], sides["select"]
         plain = replace(next(iter(plan.data.streams.values())), source="features", augment={}, views={})
         self.draw = {name: reader.read(name, 0, plain, [name], None) for name in plan.drawn}

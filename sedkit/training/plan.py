@@ -13,7 +13,7 @@ from sedkit.core.config import read_config, typed
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import content_hash, read_json, same_place
 from sedkit.core.log import log
-from sedkit.core.stamp import Step
+from sedkit.core.stamp import Step, facts_of
 from sedkit.dataio.datadir import DataDir
 from sedkit.features.augment import augment_options, folds_read, sets_read
 from sedkit.features.frontends import FrontEnd, features_path, frontend_from
@@ -79,6 +79,9 @@ class Plan:
                 augment_options(steps, f"{key}.views.{view}")
             if stream.source == "features" and not self.frontend.sliceable:
                 raise UsageError(f"{key}.source is features, but the front end transforms every window on its own")
+        for name, stream in self.data.select.items():
+            if stream.augment or stream.views:
+                raise UsageError(f"data.select.{name}: what is selected on is not changed; leave augment and views out")
         for name in self.selection.figures:
             if name not in self.data.select:
                 raise UsageError(f"selection.figures: data.select has no {name!r}, only {listed(self.data.select)}")
@@ -160,7 +163,10 @@ class Plan:
         return tuple(name for name in self.data.draw if usable(name) and name not in self.added)
 
     def saw(self) -> dict[str, list[list[str | None]]]:
-        """Return what the run trains and selects on: (data set, fold), no fold for all."""
+        """Return what the run trains and selects on: (data set, fold), no fold for all.
+
+        What was seen by the runs behind pseudo labels and weights counts, as their stamps tell it.
+        """
         facts: dict[str, list[list[str | None]]] = {"trained": [], "selected": []}
         for key, stream in self.streams():
             kind = "trained" if key.startswith("data.streams.") else "selected"
@@ -170,7 +176,11 @@ class Plan:
             for name, folds in self.backgrounds(stream).items():
                 data = self.data_dir(name)
                 facts[kind] += [[data.identity, fold] for fold in folds_read(data, folds) or [None]]
-        return facts
+        for source in {self.training.weights, *(stream.labels.source for _, stream in self.streams())} - {None}:
+            before = facts_of(str(source))
+            facts["trained"] += before.get("saw", {}).get("trained", [])
+            facts["selected"] += [*before.get("saw", {}).get("selected", []), *before.get("tuned", [])]
+        return {kind: [list(one) for one in dict.fromkeys(map(tuple, places))] for kind, places in facts.items()}
 
     @staticmethod
     def backgrounds(stream: StreamSettings) -> dict[str, list[str] | None]:
@@ -225,7 +235,8 @@ class Plan:
     @cached_property
     def _step(self) -> Step:
         config = compared(self.config) | {"pass": self.of_pass}
-        return Step("train", self.folder / "checkpoints" / "best.pt", config, inputs_of(self))
+        output = self.folder / "checkpoints" / "best.pt"
+        return Step("train", output, config, inputs_of(self), facts=lambda: {"saw": self.saw()})
 
     def step(self, force: bool) -> Step:
         """Return the stamped call."""

@@ -198,7 +198,7 @@ class StreamReader:
         Parameters
         ----------
         name, place
-            Of the stream; `place` tells its random numbers from other streams'.
+            Of the stream, the name as its key in the configuration; `place` tells its random numbers from others'.
         settings
             How its windows are cut, labelled and changed.
         sets, folds
@@ -234,7 +234,7 @@ class StreamReader:
             ]
         }
         augment = steps.pop(None)
-        return Stream(name, windows, augment, {str(view): s for view, s in steps.items()}, (self.seed, place))
+        return Stream(name.rpartition(".")[2], windows, augment, {str(view): s for view, s in steps.items()}, (self.seed, place))
 
     def _set(self, settings: StreamSettings, name: str, folds: Sequence[str] | None) -> SetWindows:
         data, frontend = DataDir(self.data_root / name), self.frontend

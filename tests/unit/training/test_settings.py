@@ -13,6 +13,7 @@ from sedkit.cli.main import main
 from sedkit.core.config import read_config, typed
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import read_json, write_json
+from sedkit.core.stamp import Step
 from sedkit.models.checkpoint import read_checkpoint
 from sedkit.training.inputs import inputs_of
 from sedkit.training.optimisers import resolve_optimiser
@@ -284,3 +285,26 @@ def test_a_pass_is_part_of_the_run_and_recorded(
 
 def test_a_configuration_is_read_as_it_stands(tmp_path: Path) -> None:
     assert read_config(write_config(tmp_path / "c.yaml")) == {k: v for k, v in config().items() if k != "budgets"}
+
+
+def test_what_was_seen_behind_pseudo_labels_and_weights_counts(data_root: Path, tmp_path: Path) -> None:
+    seen = {"trained": [["fake/weak", "train"], ["fake/validation", None]], "selected": [["fake/weak", "select"]]}
+    pseudo, tags = tmp_path / "pseudo.tsv", tmp_path / "tags.tsv"
+    shutil.copy(data_root / "weak/weak.tsv", pseudo)
+    facts = {"saw": seen, "tuned": [["fake/weak", "tune"]]}
+    Step("tag", tags, {}, facts=facts).run(lambda: shutil.copy(pseudo, tags))
+    assert plan(data_root, tmp_path, f"data.streams.weak.labels.source={tmp_path}/tags.tsv").saw() == {
+        "trained": [["fake/weak", "train"], ["fake/validation", None]],
+        "selected": [["fake/weak", "select"], ["fake/weak", "tune"]],
+    }
+    Step("train", tmp_path / "w.pt", {}, facts={"saw": seen}).run(lambda: (tmp_path / "w.pt").write_bytes(b"x"))
+    assert ["fake/validation", None] in plan(data_root, tmp_path, f"training.weights={tmp_path}/w.pt").saw()["trained"]
+    # Nothing is known of what others made.
+    unknown = plan(data_root, tmp_path, f"data.streams.weak.labels.source={tmp_path}/pseudo.tsv").saw()
+    assert unknown["trained"] == [["fake/weak", "train"]]
+
+
+@pytest.mark.parametrize("key", ["augment={gain: {level_db: [0, 6]}}", "views.teacher={amplitude_noise: {std: 0.1}}"])
+def test_what_is_selected_on_is_not_changed(key: str, data_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"data\.select\.weak: what is selected on is not changed"):
+        plan(data_root, tmp_path, f"data.select.weak.{key}")
