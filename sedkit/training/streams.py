@@ -234,7 +234,8 @@ class StreamReader:
             ]
         }
         augment = steps.pop(None)
-        return Stream(name.rpartition(".")[2], windows, augment, {str(view): s for view, s in steps.items()}, (self.seed, place))
+        views = {str(view): view_steps for view, view_steps in steps.items()}
+        return Stream(name.rpartition(".")[2], windows, augment, views, (self.seed, place))
 
     def _set(self, settings: StreamSettings, name: str, folds: Sequence[str] | None) -> SetWindows:
         data, frontend = DataDir(self.data_root / name), self.frontend
