@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message.replace("unrecognized arguments:", "unknown words"))
 
 
-def add_flag(parser: argparse.ArgumentParser, name: str, help: str, default: bool = False) -> None:
+def add_flag(parser: argparse.ArgumentParser, name: str, help: str, default: bool | None = False) -> None:
     """Add an option that is `true` or `false`."""
 
     def read(text: str) -> bool:

@@ -17,6 +17,7 @@ VERBS = {
     "miniature": "generate a small data set in an official layout",
     "download": "fetch a public data set: resumed, checksummed, unpacked safely",
     "prepare": "official layout -> validated data dirs",
+    "mix": "events + scenes -> plan of mixtures; plan -> mixtures, stems, truth",
     "extract": "data dir -> features",
     "train": "features -> experiment",
     "predict": "experiment + features -> frame and clip scores",

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from sedkit.core.errors import SedkitError, first_line
 from sedkit.core.log import log
-from sedkit.core.yaml_text import judge_yaml, yaml_loader
+from sedkit.core.yaml_text import MOST_VALUES, judge_yaml, yaml_loader
 
 #: `.<name>.<machine>-<process>.part` is being written, `.old` has stepped aside for it.
 _ASIDE = re.compile(r"\.(?P<name>.+)\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)\.(?P<kind>part|old)", re.DOTALL)
@@ -209,13 +209,13 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise SedkitError(f"{path}: not valid JSON ({first_line(error)})") from None
 
 
-def read_yaml(path: str | os.PathLike[str]) -> Any:
-    """Read a YAML file safely; an error names file and line."""
+def read_yaml(path: str | os.PathLike[str], most_values: int = MOST_VALUES) -> Any:
+    """Read a YAML file of so many values at most safely; an error names file and line."""
     import yaml
 
     text = read_text(path)
     try:
-        judge_yaml(text)
+        judge_yaml(text, most_values)
         return yaml.load(text, Loader=yaml_loader())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

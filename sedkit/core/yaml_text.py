@@ -10,7 +10,7 @@ from sedkit.core.errors import first_line
 #: Characters of a number in YAML: sixty times what any quantity needs, and few enough to be computed with.
 _LONGEST_NUMBER = 300
 #: Values once aliases are expanded: more than any configuration or description holds.
-_MOST_VALUES = 100_000
+MOST_VALUES = 100_000
 #: Collections within collections, aliases followed.
 _DEEPEST = 50
 
@@ -45,8 +45,15 @@ def yaml_loader() -> Any:
     return Loader
 
 
-def judge_yaml(text: str) -> None:
+def judge_yaml(text: str, most_values: int = MOST_VALUES) -> None:
     """Judge a text before it is loaded: the loader recurses, and comparing or printing would expand every alias.
+
+    Parameters
+    ----------
+    text
+        YAML of unknown origin.
+    most_values
+        As many may it hold once aliases are expanded.
 
     Raises
     ------
@@ -81,7 +88,7 @@ def judge_yaml(text: str) -> None:
         else:
             continue
         size, depth = size + added, max(depth, below)
-        if size > _MOST_VALUES:
-            raise ValueError(f"more than {_MOST_VALUES:,} values")
+        if size > most_values:
+            raise ValueError(f"more than {most_values:,} values")
         if len(open_nodes) + below > _DEEPEST:
             raise ValueError(f"nested more than {_DEEPEST} deep")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed, suggest
-from sedkit.core.files import atomic_folder, read_json, write_text
+from sedkit.core.files import atomic_folder, read_json, write_json, write_text
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import Events, Tags
 from sedkit.dataio.rows import read_rows, read_table, refuse, write_table
@@ -219,6 +219,7 @@ def write_datadir(
     weak: Tags | None = None,
     strong: Events | None = None,
     missing: Sequence[str] = (),
+    facts: Mapping[str, str] | None = None,
 ) -> DataDir:
     """Write a set whole or not at all, and return it.
 
@@ -228,6 +229,8 @@ def write_datadir(
         The folder; what it held is replaced.
     missing
         Clips that the official tables list and the disk lacks.
+    facts
+        Which set it is: dataset, set, role.
 
     Raises
     ------
@@ -258,4 +261,6 @@ def write_datadir(
             write_events(folder / "strong.tsv", strong.keep_clips(clips.filename))
         if missing:
             write_text(folder / "missing.tsv", "filename\n" + "".join(f"{name}\n" for name in missing))
+        if facts is not None:
+            write_json(folder / FACTS, facts)
     return DataDir(path)

@@ -18,7 +18,7 @@ from sedkit.datasets.base import DataSet, SetOnDisk
 from sedkit.datasets.prepared import Prepared
 from sedkit.datasets.recordings import Key, clashes, groups_of, read_ledger, refuse_clashes
 from sedkit.datasets.registry import dataset_named
-from sedkit.datasets.splits import HELD_OUT, PARTS, SHARES, split_parts
+from sedkit.datasets.splits import HELD_OUT, PARTS, SHARES, split_folds, split_parts
 
 #: An event may end this much after its clip without a word: times have three decimals.
 _END_TOLERANCE_S = 0.002
@@ -227,9 +227,12 @@ def _folds(
     else:
         tags = s.tags([name for _, name in clips])
         present = tags.present if tags is not None else np.zeros((len(clips), 0), dtype=bool)
-        shares = SHARES if s.layout.role == "training" else HELD_OUT
-        folds = list(split_parts(present, names, seed, fixed, shares))
-    fixed.update({name: fold for name, fold in zip(names, folds, strict=True) if name and fold in PARTS})
+        if s.layout.folds:
+            folds = list(split_folds(present, names, s.layout.folds, seed, fixed))
+        else:
+            shares = SHARES if s.layout.role == "training" else HELD_OUT
+            folds = list(split_parts(present, names, seed, fixed, shares))
+    fixed.update({name: fold for name, fold in zip(names, folds, strict=True) if name})
     return folds
 
 

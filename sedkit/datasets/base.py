@@ -32,8 +32,8 @@ class SetLayout:
     name
         Of its data dir.
     role
-        ``training`` (divided into `train`, `select` and `tune`), ``tuning`` (half `select`, half `tune`), ``reported``
-        (figures are made on it), or ``entered`` (it is predicted for a challenge).
+        ``training`` (divided into `train`, `select` and `tune`, or into `folds`), ``tuning`` (half `select`, half
+        `tune`), ``reported`` (figures are made on it), or ``entered`` (it is predicted for a challenge).
     places
         Where it lies in one layout or another, below the root, the newest first. A table's ending may be left out.
     columns
@@ -45,6 +45,8 @@ class SetLayout:
         Audio that no table lists counts as clips without events.
     ledger
         Name of the set in the ledger of source recordings; empty: its own.
+    folds
+        Into how many folds a training set is divided, to be held out in turn; each gives up a selection part.
     """
 
     name: str
@@ -54,6 +56,7 @@ class SetLayout:
     labelled: bool = True
     whole_folder: bool = False
     ledger: str = ""
+    folds: int = 0
 
     @property
     def learned(self) -> bool:

@@ -11,9 +11,14 @@ import numpy as np
 from sedkit.core.errors import UsageError
 from sedkit.core.files import atomic_folder, content_hash, write_text
 from sedkit.datasets.registry import MINIATURES
+from sedkit.synthesis.backgrounds import PLAIN
+from sedkit.synthesis.render import Placed, Room, mix
 from sedkit.synthesis.signals import Signal
+from sedkit.synthesis.sounds import Kind, render_event
 
 SAMPLE_RATE_HZ = 44100
+#: Level of an isolated sound over the noise of its recording, dB.
+SNR_DB = (15.0, 40.0)
 #: Stands in the root of every generated data set.
 MARKER = "GENERATED.txt"
 _ID_LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"))
@@ -68,6 +73,21 @@ def fingerprint(label: str, parameters: dict[str, float]) -> str:
 def made_up_id(rng: np.random.Generator, length: int = 11) -> str:
     """A made-up video id: letters, digits, ``-`` and ``_``, as the real ones."""
     return "".join(rng.choice(_ID_LETTERS, length))
+
+
+def isolated(
+    kind: Kind, parameters: dict[str, float], rng: np.random.Generator, lead: int, length: int, n: int
+) -> Signal:
+    """Render a sound as somebody recorded it: in a room, over a little noise, at some level, ``(n,)``.
+
+    `lead` and `length` are the samples before the sound and of the sound itself.
+    """
+    background = PLAIN.render(PLAIN.draw(rng), rng, n, SAMPLE_RATE_HZ)
+    tilt = float(rng.uniform(-3.0, 3.0))
+    room = Room(float(rng.uniform(0.1, 0.3)), float(rng.uniform(0.02, 0.25)), ([50, 300, 8000], [0.0, 0.0, tilt]))
+    x = render_event(kind, parameters, rng, length, SAMPLE_RATE_HZ)
+    x = mix([Placed(x, lead, float(rng.uniform(*SNR_DB)))], background, room, rng, SAMPLE_RATE_HZ, 1.0)
+    return x * np.float32(rng.uniform(0.25, 0.95) / np.abs(x).max())
 
 
 def pcm16(x: Signal) -> np.ndarray:

@@ -17,12 +17,10 @@ from sedkit.core.parallel import run_jobs
 from sedkit.core.resources import metadata_path
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import write_wav
-from sedkit.datasets.miniature import SAMPLE_RATE_HZ, fingerprint, pcm16, scale_of
+from sedkit.datasets.miniature import SAMPLE_RATE_HZ, fingerprint, isolated, pcm16, scale_of
 from sedkit.datasets.registry import NoOptions, register_miniature
-from sedkit.synthesis.backgrounds import PLAIN
-from sedkit.synthesis.render import Placed, Room, mix
 from sedkit.synthesis.signals import ramps
-from sedkit.synthesis.sounds import DOMESTIC, OTHER, Kind, render_event
+from sedkit.synthesis.sounds import DOMESTIC, OTHER, Kind
 
 SECONDS = 5.0
 FOLDS = 5
@@ -43,8 +41,6 @@ CATEGORIES = {
 MAPPED = 5
 #: Clips of each mapped category and of each other one, in each fold of the small set.
 MAPPED_PER_FOLD, OTHER_PER_FOLD = 4, 2
-#: Level of the sound over the noise of its recording, dB.
-SNR_DB = (15.0, 40.0)
 #: The ten categories of the subset ESC-10, by number.
 _ESC10 = frozenset({0, 1, 10, 11, 12, 20, 21, 38, 40, 41})
 #: Every third clip of a category and fold is a second take of the source before it.
@@ -124,12 +120,7 @@ def render_clip(plan: ClipPlan, folder: Path) -> str:
     # A little of the recording before and after the sound; then the file is filled up with zeros.
     lead, trail = (0, 0) if length == n else (int(rate * rng.uniform(0, 0.1)), int(rate * rng.uniform(0.05, 0.4)))
     heard = min(n, lead + length + trail)
-    background = PLAIN.render(PLAIN.draw(rng), rng, heard, rate)
-    tilt = float(rng.uniform(-3.0, 3.0))
-    room = Room(float(rng.uniform(0.1, 0.3)), float(rng.uniform(0.02, 0.25)), ([50, 300, 8000], [0.0, 0.0, tilt]))
-    event = Placed(render_event(kind, parameters, rng, length, rate), lead, float(rng.uniform(*SNR_DB)))
-    x = mix([event], background, room, rng, rate, 1.0)
-    x *= np.float32(rng.uniform(0.25, 0.95) / np.abs(x).max())
+    x = isolated(kind, parameters, rng, lead, length, heard)
     clip = np.zeros(n, dtype=np.float32)
     clip[:heard] = x if heard == n else x * ramps(heard, rate, 0.005, 0.02)
     write_wav(folder / plan.filename, pcm16(clip), rate)

@@ -105,8 +105,7 @@ def _replace_if_other(folder: Path, s: Prepared, facts: dict[str, str]) -> None:
     sweep(folder.parent)
     aside = aside_of(folder)
     try:
-        write_datadir(aside, clips, s.labels, s.weak, s.strong, s.missing)
-        write_json(aside / FACTS, facts)
+        write_datadir(aside, clips, s.labels, s.weak, s.strong, s.missing, facts)
         if not folder.is_dir() or _hashes(folder) != _hashes(aside):
             replace_folder(aside, folder)
         elif not (folder / FACTS).is_file() or sha256_file(folder / FACTS) != sha256_file(aside / FACTS):

@@ -1,4 +1,4 @@
-"""Held-out parts of a training set: stratified over many labels, whole recordings together."""
+"""Held-out parts and folds of a training set: stratified over many labels, whole recordings together."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ SHARES = (0.8, 0.1, 0.1)
 HELD_OUT = (0.0, 0.5, 0.5)
 #: Fewest clips of a held-out part, where the set has at least `SMALLEST_SET` clips.
 FEWEST_HELD_OUT, SMALLEST_SET = 8, 40
+#: Share of the selection part of a fold, and what its name ends in.
+SELECT_SHARE, SELECT = 0.1, "-select"
 
 
 def split_parts(
@@ -21,6 +23,7 @@ def split_parts(
     seed: int = 0,
     fixed: Mapping[str, str] | None = None,
     shares: Sequence[float] = SHARES,
+    parts: Sequence[str] = PARTS,
 ) -> tuple[str, ...]:
     """Assign each clip to a part by iterative stratification over groups, and return the parts.
 
@@ -38,8 +41,8 @@ def split_parts(
         Breaks ties.
     fixed
         Groups whose part is decided already (they stand in another set).
-    shares
-        Share of each of `PARTS`; the first part is the largest.
+    shares, parts
+        Share of each part and its name; no part is larger than the first.
 
     Examples
     --------
@@ -57,12 +60,12 @@ def split_parts(
     np.add.at(counts, member, present.astype(np.float64))
 
     rng = np.random.default_rng(seed)
+    bound = np.array([fixed.get(key) in parts for key in order], dtype=bool)
     choices = np.full(len(order), -1, dtype=np.int64)
     wanted = weights[:, None] * counts.sum(axis=0)  # (parts, classes)
     room = weights * n
-    for i, key in enumerate(order):
-        if key in fixed:
-            _assign(i, PARTS.index(fixed[key]), choices, wanted, room, counts, size)
+    for i in np.flatnonzero(bound):
+        _assign(int(i), parts.index(fixed[order[i]]), choices, wanted, room, counts, size)
     while True:
         left = np.where(choices[:, None] < 0, counts, 0.0).sum(axis=0)
         if not (left > 0).any():
@@ -75,8 +78,32 @@ def split_parts(
             _assign(int(i), int(choice), choices, wanted, room, counts, size)
     for i in rng.permutation(np.flatnonzero(choices < 0)):
         _assign(int(i), int(np.argmax(room)), choices, wanted, room, counts, size)
-    _fill_up(choices, size, weights, n, rng, np.array([key in fixed for key in order]))
-    return tuple(PARTS[choices[i]] for i in member)
+    _fill_up(choices, size, weights, n, rng, bound)
+    return tuple(parts[choices[i]] for i in member)
+
+
+def split_folds(
+    present: np.ndarray, groups: Sequence[str], n_folds: int, seed: int = 0, fixed: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Assign each clip to a fold, ``1`` to ``n_folds`` of equal size, or to that fold's selection part, ``1-select``.
+
+    Whoever holds fold 1 out reports on ``1`` and ``1-select``, selects on the selection parts of the other folds and
+    trains on the rest of them. Parameters as `split_parts` has them.
+
+    Examples
+    --------
+    >>> folds = split_folds(np.eye(2, dtype=bool).repeat(100, axis=0), [""] * 200, 4)
+    >>> folds.count("1"), folds.count("1-select")
+    (42, 8)
+    """
+    names = [str(k + 1) for k in range(n_folds)]
+    whole = {group: fold.removesuffix(SELECT) for group, fold in (fixed or {}).items()}
+    folds = np.array(split_parts(present, groups, seed, whole, [1 / n_folds] * n_folds, names), dtype=object)
+    for name in names:
+        clips = np.flatnonzero(folds == name)
+        shares, parts = (1 - SELECT_SHARE, SELECT_SHARE), (name, name + SELECT)
+        folds[clips] = split_parts(present[clips], [groups[i] for i in clips], seed, fixed, shares, parts)
+    return tuple(folds)
 
 
 def _weights(n: int, shares: Sequence[float]) -> np.ndarray:

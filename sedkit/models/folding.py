@@ -24,13 +24,14 @@ def fold_batch_norms(network: nn.Module) -> None:
                 setattr(module, norm_name, nn.Identity())
 
 
-def for_prediction(network: SedModel, device: torch.device, dtype: torch.dtype) -> SedModel:
+def for_prediction(network: SedModel, device: torch.device, dtype: torch.dtype, full_output: bool = False) -> SedModel:
     """Return a copy of `network` for prediction alone.
 
     It computes in `dtype` what autocast computes in it in training; what a network keeps out of autocast (classifier,
-    probabilities) stays float32.
+    probabilities) stays float32. Masks, reconstruction and attention cost time and memory: `full_output` asks for them.
     """
     fast = copy.deepcopy(network).eval().requires_grad_(False)
+    fast.full_output = full_output
     fold_batch_norms(fast)
     fast = fast.to(device=device, memory_format=torch.channels_last)
     if dtype != torch.float32:

@@ -37,7 +37,7 @@ class ConvBlock(nn.Module):
     n_convolutions
         1 or 2.
     pooling
-        Factor by which frames and bins shrink (1: none).
+        Factor by which frames and bins shrink (1: none), or one for frames and one for bins.
     pooling_type
         `avg` or `max`.
 
@@ -47,7 +47,13 @@ class ConvBlock(nn.Module):
     folding: ClassVar = (("conv1", "bn1"), ("conv2", "bn2"))
 
     def __init__(
-        self, n_in: int, n_out: int, kernel: int, n_convolutions: int, pooling: int, pooling_type: str
+        self,
+        n_in: int,
+        n_out: int,
+        kernel: int,
+        n_convolutions: int,
+        pooling: int | tuple[int, int],
+        pooling_type: str,
     ) -> None:
         super().__init__()
         self.pooling, self.pooling_type = pooling, pooling_type
@@ -64,6 +70,6 @@ class ConvBlock(nn.Module):
         x = F.relu_(self.bn1(self.conv1(x)))
         if self.n_convolutions == 2:
             x = F.relu_(self.bn2(self.conv2(x)))
-        if self.pooling == 1:
+        if self.pooling in (1, (1, 1)):
             return x
         return F.avg_pool2d(x, self.pooling) if self.pooling_type == "avg" else F.max_pool2d(x, self.pooling)

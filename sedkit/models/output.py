@@ -47,10 +47,14 @@ class SedModel(nn.Module):
         Feature frames that one frame of `SedOutput.framewise` covers.
     input_frames
         The only number of frames that the network takes; None: any.
+    full_output
+        Fill every field of `SedOutput`. Where it is False, a network may leave out masks, reconstruction and attention,
+        and what only they need.
     """
 
     time_pooling: int = 1
     input_frames: int | None = None
+    full_output: bool = True
     #: Names of (convolution, batch norm) pairs that may become one convolution at inference.
     folding: ClassVar[tuple[tuple[str, str], ...]] = ()
 

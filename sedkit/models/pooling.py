@@ -50,3 +50,34 @@ def attention_over_time(values: Tensor, logits: Tensor, valid: Tensor | None) ->
     weights = torch.softmax(logits, dim=1)
     # A float32 softmax may sum to a hair above 1, which a cross-entropy on probabilities refuses.
     return (weights * values).sum(dim=1).clamp(0.0, 1.0), weights
+
+
+def ranked_mean(values: Tensor, r: float, n_valid: Tensor | None = None) -> Tensor:
+    """Pool by global weighted rank: sum_j r^j v_(j) / sum_j r^j, the values sorted from the largest (arXiv 1804.04715).
+
+    Parameters
+    ----------
+    values
+        (batch, classes, n) probabilities.
+    r
+        0 is the maximum, 1 the mean.
+    n_valid
+        (batch,) how many of the values count, the first ones; None counts all.
+
+    Returns
+    -------
+    (batch, classes)
+    """
+    rank = torch.arange(values.shape[2], device=values.device)
+    weights = r ** rank.double()
+    if n_valid is not None:
+        valid = rank < n_valid[:, None]
+        # A probability is not below 0: what does not count is sorted behind what does.
+        values, weights = values.masked_fill(~valid[:, None], 0.0), weights * valid
+    if r == 0:
+        return values.amax(dim=2)
+    if r < 1:
+        values = values.sort(dim=2, descending=True).values
+    weights = (weights / weights.sum(dim=-1, keepdim=True)).to(values.dtype)
+    # Rounding may lead a hair above 1, which a cross-entropy on probabilities refuses.
+    return (values @ weights[..., None]).squeeze(2).clamp(0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Binary cross-entropy on clips, on frames, or on both."""
+"""Binary cross-entropy on clips, on frames, or on both, and what a reconstruction misses."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sedkit.core.errors import UsageError
-from sedkit.features.batch import real_frames
+from sedkit.features.batch import StreamBatch, real_frames
 from sedkit.models.layers import no_autocast
+from sedkit.models.output import SedOutput
 from sedkit.objectives.base import Context, Objective, Term, joined
 from sedkit.objectives.registry import register
 
@@ -64,6 +65,28 @@ def frame_bce(framewise: Tensor, target: Tensor, pooling: int, n_frames: Tensor 
         return Term(loss.sum(), n_real.sum() * classes)
 
 
+def reconstruction_mse(reconstruction: Tensor, features: Tensor, n_frames: Tensor | None = None) -> Term:
+    """Return the squared error of a reconstruction.
+
+    Parameters
+    ----------
+    reconstruction, features
+        (clips, frames, bins), normalised.
+    n_frames
+        (clips,) frames to count, the rest being padding; None counts all, as published.
+
+    Returns
+    -------
+    the mean over frames and bins, summed over clips; with `n_frames` the mean over bins, summed over real frames
+    """
+    with no_autocast(reconstruction):
+        error = (reconstruction.float() - features).square().mean(dim=2)
+        if n_frames is None:
+            return Term(error.mean(dim=1).sum(), len(error))
+        real = real_frames(n_frames, error.shape[1])
+        return Term((error * real).sum(), real.sum())
+
+
 @dataclass(frozen=True)
 class ClipOptions:
     """The clip-level cross-entropy has no options."""
@@ -102,6 +125,26 @@ class WeakStrongOptions:
             raise UsageError(f"objective.frame_weight is {self.frame_weight}, expected at least 0")
 
 
+@dataclass(frozen=True)
+class ReconstructionOptions:
+    """Options of the clip-level cross-entropy with a reconstruction.
+
+    Attributes
+    ----------
+    alpha
+        Weight of the reconstruction's mean squared error: 0.001 is published, 0 is the published ablation.
+    padding
+        See `FrameOptions`, here for the reconstruction.
+    """
+
+    alpha: float = 0.001
+    padding: Literal["count", "leave_out"] = "count"
+
+    def __post_init__(self) -> None:
+        if not self.alpha >= 0:
+            raise UsageError(f"objective.alpha is {self.alpha}, expected at least 0")
+
+
 class BinaryCrossEntropy(Objective):
     """Clip-level term on the streams with clip targets, frame-level term on those with frame targets.
 
@@ -110,14 +153,19 @@ class BinaryCrossEntropy(Objective):
     clip_weight, frame_weight
         Weight of each term; a term of weight 0 is not computed.
     mask_padding
-        Leave padded frames out of the frame-level term.
+        Leave padded frames out of the other terms than the clip-level one.
+    reconstruction_weight
+        Of the reconstruction's error, on all streams.
     """
 
-    def __init__(self, clip_weight: float, frame_weight: float, mask_padding: bool = False) -> None:
+    def __init__(
+        self, clip_weight: float, frame_weight: float, mask_padding: bool = False, reconstruction_weight: float = 0.0
+    ) -> None:
         self.clip_weight, self.frame_weight, self.mask_padding = clip_weight, frame_weight, mask_padding
+        self.reconstruction_weight = reconstruction_weight
 
     def loss(self, context: Context) -> dict[str, Term]:
-        """Return the terms `clip` and `frame`, each over all streams that have its targets."""
+        """Return the terms `clip` and `frame`, each over all streams that have its targets, and `reconstruction`."""
         outputs, pooling = context.forward(), context.network.time_pooling
         terms: list[tuple[str, Term]] = []
         for name, stream in context.batch.items():
@@ -130,7 +178,20 @@ class BinaryCrossEntropy(Objective):
                 terms.append(("clip", replace(term, weight=self.clip_weight)))
         if not terms:
             raise UsageError("no stream has the targets that the objective compares with (see data.streams)")
+        if self.reconstruction_weight:
+            terms += [("reconstruction", self._error(outputs[name], s)) for name, s in context.batch.items()]
         return joined(terms)
+
+    def _error(self, output: SedOutput, stream: StreamBatch) -> Term:
+        if output.reconstruction is None:
+            raise UsageError(
+                "the objective compares a reconstruction, the network gives none; take a network with a decoder, such "
+                "as two_step_attention, or the objective clip_bce"
+            )
+        assert stream.features is not None, "a waveform without its features"
+        n_frames = stream.n_frames if self.mask_padding else None
+        term = reconstruction_mse(output.reconstruction, stream.features, n_frames)
+        return replace(term, weight=self.reconstruction_weight)
 
 
 @register("clip_bce", ClipOptions)
@@ -146,3 +207,8 @@ def _frame(options: FrameOptions) -> Objective:
 @register("weak_strong_bce", WeakStrongOptions)
 def _both(options: WeakStrongOptions) -> Objective:
     return BinaryCrossEntropy(1.0, options.frame_weight, options.padding == "leave_out")
+
+
+@register("clip_reconstruction", ReconstructionOptions)
+def _with_reconstruction(options: ReconstructionOptions) -> Objective:
+    return BinaryCrossEntropy(1.0, 0.0, options.padding == "leave_out", options.alpha)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,14 @@ class Placed:
     snr_db: float
 
 
+def track_of(events: Iterable[Placed], n: int, floor: float) -> Signal:
+    """Return the sum of events over a background whose root mean square is `floor`, `(n,)`; what lies beyond is cut."""
+    track = np.zeros(n, dtype=np.float32)
+    for event in events:
+        add_at(track, event.onset, event.x, floor * 10.0 ** (event.snr_db / 20.0))
+    return track
+
+
 def mix(
     events: list[Placed], background: Signal, room: Room, rng: np.random.Generator, rate: int, level: float
 ) -> Signal:
@@ -65,10 +74,8 @@ def mix(
     from scipy import fft
 
     n = len(background)
-    dry = np.zeros(n, dtype=np.float32)
     floor = rms(background)
-    for event in events:
-        add_at(dry, event.onset, event.x, floor * 10.0 ** (event.snr_db / 20.0))
+    dry = track_of(events, n, floor)
     if room.curve is None and room.reverberation_s == 0.0:
         clip = dry + background
     else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import machines, objects, voices
+from . import instruments, machines, objects, voices
 from .signals import Signal, ramps, unit_rms
 
 Parameters = dict[str, float]
@@ -57,6 +57,13 @@ OTHER: dict[str, Kind] = {
     "door_wood_knock": Kind(objects.draw_knock, objects.render_knock, (1.0, 4.0)),
     "siren": Kind(objects.draw_siren, objects.render_siren, (2.0, 5.0)),
     "engine": Kind(machines.draw_engine, machines.render_engine, (3.0, 5.0)),
+    "bass_drum": Kind(instruments.BASS_DRUM.draw, instruments.BASS_DRUM.render, (0.4, 2.5)),
+    "snare_drum": Kind(instruments.SNARE_DRUM.draw, instruments.SNARE_DRUM.render, (0.3, 2.5)),
+    "hi_hat": Kind(instruments.HI_HAT.draw, instruments.HI_HAT.render, (0.3, 2.5)),
+    "cowbell": Kind(instruments.COWBELL.draw, instruments.COWBELL.render, (0.3, 2.5)),
+    "glockenspiel": Kind(instruments.GLOCKENSPIEL.draw, instruments.GLOCKENSPIEL.render, (0.8, 4.0)),
+    "flute": Kind(instruments.FLUTE.draw, instruments.FLUTE.render, (0.8, 5.0)),
+    "clarinet": Kind(instruments.CLARINET.draw, instruments.CLARINET.render, (0.8, 5.0)),
 }
 
 

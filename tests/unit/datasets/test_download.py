@@ -258,6 +258,26 @@ def test_a_table_is_put_where_it_belongs(server, tmp_path):
 # ---- the registry and the verb
 
 
+def test_events_and_scenes_land_where_prepare_reads_them(server, tmp_path, monkeypatch):
+    """Archives as Zenodo has them, every one with a folder of its own on top."""
+    server.files["FSDKaggle2018.meta.zip"] = zip_of({"FSDKaggle2018.meta/train_post_competition.csv": b"fname\n"})
+    server.files["FSDKaggle2018.audio_train.zip"] = zip_of({"FSDKaggle2018.audio_train/00044347.wav": NOISE})
+    download("fsdkaggle2018", tmp_path / "f", base_url=server.url)
+    assert (tmp_path / "f/train.csv").read_bytes() == b"fname\n"
+    assert (tmp_path / "f/audio_train/00044347.wav").read_bytes() == NOISE
+    known = registry()
+    stem = "TUT-urban-acoustic-scenes-2018-development"
+    for k in (1, 13):
+        server.files[f"{stem}.audio.{k}.zip"] = zip_of({f"{stem}/audio/bus-paris-{k}-{k}-a.wav": NOISE})
+    server.files[f"{stem}.meta.zip"] = zip_of({f"{stem}/meta.csv": b"filename\n", f"{stem}/README.md": b"x"})
+    for part in known["tut2018"]["parts"].values():
+        part["checksum"] = "unverified"
+    monkeypatch.setattr(module, "registry", lambda: known)
+    download("tut2018", tmp_path / "t", parts=["table", "audio1", "audio13"], base_url=server.url)
+    assert (tmp_path / "t/meta.csv").read_bytes() == b"filename\n"
+    assert {path.name for path in (tmp_path / "t/audio").iterdir()} == {"bus-paris-1-1-a.wav", "bus-paris-13-13-a.wav"}
+
+
 def test_the_registry_is_whole():
     for name, row in registry().items():
         assert set(row["default"]) <= set(row["parts"])

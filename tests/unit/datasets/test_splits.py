@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sedkit.datasets.splits import FEWEST_HELD_OUT, PARTS, split_parts
+from sedkit.datasets.splits import FEWEST_HELD_OUT, PARTS, split_folds, split_parts
 
 
 def _labels(rng, n, classes=10):
@@ -71,3 +71,13 @@ def test_fixed_groups_keep_their_part():
 def test_clips_without_labels_are_dealt_out_too():
     parts = split_parts(np.zeros((20000, 0), dtype=bool), [""] * 20000)
     assert parts.count("select") == pytest.approx(2000, abs=2)
+
+
+def test_folds_are_equal_and_give_up_a_tenth_each():
+    groups = [f"g{i // 2}" for i in range(800)]
+    folds = split_folds(np.eye(4, dtype=bool).repeat(200, axis=0), groups, 4, fixed={"g3": "2-select", "g4": "train"})
+    for k in "1234":
+        assert folds.count(k) + folds.count(f"{k}-select") == 200
+        assert folds.count(f"{k}-select") == pytest.approx(20, abs=2)
+    assert folds[::2] == folds[1::2]
+    assert folds[6] == "2-select"

@@ -11,7 +11,7 @@ from sedkit.core.errors import UsageError
 from sedkit.features.batch import Batch, StreamBatch
 from sedkit.models.output import SedModel, SedOutput
 from sedkit.objectives.base import Context, total
-from sedkit.objectives.bce import clip_bce, frame_bce
+from sedkit.objectives.bce import clip_bce, frame_bce, reconstruction_mse
 from sedkit.objectives.registry import build_objective, objective_names
 
 
@@ -20,9 +20,11 @@ class Fixed(SedModel):
 
     time_pooling = 8
 
-    def __init__(self, clipwise: torch.Tensor, framewise: torch.Tensor) -> None:
+    def __init__(
+        self, clipwise: torch.Tensor, framewise: torch.Tensor, reconstruction: torch.Tensor | None = None
+    ) -> None:
         super().__init__()
-        self.output = SedOutput(clipwise, framewise)
+        self.output = SedOutput(clipwise, framewise, reconstruction=reconstruction)
 
     def forward(self, x: torch.Tensor, n_frames: torch.Tensor | None = None) -> SedOutput:
         assert len(x) == len(self.output.clipwise)
@@ -167,6 +169,40 @@ def test_sums_and_counts_change_no_bit_of_the_loss(
     assert float(loss) == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_reconstruction_is_compared_with_the_features() -> None:
+    tagged, other = batch(2, 0, False), batch(3, 1, False)
+    other.clip_target, other.n_frames = None, torch.tensor([32, 5, 0])
+    network = Fixed(torch.rand(5, 3), torch.rand(5, 4, 3), torch.randn(5, 32, 16))
+    streams = {"tagged": tagged, "other": other}
+    x = np.concatenate([s.features.numpy() for s in streams.values()]).astype(np.float64)
+    error = (network.output.reconstruction.numpy().astype(np.float64) - x) ** 2
+    clip = by_hand(network.output.clipwise[:2], tagged.clip_target)
+    loss, means = loss_of({"name": "clip_reconstruction"}, network, streams)
+    assert means == pytest.approx({"clip": clip, "reconstruction": float(error.mean())}, rel=1e-6)
+    assert float(loss) == pytest.approx(clip + 0.001 * float(error.mean()), rel=1e-6)
+    real = np.concatenate([error[i, :n] for i, n in enumerate([32, 32, 32, 5, 0])])
+    section = {"name": "clip_reconstruction", "alpha": 0.5, "padding": "leave_out"}
+    loss, means = loss_of(section, network, streams)
+    assert means["reconstruction"] == pytest.approx(float(real.mean()), rel=1e-6)
+    assert float(loss) == pytest.approx(clip + 0.5 * float(real.mean()), rel=1e-6)
+    assert float(loss_of({"name": "clip_reconstruction", "alpha": 0.0}, network, streams)[0]) == pytest.approx(clip)
+
+
+def test_terms_of_a_reconstruction_are_sums_over_counts() -> None:
+    y, x = torch.tensor([[[1.0, 2.0], [0.0, 4.0]]]), torch.tensor([[[0.0, 2.0], [0.0, 0.0]]])
+    whole, first = reconstruction_mse(y, x), reconstruction_mse(y, x, torch.tensor([1]))
+    assert (float(whole.sum), whole.count) == (17 / 4, 1)
+    assert (float(first.sum), int(first.count)) == (1 / 2, 1)
+
+
+def test_a_reconstruction_needs_a_decoder() -> None:
+    network = Fixed(torch.rand(2, 3), torch.rand(2, 4, 3))
+    with pytest.raises(UsageError, match="the network gives none; take a network with a decoder"):
+        loss_of({"name": "clip_reconstruction"}, network, {"weak": batch(2, 0, False)})
+    with pytest.raises(UsageError, match="alpha is -1"):
+        build_objective({"name": "clip_reconstruction", "alpha": -1.0})
+
+
 def test_no_target_is_an_error() -> None:
     unlabelled = StreamBatch(torch.randn(2, 32, 16), torch.full((2,), 32), None, None)
     network = Fixed(torch.rand(2, 3), torch.rand(2, 4, 3))
@@ -175,7 +211,7 @@ def test_no_target_is_an_error() -> None:
 
 
 def test_registry_and_state() -> None:
-    assert set(objective_names()) >= {"clip_bce", "frame_bce", "weak_strong_bce"}
+    assert set(objective_names()) >= {"clip_bce", "clip_reconstruction", "frame_bce", "weak_strong_bce"}
     with pytest.raises(UsageError, match='did you mean "clip_bce"'):
         build_objective({"name": "clip_bec"})
     with pytest.raises(UsageError, match="frame_weight is -1"):

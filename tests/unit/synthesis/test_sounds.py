@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sedkit.core.vocabulary import DESED_CLASSES
-from sedkit.synthesis import sounds
+from sedkit.synthesis import instruments, sounds
 from sedkit.synthesis.backgrounds import HOME, PLAIN
 from sedkit.synthesis.render import Placed, Room, mix
 from sedkit.synthesis.signals import rms
@@ -39,7 +39,8 @@ def test_parameters_vary_between_sources_and_rendering_is_a_function_of_its_seed
     np.testing.assert_array_equal(_event(label, 3, 0.3), _event(label, 3, 0.3))
 
 
-def test_classes_are_spectrally_distinct():
+@pytest.mark.parametrize("kinds", [sounds.DOMESTIC, sounds.OTHER], ids=["domestic", "other"])
+def test_classes_are_spectrally_distinct(kinds):
     """A nearest-centroid rule on mean band levels tells most unseen sources apart, with ten sources to learn from."""
     edges = np.geomspace(60, 16000, 25)
 
@@ -50,15 +51,37 @@ def test_classes_are_spectrally_distinct():
         level = 10 * np.log10(level / level.max() + 1e-5)
         return np.concatenate([level.mean(axis=0), level.std(axis=0)])
 
-    known = [np.stack([bands(_event(c, s)) for s in range(10)]) for c in sounds.DOMESTIC]
+    known = [np.stack([bands(_event(c, s)) for s in range(10)]) for c in kinds]
     spread = np.concatenate([k - k.mean(axis=0) for k in known]).std(axis=0)
     centres = np.stack([k.mean(axis=0) for k in known])
     right = [
         int(np.argmin((((bands(_event(c, s)) - centres) / spread) ** 2).sum(axis=1)) == i)
-        for i, c in enumerate(sounds.DOMESTIC)
+        for i, c in enumerate(kinds)
         for s in range(100, 104)
     ]
     assert np.mean(right) > 0.7
+
+
+def test_a_struck_body_rings_at_its_pitch_and_dies_away():
+    parameters = instruments.GLOCKENSPIEL.draw(np.random.default_rng(0)) | {"strokes_per_s": 0.1}
+    x = instruments.GLOCKENSPIEL.render(parameters, np.random.default_rng(1), RATE, RATE)
+    spectrum = np.abs(np.fft.rfft(x * np.hanning(RATE)))
+    assert np.argmax(spectrum) == pytest.approx(parameters["pitch_hz"], abs=2)
+    # The lowest mode outlasts the others: within one decay the level falls by 1/e, 8.7 dB.
+    decay = parameters["decay_s"]
+    early, late = (x[int((t) * RATE) : int((t + 0.1) * RATE)] for t in (0.4, 0.4 + 0.4 * decay))
+    assert 20 * np.log10(rms(early) / rms(late)) == pytest.approx(0.4 * 8.7, abs=0.7)
+
+
+def test_a_clarinet_has_odd_harmonics():
+    parameters = instruments.CLARINET.draw(np.random.default_rng(0)) | {"notes_per_s": 0.1, "vibrato": 0.0}
+    x = instruments.CLARINET.render(parameters, np.random.default_rng(1), RATE, RATE)
+    spectrum = np.abs(np.fft.rfft(x * np.hanning(RATE)))
+    first = int(np.argmax(spectrum))
+    step = 12 * np.log2(first / parameters["pitch_hz"])
+    assert step == pytest.approx(round(step), abs=0.1)
+    level = [20 * np.log10(spectrum[k * first - 5 : k * first + 6].max()) for k in (1, 2, 3, 4, 5)]
+    assert min(level[0], level[2], level[4]) > max(level[1], level[3]) + 10
 
 
 @pytest.mark.parametrize("family", [HOME, PLAIN])

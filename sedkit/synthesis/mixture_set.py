@@ -1,0 +1,203 @@
+"""Mixtures of a plan on disk: a data dir, their audio and stems beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sedkit.core.errors import UsageError
+from sedkit.core.files import content_hash, read_json, remove, write_json
+from sedkit.core.log import log
+from sedkit.core.parallel import run_jobs
+from sedkit.core.stamp import Source, Step
+from sedkit.dataio.audio import write_wav
+from sedkit.dataio.datadir import FACTS, TABLES, Clips, DataDir, write_datadir
+from sedkit.dataio.events import Events, tags_of
+from sedkit.dataio.names import stem
+from sedkit.dataio.rows import write_table
+from sedkit.synthesis.folds import groups_of
+from sedkit.synthesis.mixtures import Level, Recordings, Studio
+from sedkit.synthesis.plan import Mixture, MixturePlan
+
+#: Data set of a data dir of mixtures.
+DATASET = "mixtures"
+#: Name of the scene's stem, so of no class.
+SCENE = "scene"
+#: In the data dir, a row an event: which recording, where, how loud.
+LEVELS = "levels.tsv"
+_KEY = "made_from.json"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a render goes: the data dir, and beside it the mixtures' audio, the stems, and what is half done."""
+
+    out: Path
+
+    def beside(self, what: str) -> Path:
+        """Return a folder beside the data dir."""
+        return self.out.with_name(f"{self.out.name}.{what}")
+
+    @property
+    def audio(self) -> Path:
+        """Return the folder of the mixtures."""
+        return self.beside("audio")
+
+    @property
+    def stems(self) -> Path:
+        """Return the folder of the stems."""
+        return self.beside("stems")
+
+    @property
+    def parts(self) -> Path:
+        """Return the folder in which each finished mixture leaves its levels, until all are."""
+        return self.beside("audio.parts")
+
+    def made(self, stems: bool) -> dict[str, Source]:
+        """Return what a render makes besides the mixtures' audio."""
+        tables = {name: self.out / name for name in (*TABLES, FACTS, LEVELS)}
+        return {"tables": tables, "stems": self.stems} if stems else {"tables": tables}
+
+
+def render_plan(
+    path: Path, plan: MixturePlan, out: Path, *, stems: bool = True, jobs: int = 1, force: bool = False
+) -> bool:
+    """Render every mixture into a data dir; what an interrupted call has finished is kept.
+
+    Parameters
+    ----------
+    path
+        The plan's file, which counts as an input.
+    plan
+        What it holds, perhaps at another level.
+    out
+        The data dir; `<out>.audio/` and `<out>.stems/<mixture>/<label or scene>.wav` come to lie beside it.
+    stems
+        Whether to write stems.
+    jobs
+        Processes. They change no byte.
+    force
+        Render again what is up to date.
+
+    Returns
+    -------
+    Whether there was anything to do.
+
+    Raises
+    ------
+    UsageError
+        `out` holds the plan or something else, or a class that has stems has the name of the scene's, or of no file.
+    """
+    places, recordings = Places(out), Recordings(plan)
+    if out.resolve() in path.resolve().parents:
+        raise UsageError(f"{out}: would take the place of {path}, which lies in it; name another --out")
+    labels = {event.event_label for mixture in plan.mixtures for event in mixture.events}
+    if stems and (wrong := sorted(x for x in labels if x == SCENE or "/" in x)):
+        raise UsageError(f"{path}: label {wrong[0]!r} cannot name a stem; rename it, or render with --stems false")
+    content = [asdict(mixture) for mixture in plan.mixtures]
+    config = {"plan": content_hash(content), **asdict(Studio.of(plan)), "stems": stems}
+    inputs: dict[str, Source] = {
+        "plan": path,
+        "recordings": recordings.used(plan.mixtures),
+        "labels": plan.events / "labels.txt",
+        "clips": plan.events / "clips.tsv",
+    }
+    step = Step("mix render", places.audio, config, inputs, force, beside=lambda: places.made(stems))
+    ours = step.stamp_path.exists() or places.parts.exists() or (out / LEVELS).is_file()
+    if not ours and (there := [x for x in (out, places.audio, places.stems) if x.exists() and any(x.iterdir())]):
+        raise UsageError(f"{there[0]}: holds something that is no render of mixtures; name another --out")
+    made = step.run(lambda: _render(plan, places, step, recordings, stems=stems, jobs=jobs, fresh=force))
+    remove(places.parts)
+    return made
+
+
+def _render(
+    plan: MixturePlan, places: Places, step: Step, recordings: Recordings, *, stems: bool, jobs: int, fresh: bool
+) -> None:
+    key = content_hash([step.config, step.content()])
+    known = places.parts / _KEY
+    if fresh or not known.is_file() or read_json(known) != key:
+        for folder in (places.parts, places.audio, places.stems):
+            remove(folder)
+        write_json(known, key)
+    done = sum(_part(places, mixture).is_file() for mixture in plan.mixtures)
+    if done:
+        log.info("mix render: %s: %d of %d mixtures are there already", places.audio, done, len(plan.mixtures))
+    items = [(mixture, *recordings.of(mixture)) for mixture in plan.mixtures]
+    write = partial(_write, studio=Studio.of(plan), places=places, stems=stems)
+    _write_data_dir(plan, places, run_jobs(write, items, jobs, "mix render"))
+
+
+def _part(places: Places, mixture: Mixture) -> Path:
+    return places.parts / f"{mixture.mixture_name}.json"
+
+
+def _write(item: tuple[Mixture, Path, list[Path]], studio: Studio, places: Places, stems: bool) -> list[Level]:
+    """Write one mixture unless that is done; its levels come last."""
+    mixture, scene, recordings = item
+    part = _part(places, mixture)
+    if part.is_file():
+        return [Level(*level) for level in read_json(part)]
+    tracks = studio.render(mixture, scene, recordings)
+    if stems:
+        folder = places.stems / stem(mixture.mixture_name)
+        for name, x in {SCENE: tracks.scene, **tracks.stems}.items():
+            write_wav(folder / f"{name}.wav", x, studio.sample_rate)
+    write_wav(places.audio / mixture.mixture_name, tracks.mixture, studio.sample_rate)
+    write_json(part, tracks.levels)
+    return tracks.levels
+
+
+def _write_data_dir(plan: MixturePlan, places: Places, levels: list[list[Level]]) -> None:
+    """Write the tables of the mixtures: folds, source clips as groups, tags, events; and how loud events are."""
+    source = DataDir(plan.events)
+    group = dict(zip(source.clips.filename, groups_of(source.clips), strict=True))
+    mixtures, names = plan.mixtures, tuple(m.mixture_name for m in plan.mixtures)
+    clips = Clips(
+        names,
+        tuple(os.path.relpath(places.audio / name, places.out) for name in names),
+        np.full(len(names), plan.samples / plan.sample_rate),
+        tuple(m.fold for m in mixtures),
+        tuple(",".join(sorted({group[e.event_audio_name] for e in m.events})) for m in mixtures),
+    )
+    spans = (
+        (name, start / plan.sample_rate, end / plan.sample_rate, label)
+        for name, events in zip(names, levels, strict=True)
+        for label, start, end in _merged(events)
+    )
+    strong = Events.from_rows(spans, source.labels.labels).keep_clips(names)
+    facts = {"dataset": DATASET, "set": places.out.name, "role": "training"}
+    write_datadir(places.out, clips, source.labels, tags_of(strong), strong, facts=facts)
+    rows = [
+        (mixture.mixture_name, event, level)
+        for mixture, of_mixture in zip(mixtures, levels, strict=True)
+        for event, level in zip(mixture.events, of_mixture, strict=True)
+    ]
+    columns: dict[str, Sequence[Any]] = {
+        "filename": [name for name, _, _ in rows],
+        "event_audio_name": [event.event_audio_name for _, event, _ in rows],
+        "event_label": [event.event_label for _, event, _ in rows],
+        "onset": [f"{level.start / plan.sample_rate:.6f}" for _, _, level in rows],
+        "offset": [f"{level.end / plan.sample_rate:.6f}" for _, _, level in rows],
+        "source_start": [f"{event.source_start:.6f}" for _, event, _ in rows],
+        "snr_db": [f"{event.snr_db:g}" for _, event, _ in rows],
+        "gain": [f"{level.gain:.8g}" for _, _, level in rows],
+    }
+    write_table(places.out / LEVELS, columns)
+
+
+def _merged(levels: Sequence[Level]) -> list[tuple[str, int, int]]:
+    """Return when labels sound, in samples: events of a label that meet are one."""
+    out: list[tuple[str, int, int]] = []
+    for level in sorted(levels):
+        if out and out[-1][0] == level.label and level.start <= out[-1][2]:
+            out[-1] = (level.label, out[-1][1], max(out[-1][2], level.end))
+        else:
+            out.append((level.label, level.start, level.end))
+    return out
