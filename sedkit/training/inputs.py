@@ -5,15 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sedkit.core.config import TRAINED, select
 from sedkit.core.errors import SedkitError
 from sedkit.core.stamp import Source
 from sedkit.dataio.datadir import TABLES
-
-if TYPE_CHECKING:
-    from sedkit.training.plan import Plan
 
 #: Keys of `labels` that may name a file of the user's.
 _FILES = ("map", "source")
@@ -48,8 +45,8 @@ def compared(config: dict[str, Any]) -> dict[str, Any]:
     return sections | {"training": training} | {name: config.get(name) for name in ("recipe", "system")}
 
 
-def inputs_of(plan: Plan) -> dict[str, Source]:
-    """Return the files that a training depends on, as seen from its data root; not those of sets that are only drawn.
+def inputs_of(plan: Any) -> dict[str, Source]:
+    """Return the files that a `Plan` depends on, as seen from its data root; not those of sets that are only drawn.
 
     Raises
     ------

@@ -6,7 +6,7 @@ import json
 import platform
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,12 +16,9 @@ from sedkit.core.files import write_json, write_text, write_yaml
 from sedkit.models.precision import describe_device
 from sedkit.training.run_script import run_script
 
-if TYPE_CHECKING:
-    from sedkit.training.experiment import Experiment
 
-
-def write_records(experiment: Experiment) -> None:
-    """Write config.yaml, environment.json and run.sh."""
+def write_records(experiment: Any) -> None:
+    """Write config.yaml, environment.json and run.sh of an `Experiment`."""
     plan, folder = experiment.plan, experiment.plan.folder
     # Budget and pass are applied; their names stay, for the record of a run from here.
     names = {"budgets": plan.budget, "passes": plan.of_pass}
