@@ -1,4 +1,4 @@
-"""Make the helper beside this file importable, whatever pytest's import mode."""
+"""Make the helpers beside this file importable, whatever pytest's import mode."""
 
 import sys
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from score_case import Case
+from stage_case import Place
 
 from sedkit.core.stamp import Step
 
@@ -28,3 +29,8 @@ def stamped(tmp_path: Path) -> Callable[..., None]:
             pass
 
     return stamp
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path / "a place")

@@ -268,39 +268,6 @@ def test_clips_that_the_output_lacks(case: Case) -> None:
     assert (status, "none of its 4 clips is in the reference" in err) == (1, True)
 
 
-def test_a_missing_file_is_one_line_and_status_1(case: Case) -> None:
-    status, _, err = case.call("--estimate", "@nowhere.tsv")
-    assert (status, "nowhere.tsv: no such file" in err, len(err.splitlines())) == (1, True, 1)
-
-
-def test_what_was_trained_or_tuned_on_has_no_figures(case: Case, stamped: Callable[..., None]) -> None:
-    known = {"of": [["v", "a"]], "saw": {"trained": [["v", "b"]], "selected": [["v", None]]}, "tuned": [["w", None]]}
-    for output in (EST, POINTS, SCORES):
-        stamped(output[1], known)
-        assert case.call(*output, *DUR)[0] == 0
-        for how, seen in (
-            ("trained", {"saw": {"trained": [["v", None]]}}),
-            ("tuned", {"tuned": [["u", None], ["v", "a"]]}),
-        ):
-            stamped(output[1], known | seen)
-            status, out, err = case.call(*output, *DUR)
-            assert (status, out, len(err.splitlines())) == (2, "", 1)
-            assert f"{output[1][1:]}: is of clips that its run was {how} on (v, fold a)" in err
-        stamped(output[1], known)
-    # What it is compared with was trained on the clips: no comparison either.
-    case.put("other.tsv", ESTIMATE)
-    stamped("@other.tsv", known | {"saw": {"trained": [["v", "a"]]}})
-    status, _, err = case.call(*EST, "--against", "@other.tsv")
-    assert (status, "other.tsv: is of clips that its run was trained on" in err) == (2, True)
-
-
-def test_a_refusal_is_not_skipped_with_figures_that_are_there(case: Case, stamped: Callable[..., None]) -> None:
-    stamped("@est.tsv", {"of": [["v", None]]})
-    case.results(*EST)
-    stamped("@est.tsv", {"of": [["v", None]], "saw": {"trained": [["v", "train"]]}})
-    assert case.call(*EST, "--json", "@out.json")[0] == 2
-
-
 def test_the_run_is_what_the_stamp_says_not_what_a_folder_is_called(case: Case, stamped: Callable[..., None]) -> None:
     inside = "exp/dcase2019/crnn/snr-6_fold2_all_seed3/events"
     (case.folder / inside).mkdir(parents=True)

@@ -9,64 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from stage_case import Place
 
 from sedkit.cli import main as cli
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import write_scores
 
-RECIPE = {
-    "data_sets": {"desed": "."},
-    "trained": ["weak"],
-    "tuned": [
-        {"set": "weak", "fold": "tune", "objective": "tagging", "labels": "weak.tsv"},
-        {"set": "in/weaker", "fold": "tune", "objective": "event"},
-    ],
-    "predicted": ["in/validation", "public"],
-    "reported": {"in/validation": ["test_a", "test_b"]},
-    "presets": {"plain": 0.5},
-    "score": {"metrics": ["segment"], "labels": "labels.txt", "bootstrap": 100},
-}
-
 Stage = Callable[..., list[list[str]]]
-
-
-class Place:
-    """A recipe's folder, its data dirs and its experiments, in a folder whose name has a space."""
-
-    def __init__(self, root: Path) -> None:
-        self.recipe = root / "a recipe" / "recipe.yaml"
-        self.data, self.exp = root / "data", root / "exp" / "recipe"
-        (self.recipe.parent / "conf").mkdir(parents=True)
-        (self.recipe.parent / "labels.txt").write_text("Cat\nDog\n")
-        self.describe()
-
-    def describe(self, **changes: object) -> None:
-        self.recipe.write_text(yaml.safe_dump(RECIPE | changes, sort_keys=False))
-
-    def system(self, name: str, **sections: object) -> None:
-        path = self.recipe.parent / "conf" / f"{name}.yaml"
-        path.write_text(yaml.safe_dump({"system": name, **sections}))
-
-    def set(self, name: str, folds: str = "train", table: str = "strong.tsv") -> Path:
-        """Make a data dir of one clip, `test_b`, with an event."""
-        folder = self.data / name
-        folder.mkdir(parents=True)
-        (folder / "clips.tsv").write_text(
-            f"filename\taudio\tduration\tfold\tgroup\ntest_b\t/a/b.wav\t2.000\t{folds}\tg\n"
-        )
-        (folder / table).write_text("filename\tonset\toffset\tevent_label\ntest_b\t0.000\t1.000\tCat\n")
-        return folder
-
-    def call(self, name: str, *words: str, runs: tuple[str, ...] = ("one/seed0",)) -> list[str]:
-        folders = [str(self.exp / run) for run in runs]
-        given = ["stage", name, "--recipe", str(self.recipe), "--data", str(self.data), "--run", *folders]
-        return [*given, "--dry-run", "false", *words]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path / "a place")
 
 
 @pytest.fixture
@@ -313,40 +262,3 @@ def test_calls_are_made_here_and_skipped_while_up_to_date(place: Place, capsys: 
     assert cli.main(place.call("score")) == 0
     # Two tables of events, three files of figures.
     assert capsys.readouterr().err.count("is up to date") == 5
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"reported": {"validaton": []}}, "reported has 'validaton', which is not predicted"),
-        ({"entered": ["weak"]}, "entered has 'weak', which is not predicted"),
-        ({"predicted": ["in/validation", "validation"]}, "predicted sets: validation is there twice"),
-        ({"reported": {"in/validation": ["validation"]}}, "reported sets and folds: validation is there twice"),
-        ({"tuned": [RECIPE["tuned"][0]] * 2}, "objectives: tagging is there twice"),
-        ({"tuned": [{"set": "weak", "fold": "tune"}]}, "objective"),
-        ({"preset": {"a": 1}}, "unknown key 'preset'"),
-    ],
-)
-def test_a_recipe_that_says_nonsense_is_refused(
-    place: Place, capsys: pytest.CaptureFixture[str], changes: dict[str, object], message: str
-) -> None:
-    place.describe(**changes)
-    assert cli.main(place.call("tune")) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"sedkit stage: error: {place.recipe}: ") and said.count("\n") == 1
-    assert message in said
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("tuen",), '(did you mean "tune"?)'),
-        (("tune", "--device", "cpu"), "stage tune takes no device"),
-        (("predict", "model.name=x"), "stage predict takes no overrides"),
-        (("compare",), "names no system to compare with"),
-    ],
-)
-def test_bad_use(place: Place, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
-    assert cli.main(place.call(*words)) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and message in said

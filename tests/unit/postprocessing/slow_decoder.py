@@ -10,6 +10,9 @@ import numpy as np
 
 from sedkit.dataio.scores import Scores
 
+#: The classes of the fixture `files`.
+LABELS = ["Cat", "Dog"]
+
 
 def make_scores(framewise, clipwise=None, n_frames=None, rate_hz=1.0, duration_s=None, edges=None, labels=None):
     x = np.asarray(framewise, dtype=np.float32)

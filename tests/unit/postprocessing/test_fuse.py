@@ -1,14 +1,21 @@
-"""Ensembles of scores."""
+"""Ensembles of scores, in memory and from the command line."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from slow_decoder import make_scores
 
+from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError, UsageError
+from sedkit.core.files import sha256_file
+from sedkit.dataio.score_tsvs import write_score_tsvs
+from sedkit.dataio.store import read_scores, write_scores
 from sedkit.postprocessing.fuse import fuse
 
 
@@ -116,3 +123,56 @@ def test_the_same_scores_count_once():
         fuse([a, a], weights=[1, 3], names=["a.h5", "a.h5"])
     other_tags = replace(a, clipwise=a.clipwise / 2)
     np.testing.assert_allclose(fuse([a, other_tags]).clipwise, 0.75 * a.clipwise, rtol=1e-6)
+
+
+def test_fuse(files):
+    scores, other, out = str(files / "scores.h5"), str(files / "other.h5"), str(files / "fused.h5")
+    one = read_scores(scores)
+    write_scores(other, replace(one, framewise=one.framewise / 2))
+    assert main(["fuse", scores, other, "--weights", "1,3", "--out", out]) == 0
+    np.testing.assert_allclose(read_scores(out).framewise, one.framewise * (0.25 + 0.75 / 2), rtol=1e-6)
+
+
+def test_fuse_never_writes_into_what_it_reads(files, monkeypatch, capsys):
+    monkeypatch.chdir(files)
+    one = read_scores("scores.h5")
+    write_scores("other.h5", replace(one, framewise=one.framewise / 2))
+    write_score_tsvs("tables", replace(one, framewise=one.framewise / 4))
+    os.link("other.h5", "hard.h5")
+    os.symlink("other.h5", "soft.h5")
+    before = {path: sha256_file(path) for path in files.rglob("*") if path.is_file()}
+    for out in ("scores.h5", "./other.h5", "hard.h5", "soft.h5", str(files / "scores.h5"), "tables", "tables/new.h5"):
+        assert main(["fuse", "scores.h5", "other.h5", "tables", "--out", out]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert f"error: {Path(out)} would change " in line
+    after = {path: sha256_file(path) for path in files.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    assert after == before
+
+
+def test_a_folder_of_score_tables_is_fused_by_its_frame_scores(files, monkeypatch, capsys):
+    monkeypatch.chdir(files)
+    one = read_scores("scores.h5")
+    write_score_tsvs("tables", replace(one, framewise=one.framewise / 2))
+    assert main(["fuse", "scores.h5", "tables", "--out", "fused.h5"]) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert warnings == [
+        "warning: tables: no clip scores, which the other holds: clip scores are left out of the ensemble, "
+        "frame scores are fused"
+    ]
+    fused = read_scores("fused.h5")
+    np.testing.assert_allclose(fused.framewise, 0.75 * one.framewise, rtol=1e-5, atol=1e-6)
+    assert fused.clipwise is None
+    with pytest.raises(SystemExit):
+        main(["fuse", "--help"])
+    assert "with one among them frame scores alone are fused" in " ".join(capsys.readouterr().out.split())
+
+
+def test_fuse_takes_each_system_once(files, monkeypatch, capsys):
+    monkeypatch.chdir(files)
+    shutil.copy("scores.h5", "copy.h5")
+    for twice in (["scores.h5", "./scores.h5"], ["scores.h5", "copy.h5"]):
+        assert main(["fuse", *twice, "--weights", "1,3", "--out", "fused.h5"]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert "give each system once" in line
+        assert twice[1] in line
+    assert not (files / "fused.h5").exists()

@@ -1,43 +1,24 @@
-"""decode, tune and fuse from the command line."""
+"""decode, tag and tune from the command line, and the bad use that these and fuse refuse."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from slow_decoder import make_scores
+from slow_decoder import LABELS
 
 from sedkit.cli.main import main
 from sedkit.core.files import read_yaml, sha256_file
 from sedkit.core.stamp import Step, facts_of
 from sedkit.dataio.events import tags_of
 from sedkit.dataio.rows import write_table
-from sedkit.dataio.score_tsvs import write_score_tsvs
 from sedkit.dataio.store import read_scores, write_scores
-from sedkit.dataio.tables import read_events, read_strong, read_weak, write_events, write_weak
+from sedkit.dataio.tables import read_events, read_strong, read_weak
 from sedkit.postprocessing import FrameRule, Postprocessing, decode
-
-LABELS = ["Cat", "Dog"]
-
-
-@pytest.fixture
-def files(tmp_path):
-    """Return a folder with scores and the tables of what they hold."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((12, 70, 2))
-    framewise = 1 / (1 + np.exp(-4 * sum(x[:, k : k + 64] for k in range(6)) / 3))
-    scores = make_scores(framewise, clipwise=rng.random((12, 2)), rate_hz=8.0, labels=LABELS)
-    write_scores(tmp_path / "scores.h5", scores)
-    noisy = framewise + 0.1 * rng.standard_normal(framewise.shape)
-    truth = decode(make_scores(noisy, rate_hz=8.0, labels=LABELS), Postprocessing.uniform(LABELS, FrameRule(0.8)))
-    write_events(tmp_path / "strong.tsv", truth)
-    write_weak(tmp_path / "weak.tsv", tags_of(truth))
-    return tmp_path
 
 
 def test_decode_lists_every_clip_and_is_not_repeated(files, capsys):
@@ -272,59 +253,6 @@ def test_recordings_are_in_one_part_of_cross_validation(files, monkeypatch, caps
     assert (same, "group" in said) == (alone, False)
     # Everything in one group: there are no other clips to choose rules on, and nothing is found.
     assert value("filename\tgroup\n" + "".join(f"{name}\tg\n" for name in names))[0] == 0.0
-
-
-def test_fuse(files):
-    scores, other, out = str(files / "scores.h5"), str(files / "other.h5"), str(files / "fused.h5")
-    one = read_scores(scores)
-    write_scores(other, replace(one, framewise=one.framewise / 2))
-    assert main(["fuse", scores, other, "--weights", "1,3", "--out", out]) == 0
-    np.testing.assert_allclose(read_scores(out).framewise, one.framewise * (0.25 + 0.75 / 2), rtol=1e-6)
-
-
-def test_fuse_never_writes_into_what_it_reads(files, monkeypatch, capsys):
-    monkeypatch.chdir(files)
-    one = read_scores("scores.h5")
-    write_scores("other.h5", replace(one, framewise=one.framewise / 2))
-    write_score_tsvs("tables", replace(one, framewise=one.framewise / 4))
-    os.link("other.h5", "hard.h5")
-    os.symlink("other.h5", "soft.h5")
-    before = {path: sha256_file(path) for path in files.rglob("*") if path.is_file()}
-    for out in ("scores.h5", "./other.h5", "hard.h5", "soft.h5", str(files / "scores.h5"), "tables", "tables/new.h5"):
-        assert main(["fuse", "scores.h5", "other.h5", "tables", "--out", out]) == 2
-        (line,) = capsys.readouterr().err.strip().splitlines()
-        assert f"error: {Path(out)} would change " in line
-    after = {path: sha256_file(path) for path in files.rglob("*") if path.is_file() and path.suffix != ".lock"}
-    assert after == before
-
-
-def test_a_folder_of_score_tables_is_fused_by_its_frame_scores(files, monkeypatch, capsys):
-    monkeypatch.chdir(files)
-    one = read_scores("scores.h5")
-    write_score_tsvs("tables", replace(one, framewise=one.framewise / 2))
-    assert main(["fuse", "scores.h5", "tables", "--out", "fused.h5"]) == 0
-    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
-    assert warnings == [
-        "warning: tables: no clip scores, which the other holds: clip scores are left out of the ensemble, "
-        "frame scores are fused"
-    ]
-    fused = read_scores("fused.h5")
-    np.testing.assert_allclose(fused.framewise, 0.75 * one.framewise, rtol=1e-5, atol=1e-6)
-    assert fused.clipwise is None
-    with pytest.raises(SystemExit):
-        main(["fuse", "--help"])
-    assert "with one among them frame scores alone are fused" in " ".join(capsys.readouterr().out.split())
-
-
-def test_fuse_takes_each_system_once(files, monkeypatch, capsys):
-    monkeypatch.chdir(files)
-    shutil.copy("scores.h5", "copy.h5")
-    for twice in (["scores.h5", "./scores.h5"], ["scores.h5", "copy.h5"]):
-        assert main(["fuse", *twice, "--weights", "1,3", "--out", "fused.h5"]) == 2
-        (line,) = capsys.readouterr().err.strip().splitlines()
-        assert "give each system once" in line
-        assert twice[1] in line
-    assert not (files / "fused.h5").exists()
 
 
 @pytest.mark.parametrize(

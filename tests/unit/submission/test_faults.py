@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from submission_event_faults import EVENTS
 from submission_faults import (
     COMMON,
     EVENT_FORMATS,
-    EVENTS,
     F1,
     SCORE_FORMATS,
     Files,

@@ -1,55 +1,25 @@
-"""Training runs: what they reach, what they keep, how they go on."""
+"""Training runs: what they reach, what they keep and what they refuse."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from fake_data import LABELS, make_set, write_config
+from training_runs import records, same_state, train
 
-from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import read_yaml
 from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.store import FeatureFile
 from sedkit.models.checkpoint import read_checkpoint
-from sedkit.objectives.base import Context
 from sedkit.training.experiment import Experiment
 from sedkit.training.plan import make_plan
 from sedkit.training.selection import evaluate
-
-
-def train(root: Path, folder: Path, *overrides: str, resume: bool = True, **changes: Any) -> Experiment:
-    path = write_config(folder.parent / f"{folder.name}.yaml", **changes)
-    folder.mkdir(exist_ok=True)
-    experiment = Experiment(make_plan(path, list(overrides), root, folder))
-    experiment.run(resume)
-    return experiment
-
-
-def records(folder: Path) -> list[dict[str, Any]]:
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k != "elapsed_s"} for line in lines]
-
-
-def same_state(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same_state(a[k], b[k]) for k in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same_state, a, b))
-    return a == b
 
 
 @pytest.mark.parametrize("target", ["clip", "frame"])
@@ -148,47 +118,6 @@ def test_same_seed_same_run_other_seed_another(data_root: Path, tmp_path: Path) 
     assert same_state(a, b)
     assert not same_state(a, c)
     assert records(tmp_path / "a") == records(tmp_path / "b")
-
-
-def test_a_finished_run_is_skipped_and_a_changed_one_is_not(
-    data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write_config(tmp_path / "c.yaml", training__steps=2, training__eval_every=2)
-    call = ["train", "--config", str(path), "--data", str(data_root), "--exp", str(tmp_path / "exp")]
-    assert main(call) == 0
-    written = (tmp_path / "exp/checkpoints/best.pt").stat().st_mtime_ns
-    assert main(call) == 0
-    assert "is up to date" in capsys.readouterr().err
-    assert (tmp_path / "exp/checkpoints/best.pt").stat().st_mtime_ns == written
-    assert main([*call, "training.seed=1"]) == 0
-    assert "starting anew" in capsys.readouterr().err
-    assert (tmp_path / "exp/checkpoints/best.pt").stat().st_mtime_ns != written
-    # The folder's own record repeats the call.
-    again = ["train", "--config", str(tmp_path / "exp/config.yaml"), *call[3:]]
-    assert main(again) == 0
-    assert "is up to date" in capsys.readouterr().err
-
-
-def test_a_best_checkpoint_that_was_removed_is_made_again(data_root: Path, tmp_path: Path) -> None:
-    best = tmp_path / "exp" / "checkpoints" / "best.pt"
-    train(data_root, tmp_path / "exp")
-    kept = read_checkpoint(best).networks
-    best.unlink()
-    train(data_root, tmp_path / "exp")
-    assert same_state(read_checkpoint(best).networks, kept)
-
-
-def test_another_data_root_is_refused(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write_config(tmp_path / "c.yaml", training__steps=1, training__eval_every=1)
-    other = tmp_path / "other"
-    make_set(other, "weak", 10, 9, ("train", "select"))
-    call = ["train", "--config", str(path), "--exp", str(tmp_path / "exp"), "--data"]
-    assert main([*call, str(data_root)]) == 0
-    assert main([*call, str(other)]) == 1
-    message = capsys.readouterr().err
-    assert str(data_root) in message
-    assert str(other) in message
-    assert main([*call, str(other), "--force", "true"]) == 0
 
 
 def test_selection_and_training_clips_stay_apart(data_root: Path, tmp_path: Path) -> None:
@@ -320,94 +249,3 @@ def test_a_busy_machine_does_the_steps_of_a_quiet_one(
     quiet, busy = (read_checkpoint(tmp_path / name / "checkpoints/last.pt") for name in ("quiet", "busy"))
     assert same_state(quiet.networks, busy.networks)
     assert same_state(quiet.training["loop"], busy.training["loop"])
-
-
-#: Steps of features that change sound and labels, and another view.
-AUGMENTED = {
-    "set": "synthetic",
-    "labels": {"target": "frame"},
-    "augment": {"time_shift": {"most_s": 0.5}, "mixup": {"of": "features", "probability": 0.5}},
-    "views": {"teacher": {"amplitude_noise": {"std": 0.01}}},
-}
-
-
-@pytest.mark.parametrize("stream", [{"set": "weak"}, AUGMENTED])
-def test_a_resumed_run_goes_on_exactly(data_root: Path, tmp_path: Path, stream: dict) -> None:
-    data = {"streams": {"weak": stream}, "select": {"weak": {"set": "weak", "folds": ["select"]}}}
-    changes = {"data": data, "objective": {"name": "weak_strong_bce"}}
-    whole = train(data_root, tmp_path / "whole", **changes)
-    path = write_config(tmp_path / "c.yaml", **changes)
-    stopped = Experiment(make_plan(path, [], data_root, tmp_path / "stopped"))
-    (tmp_path / "stopped").mkdir()
-    stopped_at = 9
-
-    class Stop(Exception):
-        pass
-
-    original = stopped.objective.after_step
-
-    def after_step(context: Context) -> None:
-        original(context)
-        if context.step + 1 == stopped_at:
-            raise Stop
-
-    stopped.objective.after_step = after_step  # type: ignore[method-assign]
-    with pytest.raises(Stop):
-        stopped.run(resume=True)
-    assert read_checkpoint(tmp_path / "stopped/checkpoints/last.pt").step == 8
-    again = Experiment(make_plan(path, [], data_root, tmp_path / "stopped"))
-    again.run(resume=True)
-    assert same_state(whole.network.state_dict(), again.network.state_dict())
-    assert same_state(whole.loop.optimiser.state_dict(), again.loop.optimiser.state_dict())
-    assert records(tmp_path / "stopped") == records(tmp_path / "whole")
-
-
-def test_sigkill_and_a_new_run_give_the_figures_of_an_uninterrupted_one(data_root: Path, tmp_path: Path) -> None:
-    path = write_config(
-        tmp_path / "c.yaml",
-        training__steps=40,
-        training__eval_every=10,
-        training__checkpoint_every=3,
-        data={"streams": {"weak": AUGMENTED}, "select": {"weak": {"set": "weak", "folds": ["select"]}}},
-        objective={"name": "weak_strong_bce"},
-    )
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
-
-    def start(folder: str) -> subprocess.Popen[bytes]:
-        call = [sys.executable, "-m", "sedkit", "train", "--config", str(path), "--data", str(data_root)]
-        return subprocess.Popen(
-            [*call, "--exp", str(tmp_path / folder)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-
-    whole = start("whole")
-    killed = start("killed")
-    metrics = tmp_path / "killed/metrics.jsonl"
-    deadline = time.monotonic() + 200
-    while not (metrics.is_file() and metrics.read_text().count("\n") >= 2):
-        assert killed.poll() is None, "ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    killed.stderr.close()
-    assert not (tmp_path / "killed/summary.json").exists()
-    again = start("killed")
-    _, message = again.communicate(timeout=200)
-    assert again.returncode == 0, message
-    assert b"going on after step" in message
-    whole.communicate(timeout=200)
-    assert whole.returncode == 0
-    assert records(tmp_path / "killed") == records(tmp_path / "whole")
-    a, b = (read_checkpoint(tmp_path / name / "checkpoints/last.pt") for name in ("whole", "killed"))
-    assert same_state(a.networks, b.networks)
-    assert same_state(a.training["loop"], b.training["loop"])
-    best = [read_checkpoint(tmp_path / name / "checkpoints/best.pt") for name in ("whole", "killed")]
-    assert same_state(best[0].networks, best[1].networks)
-    assert {p.name for p in (tmp_path / "killed").rglob("*")} == {p.name for p in (tmp_path / "whole").rglob("*")}
-
-
-def test_a_run_that_ends_early_is_the_beginning_of_the_whole_one(data_root: Path, tmp_path: Path) -> None:
-    whole = train(data_root, tmp_path / "whole")
-    early = train(data_root, tmp_path / "early", "training.last_step=6")
-    assert records(tmp_path / "early") == records(tmp_path / "whole")[:1]
-    assert early.loop.progress.step == 6 and whole.loop.progress.step == 12

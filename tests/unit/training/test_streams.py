@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,82 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_data import config
+from fake_recordings import ALONE, FIVE, FRONTEND, RATE
 
-from sedkit.cli.main import main
 from sedkit.core.config import typed
 from sedkit.core.errors import SedkitError, UsageError
-from sedkit.core.files import write_yaml
 from sedkit.core.vocabulary import Vocabulary
-from sedkit.dataio.audio import write_wav
-from sedkit.dataio.datadir import Clips, DataDir, write_datadir
-from sedkit.dataio.events import Events, Tags
+from sedkit.dataio.datadir import DataDir
 from sedkit.features.augment.steps import quiet_stretches
-from sedkit.features.extract import extract
-from sedkit.features.frontends import FrontEnd, features_path
-from sedkit.features.frontends.logmel import LogMel
+from sedkit.features.frontends import FrontEnd
 from sedkit.features.normalise import Normalisation
 from sedkit.models.output import SedModel, SedOutput
 from sedkit.objectives.registry import build_objective
 from sedkit.training.batches import Batches
-from sedkit.training.experiment import Experiment
-from sedkit.training.plan import make_plan
 from sedkit.training.selection import evaluate
 from sedkit.training.settings import StreamSettings
 from sedkit.training.streams import Stream, StreamReader
 
-RATE = 16000
-#: 100 frames a second.
-FRONTEND = LogMel(
-    sample_rate=RATE,
-    n_fft=512,
-    hop_samples=160,
-    n_mels=16,
-    fmin_hz=0.0,
-    fmax_hz=None,
-    window_symmetric=False,
-    clip_s=None,
-)
-#: Every window transformed on its own.
-ALONE = replace(FRONTEND, edges="window")
-CATEGORIES = ("dog", "cat", "pouring_water", "vacuum_cleaner", "clock_alarm", "rain")
-FIVE = ("Alarm_bell_ringing", "Cat", "Dog", "Running_water", "Vacuum_cleaner")
 MAPPED = {"map": "esc50_desed", "others": False}
 DENSE = {"length_s": 1.0, "hop_s": 0.1}
 SCENES = {"set": "target/synthetic", "window": {"length_s": 1.0, "hop_s": 0.5}}
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A set of tagged clips (the first one silent from 1.2 s on) and one of soundscapes with events."""
-    root = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-
-    def write(name: str, wave: np.ndarray) -> str:
-        write_wav(root / "audio" / name, wave.astype(np.float32), RATE)
-        return f"../../audio/{name}"
-
-    names = tuple(f"{1 + i % 5}-{i}-A.wav" for i in range(6))
-    waves = 0.1 * rng.standard_normal((6, 3 * RATE))
-    waves[0, round(1.2 * RATE) :] = 0.0
-    audio = tuple(write(name, wave) for name, wave in zip(names, waves, strict=True))
-    clips = Clips(names, audio, np.full(6, 3.0), tuple(name[0] for name in names), names)
-    write_datadir(root / "source/esc50", clips, Vocabulary(CATEGORIES), weak=Tags(names, CATEGORIES, np.eye(6) > 0))
-    scenes, labels = ("x.wav", "y.wav"), ("Speech", *FIVE)
-    audio = tuple(write(name, 0.05 * rng.standard_normal(4 * RATE)) for name in scenes)
-    events = Events.from_rows(
-        [
-            ("x.wav", 0.5, 1.5, "Speech"),
-            ("x.wav", 0.4, 0.8, "Dog"),
-            ("x.wav", 1.2, 1.6, "Cat"),
-            ("y.wav", None, None, None),
-        ],
-        labels,
-    )
-    write_datadir(root / "target/synthetic", Clips(scenes, audio, np.full(2, 4.0)), Vocabulary(labels), strong=events)
-    for part in ("source/esc50", "target/synthetic"):
-        extract(DataDir(root / part), FRONTEND, features_path(root / part, FRONTEND))
-    return root
 
 
 def load(root: Path, settings: dict[str, Any], frontend: FrontEnd = FRONTEND, folds: Any = None) -> Stream:
@@ -303,57 +244,3 @@ def test_errors_name_what_is_wrong(root: Path, settings: dict, frontend: FrontEn
         return
     with pytest.raises((SedkitError, UsageError), match=message):
         load(root, settings, frontend)
-
-
-@pytest.fixture
-def copied(root: Path, tmp_path: Path) -> Path:
-    """A copy of the data with a configuration whose training reads recordings, and those of a background set."""
-    shutil.copytree(root, tmp_path / "data")
-    classes = {"Cat": "cat", "Dog": ["dog", "pouring_water"]}
-    write_yaml(tmp_path / "map.yaml", {"classes": classes})
-    common = {"set": "source/esc50", "window": {"length_s": 1.0}, "labels": {"map": str(tmp_path / "map.yaml")}}
-    background = {"background": {"set": "target/synthetic", "snr_db": [0, 9]}}
-    streams = {"a": common | {"folds": ["1", "2"], "source": "waveforms", "augment": background}}
-    data = {"streams": streams, "select": {"a": common | {"folds": ["3"]}}}
-    sections = config(data=data, frontend=FRONTEND.as_dict(), training__steps=2, training__eval_every=2)
-    write_yaml(tmp_path / "c.yaml", sections)
-    return tmp_path
-
-
-def test_features_extracted_again_keep_an_interrupted_training(copied: Path) -> None:
-    def experiment() -> Experiment:
-        stored = ["data.streams.a.source=features", "data.streams.a.augment={}"]
-        return Experiment(make_plan(copied / "c.yaml", stored, copied / "data", copied / "exp"))
-
-    (copied / "exp").mkdir()
-    experiment().run(resume=True)
-    (file,) = (copied / "data/source/esc50").glob("*.h5")
-    file.unlink()
-    assert main(["extract", str(copied / "data/source/esc50"), "--config", str(copied / "c.yaml"), "--jobs", "1"]) == 0
-    assert file.is_file() and experiment()._last() is not None
-
-
-def test_changed_recordings_behind_waveforms_start_a_run_anew_and_touched_ones_do_not(copied: Path) -> None:
-    """Of the stream that cuts waveforms, and of the set whose quiet stretches are mixed in."""
-    root, exp = copied / "data", copied / "exp"
-
-    def experiment() -> Experiment:
-        return Experiment(make_plan(copied / "c.yaml", [], root, exp))
-
-    exp.mkdir()
-    done = experiment()
-    done.run(resume=True)
-    assert done.run_info["saw"]["trained"] == [["esc50", "1"], ["esc50", "2"], ["synthetic", None]]
-    for path in root.rglob("*"):
-        os.utime(path, (1, 1))
-    assert experiment()._last() is not None
-    keys = {experiment().plan.key}
-    for name in ("1-0-A.wav", "x.wav"):
-        content = (root / "audio" / name).read_bytes()
-        (root / "audio" / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        changed = experiment()
-        assert changed._last() is None
-        keys.add(changed.plan.key)
-    with open(copied / "map.yaml", "a") as file:
-        file.write("# other bytes\n")
-    assert len({*keys, experiment().plan.key}) == 4
