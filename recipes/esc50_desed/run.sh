@@ -9,7 +9,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../common/lib.sh"
 RECIPE_HELP="ESC-50 to events in DESED: transfer with ResNet-18 on windows of one second"
 DEFAULT_SYSTEM=fixed
 declare -A EXPECTED_TIME=(
-    [quick]="about 3 minutes per system and seed on 2 cores, seconds on a GPU"
+    [quick]="one to two minutes per system and seed on 2 cores, seconds on a GPU"
     [published]="25625 steps of 16: minutes per system and seed on a GPU, an hour or more on 2 cores"
 )
 

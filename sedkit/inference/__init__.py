@@ -1,1 +1,1 @@
-"""From features to scores, and from any recording to events."""
+"""From windows of features or recordings to scores, and from any recording to events."""

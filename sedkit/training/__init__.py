@@ -1,1 +1,1 @@
-"""Training: streams of clips, a loop that knows no system by name, and the experiment folder."""
+"""Training: streams of windows, a loop that knows no system by name, and the experiment folder."""
