@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from sedkit.core.files import content_hash, read_json, same_place
 from sedkit.core.log import log
 from sedkit.core.stamp import Step, facts_of
 from sedkit.dataio.datadir import DataDir
+from sedkit.dataio.folds import others, with_parts
 from sedkit.features.augment import augment_options, folds_read, sets_read
 from sedkit.features.frontends import FrontEnd, features_path, frontend_from
 from sedkit.features.normalise import normalise_options
@@ -22,6 +23,7 @@ from sedkit.training.inputs import compared, inputs_of, name_files
 from sedkit.training.settings import (
     HELD_OUT,
     DataSettings,
+    RunSettings,
     SelectionSettings,
     StreamSettings,
     TrainingSettings,
@@ -60,6 +62,7 @@ class Plan:
     training: TrainingSettings = field(init=False)
     selection: SelectionSettings = field(init=False)
     frontend: FrontEnd = field(init=False)
+    axes: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         for name in ("data", "model", "objective", "frontend", "optimiser"):
@@ -71,6 +74,7 @@ class Plan:
         self.data = data_settings(self.config["data"])
         self.training = typed(self.config.get("training"), TrainingSettings, "training")
         self.selection = typed(self.config.get("selection"), SelectionSettings, "selection")
+        self.axes = asdict(typed(self.config.get("run"), RunSettings, "run"))
         self.frontend = frontend_from(self.config["frontend"])
         normalise_options(self.config.get("normalise"), "normalise")
         for key, stream in self.streams():
@@ -135,16 +139,24 @@ class Plan:
         """Return the folds of a stream, as given or else `train`; None where the set has none, or all are wanted."""
         if self.training.train_on != "split" and key.startswith("data.streams."):
             return None
-        if stream.folds is not None:
+        names, held_out = self.data_dir(stream.set).clips.fold, self.data.held_out
+        if names is None:
             return stream.folds
-        clips = self.data_dir(stream.set).clips
-        if clips.fold is None:
-            return None
-        if "train" not in clips.fold:
+        wanted = stream.folds or ["train"]
+        if held_out is not None:
+            apart = with_parts(held_out, names)
+            if not apart:
+                raise UsageError(f"data.held_out is {held_out!r}, {stream.set} has the folds {listed(sorted(set(names)))}")
+            meant = ([one] if one in names else others(one, names, held_out) or [one] for one in wanted)
+            wanted = [name for one in meant for name in one]
+            if heard := [name for name in wanted if name in apart]:
+                raise UsageError(f"{key}.folds: {heard[0]} is held out (data.held_out), expected other folds")
+        if stream.folds is None and "train" in wanted and "train" not in names:
             raise UsageError(
-                f"{key}.folds: {stream.set} has {listed(set(clips.fold))}, expected some of them to be named"
+                f"{key}.folds: {stream.set} has {listed(set(names))}, expected some of them to be named, or one to be "
+                "data.held_out"
             )
-        return ["train"]
+        return wanted
 
     def sets(self, stream: StreamSettings, key: str) -> list[str]:
         """Return the data dirs of a stream."""
@@ -226,6 +238,7 @@ class Plan:
             "recipe": self.config.get("recipe"),
             "system": self.config.get("system"),
             "pass": self.of_pass,
+            **self.axes,
             "seed": self.training.seed,
             "trained_on": self.training.train_on,
             "budget": self.budget,
