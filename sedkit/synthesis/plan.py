@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, UsageError, listed
+from sedkit.core.log import log
 from sedkit.dataio.datadir import DataDir
 from sedkit.synthesis.folds import Ints, folds_of, groups_of, shared
 
@@ -188,7 +189,8 @@ def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan
     events
         Clips with one tag each. Their column `fold` decides which mixtures they are in; without it groups are dealt.
     scenes
-        Clips of `length_s` at least. A column `fold` decides as for events; without it locations are dealt.
+        Clips of `length_s` at least; of longer ones, any `length_s` of them. A column `fold` decides as for events;
+        without it locations are dealt.
 
     Raises
     ------
@@ -198,11 +200,17 @@ def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan
     Notes
     -----
     The order of draws is the published one: scenes once, then each fold's events as often as they are needed. Onsets
-    come from a stream of their own, so a plan with other onsets has the same clips over the same scenes.
+    and where a scene begins come from streams of their own, so a plan with others has the same clips over the same
+    scenes. Few clips may leave a part of a fold (`1-select`) without scenes: its events are then mixed with the fold's.
     """
     labels = labels_of(events)
     dealer = np.random.default_rng([settings.seed, 0])
+    grouped = settings.assignment == "grouped"
     event_fold = folds_of(events, labels, [str(k + 1) for k in range(settings.folds)], dealer)
+    if grouped and scenes.clips.fold is not None:
+        if lacking := sorted(x for x in {*event_fold} - {*scenes.clips.fold} if "-" in x):
+            log.info("mix plan: no scene in %s, so the events there are mixed with the fold's", listed(lacking))
+        event_fold = [x.partition("-")[0] if x in lacking else x for x in event_fold]
     counts = shared(settings.mixtures, event_fold, f"{events.path}/clips.tsv")
     of_event, event_names = np.array(event_fold), events.clips.filename
     short = np.flatnonzero(scenes.clips.duration_s < settings.length_s - 0.5 / settings.sample_rate)
@@ -212,7 +220,6 @@ def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan
     scene_groups = groups_of(scenes.clips)
     rng = np.random.RandomState(settings.seed)
     scene_order = rng.permutation(len(scenes.clips))
-    grouped = settings.assignment == "grouped"
     if grouped:
         scene_fold = np.array(folds_of(scenes, [""] * len(scene_groups), list(counts), dealer))
     length = np.minimum(events.clips.duration_s, settings.longest_s)
@@ -225,8 +232,10 @@ def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan
         scene_pool = scene_order[scene_fold[scene_order] == fold] if grouped else np.roll(scene_order, -len(mixtures))
         if not len(scene_pool):
             raise SedkitError(f"{scenes.path}/clips.tsv: no scene in fold {fold}, which has events")
-        for i in range(count):
-            scene = int(scene_pool[i % len(scene_pool)])
+        over = np.resize(scene_pool, count)
+        spare = np.maximum(scenes.clips.duration_s[over] - settings.length_s, 0.0)
+        begins = np.floor(np.random.default_rng([settings.seed, 2, len(mixtures)]).random(count) * spare * 1e4) / 1e4
+        for i, (scene, begin) in enumerate(zip(over.tolist(), begins.tolist(), strict=True)):
             placed = tuple(
                 PlannedEvent(
                     event_names[row], labels[row], onset, round(onset + float(length[row]), 6), 0.0, settings.snr_db
@@ -234,7 +243,7 @@ def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan
                 for row, onset in zip(rows[i].tolist(), onsets[i].tolist(), strict=True)
             )
             name = f"{len(mixtures):05d}.wav"
-            mixtures.append(Mixture(name, fold, scenes.clips.filename[scene], scene_groups[scene], 0.0, placed))
+            mixtures.append(Mixture(name, fold, scenes.clips.filename[scene], scene_groups[scene], begin, placed))
     return MixturePlan(
         events.path,
         scenes.path,
