@@ -1,4 +1,4 @@
-"""A folder of sounds as Scaper takes it: `foreground/LABEL/` holds events, `background/LABEL/` what they are mixed into.
+"""A folder of sounds as Scaper takes it: `foreground/LABEL/` holds events, `background/LABEL/` what is behind them.
 
 Nothing is known of a recording but its folder, so each is a group of its own.
 """
