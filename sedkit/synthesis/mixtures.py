@@ -113,12 +113,12 @@ class Studio:
         events and the scene, the louder of which peaks at full scale; a stem above that lowers everything.
         """
         _keep_blocks()
-        ground = self._ground(scene, mixture)
+        ground, ground_peak = self._ground(scene, mixture)
         placed: dict[str, list[Placed]] = {}
         gains, spans = [], []
         for event, path in zip(mixture.events, recordings, strict=True):
             length = round((event.offset - event.onset) * self.sample_rate)
-            x, level = _event(*_seen(path), self.sample_rate, event.source_start, length, self.snr)
+            x, level, _ = _event(*_seen(path), self.sample_rate, event.source_start, length, self.snr)
             if not level:
                 raise SedkitError(
                     f"{path}: silent, so {mixture.mixture_name} cannot have it {event.snr_db:g} dB above its scene; "
@@ -130,7 +130,7 @@ class Studio:
             spans.append((event.event_label, start, min(start + len(x), self.samples)))
         sounds = {label: self._sum(events) for label, events in placed.items()}
         events = self._sum([Placed(sound.x, sound.start, 0.0) for sound in sounds.values()])
-        peaks = [2 * _peak(events.x), 2 * _peak(ground), *(_peak(sound.x) for sound in sounds.values())]
+        peaks = [2 * _peak(events.x), 2 * ground_peak, *(_peak(sound.x) for sound in sounds.values())]
         scale = np.float32(_PEAK / max(peaks))
         mixture_track = ground * scale
         heard = slice(events.start, events.start + len(events.x))
@@ -143,14 +143,14 @@ class Studio:
             scale,
         )
 
-    def _ground(self, path: Path, mixture: Mixture) -> Signal:
-        """Return a mixture's scene with a root mean square of 1, (samples,)."""
-        ground, level = _scene(*_seen(path), self.sample_rate, mixture.scene_start, self.samples, "excerpt")
+    def _ground(self, path: Path, mixture: Mixture) -> tuple[Signal, float]:
+        """Return a mixture's scene with a root mean square of 1, (samples,), and its peak."""
+        ground, level, peak = _scene(*_seen(path), self.sample_rate, mixture.scene_start, self.samples, "excerpt")
         # Resampling may round a recording of the very length down.
         if len(ground) < self.samples - 1 or not level:
             what = f"{len(ground)} samples at {self.sample_rate} Hz" if level or not len(ground) else "silent"
             raise SedkitError(f"{path}: {what}, {mixture.mixture_name} needs a scene of {self.samples} that sound")
-        return np.pad(ground, (0, self.samples - len(ground))) if len(ground) < self.samples else ground
+        return np.pad(ground, (0, self.samples - len(ground))) if len(ground) < self.samples else ground, peak
 
     def _sum(self, events: Sequence[Placed]) -> Track:
         """Return the sum of events, from the first one's start to the last one's end."""
@@ -175,8 +175,8 @@ def _seen(path: Path) -> tuple[str, int]:
     return str(path), path.stat().st_mtime_ns
 
 
-def _excerpt(path: str, _changed: int, rate: int, start_s: float, length: int, snr: str) -> tuple[Signal, float]:
-    """Return an excerpt divided by what is its level, and that: of the whole recording, or its own."""
+def _excerpt(path: str, _changed: int, rate: int, start_s: float, length: int, snr: str) -> tuple[Signal, float, float]:
+    """Return an excerpt divided by what is its level, that (of the whole recording, or its own), and its peak then."""
     whole = read_audio(path, rate)
     first = round(start_s * rate)
     excerpt = whole[first : first + length].copy()
@@ -184,7 +184,7 @@ def _excerpt(path: str, _changed: int, rate: int, start_s: float, length: int, s
     if level:
         excerpt *= np.float32(1.0 / level)
     excerpt.flags.writeable = False
-    return excerpt, level
+    return excerpt, level, _peak(excerpt)
 
 
 _event, _scene = lru_cache(_EVENTS)(_excerpt), lru_cache(_SCENES)(_excerpt)
