@@ -5,6 +5,7 @@ Everything random is drawn here, so a plan and its sources decide every sample o
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,6 +34,8 @@ class MixSettings:
     mixtures
         How many each fold gets, which it shares with its parts (`1-select` is one of `1`) by their clips; a mapping
         gives each its own number, and others none.
+    fewest_clips
+        Labels of fewer clips are not mixed.
     events_per_mixture
         Clips in one mixture.
     folds
@@ -63,6 +66,7 @@ class MixSettings:
     events: str
     scenes: str
     mixtures: int | dict[str, int] = 2000
+    fewest_clips: int = 1
     events_per_mixture: int = 3
     folds: int = 4
     length_s: float = 10.0
@@ -86,7 +90,7 @@ class MixSettings:
         ):
             if getattr(self, key) not in choices:
                 raise UsageError(f"{key} is {getattr(self, key)!r}, expected one of {listed(choices)}")
-        for key in ("events_per_mixture", "folds", "sample_rate"):
+        for key in ("fewest_clips", "events_per_mixture", "folds", "sample_rate"):
             if getattr(self, key) < 1:
                 raise UsageError(f"{key} is {getattr(self, key)}, expected at least 1")
         counts = self.mixtures.values() if isinstance(self.mixtures, dict) else [self.mixtures]
@@ -195,7 +199,8 @@ def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan
     Raises
     ------
     SedkitError
-        A group in two folds, a fold without clips, a scene that is too short, a clip with several tags.
+        A group in two folds, a fold without clips, a scene that is too short, a clip with several tags, no label with
+        clips enough.
 
     Notes
     -----
@@ -211,8 +216,14 @@ def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan
         if lacking := sorted(x for x in {*event_fold} - {*scenes.clips.fold} if "-" in x):
             log.info("mix plan: no scene in %s, so the events there are mixed with the fold's", listed(lacking))
         event_fold = [x.partition("-")[0] if x in lacking else x for x in event_fold]
-    counts = shared(settings.mixtures, event_fold, f"{events.path}/clips.tsv")
-    of_event, event_names = np.array(event_fold), events.clips.filename
+    clips = Counter(labels)
+    mixed = np.array([clips[label] >= settings.fewest_clips for label in labels])
+    if not mixed.any():
+        raise SedkitError(
+            f"{events.path}/weak.tsv: no label has {settings.fewest_clips} clips, as mix.fewest_clips asks"
+        )
+    of_event, event_names = np.where(mixed, event_fold, ""), events.clips.filename
+    counts = shared(settings.mixtures, of_event[mixed].tolist(), f"{events.path}/clips.tsv")
     short = np.flatnonzero(scenes.clips.duration_s < settings.length_s - 0.5 / settings.sample_rate)
     if len(short):
         name, seconds = scenes.clips.filename[short[0]], scenes.clips.duration_s[short[0]]

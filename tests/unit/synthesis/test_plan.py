@@ -249,3 +249,17 @@ def test_events_of_a_part_without_scenes_are_mixed_with_its_fold(tmp_path, caplo
     assert "no scene in 1-select, so the events there are mixed with the fold's" in caplog.text
     assert Counter(m.fold for m in plan.mixtures) == {"1": 4, "2": 3, "2-select": 1}
     assert {e.event_audio_name for m in plan.mixtures if m.fold == "1" for e in m.events} == set(names[:4])
+
+
+def test_labels_of_too_few_clips_are_not_mixed(tmp_path):
+    names = [f"{k}.wav" for k in range(9)]
+    label = ["Bark"] * 4 + ["Chime"] * 3 + ["Flute"] + ["Cough"]
+    fold = (*"121212", "1-select", "2-select", "2")
+    events = table(tmp_path / "events", names, [1.0] * 9, fold, None, label)
+    scenes = table(tmp_path / "scenes", names, [2.0] * 9, fold)
+    plan = draw(settings(mixtures=8, fewest_clips=3), events, scenes)
+    # Three barks and chimes are left of either fold, and of the selection parts one of fold 1.
+    assert Counter(m.fold for m in plan.mixtures) == {"1": 6, "1-select": 2, "2": 8}
+    assert {e.event_label for m in plan.mixtures for e in m.events} == {"Bark", "Chime"}
+    with pytest.raises(SedkitError, match="events/weak.tsv: no label has 5 clips, as mix.fewest_clips asks"):
+        draw(settings(fewest_clips=5), events, scenes)
