@@ -51,11 +51,13 @@ def _plan(args: argparse.Namespace) -> int:
     from sedkit.core.log import log
     from sedkit.core.stamp import Step, facts_of, read_stamp
     from sedkit.dataio.datadir import TABLES, DataDir
+    from sedkit.synthesis.noise import make_noise
     from sedkit.synthesis.plan import MixSettings, draw
     from sedkit.synthesis.plan_file import write_plan
 
     with naming_file(args.config, args.overrides, args.budget):
         settings = typed(read_config(args.config, args.overrides, args.budget).get("mix"), MixSettings, "mix")
+    make_noise(args.data / settings.scenes, settings, args.force)
     events, scenes = (DataDir(args.data / name) for name in (settings.events, settings.scenes))
     tables = {
         role: {name: data.path / name for name in TABLES if (data.path / name).is_file()}
