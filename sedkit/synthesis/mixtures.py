@@ -14,14 +14,19 @@ from numpy.typing import NDArray
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.audio import read_audio
 from sedkit.dataio.datadir import DataDir
+from sedkit.dataio.events import Events
 from sedkit.synthesis.plan import Mixture, MixturePlan
 from sedkit.synthesis.render import Placed, track_of
 from sedkit.synthesis.signals import Signal, rms
 
 Samples = NDArray[np.int16]
+#: When an event sounds: its label, start and end in samples.
+Span = tuple[str, int, int]
 
 #: Excerpts that a process remembers: more than a published fold has clips, 262 MB where all last 2 s.
 _REMEMBERED = 1024
+#: And scenes: more than a miniature has, 164 MB of 10 s each at 32 kHz.
+_SCENES = 128
 _PEAK = 32767.0
 
 
@@ -67,6 +72,14 @@ class Studio:
         """Return that of a plan."""
         return cls(plan.sample_rate, plan.samples, plan.snr)
 
+    def planned(self, mixture: Mixture) -> list[Span]:
+        """Return when each event of a mixture is to sound."""
+        spans = []
+        for event in mixture.events:
+            start, length = (round(s * self.sample_rate) for s in (event.onset, event.offset - event.onset))
+            spans.append((event.event_label, start, min(start + length, self.samples)))
+        return spans
+
     def render(self, mixture: Mixture, scene: Path, recordings: Sequence[Path]) -> Tracks:
         """Render one mixture.
 
@@ -87,14 +100,13 @@ class Studio:
         The scene's root mean square is the reference, 0 dB. As published, the mixture is the mean of the sum of the
         events and the scene, the louder of which peaks at full scale; a stem above that lowers everything.
         """
-        ground = self._scene(scene, mixture)
+        first = round(mixture.scene_start * self.sample_rate)
+        ground = _ground(str(scene), _changed_ns(scene), self.sample_rate, first, self.samples)
         placed: dict[str, list[Placed]] = {}
         gains, spans = [], []
         for event, path in zip(mixture.events, recordings, strict=True):
             length = round((event.offset - event.onset) * self.sample_rate)
-            x, level = _excerpt(
-                str(path), path.stat().st_mtime_ns, self.sample_rate, event.source_start, length, self.snr
-            )
+            x, level = _excerpt(str(path), _changed_ns(path), self.sample_rate, event.source_start, length, self.snr)
             if not level:
                 raise SedkitError(
                     f"{path}: silent, so {mixture.mixture_name} cannot have it {event.snr_db:g} dB above its scene; "
@@ -117,15 +129,22 @@ class Studio:
             [Level(*span, gain * float(scale) / 32768.0) for span, gain in zip(spans, gains, strict=True)],
         )
 
-    def _scene(self, path: Path, mixture: Mixture) -> Signal:
-        first = round(mixture.scene_start * self.sample_rate)
-        ground = read_audio(path, self.sample_rate)[first : first + self.samples]
-        level = rms(ground) if len(ground) else 0.0
-        # Resampling may round a recording of the very length down.
-        if len(ground) < self.samples - 1 or not level:
-            what = "silent" if not level else f"{len(ground)} samples at {self.sample_rate} Hz"
-            raise SedkitError(f"{path}: {what}, {mixture.mixture_name} needs a scene of {self.samples} that sound")
-        return np.pad(ground * np.float32(1.0 / level), (0, self.samples - len(ground)))
+
+def _changed_ns(path: Path) -> int:
+    """Return when a file was changed; of one that is gone, reading tells."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+@lru_cache(_SCENES)
+def _ground(path: str, _changed: int, rate: int, first: int, samples: int) -> Signal:
+    """Return a scene with a root mean square of 1."""
+    ground = read_audio(path, rate)[first : first + samples]
+    level = rms(ground) if len(ground) else 0.0
+    # Resampling may round a recording of the very length down.
+    if len(ground) < samples - 1 or not level:
+        what = "silent" if not level else f"{len(ground)} samples at {rate} Hz"
+        raise SedkitError(f"{path}: {what}, expected a scene of {samples} that sound")
+    return np.pad(ground * np.float32(1.0 / level), (0, samples - len(ground)))
 
 
 @lru_cache(_REMEMBERED)
@@ -138,6 +157,26 @@ def _excerpt(path: str, _changed: int, rate: int, start_s: float, length: int, s
     if level:
         excerpt *= np.float32(1.0 / level)
     return excerpt, level
+
+
+def events_of(plan: MixturePlan, spans: Iterable[Iterable[Span]], labels: Sequence[str]) -> Events:
+    """Return when labels sound in each mixture, of its events' spans; events of a label that meet are one."""
+    rows = (
+        (mixture.mixture_name, start / plan.sample_rate, end / plan.sample_rate, label)
+        for mixture, of_mixture in zip(plan.mixtures, spans, strict=True)
+        for label, start, end in _merged(of_mixture)
+    )
+    return Events.from_rows(rows, labels).keep_clips([m.mixture_name for m in plan.mixtures])
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    out: list[Span] = []
+    for label, start, end in sorted(spans):
+        if out and out[-1][0] == label and start <= out[-1][2]:
+            out[-1] = (label, out[-1][1], max(out[-1][2], end))
+        else:
+            out.append((label, start, end))
+    return out
 
 
 def _peak(x: Signal) -> float:
@@ -178,8 +217,8 @@ class RenderedMixtures(Sequence[Signal]):
         (mixtures,) float64, seconds: with them `features.sources.Waveforms` takes the sequence.
     """
 
-    def __init__(self, plan: MixturePlan) -> None:
-        self._mixtures, self._studio, self._recordings = plan.mixtures, Studio.of(plan), Recordings(plan)
+    def __init__(self, plan: MixturePlan, recordings: Recordings | None = None) -> None:
+        self._mixtures, self._studio, self._recordings = plan.mixtures, Studio.of(plan), recordings or Recordings(plan)
         self.duration_s = np.full(len(plan.mixtures), plan.samples / plan.sample_rate)
 
     def __len__(self) -> int:
