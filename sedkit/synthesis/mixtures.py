@@ -14,16 +14,19 @@ from numpy.typing import NDArray
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.audio import read_audio
 from sedkit.dataio.datadir import DataDir
+from sedkit.dataio.events import Events
 from sedkit.synthesis.plan import Mixture, MixturePlan
 from sedkit.synthesis.render import Placed, track_of
 from sedkit.synthesis.signals import Signal, rms
 
 Samples = NDArray[np.int16]
+#: When an event sounds: its label, start and end in samples.
+Span = tuple[str, int, int]
 
 #: Excerpts of events that a process remembers: more than a published fold has clips, 262 MB where all last 2 s.
 _EVENTS = 1024
-#: Excerpts of scenes, which last as long as mixtures: 82 MB at 10 s and 32 kHz.
-_SCENES = 64
+#: Excerpts of scenes, which last as long as mixtures: more than a miniature has, 164 MB of 10 s each at 32 kHz.
+_SCENES = 128
 #: Bytes; a mixture of 100 s at 32 kHz has fewer.
 _BLOCK = 1 << 24
 _PEAK = 32767.0
@@ -91,6 +94,14 @@ class Studio:
     def of(cls, plan: MixturePlan) -> Studio:
         """Return that of a plan."""
         return cls(plan.sample_rate, plan.samples, plan.snr)
+
+    def planned(self, mixture: Mixture) -> list[Span]:
+        """Return when each event of a mixture is to sound."""
+        spans = []
+        for event in mixture.events:
+            start, length = (round(s * self.sample_rate) for s in (event.onset, event.offset - event.onset))
+            spans.append((event.event_label, start, min(start + length, self.samples)))
+        return spans
 
     def render(self, mixture: Mixture, scene: Path, recordings: Sequence[Path]) -> Tracks:
         """Render one mixture.
@@ -171,8 +182,8 @@ def _keep_blocks() -> None:
 
 
 def _seen(path: Path) -> tuple[str, int]:
-    """Return what a file is remembered by: it may change."""
-    return str(path), path.stat().st_mtime_ns
+    """Return what a file is remembered by: it may change. Of one that is gone, reading tells."""
+    return str(path), path.stat().st_mtime_ns if path.exists() else 0
 
 
 def _excerpt(path: str, _changed: int, rate: int, start_s: float, length: int, snr: str) -> tuple[Signal, float, float]:
@@ -188,6 +199,26 @@ def _excerpt(path: str, _changed: int, rate: int, start_s: float, length: int, s
 
 
 _event, _scene = lru_cache(_EVENTS)(_excerpt), lru_cache(_SCENES)(_excerpt)
+
+
+def events_of(plan: MixturePlan, spans: Iterable[Iterable[Span]], labels: Sequence[str]) -> Events:
+    """Return when labels sound in each mixture, of its events' spans; events of a label that meet are one."""
+    rows = (
+        (mixture.mixture_name, start / plan.sample_rate, end / plan.sample_rate, label)
+        for mixture, of_mixture in zip(plan.mixtures, spans, strict=True)
+        for label, start, end in _merged(of_mixture)
+    )
+    return Events.from_rows(rows, labels).keep_clips([m.mixture_name for m in plan.mixtures])
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    out: list[Span] = []
+    for label, start, end in sorted(spans):
+        if out and out[-1][0] == label and start <= out[-1][2]:
+            out[-1] = (label, out[-1][1], max(out[-1][2], end))
+        else:
+            out.append((label, start, end))
+    return out
 
 
 def _peak(x: Signal) -> float:
@@ -229,8 +260,8 @@ class RenderedMixtures(Sequence[Signal]):
         (mixtures,) float64, seconds: with them `features.sources.Waveforms` takes the sequence.
     """
 
-    def __init__(self, plan: MixturePlan) -> None:
-        self._mixtures, self._studio, self._recordings = plan.mixtures, Studio.of(plan), Recordings(plan)
+    def __init__(self, plan: MixturePlan, recordings: Recordings | None = None) -> None:
+        self._mixtures, self._studio, self._recordings = plan.mixtures, Studio.of(plan), recordings or Recordings(plan)
         self.duration_s = np.full(len(plan.mixtures), plan.samples / plan.sample_rate)
 
     def __len__(self) -> int:

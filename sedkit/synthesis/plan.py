@@ -183,6 +183,103 @@ def labels_of(events: DataDir) -> tuple[str, ...]:
     return tuple(events.labels.labels[k] for k in present.argmax(axis=1))
 
 
+@dataclass(frozen=True)
+class Material:
+    """Clips of two data dirs in the folds that mixtures keep apart; any number of plans can be drawn from it.
+
+    Attributes
+    ----------
+    settings, events, scenes
+        As `draw` takes them.
+    event_label, event_fold
+        Of each clip of `events`; no fold ("") where its label has too few.
+    scene_fold
+        Of each of `scenes`; None where any fold may have it (`assignment: published`).
+    counts
+        Mixtures of each fold.
+    """
+
+    settings: MixSettings
+    events: DataDir
+    scenes: DataDir
+    event_label: tuple[str, ...]
+    event_fold: tuple[str, ...]
+    scene_fold: tuple[str, ...] | None
+    counts: dict[str, int]
+
+    @classmethod
+    def of(cls, settings: MixSettings, events: DataDir, scenes: DataDir) -> Material:
+        """Take or deal folds: `settings.seed` alone decides. Arguments and errors as of `draw`."""
+        labels = labels_of(events)
+        dealer = np.random.default_rng([settings.seed, 0])
+        grouped = settings.assignment == "grouped"
+        event_fold = folds_of(events, labels, [str(k + 1) for k in range(settings.folds)], dealer)
+        if grouped and scenes.clips.fold is not None:
+            if lacking := sorted(x for x in {*event_fold} - {*scenes.clips.fold} if "-" in x):
+                log.info("mix plan: no scene in %s, so the events there are mixed with the fold's", listed(lacking))
+            event_fold = [x.partition("-")[0] if x in lacking else x for x in event_fold]
+        clips = Counter(labels)
+        event_fold = [x if clips[y] >= settings.fewest_clips else "" for x, y in zip(event_fold, labels, strict=True)]
+        if not any(event_fold):
+            raise SedkitError(
+                f"{events.path}/weak.tsv: no label has {settings.fewest_clips} clips, as mix.fewest_clips asks"
+            )
+        counts = shared(settings.mixtures, [x for x in event_fold if x], f"{events.path}/clips.tsv")
+        short = np.flatnonzero(scenes.clips.duration_s < settings.length_s - 0.5 / settings.sample_rate)
+        if len(short):
+            name, seconds = scenes.clips.filename[short[0]], scenes.clips.duration_s[short[0]]
+            raise SedkitError(f"{scenes.path}/clips.tsv: {name} lasts {seconds:g} s, expected {settings.length_s:g} s")
+        scene_fold = tuple(folds_of(scenes, [""] * len(scenes.clips), list(counts), dealer)) if grouped else None
+        return cls(settings, events, scenes, labels, tuple(event_fold), scene_fold, counts)
+
+    def draw(self, seed: int) -> MixturePlan:
+        """Plan the mixtures of every fold; of what the folds are made of, the seed decides nothing."""
+        settings, events, scenes = self.settings, self.events, self.scenes
+        names, of_event = events.clips.filename, np.array(self.event_fold)
+        dealt = None if self.scene_fold is None else np.array(self.scene_fold)
+        scene_groups = groups_of(scenes.clips)
+        rng = np.random.RandomState(seed)
+        scene_order = rng.permutation(len(scenes.clips))
+        length = np.minimum(events.clips.duration_s, settings.longest_s)
+        mixtures: list[Mixture] = []
+        for fold, count in self.counts.items():
+            first = len(mixtures)
+            pool = np.flatnonzero(of_event == fold)
+            rows = _repeated(pool, count * settings.events_per_mixture, settings.repeat, rng)
+            rows = rows.reshape(count, settings.events_per_mixture)
+            onsets = _onsets(settings, length[rows], np.random.default_rng([seed, 1, first]))
+            scene_pool = np.roll(scene_order, -first) if dealt is None else scene_order[dealt[scene_order] == fold]
+            if not len(scene_pool):
+                raise SedkitError(f"{scenes.path}/clips.tsv: no scene in fold {fold}, which has events")
+            over = np.resize(scene_pool, count)
+            spare = np.maximum(scenes.clips.duration_s[over] - settings.length_s, 0.0)
+            begins = np.floor(np.random.default_rng([seed, 2, first]).random(count) * spare * 1e4) / 1e4
+            for i, (scene, begin) in enumerate(zip(over.tolist(), begins.tolist(), strict=True)):
+                placed = tuple(
+                    PlannedEvent(
+                        names[row],
+                        self.event_label[row],
+                        onset,
+                        round(onset + float(length[row]), 6),
+                        0.0,
+                        settings.snr_db,
+                    )
+                    for row, onset in zip(rows[i].tolist(), onsets[i].tolist(), strict=True)
+                )
+                name = f"{len(mixtures):05d}.wav"
+                mixtures.append(Mixture(name, fold, scenes.clips.filename[scene], scene_groups[scene], begin, placed))
+        return MixturePlan(
+            events.path,
+            scenes.path,
+            seed,
+            settings.sample_rate,
+            settings.length_s,
+            settings.snr,
+            settings.assignment,
+            tuple(mixtures),
+        )
+
+
 def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan:
     """Plan the mixtures of every fold.
 
@@ -208,63 +305,7 @@ def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan
     and where a scene begins come from streams of their own, so a plan with others has the same clips over the same
     scenes. Few clips may leave a part of a fold (`1-select`) without scenes: its events are then mixed with the fold's.
     """
-    labels = labels_of(events)
-    dealer = np.random.default_rng([settings.seed, 0])
-    grouped = settings.assignment == "grouped"
-    event_fold = folds_of(events, labels, [str(k + 1) for k in range(settings.folds)], dealer)
-    if grouped and scenes.clips.fold is not None:
-        if lacking := sorted(x for x in {*event_fold} - {*scenes.clips.fold} if "-" in x):
-            log.info("mix plan: no scene in %s, so the events there are mixed with the fold's", listed(lacking))
-        event_fold = [x.partition("-")[0] if x in lacking else x for x in event_fold]
-    clips = Counter(labels)
-    mixed = np.array([clips[label] >= settings.fewest_clips for label in labels])
-    if not mixed.any():
-        raise SedkitError(
-            f"{events.path}/weak.tsv: no label has {settings.fewest_clips} clips, as mix.fewest_clips asks"
-        )
-    of_event, event_names = np.where(mixed, event_fold, ""), events.clips.filename
-    counts = shared(settings.mixtures, of_event[mixed].tolist(), f"{events.path}/clips.tsv")
-    short = np.flatnonzero(scenes.clips.duration_s < settings.length_s - 0.5 / settings.sample_rate)
-    if len(short):
-        name, seconds = scenes.clips.filename[short[0]], scenes.clips.duration_s[short[0]]
-        raise SedkitError(f"{scenes.path}/clips.tsv: {name} lasts {seconds:g} s, expected {settings.length_s:g} s")
-    scene_groups = groups_of(scenes.clips)
-    rng = np.random.RandomState(settings.seed)
-    scene_order = rng.permutation(len(scenes.clips))
-    if grouped:
-        scene_fold = np.array(folds_of(scenes, [""] * len(scene_groups), list(counts), dealer))
-    length = np.minimum(events.clips.duration_s, settings.longest_s)
-    mixtures: list[Mixture] = []
-    for fold, count in counts.items():
-        pool = np.flatnonzero(of_event == fold)
-        rows = _repeated(pool, count * settings.events_per_mixture, settings.repeat, rng)
-        rows = rows.reshape(count, settings.events_per_mixture)
-        onsets = _onsets(settings, length[rows], np.random.default_rng([settings.seed, 1, len(mixtures)]))
-        scene_pool = scene_order[scene_fold[scene_order] == fold] if grouped else np.roll(scene_order, -len(mixtures))
-        if not len(scene_pool):
-            raise SedkitError(f"{scenes.path}/clips.tsv: no scene in fold {fold}, which has events")
-        over = np.resize(scene_pool, count)
-        spare = np.maximum(scenes.clips.duration_s[over] - settings.length_s, 0.0)
-        begins = np.floor(np.random.default_rng([settings.seed, 2, len(mixtures)]).random(count) * spare * 1e4) / 1e4
-        for i, (scene, begin) in enumerate(zip(over.tolist(), begins.tolist(), strict=True)):
-            placed = tuple(
-                PlannedEvent(
-                    event_names[row], labels[row], onset, round(onset + float(length[row]), 6), 0.0, settings.snr_db
-                )
-                for row, onset in zip(rows[i].tolist(), onsets[i].tolist(), strict=True)
-            )
-            name = f"{len(mixtures):05d}.wav"
-            mixtures.append(Mixture(name, fold, scenes.clips.filename[scene], scene_groups[scene], begin, placed))
-    return MixturePlan(
-        events.path,
-        scenes.path,
-        settings.seed,
-        settings.sample_rate,
-        settings.length_s,
-        settings.snr,
-        settings.assignment,
-        tuple(mixtures),
-    )
+    return Material.of(settings, events, scenes).draw(settings.seed)
 
 
 def _repeated(pool: Ints, count: int, repeat: str, rng: np.random.RandomState) -> Ints:
