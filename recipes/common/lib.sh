@@ -3,8 +3,8 @@
 #
 # A recipe says what its sets are for in recipe.yaml; its run.sh declares RECIPE_HELP, DEFAULT_SYSTEM, EXPECTED_TIME (one
 # text per budget) and, where it has options of its own, RECIPE_OPTIONS (rows "name|type|default|help", the common options'
-# form), defines again what it does otherwise than stages.sh (stage_<name>, <job>_run, prepare_options) and ends with
-# `main "$@"`.
+# form), defines again what it does otherwise than stages.sh (stage_<name>, <job>_run, prepare_options,
+# choose_data_sets) and ends with `main "$@"`.
 # Everything that can be wrong with the command line is found before an environment or a folder is made.
 # shellcheck disable=SC2154,SC2034 # options become variables of the same name (options.sh)
 
@@ -106,14 +106,9 @@ choose_defaults() {
     # Jobs side by side share the cores.
     ((jobs)) || jobs=$(($(cores) / parallel))
     ((jobs)) || jobs=1
-    IFS=, read -ra systems <<<"${system:-$DEFAULT_SYSTEM}"
-    IFS=, read -ra seeds <<<"$seeds"
-    local one seed
-    runs=() first_runs=()
-    for one in "${systems[@]}"; do
-        for seed in "${seeds[@]}"; do runs+=("$(run_name "system=$one" "trained_on=$train_on" "seed=$seed")"); done
-        first_runs+=("${runs[-${#seeds[@]}]}")
-    done
+    system=${system:-$DEFAULT_SYSTEM}
+    IFS=, read -ra systems <<<"$system"
+    cross_axes
     forced=()
     [[ $force == false ]] || forced=(--force true)
     measured=()
@@ -187,16 +182,18 @@ on_exit() {
     fi
 }
 
-# choose_run_of_job: a job names its system and seed itself, where the options do not.
+# choose_run_of_job: a job names its run itself, where the options do not.
 choose_run_of_job() {
-    local item=${job#*:} one
+    local item=${job#*:} one level axis prefix option
     while [[ -z $system ]] && read -r one; do
         [[ $item != "$one"/* ]] || system=$one
     done < <(system_names)
     # Where it names none, what there is can be said of all of them.
     [[ -n $system ]] || system=$(system_names | paste -sd ,)
-    # shellcheck disable=SC2128,SC2178 # not an array yet
-    [[ $seeds != 0 || ! $item =~ /([a-z+]+_)?seed([0-9]{1,9})$ ]] || seeds=$((10#${BASH_REMATCH[2]}))
+    while IFS=$'\t' read -r level axis prefix _ option; do
+        [[ $level == run && $prefix != - && -v $option && ! -v given[$option] ]] || continue
+        [[ ! $item =~ [/_]$prefix(-?[0-9]{1,9})(_|$) ]] || printf -v "$option" '%s' "${BASH_REMATCH[1]}"
+    done <"$SEDKIT_ROOT/metadata/run_axes.tsv"
 }
 
 # run_job: the job that --job names, as a process of its own; the call that launched it keeps the record.
@@ -219,7 +216,7 @@ main() {
     cd -- "$SEDKIT_ROOT"
     data=$data_dir/$recipe
     [[ -z $job ]] || { run_job; exit; }
-    say "$recipe: systems $(joined "${systems[@]}"); seeds $(joined "${seeds[@]}"); data: ${dataset_root:-generated miniature}; trained on: $train_on"
+    say "$recipe: $(axes_in_words); data: ${dataset_root:-generated miniature}"
     say "budget $budget, expected: ${EXPECTED_TIME[$budget]}"
     if [[ $dry_run == false ]]; then
         # shellcheck disable=SC2119

@@ -6,7 +6,7 @@ COMMON_OPTIONS=(
     "stage|integer:0:9|0|first stage to run"
     "stop-stage|integer:0:9|9|last stage to run"
     "system|systems||systems of the recipe, separated by commas, or all"
-    "seeds|numbers|0|random seeds, separated by commas"
+    "seeds|numbers:0:999999999|0|random seeds, separated by commas"
     "dataset-root|directory||the data set, or a folder that holds one folder per data set; none: a generated miniature"
     "data-dir|path|data|data dirs, features and miniatures"
     "exp-dir|path|exp|experiments"
@@ -83,7 +83,8 @@ print_options() {
     for row in "$@"; do
         IFS='|' read -r name type default help <<<"$row"
         case $type in
-            integer:* | numbers) type=N ;;
+            integer:*) type=N ;;
+            numbers:*) type=N,N ;;
             boolean) type='true|false' ;;
             directory | path) type=DIR ;;
             file) type=FILE ;;
@@ -92,7 +93,6 @@ print_options() {
             choice:*) type=${type#choice:} type=${type//,/|} ;;
             *) type=${name^^} ;;
         esac
-        [[ $name != seeds ]] || type=N,N
         printf '  --%-34s %s%s\n' "$name $type" "$help" "${default:+ [$default]}"
     done
 }
@@ -126,7 +126,7 @@ from_root() {
 # set_option NAME TYPE VALUE: checks the value and puts it into the variable of that name (dashes become underscores).
 set_option() {
     local LC_ALL=C
-    local name=$1 type=$2 value=$3 low high word seen=,
+    local name=$1 type=$2 value=$3 low high word sign seen=,
     local -a words
     case $type in
         integer:*)
@@ -136,13 +136,17 @@ set_option() {
             fi
             value=$((10#$value))
             ;;
-        numbers)
-            [[ $value =~ ^[0-9]{1,9}(,[0-9]{1,9})*$ ]] ||
+        numbers:*)
+            [[ $value =~ ^-?[0-9]{1,9}(,-?[0-9]{1,9})*$ ]] ||
                 bad_use "--$name takes whole numbers separated by commas, got ${value@Q}"
+            IFS=: read -r low high <<<"${type#numbers:}"
             IFS=, read -ra words <<<"$value"
             value=''
             for word in "${words[@]}"; do
-                word=$((10#$word))
+                sign=${word%%[0-9]*}
+                word=$((${sign}10#${word#-}))
+                ((low <= word && word <= high)) ||
+                    bad_use "--$name takes whole numbers from $low to $high, got $word"
                 [[ $seen != *",$word,"* ]] || bad_use "--$name names $word twice"
                 seen+=$word, value+=${value:+,}$word
             done
@@ -190,8 +194,11 @@ set_option() {
         *) bad_use "option --$name of $recipe has the unknown type $type" ;;
     esac
     printf -v "${name//-/_}" '%s' "$value"
+    given[${name//-/_}]=true
 }
 
+# given[VARIABLE]: set where the option was given, be it with what it has anyway.
+declare -A given=()
 parse_options() {
     local row name type default help word value
     for row in "${COMMON_OPTIONS[@]}" "${RECIPE_OPTIONS[@]}"; do
@@ -238,6 +245,7 @@ parse_options() {
         case $word in
             training.seed=*) bad_use "$word: say --seeds ${word#*=} instead" ;;
             training.device=*) bad_use "$word: say --device ${word#*=} instead" ;;
+            run.*=*) bad_use "$word: say it with the recipe's own options, such as --folds" ;;
             training.train_on=*) bad_use "$word: say --train-on ${word#*=} instead" ;;
             budgets.*) bad_use "$word: budgets cannot be changed here; give the key that it sets, such as training.steps=100" ;;
         esac

@@ -7,7 +7,8 @@ read_recipe() {
     mapfile -t data_sets < <(recipe_words data_sets 2>/dev/null)
     ((${#data_sets[@]})) || bad_use "recipes/$recipe/recipe.yaml has no line 'data_sets: {NAME: FOLDER}'"
     mapfile -t entered < <(recipe_words entered)
-    format=$(recipe_words format) compared=$(recipe_words compared)
+    format=$(recipe_words format) compared=$(recipe_words compared) contrasts=$(recipe_words contrasts | paste -sd ,)
+    ! declare -F choose_data_sets >/dev/null || choose_data_sets
 }
 
 # recipe_words KEY: a line each of `KEY: [a, b]`, `KEY: {a: b, c: d}` (as a:b) or `KEY: a`.
@@ -43,7 +44,7 @@ run_name() {
     local level axis prefix unsaid value name='' before='' word
     local -A values=()
     for word in "$@"; do values[${word%%=*}]=${word#*=}; done
-    while IFS=$'\t' read -r level axis prefix unsaid; do
+    while IFS=$'\t' read -r level axis prefix unsaid _; do
         [[ $level != level ]] || continue
         value=${values[$axis]-}
         [[ -n $value && $value != "$unsaid" ]] || continue
@@ -57,14 +58,55 @@ run_name() {
     printf '%s' "$name"
 }
 
+# cross_axes: the product of the axes that options of this recipe have values for, each run as AXIS=VALUE words in
+# axes_of[RUN]; in first_runs those of the first seed.
+declare -A axes_of=()
+cross_axes() {
+    local axis option one value name
+    local -a values products=('') crossed
+    while IFS=$'\t' read -r _ axis _ _ option; do
+        [[ $option != - && $option != option && -v $option ]] || continue
+        IFS=, read -ra values <<<"${!option}"
+        crossed=()
+        for one in "${products[@]}"; do
+            for value in "${values[@]}"; do crossed+=("${one:+$one }$axis=$value"); done
+        done
+        products=("${crossed[@]}")
+    done <"$SEDKIT_ROOT/metadata/run_axes.tsv"
+    runs=() first_runs=()
+    for one in "${products[@]}"; do
+        # shellcheck disable=SC2086 # words
+        name=$(run_name $one)
+        runs+=("$name")
+        axes_of[$name]=$one
+        [[ $one != *" seed=${values[0]}" ]] || first_runs+=("$name")
+    done
+}
+
+# axes_in_words: what there is of each axis, for people.
+axes_in_words() {
+    local option text=''
+    while IFS=$'\t' read -r _ _ _ _ option; do
+        [[ $option == - || $option == option || ! -v $option ]] || text+="; ${option//_/ } ${!option//,/, }"
+    done <"$SEDKIT_ROOT/metadata/run_axes.tsv"
+    printf '%s' "${text#; }"
+}
+
 # open_run RUN: sets the variables that a job of one run needs.
 open_run() {
-    local system=${1%%/*}
-    seed=${1##*seed}
-    config=recipes/$recipe/conf/$system.yaml
+    local word split=()
     experiment=$exp_dir/$recipe/$1
-    split_run=()
-    [[ $train_on == split ]] || split_run=(--split-run "$exp_dir/$recipe/$(run_name "system=$system" "seed=$seed")")
+    axes=() split_run=()
+    for word in ${axes_of[$1]}; do
+        [[ $word == trained_on=* ]] || split+=("$word")
+        case $word in
+            system=*) config=recipes/$recipe/conf/${word#*=}.yaml ;;
+            trained_on=*) ;;
+            seed=*) axes+=("training.$word") ;;
+            *) axes+=("run.$word") ;;
+        esac
+    done
+    [[ $train_on == split ]] || split_run=(--split-run "$exp_dir/$recipe/$(run_name "${split[@]}")")
 }
 
 # staged STAGE RUN... OPTION...: all calls of a stage for these runs, in one process.

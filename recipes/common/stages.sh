@@ -33,7 +33,7 @@ train_run() {
     open_run "$1"
     sedkit train --config "$config" --data "$data" --exp "$experiment" --budget "$budget" --train-on "$train_on" \
         --device "$device" ${weights:+--weights "$weights"} "${split_run[@]}" "${measured[@]}" "${forced[@]}" \
-        "${overrides[@]}" "training.seed=$seed"
+        "${overrides[@]}" "${axes[@]}"
 }
 
 stage_predict() { launch_together predict_run "${runs[@]}"; }
@@ -72,6 +72,6 @@ stage_benchmark() {
         if [[ $dry_run == true || -f ${results[0]} ]]; then reported+=("$run"); else say "$run has no results"; fi
     done
     ((${#reported[@]})) || { say "no results to compare; stage 7 makes them" && exit 1; }
-    sedkit benchmark "${reported[@]}" --rows "$exp_dir/$recipe/RESULTS.md" --command "$command"
+    sedkit benchmark "${reported[@]}" ${contrasts:+--contrast "$contrasts"} --rows "$exp_dir/$recipe/RESULTS.md" --command "$command"
 }
 compare_run() { staged compare "$@"; }

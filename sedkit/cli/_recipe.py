@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,12 @@ class Recipe:
         Name of a table of windows in reported sets' data dirs, each of which is a clip of its own for the presets.
     score
         Options of `sedkit score`; paths are seen from the recipe's folder.
+    masks
+        Metrics of masks, for reported sets that are mixtures with their stems.
     compared
         The system that others are held against.
+    contrasts
+        Of `sedkit benchmark`.
     """
 
     data_sets: dict[str, str]
@@ -68,7 +72,9 @@ class Recipe:
     presets: dict[str, str | float] = field(default_factory=dict)
     windows: str | None = None
     score: dict[str, Any] = field(default_factory=dict)
+    masks: list[str] = field(default_factory=list)
     compared: str | None = None
+    contrasts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for use, sets in (("reported", self.reported), ("entered", self.entered)):
@@ -80,6 +86,19 @@ class Recipe:
         _distinct("objectives", (tuned.objective for tuned in self.tuned))
         folds = [fold for folds in self.reported.values() for fold in folds]
         _distinct("reported sets and folds", [*map(name_of, self.reported), *folds])
+
+    def of(self, axes: Mapping[str, str]) -> Recipe:
+        """Return the recipe as a run fills it: its values in place of `{snr_db}` and other axes in the sets' names.
+
+        Raises
+        ------
+        UsageError
+            An axis that the run's name does not tell.
+        """
+        from sedkit.core.config import fill
+
+        sets = fill(asdict(self), axes, "recipe.yaml", "the run's name")
+        return replace(self, **sets | {"tuned": [Tuned(**tuned) for tuned in sets["tuned"]]})
 
 
 def _distinct(what: str, names: Iterable[str]) -> None:

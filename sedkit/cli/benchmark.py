@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from sedkit.cli._options import words
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `sedkit benchmark`."""
@@ -12,6 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="RESULTS.json|EXP",
         help="results files or experiments; seeds of a system are pooled",
+    )
+    parser.add_argument(
+        "--contrast",
+        type=words,
+        metavar="A-B,…",
+        help="whether A is better than B over the folds and seeds that both have; a@0-b@0-a@10+b@10: whether A is "
+        "ahead by more at 0 than at 10 dB",
     )
     parser.add_argument("--set", metavar="NAME", help="of experiments only this set (default: every set with results)")
     parser.add_argument(
@@ -31,10 +40,12 @@ def run(args: argparse.Namespace) -> None:
     """Print the comparison, and write it where asked."""
     import shlex
     import sys
+    from dataclasses import replace
 
     from sedkit.core.errors import UsageError
     from sedkit.core.files import write_json, write_text
     from sedkit.submission.benchmark.compare import benchmark
+    from sedkit.submission.benchmark.contrasts import contrasts
     from sedkit.submission.benchmark.rows import update_rows
     from sedkit.submission.benchmark.text import as_csv, as_json, as_markdown, as_text
     from sedkit.submission.groups import group_runs
@@ -42,8 +53,9 @@ def run(args: argparse.Namespace) -> None:
 
     if args.command and not args.rows:
         raise UsageError("--command belongs to --rows")
-    groups = group_runs(load_runs(args.results, args.set))
-    report = benchmark(groups)
+    runs = load_runs(args.results, args.set)
+    groups = group_runs(runs)
+    report = replace(benchmark(groups), contrasts=tuple(contrasts(args.contrast or (), runs)))
     print(as_text(report), end="")
     if args.markdown:
         write_text(args.markdown, as_markdown(report))

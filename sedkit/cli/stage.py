@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from sedkit.cli._options import add_flag, add_force, add_jobs
-from sedkit.cli._recipe import Recipe, name_of, read_recipe
+from sedkit.cli._recipe import Recipe, Tuned, name_of, read_recipe
 from sedkit.core.errors import UsageError, listed, suggest
+from sedkit.core.runs import run_axes, run_name
+from sedkit.dataio.folds import others, with_parts
 
 #: Words of a call: of `sedkit`, or of `cp`.
 Call = list[str]
-#: In a run's name: trained on more than the split, and on which.
-_TRAINED_ON = re.compile(r"(?:(?<=_)|^)all(?:\+(?P<set>[\w-]+))?_(?=seed)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,10 +48,12 @@ def run(args: argparse.Namespace) -> int:
     for option in ("device", "energy", "jobs", "overrides"):
         if getattr(args, option) and option not in taken:
             raise UsageError(f"stage {args.name} takes no {option}, got {getattr(args, option)}")
-    stage = _Stage(read_recipe(args.recipe), args)
+    recipe, stage = read_recipe(args.recipe), _Stage(args)
     failures = {}
     for experiment in args.run:
-        for call in calls(stage, _Run(experiment)):
+        one = _Run(experiment)
+        stage.recipe = recipe.of(one.axes)
+        for call in calls(stage, one):
             status = stage.perform(call)
             if status >= 128:
                 return status
@@ -68,12 +69,15 @@ class _Run:
     """An experiment's folder, `.../<system>/<run>`, which need not be there yet."""
 
     def __init__(self, experiment: Path) -> None:
-        self.folder = experiment
+        self.folder, self.axes = experiment, run_axes(experiment)
         self.system = experiment.parent.name
-        match = _TRAINED_ON.search(experiment.name)
+        everything, _, more = self.axes.get("trained_on", "").partition("+")
         #: The run of the split that this one takes its rules from; None for such a run.
-        self.split = match and experiment.with_name(_TRAINED_ON.sub("", experiment.name))
-        self.trained_on = match["set"] if match else None
+        self.split = None
+        if everything:
+            alike = {axis: value for axis, value in self.axes.items() if axis != "trained_on"}
+            self.split = experiment.parent.parent / run_name(alike)
+        self.trained_on = more or None
 
     def path(self, *parts: str) -> str:
         return str(self.folder.joinpath(*parts))
@@ -82,8 +86,11 @@ class _Run:
 class _Stage:
     """The calls of the stages: what there is to do follows from the recipe and from what is on disk."""
 
-    def __init__(self, recipe: Recipe, args: argparse.Namespace) -> None:
-        self.recipe, self.args = recipe, args
+    #: As the run at hand fills it.
+    recipe: Recipe
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
         self.forced = ["--force", "true"] if args.force else []
         self.extracted: list[tuple[Any, str]] = []
 
@@ -130,19 +137,26 @@ class _Stage:
             given = ["sedkit", "predict", str(run.folder), self.table(name), *words]
             return [*given, "--out", run.path("scores", f"{out}.h5"), *device, *self.forced]
 
-        for tuned in dict.fromkeys((tuned.set, tuned.fold) for tuned in self.recipe.tuned if run.split is None):
-            yield call(tuned[0], f"{name_of(tuned[0])}.tune", "--fold", tuned[1])
+        for name, folds in dict.fromkeys((t.set, self.tuning(t, run)) for t in self.recipe.tuned if run.split is None):
+            if folds:
+                yield call(name, f"{name_of(name)}.tune", "--fold", folds)
         for name in self.recipe.predicted:
             if self.has(name, "clips.tsv"):
-                yield call(name, name_of(name), *energy)
+                yield call(name, name_of(name), *self.held_out(name, run), *energy)
         for name in self.reported(run) if self.recipe.windows else ():
             yield call(name, self.windowed(name), "--windows", self.table(name, self.recipe.windows or ""))
 
     def tune(self, run: _Run) -> Iterator[Call]:
-        """Tune each objective in turn; a run trained on everything takes the rules of its split run."""
+        """Tune each objective in turn; a run trained on everything takes the rules of its split run.
+
+        Where there is nothing to tune on, the first preset stands for the rules.
+        """
         rules = run.path("postprocessing.yaml")
         if run.split is not None:
             yield ["cp", "--", str(run.split / "postprocessing.yaml"), rules]
+            return
+        if self.rules(run) != rules:
+            print(f"{run.folder}: no clips to tune on; {self.rules(run)} stands", file=sys.stderr)
             return
         start: list[str] = []
         labels = ["--labels", self.option(self.recipe.score["labels"])] if "labels" in self.recipe.score else []
@@ -165,20 +179,19 @@ class _Stage:
 
         for path in self.recipe.predicted:
             if self.has(path, "clips.tsv"):
-                yield decode(name_of(path), name_of(path), run.path("postprocessing.yaml"))
+                yield decode(name_of(path), name_of(path), self.rules(run))
         for path in self.reported(run):
             name = name_of(path)
             for preset, rules in self.recipe.presets.items():
-                yield decode(name, f"{name}.{preset}", str(rules))
+                yield decode(name, f"{name}.{preset}", self.option(rules))
                 if self.recipe.windows:
-                    yield decode(self.windowed(path), f"{self.windowed(path)}.{preset}", str(rules))
+                    yield decode(self.windowed(path), f"{self.windowed(path)}.{preset}", self.option(rules))
                 yield self.figures(run, path, f"{name}.{preset}", f"results/{name}.{preset}")
-            yield self.figures(run, path, name, f"results/{name}")
+            yield self.figures(run, path, name, f"results/{name}", *self.masks(path, run))
             yield self.figures(run, path, name)
             for fold in self.recipe.reported[path]:
                 if self.has_fold(path, fold):
-                    apart = ["--clips", self.table(path, "clips.tsv"), "--fold", fold]
-                    yield self.figures(run, path, name, f"results/{fold}", *apart)
+                    yield self.figures(run, path, name, f"results/{fold}", *self.clips_of(path, fold))
 
     def compare(self, run: _Run) -> Iterator[Call]:
         """Hold the events of a run against those of the compared system's run of the same name, where that is there."""
@@ -203,8 +216,10 @@ class _Stage:
         # What is printed is read by people, who find intervals in the file.
         left_out = {"baselines"} if not alone else set() if written else {"bootstrap"}
         for option, value in self.recipe.score.items():
-            if option not in left_out:
+            if option not in left_out and f"--{option}" not in words:
                 given += [f"--{option.replace('_', '-')}", self.option(value)]
+        if "--fold" not in words and (folds := self.held_out(path, run)):
+            given += self.clips_of(path, folds[1])
         if written:
             groups = ["--groups", clips] if "bootstrap" in self.recipe.score else []
             given += [*groups, "--json", run.path(f"{out}.json"), *self.forced]
@@ -218,6 +233,34 @@ class _Stage:
             return str(value).lower()
         beside = self.args.recipe.parent / str(value)
         return str(beside) if beside.is_file() else str(value)
+
+    def masks(self, path: str, run: _Run) -> list[str]:
+        """Return the words that score a network's masks, too, where the recipe asks for it."""
+        if not self.recipe.masks:
+            return []
+        metrics = self.option([*self.recipe.score.get("metrics", ()), *self.recipe.masks])
+        return ["--metrics", metrics, "--experiment", str(run.folder), "--mixtures", self.table(path)]
+
+    def rules(self, run: _Run) -> str:
+        """Return the rules of a run: the tuned ones, or the first preset where there is nothing to tune on."""
+        if self.recipe.tuned and all(self.tuning(tuned, run) for tuned in self.recipe.tuned):
+            return run.path("postprocessing.yaml")
+        return self.option(next(iter(self.recipe.presets.values())))
+
+    def tuning(self, tuned: Tuned, run: _Run) -> str:
+        """Return the folds that are tuned on, as a word; of a cross-validation that part of the folds trained on."""
+        if self.has_fold(tuned.set, tuned.fold) or "fold" not in run.axes:
+            return tuned.fold
+        return ",".join(others(tuned.fold, self.folds(tuned.set), run.axes["fold"]))
+
+    def held_out(self, path: str, run: _Run) -> list[str]:
+        """Return the words for the clips that a run of a cross-validation is reported on; none for other runs."""
+        if "fold" not in run.axes:
+            return []
+        return ["--fold", ",".join(with_parts(run.axes["fold"], self.folds(path)) or [run.axes["fold"]])]
+
+    def clips_of(self, path: str, folds: str) -> list[str]:
+        return ["--clips", self.table(path, "clips.tsv"), "--fold", folds]
 
     def windowed(self, path: str) -> str:
         return f"{name_of(path)}.{Path(self.recipe.windows or '').stem}"
@@ -233,10 +276,15 @@ class _Stage:
         return [p for p in self.recipe.reported if self.has(p, "strong.tsv") and name_of(p) != run.trained_on]
 
     def has_fold(self, path: str, fold: str) -> bool:
+        return self.args.dry_run or fold in self.folds(path)
+
+    def folds(self, path: str) -> Sequence[str]:
+        """Return the fold of each clip of a set; nothing in a dry run, which need not have it."""
         from sedkit.dataio.rows import read_table
 
-        clips = self.table(path, "clips.tsv")
-        return self.args.dry_run or fold in read_table(clips, ("filename",), ("fold",)).get("fold", ())
+        if not self.has(path, "clips.tsv") or self.args.dry_run:
+            return ()
+        return read_table(self.table(path, "clips.tsv"), ("filename",), ("fold",)).get("fold", ())
 
 
 def _copied(source: Path, target: Path) -> int:

@@ -11,20 +11,21 @@ import copy
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from sedkit.core.deltas import BASE, Layer, merge, read_layers
 from sedkit.core.errors import UsageError, listed, suggest
+from sedkit.core.runs import axis_text
 
 T = TypeVar("T")
 
 #: Sections that decide what a training gives.
 TRAINED = ("frontend", "data", "normalise", "model", "objective", "optimiser", "schedule", "selection", "training")
 #: Every section and plain key that a configuration may hold.
-SECTIONS = ("recipe", "system", "mix", *TRAINED, "submission", "budgets", "passes")
+SECTIONS = ("recipe", "system", "run", "mix", *TRAINED, "submission", "budgets", "passes")
 
 #: How a message about a configuration begins: the section's key, then the key in it.
 _KEY = re.compile(
@@ -36,6 +37,8 @@ def read_config(
     path: str | os.PathLike[str], overrides: Sequence[str] = (), budget: str | None = None, of_pass: str | None = None
 ) -> dict[str, Any]:
     """Read a configuration with its base, and apply a pass, a budget and overrides, in this order.
+
+    Where the section `data` says `{fold}` or another key of the section `run`, that key's value is put in its place.
 
     Parameters
     ----------
@@ -52,7 +55,7 @@ def read_config(
     ------
     UsageError
         An unknown section, budget or pass, an override without `=` or a section, or of a budget or pass (it would
-        change nothing any more), or a base that cannot be one (`sedkit.core.deltas`).
+        change nothing any more), a base that cannot be one (`sedkit.core.deltas`), or a `{key}` that `run` has not.
     """
     layers = read_layers(path)
     for layer in layers:
@@ -68,7 +71,31 @@ def read_config(
     if budget is not None:
         for key, value in _named(budgets, budget, "budget", path).items():
             set_key(out, key, value)
-    return apply_overrides(out, overrides)
+    out = apply_overrides(out, overrides)
+    if "data" in out:
+        out["data"] = fill(out["data"], out.get("run") or {}, "data", "the section run")
+    return out
+
+
+def fill(raw: Any, axes: Mapping[str, Any], where: str, source: str) -> Any:
+    """Return plain data with a run's values in place of `{axis}` in its words and keys.
+
+    Raises
+    ------
+    UsageError
+        An axis without a value; `where` it stands and the `source` of values are named.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if axes.get(match[1]) is None:
+            raise UsageError(f"{where}: {match[0]} has no value, {source} has {listed(axes) or 'none'}")
+        return axis_text(axes[match[1]])
+
+    if isinstance(raw, dict):
+        return {fill(key, axes, where, source): fill(one, axes, where, source) for key, one in raw.items()}
+    if isinstance(raw, list):
+        return [fill(one, axes, where, source) for one in raw]
+    return re.sub(r"\{(\w+)\}", value, raw) if isinstance(raw, str) else raw
 
 
 def _named(choices: dict[str, Any], name: str, what: str, path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sedkit.core.errors import UsageError, listed, suggest
@@ -10,6 +12,23 @@ from sedkit.core.resources import metadata_path
 
 #: An empty cell: the shell's `read` takes two tabs for one.
 _NOTHING = "-"
+#: What a value without a prefix looks like: training sets other than the split's.
+_PLAIN = r"all(?:\+[\w-]+)?"
+
+
+def _axes() -> list[list[str]]:
+    """Return level, axis, prefix and what goes without saying of each axis, in the order of the name."""
+    rows = metadata_path("run_axes.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    return [row.split("\t")[:4] for row in rows]
+
+
+def axis_text(value: Any) -> str:
+    """Return the value of an axis as names have it.
+
+    >>> axis_text(-6.0), axis_text("1")
+    ('-6', '1')
+    """
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def run_name(axes: Mapping[str, Any]) -> str:
@@ -33,7 +52,7 @@ def run_name(axes: Mapping[str, Any]) -> str:
     >>> run_name({"system": "crnn", "trained_on": "all", "seed": 3, "snr_db": -6.0, "fold": 2})
     'crnn/snr-6_fold2_all_seed3'
     """
-    known = [row.split("\t") for row in metadata_path("run_axes.tsv").read_text(encoding="utf-8").splitlines()[1:]]
+    known = _axes()
     names = [axis for _, axis, _, _ in known]
     for name in axes:
         if name not in names:
@@ -41,7 +60,26 @@ def run_name(axes: Mapping[str, Any]) -> str:
     levels: dict[str, list[str]] = {}
     for level, axis, prefix, unsaid in known:
         value = axes.get(axis)
-        text = _NOTHING if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        text = _NOTHING if value is None else axis_text(value)
         if text not in (_NOTHING, unsaid):
             levels.setdefault(level, []).append(text if prefix == _NOTHING else prefix + text)
     return "/".join(("_" if level == "run" else "").join(parts) for level, parts in levels.items())
+
+
+def run_axes(folder: Path) -> dict[str, str]:
+    """Return the axes that the folder of a run tells, the inverse of `run_name`.
+
+    A folder that is called otherwise tells its system alone, as the folder above it.
+
+    >>> run_axes(Path("exp/mixtures/crnn.second/snr-6_fold2_seed3"))
+    {'system': 'crnn', 'pass': 'second', 'snr_db': '-6', 'fold': '2', 'seed': '3'}
+    """
+    system, _, second = folder.parent.name.partition(".")
+    out = {"system": system} | ({"pass": second} if second else {})
+    parts = [
+        f"(?P<{axis}>{_PLAIN})" if prefix == _NOTHING else f"{prefix}(?P<{axis}>[^_]+)"
+        for level, axis, prefix, _ in _axes()
+        if level == "run"
+    ]
+    match = re.fullmatch("".join(f"(?:{part}_)?" for part in parts[:-1]) + parts[-1], folder.name)
+    return out | {axis: value for axis, value in (match.groupdict() if match else {}).items() if value is not None}

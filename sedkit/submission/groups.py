@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from sedkit.core.errors import UsageError
+from sedkit.core.runs import axis_text
 from sedkit.submission.official import METRICS, collections_for
 from sedkit.submission.results import Run, Value
 
@@ -32,7 +33,7 @@ class Group:
         if run.get("pass") is not None:
             parts.append(f"pass {run['pass']}")
         if run.get("snr_db") is not None:
-            parts.append(f"{run['snr_db']} dB")
+            parts.append(f"{axis_text(run['snr_db'])} dB")
         if run.get("trained_on") not in (None, "split"):
             parts.append(f"trained on {run['trained_on']}")
         return ", ".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from sedkit.core.files import content_hash, read_json, same_place
 from sedkit.core.log import log
 from sedkit.core.stamp import Step, facts_of
 from sedkit.dataio.datadir import DataDir
+from sedkit.dataio.folds import others, with_parts
 from sedkit.features.augment import augment_options, folds_read, sets_read
 from sedkit.features.frontends import FrontEnd, features_path, frontend_from
 from sedkit.features.normalise import normalise_options
@@ -24,6 +25,7 @@ from sedkit.training.mixing import mix_settings
 from sedkit.training.settings import (
     HELD_OUT,
     DataSettings,
+    RunSettings,
     SelectionSettings,
     StreamSettings,
     TrainingSettings,
@@ -63,6 +65,7 @@ class Plan:
     selection: SelectionSettings = field(init=False)
     frontend: FrontEnd = field(init=False)
     mix: MixSettings | None = field(init=False)
+    axes: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         for name in ("data", "model", "objective", "frontend", "optimiser"):
@@ -74,6 +77,7 @@ class Plan:
         self.data = data_settings(self.config["data"])
         self.training = typed(self.config.get("training"), TrainingSettings, "training")
         self.selection = typed(self.config.get("selection"), SelectionSettings, "selection")
+        self.axes = asdict(typed(self.config.get("run"), RunSettings, "run"))
         self.frontend = frontend_from(self.config["frontend"])
         self.mix = mix_settings(self.config, self.streams(), self.frontend)
         normalise_options(self.config.get("normalise"), "normalise")
@@ -108,10 +112,7 @@ class Plan:
         """
         train_on = self.training.train_on
         if train_on == "split" and not self.data.select and self.selection.name != "last":
-            raise UsageError(
-                "data.select is empty, expected a part to choose the checkpoint on (or selection.name: last, or "
-                "--train-on all)"
-            )
+            raise UsageError("data.select is empty, expected a stream (or selection.name: last, or --train-on all)")
         for key, stream in self.streams():
             beside = list(self.beside(stream, key))
             for data in map(self.data_dir, (stream.set, *(name for _, name, _ in beside))):
@@ -122,7 +123,6 @@ class Plan:
                     )
             folds = self.folds(stream, key)
             self.data_dir(stream.set).select(folds)
-            # What is selected on has a fold that is held out, and its scenes with it.
             read = [(f"{key}.folds", folds), *((where, named) for where, _, named in beside)]
             for where, named in read if key.startswith("data.streams.") else ():
                 if held_out := [fold for fold in named or () if fold in HELD_OUT]:
@@ -141,16 +141,26 @@ class Plan:
         """Return the folds of a stream, as given or else `train`; None where the set has none, or all are wanted."""
         if self.training.train_on != "split" and key.startswith("data.streams."):
             return None
-        if stream.folds is not None:
+        names, held_out = self.data_dir(stream.set).clips.fold, self.data.held_out
+        if names is None:
             return stream.folds
-        clips = self.data_dir(stream.set).clips
-        if clips.fold is None:
-            return None
-        if "train" not in clips.fold:
+        wanted = stream.folds or ["train"]
+        if held_out is not None:
+            apart = with_parts(held_out, names)
+            if not apart:
+                raise UsageError(
+                    f"data.held_out is {held_out!r}, {stream.set} has the folds {listed(sorted(set(names)))}"
+                )
+            meant = ([one] if one in names else others(one, names, held_out) or [one] for one in wanted)
+            wanted = [name for one in meant for name in one]
+            if heard := [name for name in wanted if name in apart]:
+                raise UsageError(f"{key}.folds: {heard[0]} is held out (data.held_out), expected other folds")
+        if stream.folds is None and "train" in wanted and "train" not in names:
             raise UsageError(
-                f"{key}.folds: {stream.set} has {listed(set(clips.fold))}, expected some of them to be named"
+                f"{key}.folds: {stream.set} has {listed(set(names))}, expected some of them to be named, or one to be "
+                "data.held_out"
             )
-        return ["train"]
+        return wanted
 
     def sets(self, stream: StreamSettings, key: str) -> list[str]:
         """Return the data dirs of a stream."""
@@ -234,6 +244,7 @@ class Plan:
             "recipe": self.config.get("recipe"),
             "system": self.config.get("system"),
             "pass": self.of_pass,
+            **self.axes,
             "seed": self.training.seed,
             "trained_on": self.training.train_on,
             "budget": self.budget,

@@ -13,6 +13,22 @@ HELD_OUT = ("select", "tune")
 
 
 @dataclass(frozen=True)
+class RunSettings:
+    """The section `run`: what tells a run from others of its system, beside seed and training sets.
+
+    Attributes
+    ----------
+    fold
+        Of a cross-validation, the one that is held out.
+    snr_db
+        Level of the events in mixtures, dB.
+    """
+
+    fold: str | int | None = None
+    snr_db: float | None = None
+
+
+@dataclass(frozen=True)
 class WindowSettings:
     """Windows of recordings in place of whole clips.
 
@@ -121,12 +137,16 @@ class DataSettings:
         Sets that are evaluated along the way for the curves alone; one that is not there is left out.
     draw_clips
         At most this many clips of each of them, evenly spread.
+    held_out
+        A fold of a cross-validation, with its parts (`1-select` is one of `1`): of sets with such folds `train` then
+        means the other folds, and `select` the parts of that name of the others.
     """
 
     streams: dict[str, StreamSettings]
     select: dict[str, StreamSettings] = field(default_factory=dict)
     draw: list[str] = field(default_factory=list)
     draw_clips: int = 200
+    held_out: str | None = None
 
 
 @dataclass(frozen=True)
@@ -211,10 +231,11 @@ def data_settings(raw: dict[str, Any]) -> DataSettings:
     if not parts["streams"]:
         raise UsageError("data.streams is empty, expected at least one stream, such as weak: {set: weak}")
     rest = typed(plain, _PlainDataSettings, "data")
-    return DataSettings(parts["streams"], parts["select"], rest.draw, rest.draw_clips)
+    return DataSettings(parts["streams"], parts["select"], rest.draw, rest.draw_clips, rest.held_out)
 
 
 @dataclass(frozen=True)
 class _PlainDataSettings:
     draw: list[str] = field(default_factory=list)
     draw_clips: int = 200
+    held_out: str | None = None

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sedkit.submission.official import METRICS
+
+if TYPE_CHECKING:
+    from sedkit.submission.benchmark.contrasts import Contrast
 
 #: Heading of figures that stand beside nothing.
 OTHER_DATA = "published, other data, not comparable"
@@ -114,6 +118,8 @@ class Report:
         What stands beside nothing.
     published
         Figures of the recipes' years and papers on other data, by their collection.
+    contrasts
+        Whether systems differ, over folds and seeds.
     """
 
     tables: tuple[Table, ...] = ()
@@ -122,6 +128,16 @@ class Report:
     remarks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     apart: tuple[Apart, ...] = ()
     published: dict[str, tuple[Table, ...]] = field(default_factory=dict)
+    contrasts: tuple[Contrast, ...] = ()
+
+
+def interval_text(bounds: tuple[float, float], decimals: int) -> str:
+    """Return an interval as printed.
+
+    >>> interval_text((0.36, 0.39), 4)
+    '[0.3600, 0.3900]'
+    """
+    return f"[{bounds[0]:.{decimals}f}, {bounds[1]:.{decimals}f}]"
 
 
 def metric_title(metric: str, variant: str | None, parameters: Mapping[str, float]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sedkit.submission.benchmark.report import NOT_RANKED, OTHER_DATA, Report, Row, Table
+from sedkit.submission.benchmark.report import NOT_RANKED, OTHER_DATA, Report, Row, Table, interval_text
 from sedkit.submission.official import METRICS
 
 #: Characters of a note that still stands in its row.
@@ -46,15 +46,6 @@ class _Section:
 
 def _value(row: Row) -> str:
     return row.text + (f" ± {row.spread}" if row.spread else "")
-
-
-def interval_text(bounds: tuple[float, float], decimals: int) -> str:
-    """Return an interval as printed.
-
-    >>> interval_text((0.36, 0.39), 4)
-    '[0.3600, 0.3900]'
-    """
-    return f"[{bounds[0]:.{decimals}f}, {bounds[1]:.{decimals}f}]"
 
 
 def _interval(row: Row, metric: str) -> str:
@@ -190,6 +181,11 @@ def _sections(report: Report) -> Iterable[_Section]:
         named = f"{apart.set_title}: " if apart.set_title else ""
         lines = [f"{apart.about}: {'; '.join(apart.reasons)}"]
         yield _Section(f"{named}not comparable", tuple(lines), [_wide("", apart.tables)])
+    if report.contrasts:
+        head = ("system", "on", "metric", "difference", "95 % interval", "folds and seeds", "verdict")
+        cells = [contrast.cells for contrast in report.contrasts]
+        block = _Block("", *_filled(head, cells), [False] * len(cells), [()] * len(cells))
+        yield _Section("paired differences over folds and seeds", (), [block])
     for title, tables in report.published.items():
         sets = dict.fromkeys(t.reference for t in tables)
         blocks = [_wide(f"on {name}", [t for t in tables if t.reference == name]) for name in sets]
@@ -337,5 +333,6 @@ def as_json(report: Report) -> dict[str, Any]:
             {"set": a.set_title, "about": a.about, "reasons": list(a.reasons), "tables": [plain(t) for t in a.tables]}
             for a in report.apart
         ],
+        "contrasts": [asdict(c) | {"interval": c.interval, "verdict": c.verdict} for c in report.contrasts],
         "published_other_data": {title: [plain(t) for t in tables] for title, tables in report.published.items()},
     }

@@ -262,3 +262,66 @@ def test_calls_are_made_here_and_skipped_while_up_to_date(place: Place, capsys: 
     assert cli.main(place.call("score")) == 0
     # Two tables of events, three files of figures.
     assert capsys.readouterr().err.count("is up to date") == 5
+
+
+MIXED = {
+    "trained": ["snr{snr_db}"],
+    "tuned": [{"set": "snr{snr_db}", "fold": "select", "objective": "event"}],
+    "predicted": ["snr{snr_db}"],
+    "reported": {"snr{snr_db}": []},
+    "presets": {"published": "tfseg"},
+    "score": {"metrics": ["tagging", "frame"]},
+    "masks": ["separation"],
+}
+
+
+def mixtures(place: Place, *folds: str) -> tuple[str, str]:
+    """A set of mixtures at -5 dB; a run of fold 2."""
+    place.describe(**MIXED)
+    folder = place.set("snr-5")
+    rows = [f"{i}\t/a/{i}.wav\t2.000\t{fold}\t{i}\n" for i, fold in enumerate(folds)]
+    (folder / "clips.tsv").write_text("filename\taudio\tduration\tfold\tgroup\n" + "".join(rows))
+    return ("one/snr-5_fold2_seed0",)
+
+
+def test_a_run_of_a_cross_validation_is_tuned_on_other_folds_and_reported_on_its_own(
+    place: Place, made: list[list[str]]
+) -> None:
+    runs = mixtures(place, "1", "1-select", "2", "2-select", "3", "3-select", "12")
+    for stage in ("predict", "tune", "score"):
+        assert cli.main(place.call(stage, runs=runs)) == 0
+    data, run = place.data / "snr-5", place.exp / runs[0]
+    scored = [words[3:5] for words in made if words[0] == "predict"]
+    assert scored == [["--fold", "1-select,3-select"], ["--fold", "2,2-select"]]
+    assert [words[1] for words in made if words[0] == "tune"] == [f"{run}/scores/snr-5.tune.h5"]
+    figures = [words for words in made if words[0] == "score"]
+    assert len(figures) == 3
+    for words in figures:
+        assert words[words.index("--reference") + 1] == f"{data}/strong.tsv"
+        assert words[words.index("--clips") : words.index("--clips") + 4] == [
+            *("--clips", f"{data}/clips.tsv"),
+            *("--fold", "2,2-select"),
+        ]
+    # Masks are looked at once a run, where the figures are kept under the set's name.
+    (masked,) = [words for words in figures if "--experiment" in words]
+    assert masked[masked.index("--json") + 1] == f"{run}/results/snr-5.json"
+    assert masked[masked.index("--mixtures") + 1] == str(data) and masked.count("--metrics") == 1
+    assert masked[masked.index("--metrics") + 1] == "tagging,frame,separation"
+
+
+def test_without_clips_to_tune_on_the_preset_stands(
+    place: Place, made: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = mixtures(place, "1", "2", "3")
+    for stage in ("predict", "tune", "score"):
+        assert cli.main(place.call(stage, runs=runs)) == 0
+    assert [words[3:5] for words in made if words[0] == "predict"] == [["--fold", "2"]]
+    assert "no clips to tune on; tfseg stands" in capsys.readouterr().err
+    rules = [words[words.index("--postprocessing") + 1] for words in made if words[0] == "decode"]
+    assert rules == ["tfseg", "tfseg"] and not [words for words in made if words[0] == "tune"]
+
+
+def test_a_set_that_a_run_does_not_name_is_said(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    mixtures(place, "1")
+    assert cli.main(place.call("predict", runs=("one/seed0",))) == 2
+    assert "recipe.yaml: {snr_db} has no value, the run's name has system, seed" in capsys.readouterr().err

@@ -75,3 +75,31 @@ def test_unknown_sections_are_refused(tmp_path):
     path.write_text("trianing: {steps: 3}\n")
     with pytest.raises(UsageError, match='did you mean "training"'):
         read_config(path)
+
+
+MIXED = """
+run: {fold: "1", snr_db: 0}
+data:
+  held_out: "{fold}"
+  streams: {mix: {set: "snr{snr_db}", folds: [train]}}
+mix: {events: "{kept}"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name", "fold"),
+    [([], "snr0", "1"), (["run.snr_db=-6", "run.fold=3"], "snr-6", "3"), (["run.snr_db=2.50"], "snr2.5", "1")],
+)
+def test_a_run_says_what_stands_for_its_axes_in_the_section_data(tmp_path, overrides, name, fold):
+    path = tmp_path / "one.yaml"
+    path.write_text(MIXED)
+    config = read_config(path, overrides)
+    assert config["data"] == {"held_out": fold, "streams": {"mix": {"set": name, "folds": ["train"]}}}
+    assert config["mix"] == {"events": "{kept}"}
+
+
+def test_an_axis_that_the_run_has_not_is_named(tmp_path):
+    path = tmp_path / "one.yaml"
+    path.write_text(MIXED.replace('fold: "1", ', ""))
+    with pytest.raises(UsageError, match=r"^data: \{fold\} has no value, the section run has snr_db$"):
+        read_config(path)

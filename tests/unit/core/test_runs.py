@@ -1,12 +1,13 @@
 """Folders of runs: the shell reads the same table, so what it says is checked against names written by hand."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from sedkit.core.errors import UsageError
 from sedkit.core.resources import metadata_path
-from sedkit.core.runs import run_name
+from sedkit.core.runs import run_axes, run_name
 
 
 @pytest.mark.parametrize(
@@ -22,15 +23,32 @@ def test_a_run_is_named_by_its_axes(axes, name):
     assert run_name(axes) == name
 
 
+@pytest.mark.parametrize(
+    ("folder", "axes"),
+    [
+        ("crnn/seed0", {"system": "crnn", "seed": "0"}),
+        ("crnn/all_seed1", {"system": "crnn", "trained_on": "all", "seed": "1"}),
+        ("crnn/fold2_all+my_set_seed1", {"system": "crnn", "fold": "2", "trained_on": "all+my_set", "seed": "1"}),
+        ("a.self/snr0.5_fold2_seed4", {"system": "a", "pass": "self", "snr_db": "0.5", "fold": "2", "seed": "4"}),
+        ("a/snr-6_seed4", {"system": "a", "snr_db": "-6", "seed": "4"}),
+        ("a/mine_seed4", {"system": "a"}),
+        ("a/seed4_old", {"system": "a"}),
+    ],
+)
+def test_a_folder_tells_its_axes(folder, axes):
+    assert run_axes(Path("exp/recipe") / folder) == axes
+    assert len(axes) == 1 or run_name(axes) == folder
+
+
 def test_an_unknown_axis_is_refused():
     with pytest.raises(UsageError, match="axis 'sead' of a run .did you mean \"seed\""):
         run_name({"system": "crnn", "sead": 1})
 
 
 def test_the_table_has_no_empty_cell_which_the_shell_would_skip():
-    loop = "while IFS=$'\\t' read -r level axis prefix unsaid; do echo \"$axis=$unsaid\"; done"
+    loop = "while IFS=$'\\t' read -r level axis prefix unsaid option; do echo \"$axis=$unsaid\"; done"
     read = subprocess.run(
         ["bash", "-c", loop], input=metadata_path("run_axes.tsv").read_text(), capture_output=True, text=True
     )
     rows = [line.split("\t") for line in metadata_path("run_axes.tsv").read_text().splitlines()]
-    assert read.stdout.splitlines() == [f"{axis}={unsaid}" for _, axis, _, unsaid in rows]
+    assert read.stdout.splitlines() == [f"{axis}={unsaid}" for _, axis, _, unsaid, _ in rows]

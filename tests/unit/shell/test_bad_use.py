@@ -45,6 +45,8 @@ BAD = {
     "empty root": (["--dataset-root", ""], "--dataset-root '' is not a folder"),
     "a file as a folder": (["--data-dir", "/dev/null"], "exists and is not a folder"),
     "seeds": (["--seeds", "0,x"], "--seeds takes whole numbers"),
+    "a seed below 0": (["--seeds", "-1"], "--seeds takes whole numbers from 0 to 999999999, got -1"),
+    "a run's axis as an override": (["--", "run.fold=3"], "say it with the recipe's own options, such as --folds"),
     "a seed twice": (["--seeds", "1,01"], "--seeds names 1 twice"),
     "no jobs side by side": (["--parallel", "0"], "from 1 to 4096"),
     "boolean": (["--force", "yes"], "--force takes true or false, got 'yes'"),

@@ -135,6 +135,35 @@ def test_train_on_all_stands_apart_and_takes_the_split_run(runme):
     assert "--run exp/dcase2019_task4/cnn9_weak/all_seed0" in text
 
 
+def test_levels_and_folds_are_axes_of_runs(runme):
+    done = runme("mixtures", "--dry-run", "--snr", "0,-10", "--folds=1,3", "--seeds", "0,1", "--system", "gmp,two_step")
+    assert done.returncode == 0, done.stderr
+    lines = commands(done.stdout)
+    trained = [words for words in lines if verb(words) == "train"]
+    experiments = [words[words.index("--exp") + 1].removeprefix("exp/mixtures/") for words in trained]
+    assert len(set(experiments)) == len(experiments) == 16
+    assert experiments[:3] == ["gmp/snr0_fold1_seed0", "gmp/snr0_fold1_seed1", "gmp/snr0_fold3_seed0"]
+    assert trained[-1][-3:] == ["run.snr_db=-10", "run.fold=3", "training.seed=1"]
+    (features,) = [words for words in lines if verb(words) == "features"]
+    assert [word for word in features if "seed1" in word] == []
+    assert sum("_seed0" in word for word in features) == 8
+    mixes = [words[2:] for words in lines if verb(words) == "mix"]
+    assert [words[:1] for words in mixes] == [["plan"], ["render"], ["render"]]
+    assert mixes[2][-3:-2] == ["-10"] and "data/mixtures/snr-10" in mixes[2]
+    assert "stage 8 submit: not used by mixtures" in done.stderr
+    assert "snr 0, -10; folds 1, 3;" in done.stderr
+
+
+def test_a_job_names_its_run(runme):
+    job = ("mixtures", "--dry-run", "--job", "train_run:gwrp/snr-10_fold2_seed3")
+    (words,) = commands(runme(*job).stdout)
+    assert words[words.index("--exp") + 1] == "exp/mixtures/gwrp/snr-10_fold2_seed3"
+    assert words[-3:] == ["run.snr_db=-10", "run.fold=2", "training.seed=3"]
+    done = runme(*job, "--folds", "1")
+    assert done.returncode == 2
+    assert "with these options it has: gwrp/snr-10_fold1_seed3" in done.stderr
+
+
 def test_shell_and_python_call_runs_alike(tree):
     axes = [
         {"system": "crnn", "seed": "3"},

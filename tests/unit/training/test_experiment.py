@@ -96,7 +96,8 @@ def test_folder_and_checkpoint(data_root: Path, tmp_path: Path) -> None:
     assert set(last.training["loop"]) == {"optimiser", "objective", "random", "progress"}
     assert last.config["optimiser"]["amsgrad"] is True and last.window == 64
     saw = {"trained": [["fake/weak", "train"]], "selected": [["fake/weak", "select"]]}
-    run = {"recipe": "fake", "system": "fake_weak", "pass": None, "seed": 0, "trained_on": "split", "budget": None}
+    run = {"recipe": "fake", "system": "fake_weak", "pass": None, "fold": None, "snr_db": None, "seed": 0}
+    run |= {"trained_on": "split", "budget": None}
     assert last.run == best.run == run | {"saw": saw}
     assert list(last.labels) == ["Alarm", "Cat", "Dog"]
     # The z-scores are those of the training clips' real frames.

@@ -1,0 +1,153 @@
+"""Whether one system is better than another: paired differences over the folds and seeds that both have."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from sedkit.core.errors import UsageError, listed, suggest
+from sedkit.core.log import log
+from sedkit.core.runs import axis_text
+from sedkit.submission.benchmark.report import interval_text
+from sedkit.submission.official import METRICS
+from sedkit.submission.results import Run, Value
+
+_TERM = re.compile(r"(?P<sign>[+-]?)(?P<system>[A-Za-z_]\w*)(?:@(?P<snr>-?\d+(?:\.\d+)?))?")
+
+#: (fold, seed) of a run.
+_Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A system in a contrast, with its sign; at one level of its events in dB, or at each in turn (None)."""
+
+    sign: int
+    system: str
+    snr_db: str | None
+
+
+def parse_contrast(text: str) -> tuple[Term, ...]:
+    """Read `a-b`, `a@0-b@0-a@10+b@10`.
+
+    Raises
+    ------
+    UsageError
+        Another form, or signs that do not cancel.
+    """
+    terms: list[Term] = []
+    place = 0
+    while (match := _TERM.match(text, place)) is not None and (match["sign"] or not place):
+        terms.append(Term(-1 if match["sign"] == "-" else 1, match["system"], match["snr"]))
+        place = match.end()
+    if place < len(text) or len(terms) < 2 or sum(term.sign for term in terms) != 0:
+        raise UsageError(f"contrast {text!r}: expected systems with signs that cancel: a-b or a@0-b@0-a@10+b@10")
+    return tuple(terms)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A contrast in one metric.
+
+    Attributes
+    ----------
+    text, where
+        As given; the level and post-processing that it is about.
+    metric
+        Its name.
+    differences
+        One for each fold and seed that all systems have, in the metric's unit.
+    """
+
+    text: str
+    where: str
+    metric: str
+    differences: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Of the differences."""
+        return statistics.fmean(self.differences)
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """Student's 95 % interval of the mean, None for a single difference."""
+        from scipy.stats import t
+
+        n = len(self.differences)
+        if n < 2:
+            return None
+        half = float(t.ppf(0.975, n - 1)) * statistics.stdev(self.differences) / math.sqrt(n)
+        return self.mean - half, self.mean + half
+
+    @property
+    def verdict(self) -> str:
+        """`holds` where the first system is better with an interval that excludes 0, `reversed`, or `not decided`."""
+        low, high = self.interval or (0.0, 0.0)
+        if METRICS[self.metric].lower:
+            low, high = -high, -low
+        return "holds" if low > 0 else "reversed" if high < 0 else "not decided"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The contrast as a row: what, where, metric, difference, interval, number of differences, verdict."""
+        metric = METRICS[self.metric]
+        digits = metric.decimals
+        interval = "" if self.interval is None else interval_text(self.interval, digits)
+        mean, n = f"{self.mean:+.{digits}f}", str(len(self.differences))
+        return self.text, self.where, metric.short, mean, interval, n, self.verdict
+
+
+def contrasts(texts: Sequence[str], runs: Iterable[Run]) -> list[Contrast]:
+    """Evaluate contrasts in every metric that all their systems have.
+
+    Parameters
+    ----------
+    texts
+        As `parse_contrast` reads them; those without a level are evaluated at each.
+    runs
+        Results of single runs.
+
+    Returns
+    -------
+    None of those where no fold and seed has all systems; the log says so.
+    """
+    runs = list(runs)
+    cells: dict[tuple[str, str, str], dict[_Pair, dict[str, Value]]] = {}
+    for run in runs:
+        level = "" if run.run.get("snr_db") is None else axis_text(run.run["snr_db"])
+        # Sets of mixtures differ from level to level; what comes after the point is the post-processing.
+        place = "." + run.set_name.partition(".")[2] if level else run.set_name
+        pair = (str(run.run.get("fold")), str(run.run.get("seed")))
+        values = {value.metric: value for value in run.values()}
+        cells.setdefault((run.system, level, place), {})[pair] = values
+    systems, places = {run.system for run in runs}, dict.fromkeys((level, place) for _, level, place in cells)
+    out: list[Contrast] = []
+    for text in texts:
+        terms = parse_contrast(text)
+        before = len(out)
+        fixed = all(term.snr_db is not None for term in terms)
+        for level, place in dict.fromkeys(("", place) if fixed else (level, place) for level, place in places):
+            keys = [(term.system, term.snr_db or level, place) for term in terms]
+            members = [cells.get(key, {}) for key in keys]
+            pairs = [pair for pair in members[0] if all(pair in member for member in members)]
+            where = " ".join(filter(None, (f"{level} dB" if level else "", place.lstrip("."))))
+            for metric in METRICS:
+                rows = [[member[pair].get(metric) for member in members] for pair in pairs]
+                known = [[value.value for value in row if value is not None] for row in rows]
+                differences = [
+                    sum(term.sign * value for term, value in zip(terms, row, strict=True))
+                    for row in known
+                    if len(row) == len(terms)
+                ]
+                if differences:
+                    out.append(Contrast(text, where, metric, tuple(differences)))
+        if len(out) == before:
+            absent = [f"{t.system!r}{suggest(t.system, systems)}" for t in terms if t.system not in systems]
+            why = f"there are no results of {listed(absent)}" if absent else "no fold and seed has all its systems"
+            log.info("contrast %s: %s", text, why)
+    return out
