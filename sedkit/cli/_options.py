@@ -78,6 +78,11 @@ def add_config(parser: argparse.ArgumentParser, required: bool = True) -> None:
     )
 
 
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """Add `--budget NAME`."""
+    parser.add_argument("--budget", metavar="NAME", help="apply budgets.NAME of the configuration: quick, published")
+
+
 def add_seed(parser: argparse.ArgumentParser, help: str) -> None:
     """Add `--seed N`, 0 where none is given."""
     parser.add_argument("--seed", type=number(0, 2**32 - 1, whole=True), default=0, metavar="N", help=help)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sedkit.cli._options import add_config, add_flag, add_force, add_jobs, jobs_of, number
+from sedkit.cli._options import add_budget, add_config, add_flag, add_force, add_jobs, jobs_of, number
 from sedkit.core.errors import UsageError
 
 #: Options of each action: needed, and others that only it has.
-_OPTIONS = {"plan": (("config", "data", "out"), ()), "render": (("out",), ("snr", "stems", "jobs"))}
+_OPTIONS = {"plan": (("config", "data", "out"), ("budget",)), "render": (("out",), ("snr", "stems", "jobs"))}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("action", choices=tuple(_OPTIONS), help="plan (--config, --data) or render PLAN.yaml")
     add_config(parser, required=False)
+    add_budget(parser)
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="plan: folder of the data dirs mix.events and mix.scenes"
     )
@@ -50,11 +51,13 @@ def _plan(args: argparse.Namespace) -> int:
     from sedkit.core.log import log
     from sedkit.core.stamp import Step, facts_of, read_stamp
     from sedkit.dataio.datadir import TABLES, DataDir
+    from sedkit.synthesis.noise import make_noise
     from sedkit.synthesis.plan import MixSettings, draw
     from sedkit.synthesis.plan_file import write_plan
 
-    with naming_file(args.config, args.overrides):
-        settings = typed(read_config(args.config, args.overrides).get("mix"), MixSettings, "mix")
+    with naming_file(args.config, args.overrides, args.budget):
+        settings = typed(read_config(args.config, args.overrides, args.budget).get("mix"), MixSettings, "mix")
+    make_noise(args.data / settings.scenes, settings, args.force)
     events, scenes = (DataDir(args.data / name) for name in (settings.events, settings.scenes))
     tables = {
         role: {name: data.path / name for name in TABLES if (data.path / name).is_file()}

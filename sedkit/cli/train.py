@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sedkit.cli._options import add_config, add_flag, add_force
+from sedkit.cli._options import add_budget, add_config, add_flag, add_force
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="folder of the data dirs (weak, ...)")
     parser.add_argument("--exp", required=True, type=Path, metavar="DIR", help="experiment to make")
-    parser.add_argument("--budget", metavar="NAME", help="apply budgets.NAME of the configuration: quick, published")
+    add_budget(parser)
     parser.add_argument(
         "--pass",
         dest="of_pass",

@@ -13,7 +13,7 @@ from sedkit.core.resources import metadata_path
 from sedkit.dataio.datadir import Clips
 from sedkit.dataio.names import stem
 from sedkit.dataio.rows import read_table
-from sedkit.datasets.audiofiles import Recording, files_of, locate, read_headers
+from sedkit.datasets.audiofiles import Recording, locate, read_headers
 from sedkit.datasets.base import DataSet, SetOnDisk
 from sedkit.datasets.prepared import Prepared
 from sedkit.datasets.recordings import Key, clashes, groups_of, read_ledger, refuse_clashes
@@ -81,7 +81,7 @@ def _keys(s: SetOnDisk) -> list[Key]:
 
 def _read_set(dataset: DataSet, root: Path, s: SetOnDisk, lenient: bool, labels: bool) -> None:
     """Read the tables of a set, and look which of its clips are on disk."""
-    files = files_of(s.folders)
+    files = dataset.files(s)
     # Where none of the audio is there, labels are of no use and their faults of no harm.
     dataset.read(root, s, lenient, labels and bool(files))
     names = dict.fromkeys(s.filenames if s.tables else sorted(files))
@@ -123,7 +123,7 @@ def _say_absent(s: SetOnDisk, resampled: str) -> None:
     elif not s.paths:
         places = listed([f for f in s.folders if not (resampled and f.name.endswith(resampled))], 8)
         log.warning("%s: none of the %d clips of %s is on disk; looked for in %s", s.name, count, tables, places)
-    elif s.layout.labelled and not s.tables:
+    elif s.layout.labelled and not s.tables and s.weak is None:
         log.warning("%s: %d clips, and no table: they are taken without labels (%s)", s.name, count, s.looked_for)
 
 

@@ -13,7 +13,7 @@ from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.dataio.rows import Finding, columns_of, read_rows, refuse
 from sedkit.dataio.tables import read_filenames, read_strong, read_weak
-from sedkit.datasets.audiofiles import Recording, holds_audio
+from sedkit.datasets.audiofiles import Recording, files_of, holds_audio
 
 
 class Place(NamedTuple):
@@ -207,6 +207,10 @@ class DataSet:
     def unread(self, root: Path, sets: Sequence[SetOnDisk]) -> tuple[list[str], list[str]]:
         """Return folders of audio and tables, relative to the root, that belong to none of the sets."""
         return [], []
+
+    def files(self, s: SetOnDisk) -> dict[str, Path]:
+        """Return the audio of a set that is there, by the names of the clips."""
+        return files_of(s.folders)
 
     # ---- what it says
 

@@ -18,11 +18,11 @@ from sedkit.core.parallel import run_jobs
 from sedkit.core.stamp import Source, Step
 from sedkit.dataio.audio import write_wav
 from sedkit.dataio.datadir import FACTS, TABLES, Clips, DataDir, write_datadir
-from sedkit.dataio.events import Events, tags_of
+from sedkit.dataio.events import tags_of
 from sedkit.dataio.names import stem
 from sedkit.dataio.rows import write_table
 from sedkit.synthesis.folds import groups_of
-from sedkit.synthesis.mixtures import Level, Recordings, Studio
+from sedkit.synthesis.mixtures import Level, Recordings, Studio, events_of
 from sedkit.synthesis.plan import Mixture, MixturePlan
 
 #: Data set of a data dir of mixtures.
@@ -166,12 +166,7 @@ def _write_data_dir(plan: MixturePlan, places: Places, levels: list[list[Level]]
         tuple(m.fold for m in mixtures),
         tuple(",".join(sorted({group[e.event_audio_name] for e in m.events})) for m in mixtures),
     )
-    spans = (
-        (name, start / plan.sample_rate, end / plan.sample_rate, label)
-        for name, events in zip(names, levels, strict=True)
-        for label, start, end in _merged(events)
-    )
-    strong = Events.from_rows(spans, source.labels.labels).keep_clips(names)
+    strong = events_of(plan, [[level[:3] for level in of_mixture] for of_mixture in levels], source.labels.labels)
     facts = {"dataset": DATASET, "set": places.out.name, "role": "training"}
     write_datadir(places.out, clips, source.labels, tags_of(strong), strong, facts=facts)
     rows = [
@@ -190,14 +185,3 @@ def _write_data_dir(plan: MixturePlan, places: Places, levels: list[list[Level]]
         "gain": [f"{level.gain:.8g}" for _, _, level in rows],
     }
     write_table(places.out / LEVELS, columns)
-
-
-def _merged(levels: Sequence[Level]) -> list[tuple[str, int, int]]:
-    """Return when labels sound, in samples: events of a label that meet are one."""
-    out: list[tuple[str, int, int]] = []
-    for level in sorted(levels):
-        if out and out[-1][0] == level.label and level.start <= out[-1][2]:
-            out[-1] = (level.label, out[-1][1], max(out[-1][2], level.end))
-        else:
-            out.append((level.label, level.start, level.end))
-    return out

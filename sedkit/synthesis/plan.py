@@ -5,6 +5,7 @@ Everything random is drawn here, so a plan and its sources decide every sample o
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, UsageError, listed
+from sedkit.core.log import log
 from sedkit.dataio.datadir import DataDir
 from sedkit.synthesis.folds import Ints, folds_of, groups_of, shared
 
@@ -32,6 +34,8 @@ class MixSettings:
     mixtures
         How many each fold gets, which it shares with its parts (`1-select` is one of `1`) by their clips; a mapping
         gives each its own number, and others none.
+    fewest_clips
+        Labels of fewer clips are not mixed.
     events_per_mixture
         Clips in one mixture.
     folds
@@ -62,6 +66,7 @@ class MixSettings:
     events: str
     scenes: str
     mixtures: int | dict[str, int] = 2000
+    fewest_clips: int = 1
     events_per_mixture: int = 3
     folds: int = 4
     length_s: float = 10.0
@@ -85,7 +90,7 @@ class MixSettings:
         ):
             if getattr(self, key) not in choices:
                 raise UsageError(f"{key} is {getattr(self, key)!r}, expected one of {listed(choices)}")
-        for key in ("events_per_mixture", "folds", "sample_rate"):
+        for key in ("fewest_clips", "events_per_mixture", "folds", "sample_rate"):
             if getattr(self, key) < 1:
                 raise UsageError(f"{key} is {getattr(self, key)}, expected at least 1")
         counts = self.mixtures.values() if isinstance(self.mixtures, dict) else [self.mixtures]
@@ -178,6 +183,103 @@ def labels_of(events: DataDir) -> tuple[str, ...]:
     return tuple(events.labels.labels[k] for k in present.argmax(axis=1))
 
 
+@dataclass(frozen=True)
+class Material:
+    """Clips of two data dirs in the folds that mixtures keep apart; any number of plans can be drawn from it.
+
+    Attributes
+    ----------
+    settings, events, scenes
+        As `draw` takes them.
+    event_label, event_fold
+        Of each clip of `events`; no fold ("") where its label has too few.
+    scene_fold
+        Of each of `scenes`; None where any fold may have it (`assignment: published`).
+    counts
+        Mixtures of each fold.
+    """
+
+    settings: MixSettings
+    events: DataDir
+    scenes: DataDir
+    event_label: tuple[str, ...]
+    event_fold: tuple[str, ...]
+    scene_fold: tuple[str, ...] | None
+    counts: dict[str, int]
+
+    @classmethod
+    def of(cls, settings: MixSettings, events: DataDir, scenes: DataDir) -> Material:
+        """Take or deal folds: `settings.seed` alone decides. Arguments and errors as of `draw`."""
+        labels = labels_of(events)
+        dealer = np.random.default_rng([settings.seed, 0])
+        grouped = settings.assignment == "grouped"
+        event_fold = folds_of(events, labels, [str(k + 1) for k in range(settings.folds)], dealer)
+        if grouped and scenes.clips.fold is not None:
+            if lacking := sorted(x for x in {*event_fold} - {*scenes.clips.fold} if "-" in x):
+                log.info("mix plan: no scene in %s, so the events there are mixed with the fold's", listed(lacking))
+            event_fold = [x.partition("-")[0] if x in lacking else x for x in event_fold]
+        clips = Counter(labels)
+        event_fold = [x if clips[y] >= settings.fewest_clips else "" for x, y in zip(event_fold, labels, strict=True)]
+        if not any(event_fold):
+            raise SedkitError(
+                f"{events.path}/weak.tsv: no label has {settings.fewest_clips} clips, as mix.fewest_clips asks"
+            )
+        counts = shared(settings.mixtures, [x for x in event_fold if x], f"{events.path}/clips.tsv")
+        short = np.flatnonzero(scenes.clips.duration_s < settings.length_s - 0.5 / settings.sample_rate)
+        if len(short):
+            name, seconds = scenes.clips.filename[short[0]], scenes.clips.duration_s[short[0]]
+            raise SedkitError(f"{scenes.path}/clips.tsv: {name} lasts {seconds:g} s, expected {settings.length_s:g} s")
+        scene_fold = tuple(folds_of(scenes, [""] * len(scenes.clips), list(counts), dealer)) if grouped else None
+        return cls(settings, events, scenes, labels, tuple(event_fold), scene_fold, counts)
+
+    def draw(self, seed: int) -> MixturePlan:
+        """Plan the mixtures of every fold; of what the folds are made of, the seed decides nothing."""
+        settings, events, scenes = self.settings, self.events, self.scenes
+        names, of_event = events.clips.filename, np.array(self.event_fold)
+        dealt = None if self.scene_fold is None else np.array(self.scene_fold)
+        scene_groups = groups_of(scenes.clips)
+        rng = np.random.RandomState(seed)
+        scene_order = rng.permutation(len(scenes.clips))
+        length = np.minimum(events.clips.duration_s, settings.longest_s)
+        mixtures: list[Mixture] = []
+        for fold, count in self.counts.items():
+            first = len(mixtures)
+            pool = np.flatnonzero(of_event == fold)
+            rows = _repeated(pool, count * settings.events_per_mixture, settings.repeat, rng)
+            rows = rows.reshape(count, settings.events_per_mixture)
+            onsets = _onsets(settings, length[rows], np.random.default_rng([seed, 1, first]))
+            scene_pool = np.roll(scene_order, -first) if dealt is None else scene_order[dealt[scene_order] == fold]
+            if not len(scene_pool):
+                raise SedkitError(f"{scenes.path}/clips.tsv: no scene in fold {fold}, which has events")
+            over = np.resize(scene_pool, count)
+            spare = np.maximum(scenes.clips.duration_s[over] - settings.length_s, 0.0)
+            begins = np.floor(np.random.default_rng([seed, 2, first]).random(count) * spare * 1e4) / 1e4
+            for i, (scene, begin) in enumerate(zip(over.tolist(), begins.tolist(), strict=True)):
+                placed = tuple(
+                    PlannedEvent(
+                        names[row],
+                        self.event_label[row],
+                        onset,
+                        round(onset + float(length[row]), 6),
+                        0.0,
+                        settings.snr_db,
+                    )
+                    for row, onset in zip(rows[i].tolist(), onsets[i].tolist(), strict=True)
+                )
+                name = f"{len(mixtures):05d}.wav"
+                mixtures.append(Mixture(name, fold, scenes.clips.filename[scene], scene_groups[scene], begin, placed))
+        return MixturePlan(
+            events.path,
+            scenes.path,
+            seed,
+            settings.sample_rate,
+            settings.length_s,
+            settings.snr,
+            settings.assignment,
+            tuple(mixtures),
+        )
+
+
 def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan:
     """Plan the mixtures of every fold.
 
@@ -188,63 +290,22 @@ def draw(settings: MixSettings, events: DataDir, scenes: DataDir) -> MixturePlan
     events
         Clips with one tag each. Their column `fold` decides which mixtures they are in; without it groups are dealt.
     scenes
-        Clips of `length_s` at least. A column `fold` decides as for events; without it locations are dealt.
+        Clips of `length_s` at least; of longer ones, any `length_s` of them. A column `fold` decides as for events;
+        without it locations are dealt.
 
     Raises
     ------
     SedkitError
-        A group in two folds, a fold without clips, a scene that is too short, a clip with several tags.
+        A group in two folds, a fold without clips, a scene that is too short, a clip with several tags, no label with
+        clips enough.
 
     Notes
     -----
     The order of draws is the published one: scenes once, then each fold's events as often as they are needed. Onsets
-    come from a stream of their own, so a plan with other onsets has the same clips over the same scenes.
+    and where a scene begins come from streams of their own, so a plan with others has the same clips over the same
+    scenes. Few clips may leave a part of a fold (`1-select`) without scenes: its events are then mixed with the fold's.
     """
-    labels = labels_of(events)
-    dealer = np.random.default_rng([settings.seed, 0])
-    event_fold = folds_of(events, labels, [str(k + 1) for k in range(settings.folds)], dealer)
-    counts = shared(settings.mixtures, event_fold, f"{events.path}/clips.tsv")
-    of_event, event_names = np.array(event_fold), events.clips.filename
-    short = np.flatnonzero(scenes.clips.duration_s < settings.length_s - 0.5 / settings.sample_rate)
-    if len(short):
-        name, seconds = scenes.clips.filename[short[0]], scenes.clips.duration_s[short[0]]
-        raise SedkitError(f"{scenes.path}/clips.tsv: {name} lasts {seconds:g} s, expected {settings.length_s:g} s")
-    scene_groups = groups_of(scenes.clips)
-    rng = np.random.RandomState(settings.seed)
-    scene_order = rng.permutation(len(scenes.clips))
-    grouped = settings.assignment == "grouped"
-    if grouped:
-        scene_fold = np.array(folds_of(scenes, [""] * len(scene_groups), list(counts), dealer))
-    length = np.minimum(events.clips.duration_s, settings.longest_s)
-    mixtures: list[Mixture] = []
-    for fold, count in counts.items():
-        pool = np.flatnonzero(of_event == fold)
-        rows = _repeated(pool, count * settings.events_per_mixture, settings.repeat, rng)
-        rows = rows.reshape(count, settings.events_per_mixture)
-        onsets = _onsets(settings, length[rows], np.random.default_rng([settings.seed, 1, len(mixtures)]))
-        scene_pool = scene_order[scene_fold[scene_order] == fold] if grouped else np.roll(scene_order, -len(mixtures))
-        if not len(scene_pool):
-            raise SedkitError(f"{scenes.path}/clips.tsv: no scene in fold {fold}, which has events")
-        for i in range(count):
-            scene = int(scene_pool[i % len(scene_pool)])
-            placed = tuple(
-                PlannedEvent(
-                    event_names[row], labels[row], onset, round(onset + float(length[row]), 6), 0.0, settings.snr_db
-                )
-                for row, onset in zip(rows[i].tolist(), onsets[i].tolist(), strict=True)
-            )
-            name = f"{len(mixtures):05d}.wav"
-            mixtures.append(Mixture(name, fold, scenes.clips.filename[scene], scene_groups[scene], 0.0, placed))
-    return MixturePlan(
-        events.path,
-        scenes.path,
-        settings.seed,
-        settings.sample_rate,
-        settings.length_s,
-        settings.snr,
-        settings.assignment,
-        tuple(mixtures),
-    )
+    return Material.of(settings, events, scenes).draw(settings.seed)
 
 
 def _repeated(pool: Ints, count: int, repeat: str, rng: np.random.RandomState) -> Ints:

@@ -41,29 +41,29 @@ def shares(streams: Mapping[str, StreamSettings], batch_size: int) -> dict[str, 
 
 
 class Sampler:
-    """An endless shuffled order of `n` windows: one permutation after another, drawn from (seed, stream, epoch).
+    """An endless shuffled order of `n` windows: one permutation after another, drawn from (seed, stream, round).
 
-    Nothing is remembered from step to step; a batch may begin in one epoch and end in the next.
+    Nothing is remembered from step to step; a batch may begin in one round and end in the next.
     """
 
     def __init__(self, n: int, seed: int, stream: int) -> None:
         self.n, self.seed, self.stream = n, seed, stream
-        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+        self._round, self._order = -1, np.empty(0, dtype=np.int64)
 
-    def _permutation(self, epoch: int) -> NDArray[np.int64]:
-        if epoch != self._epoch:
-            self._order = np.random.default_rng([self.seed, self.stream, epoch]).permutation(self.n)
-            self._epoch = epoch
+    def _permutation(self, number: int) -> NDArray[np.int64]:
+        if number != self._round:
+            self._order = np.random.default_rng([self.seed, self.stream, number]).permutation(self.n)
+            self._round = number
         return self._order
 
     def positions(self, first: int, count: int) -> NDArray[np.int64]:
-        """Return the windows at places `first` to `first + count` of the order, (count,) int64."""
+        """Return the windows at places `first` to `first + count`, (count,) int64: round k has k n to (k + 1) n - 1."""
         out = np.empty(count, dtype=np.int64)
         done = 0
         while done < count:
-            epoch, place = divmod(first + done, self.n)
-            piece = self._permutation(epoch)[place : place + count - done]
-            out[done : done + len(piece)] = piece
+            number, place = divmod(first + done, self.n)
+            piece = self._permutation(number)[place : place + count - done]
+            out[done : done + len(piece)] = number * self.n + piece
             done += len(piece)
         return out
 

@@ -71,6 +71,7 @@ class Experiment:
         self.run_info = plan.run_info()
         self.config = {
             **sections,
+            **({} if plan.mix is None else {"mix": asdict(plan.mix)}),
             "data": asdict(plan.data),
             "normalise": self.normalise.resolved(),
             "model": resolve_model(sections["model"]),
@@ -84,7 +85,7 @@ class Experiment:
     def _read_streams(self) -> None:
         """Read what is trained on, selected on and drawn; no clip may be on two of these sides."""
         plan = self.plan
-        reader = StreamReader(plan.data_root, plan.frontend, self.settings.seed)
+        reader = StreamReader(plan.data_root, plan.frontend, self.settings.seed, plan.mix)
         sides: dict[str, dict[str, Stream]] = {"streams": {}, "select": {}}
         for place, (key, settings) in enumerate(plan.streams()):
             _, side, name = key.split(".", 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sedkit.core.config import TRAINED, select
 from sedkit.core.errors import SedkitError
 from sedkit.core.stamp import Source
 from sedkit.dataio.datadir import TABLES
+from sedkit.synthesis.plan import MixSettings
 
 #: Keys of `labels` that may name a file of the user's.
 _FILES = ("map", "source")
@@ -32,8 +34,11 @@ def name_files(config: dict[str, Any], named: Callable[[Path], str]) -> None:
         labels[key] = named(Path(labels[key]))
 
 
-def compared(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what a stamp compares of a configuration: what weights, maps and labels are counts, not where they lie."""
+def compared(config: dict[str, Any], mix: MixSettings | None) -> dict[str, Any]:
+    """Return what a stamp compares of a configuration: what weights, maps and labels are counts, not where they lie.
+
+    The section `mix` counts where a stream is of mixtures (None: none is).
+    """
     sections = copy.deepcopy(select(config, TRAINED))
     name_files(sections, lambda path: path.name)
     # Hashes do not see the order of keys, which counts where steps are done in turn.
@@ -42,6 +47,8 @@ def compared(config: dict[str, Any]) -> dict[str, Any]:
         stream["augment"] = list((stream.get("augment") or {}).items())
         stream["views"] = {name: list((steps or {}).items()) for name, steps in (stream.get("views") or {}).items()}
     training = {name: value for name, value in (sections.get("training") or {}).items() if name != "weights"}
+    if mix is not None:
+        sections["mix"] = asdict(mix)
     return sections | {"training": training} | {name: config.get(name) for name in ("recipe", "system")}
 
 
@@ -55,11 +62,11 @@ def inputs_of(plan: Any) -> dict[str, Source]:
     """
     inputs: dict[str, Source] = {}
     for key, stream in plan.streams():
-        backgrounds = plan.backgrounds(stream)
-        for name in (*plan.sets(stream, key), *backgrounds):
+        beside = [name for _, name, _ in plan.beside(stream, key)]
+        for name in (*plan.sets(stream, key), *beside):
             data = plan.data_dir(name)
             inputs |= {f"{name}/{t}": data.path / t for t in TABLES if (data.path / t).is_file()}
-            if stream.source == "waveforms" or name in backgrounds:
+            if stream.source != "features" or name in beside:
                 inputs[f"{name}/recordings"] = data.recordings()
             else:
                 inputs[f"{name}/features"] = plan.features(name)

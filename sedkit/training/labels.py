@@ -132,6 +132,10 @@ class Labels:
             table = data.strong()
         else:
             table = data.weak()
+        return self._under_classes(table)
+
+    def _under_classes(self, table: Events | Tags) -> Events | Tags:
+        data = self.data
         groups = [[data.labels.index(s) for s in self._categories[c]] for c in self.classes]
         if isinstance(table, Tags):
             present = np.stack([table.present[:, group].any(axis=1) for group in groups], axis=1)
@@ -162,15 +166,24 @@ class Labels:
         moved
             Whether steps may move sound in time: classes are then made again from the frames.
         """
-        table, target = self.table, self.settings.target
-        if table is None:
+        if self.table is None:
             return Targets()
+        table = self.table.keep_clips([self.data.clips.filename[i] for i in clips])
+        return self._of(table, windows, n_frames, frontend, moved)
+
+    def of_events(self, events: Events, windows: Windows, n_frames: Ints, frontend: FrontEnd, moved: bool) -> Targets:
+        """Return the targets of windows of recordings with these events, labelled as the set is; arguments as `of`."""
+        if self.settings.target == "none":
+            return Targets()
+        return self._of(self._under_classes(events), windows, n_frames, frontend, moved)
+
+    def _of(self, table: Events | Tags, windows: Windows, n_frames: Ints, frontend: FrontEnd, moved: bool) -> Targets:
+        target = self.settings.target
         if target == "frame" and not (isinstance(table, Events) and frontend.sliceable):
             raise UsageError(
                 f"{self.data.path}: labels.target is frame, expected a set with events and a front end that is cut "
                 "into windows frame by frame"
             )
-        table = table.keep_clips([self.data.clips.filename[i] for i in clips])
         if isinstance(table, Tags):
             return Targets(table.present[windows.recording], tiled=target == "tiled", framed=target == "tiled")
         longest, grid = max(int(n_frames.max(initial=0)), windows.length), frontend.grid

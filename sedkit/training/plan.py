@@ -19,7 +19,9 @@ from sedkit.dataio.folds import others, with_parts
 from sedkit.features.augment import augment_options, folds_read, sets_read
 from sedkit.features.frontends import FrontEnd, features_path, frontend_from
 from sedkit.features.normalise import normalise_options
+from sedkit.synthesis.plan import MixSettings
 from sedkit.training.inputs import compared, inputs_of, name_files
+from sedkit.training.mixing import mix_settings
 from sedkit.training.settings import (
     HELD_OUT,
     DataSettings,
@@ -62,6 +64,7 @@ class Plan:
     training: TrainingSettings = field(init=False)
     selection: SelectionSettings = field(init=False)
     frontend: FrontEnd = field(init=False)
+    mix: MixSettings | None = field(init=False)
     axes: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +79,7 @@ class Plan:
         self.selection = typed(self.config.get("selection"), SelectionSettings, "selection")
         self.axes = asdict(typed(self.config.get("run"), RunSettings, "run"))
         self.frontend = frontend_from(self.config["frontend"])
+        self.mix = mix_settings(self.config, self.streams(), self.frontend)
         normalise_options(self.config.get("normalise"), "normalise")
         for key, stream in self.streams():
             augment_options(stream.augment, f"{key}.augment")
@@ -107,11 +111,11 @@ class Plan:
             A data dir or features that are absent.
         """
         train_on = self.training.train_on
-        if train_on == "split" and not self.data.select:
-            raise UsageError("data.select is empty, expected a part to choose the checkpoint on (or --train-on all)")
+        if train_on == "split" and not self.data.select and self.selection.name != "last":
+            raise UsageError("data.select is empty, expected a stream (or selection.name: last, or --train-on all)")
         for key, stream in self.streams():
-            backgrounds = self.backgrounds(stream)
-            for data in map(self.data_dir, (stream.set, *backgrounds)):
+            beside = list(self.beside(stream, key))
+            for data in map(self.data_dir, (stream.set, *(name for _, name, _ in beside))):
                 if data.role in NOT_TRAINED_ON:
                     raise UsageError(
                         f"{key}: {data.identity} is {data.role}: nothing is trained or selected on it (--train-on "
@@ -119,10 +123,8 @@ class Plan:
                     )
             folds = self.folds(stream, key)
             self.data_dir(stream.set).select(folds)
-            read = {f"{key}.augment, {name}": named for name, named in backgrounds.items()}
-            if key.startswith("data.streams."):
-                read[f"{key}.folds"] = folds
-            for where, named in read.items():
+            read = [(f"{key}.folds", folds), *((where, named) for where, _, named in beside)]
+            for where, named in read if key.startswith("data.streams.") else ():
                 if held_out := [fold for fold in named or () if fold in HELD_OUT]:
                     raise UsageError(f"{where}: {held_out[0]} is held out of training, expected others, such as train")
             if stream.source == "features":
@@ -146,7 +148,9 @@ class Plan:
         if held_out is not None:
             apart = with_parts(held_out, names)
             if not apart:
-                raise UsageError(f"data.held_out is {held_out!r}, {stream.set} has the folds {listed(sorted(set(names)))}")
+                raise UsageError(
+                    f"data.held_out is {held_out!r}, {stream.set} has the folds {listed(sorted(set(names)))}"
+                )
             meant = ([one] if one in names else others(one, names, held_out) or [one] for one in wanted)
             wanted = [name for one in meant for name in one]
             if heard := [name for name in wanted if name in apart]:
@@ -185,19 +189,21 @@ class Plan:
             for name in self.sets(stream, key):
                 folds = self.folds(stream, key) if name == stream.set else None
                 facts[kind] += [[self.data_dir(name).identity, fold] for fold in folds or [None]]
-            for name, folds in self.backgrounds(stream).items():
-                data = self.data_dir(name)
-                facts[kind] += [[data.identity, fold] for fold in folds_read(data, folds) or [None]]
+            for _, name, folds in self.beside(stream, key):
+                facts[kind] += [[self.data_dir(name).identity, fold] for fold in folds or [None]]
         for source in {self.training.weights, *(stream.labels.source for _, stream in self.streams())} - {None}:
             before = facts_of(str(source))
             facts["trained"] += before.get("saw", {}).get("trained", [])
             facts["selected"] += [*before.get("saw", {}).get("selected", []), *before.get("tuned", [])]
         return {kind: [list(one) for one in dict.fromkeys(map(tuple, places))] for kind, places in facts.items()}
 
-    @staticmethod
-    def backgrounds(stream: StreamSettings) -> dict[str, list[str] | None]:
-        """Return the data dirs that a stream's augmentation reads, with the folds that it names."""
-        return {k: v for steps in (stream.augment, *stream.views.values()) for k, v in sets_read(steps).items()}
+    def beside(self, stream: StreamSettings, key: str) -> Iterator[tuple[str, str, list[str] | None]]:
+        """Yield what a stream reads beside its sets: the key that says so, a data dir, and folds of it (None: all)."""
+        for steps in (stream.augment, *stream.views.values()):
+            for name, folds in sets_read(steps).items():
+                yield f"{key}.augment, {name}", name, folds_read(self.data_dir(name), folds)
+        if self.mix is not None and stream.source == "mixtures":
+            yield f"{key}.folds", self.mix.scenes, self.folds(stream, key)
 
     def data_dir(self, name: str) -> DataDir:
         """Return a set; raise SedkitError where there is none."""
@@ -247,7 +253,7 @@ class Plan:
 
     @cached_property
     def _step(self) -> Step:
-        config = compared(self.config) | {"pass": self.of_pass}
+        config = compared(self.config, self.mix) | {"pass": self.of_pass}
         output = self.folder / "checkpoints" / "best.pt"
         return Step("train", output, config, inputs_of(self), facts=lambda: {"saw": self.saw()})
 

@@ -99,7 +99,8 @@ class StreamSettings:
     labels
         What is known of them.
     source
-        `features`: of the data dir; `waveforms`: its recordings, with the front end run on what is cut out of them.
+        `features`: of the data dir; `waveforms`: its recordings, with the front end run on what is cut out of them;
+        `mixtures`: its recordings mixed into scenes as the section `mix` says, anew each time that all were seen.
     augment
         Steps by name with their options, in this order (`sedkit.features.augment`).
     views
@@ -112,7 +113,7 @@ class StreamSettings:
     folds: list[str] | None = None
     window: WindowSettings | None = None
     labels: LabelSettings = field(default_factory=LabelSettings)
-    source: Literal["features", "waveforms"] = "features"
+    source: Literal["features", "waveforms", "mixtures"] = "features"
     augment: dict[str, Any] = field(default_factory=dict)
     views: dict[str, Any] = field(default_factory=dict)
     share: float = 1.0
@@ -206,7 +207,7 @@ class SelectionSettings:
     Attributes
     ----------
     name
-        `best`: the evaluation with the highest sum of figures; `last`: the last step, whatever the part says.
+        `best`: the evaluation with the highest sum of figures; `last`: the last step, with or without `data.select`.
     figures
         Figure of each stream of `data.select` (`sedkit.training.selection`); none: mean average precision of the clips.
     postprocessing

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,64 +17,19 @@ from sedkit.core.log import log
 from sedkit.core.timegrid import TimeGrid
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import DataDir
-from sedkit.dataio.windows import Ints, Windows, lay
+from sedkit.dataio.windows import Windows, lay
 from sedkit.features.augment import Augmentations, AugmentSetup
 from sedkit.features.batch import StreamBatch
 from sedkit.features.frontends import FrontEnd, features_path
 from sedkit.features.sources import Source, StoredFeatures, Waveforms, open_waveforms, sounding
+from sedkit.synthesis.plan import MixSettings, MixturePlan
+from sedkit.synthesis.rounds import Rounds
 from sedkit.training.labels import Labels, Targets
 from sedkit.training.settings import StreamSettings
+from sedkit.training.windows import MixedWindows, SetWindows
 
 #: Windows whose features are read at a time to fit a normalisation.
 _BLOCK = 64
-
-
-@dataclass
-class SetWindows:
-    """Windows of one set, with their targets.
-
-    Attributes
-    ----------
-    data
-        The set.
-    clips
-        (recordings,) clips of it that the windows' recordings are.
-    source, windows
-        Where their features come from.
-    targets
-        What is known of them.
-    """
-
-    data: DataDir
-    clips: Ints
-    source: Source
-    windows: Windows
-    targets: Targets
-
-    def batch(self, at: NDArray[np.int64], stretch: float | None) -> StreamBatch:
-        """Return windows by position; `stretch` times their waveform where it is given, else features."""
-        windows, source = self.windows.take(at), self.source
-        features = waveform = None
-        if stretch is None:
-            features = torch.from_numpy(source.features(windows))
-            frames = features.shape[1]
-        else:
-            assert isinstance(source, Waveforms)
-            waveform = torch.from_numpy(source.waveforms(windows, stretch))
-            frames = int(np.ceil(source.frontend.window_frames(windows.length) * stretch))
-        valid = np.full(len(at), frames, dtype=np.int64)
-        if source.frontend.sliceable:
-            valid = np.clip(source.n_frames[windows.recording] - windows.first, 1, frames)
-        clip, frame = self.targets.of_clips(at), None
-        if stretch is not None or self.targets.framed:
-            frame = self.targets.of_frames(windows, at, frames)
-        return StreamBatch(
-            features,
-            torch.from_numpy(valid),
-            None if clip is None else torch.from_numpy(clip),
-            None if frame is None else torch.from_numpy(frame),
-            waveform,
-        )
 
 
 class Stream:
@@ -111,21 +67,24 @@ class Stream:
         return self.sets[0].windows.length
 
     def clips(self) -> set[tuple[str, str]]:
-        """Return the clips that the windows are of, each as (data dir, filename), to tell two streams apart."""
-        return {
-            (s.data.identity, s.data.clips.filename[s.clips[r]])
-            for s in self.sets
-            for r in np.unique(s.windows.recording)
-        }
+        """Return the clips that the windows are made of, each as (data set, filename), to tell two streams apart."""
+        return {clip for windows in self.sets for clip in windows.sources()}
 
     def read(self, at: NDArray[np.int64], augmented: bool = False) -> StreamBatch:
-        """Return windows by position (0 to len - 1): features or, to be augmented, the waveforms that steps change."""
+        """Return windows by position: features or, to be augmented, the waveforms that steps change.
+
+        Positions from 0 to len - 1 are those of round 0, the next len those of round 1, and so on.
+        """
         stretch = self.augment.stretch if augmented and self.augment.waveform_steps else None
-        if len(self.sets) == 1:
-            return self.sets[0].batch(at, stretch)
+        rounds, at = np.divmod(at, len(self))
         which = np.searchsorted(self._first, at, side="right") - 1
-        batches = [self.sets[w].batch(at[i : i + 1] - self._first[w], stretch) for i, w in enumerate(which.tolist())]
-        return _together(batches)
+        # Neighbours of one set and round are read at once.
+        ends = np.flatnonzero(np.diff(rounds) | np.diff(which)) + 1
+        batches = []
+        for rows in np.split(np.arange(len(at)), ends):
+            windows, number = which[rows[0]], int(rounds[rows[0]])
+            batches.append(self.sets[windows].of_round(number).batch(at[rows] - self._first[windows], stretch))
+        return batches[0] if len(batches) == 1 else _together(batches)
 
     def augmented(self, batch: StreamBatch, step: int) -> StreamBatch:
         """Return what `read` gave with the stream's steps done, on its device; features are there afterwards."""
@@ -186,8 +145,8 @@ class StreamReader:
         The classes, as the first stream that is read decides; None before.
     """
 
-    def __init__(self, data_root: Path, frontend: FrontEnd, seed: int) -> None:
-        self.data_root, self.frontend, self.seed = data_root, frontend, seed
+    def __init__(self, data_root: Path, frontend: FrontEnd, seed: int, mix: MixSettings | None = None) -> None:
+        self.data_root, self.frontend, self.seed, self.mix = data_root, frontend, seed, mix
         self.labels: Vocabulary | None = None
 
     def read(
@@ -209,7 +168,7 @@ class StreamReader:
         SedkitError
             Windows that are no whole number of frames, no window at all, or what the data dirs lack.
         """
-        windows = [self._set(settings, s, folds if s == settings.set else None) for s in sets]
+        windows = [self._set(settings, s, folds if s == settings.set else None, place) for s in sets]
         if not sum(len(w.windows) for w in windows):
             raise SedkitError(f"stream {name!r} holds no window")
         longest = max(w.windows.length for w in windows)
@@ -220,7 +179,7 @@ class StreamReader:
             sample_rate=self.frontend.sample_rate,
             grid=self.frontend.grid,
             scale=self.frontend.scale,
-            samples=self.frontend.window_samples(longest) if settings.source == "waveforms" else 0,
+            samples=self.frontend.window_samples(longest) if settings.source != "features" else 0,
             data_root=self.data_root,
             classes=self.labels.labels,
             frames=self.frontend.window_frames(longest),
@@ -237,15 +196,17 @@ class StreamReader:
         views = {str(view): view_steps for view, view_steps in steps.items()}
         return Stream(name.rpartition(".")[2], windows, augment, views, (self.seed, place))
 
-    def _set(self, settings: StreamSettings, name: str, folds: Sequence[str] | None) -> SetWindows:
+    def _set(self, settings: StreamSettings, name: str, folds: Sequence[str] | None, place: int) -> SetWindows:
         data, frontend = DataDir(self.data_root / name), self.frontend
         # Another table of labels is one of the stream's own set.
         known = settings.labels if name == settings.set else replace(settings.labels, source=None)
+        if settings.source == "mixtures" and name == settings.set:
+            return self._mixed(settings, data, folds, place)
         clips, labels = data.select(folds), Labels(data, known, self.labels)
         self.labels = labels.classes
         clips = clips[labels.usable(clips)]
         filenames = [data.clips.filename[i] for i in clips]
-        if settings.source == "waveforms":
+        if settings.source != "features":
             source: Source = open_waveforms(data, clips, frontend, in_memory=True)
         else:
             source = StoredFeatures.open(features_path(data.path, frontend), frontend, filenames)
@@ -257,6 +218,28 @@ class StreamReader:
             windows = windows.take(sounds)
         targets = labels.of(windows, clips, source.n_frames, frontend, bool(settings.augment))
         return SetWindows(data, clips, source, windows, targets)
+
+    def _mixed(self, settings: StreamSettings, data: DataDir, folds: Sequence[str] | None, place: int) -> MixedWindows:
+        assert self.mix is not None
+        labels = Labels(data, settings.labels, self.labels)
+        self.labels = labels.classes
+        rounds = Rounds(self.mix, data, DataDir(self.data_root / self.mix.scenes), folds, (self.seed, place))
+
+        def recordings(plan: MixturePlan) -> Waveforms:
+            waveforms = rounds.waveforms(plan)
+            return Waveforms(waveforms, waveforms.duration_s, self.frontend)
+
+        source = recordings(rounds.plan(0))
+        windows = self._windows(settings, source, settings.set)
+
+        # A batch may hold the end of one round and the beginning of the next.
+        @lru_cache(2)
+        def mixed(number: int) -> tuple[Source, Targets]:
+            plan = rounds.plan(number)
+            source, events = recordings(plan), rounds.events(plan)
+            return source, labels.of_events(events, windows, source.n_frames, self.frontend, bool(settings.augment))
+
+        return MixedWindows(data, data.select(folds), source, windows, mixed(0)[1], rounds, mixed)
 
     def _windows(self, settings: StreamSettings, source: Source, name: str) -> Windows:
         grid, window = self.frontend.window_grid, settings.window

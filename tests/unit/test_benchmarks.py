@@ -78,3 +78,14 @@ def test_contestants_work_in_turn_after_a_run_that_warms_up() -> None:
     assert done == [(run, name) for run in range(3) for name in "ab"]
     assert results == {"a": "a", "b": "b"}
     assert {name: len(values) for name, values in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_loudness_of_the_recommendations_sine_is_that_of_the_recommendation() -> None:
+    from benchmarks.peers.scaper_soundscape import loudness
+
+    # ITU-R BS.1770-4: a sine of 997 Hz at full scale in one channel reads -3.01 LKFS; a gate leaves silence out.
+    for rate in (44100, 48000):
+        sine = np.sin(2 * np.pi * 997 * np.arange(5 * rate) / rate)
+        assert loudness(sine, rate) == pytest.approx(-3.01, abs=0.01)
+        assert loudness(np.concatenate([sine, np.zeros(5 * rate)]), rate) == pytest.approx(-3.01, abs=0.2)
+        assert loudness(0.1 * sine, rate) == pytest.approx(-23.01, abs=0.01)

@@ -86,3 +86,18 @@ def test_a_wrong_configuration_is_told_with_its_file(folder, capsys):
     (folder / "conf.yaml").write_text("recipe: mixtures\n")
     assert plan(folder) == 2
     assert "mix: key 'events' is missing" in capsys.readouterr().err
+
+
+def test_a_budget_plans_as_many_as_it_says(folder, capsys):
+    config = f"{CONFIG}budgets:\n  quick: {{mix.mixtures: 1}}\n  none: {{mix.mixtures: 0}}\n"
+    (folder / "conf.yaml").write_text(config)
+    for words, count in ((["--budget", "quick"], 4), (["--budget", "quick", "mix.mixtures=3", "--force", "true"], 12)):
+        assert plan(folder, *words) == 0
+        assert len(yaml.safe_load((folder / "plan.yaml").read_text())["mixtures"]) == count
+    capsys.readouterr()
+    assert plan(folder, "--budget", "none") == 2
+    assert f"{folder}/conf.yaml: budgets.none: mix: mixtures is 0" in capsys.readouterr().err
+    assert plan(folder, "--budget", "quik") == 2
+    assert "conf.yaml: unknown budget 'quik' (did you mean \"quick\"" in capsys.readouterr().err
+    assert main(["mix", "render", f"{folder}/plan.yaml", "--out", f"{folder}/x", "--budget", "quick"]) == 2
+    assert "mix render: takes no --budget" in capsys.readouterr().err

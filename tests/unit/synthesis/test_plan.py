@@ -218,3 +218,48 @@ def test_wrong_settings_are_told_in_one_line(changes, message):
         settings(**changes)
     assert message in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_longer_scenes_begin_anywhere_and_those_of_the_length_at_their_start(tmp_path):
+    from scipy.stats import kstest
+
+    events, exact = events_dir(tmp_path / "events"), scenes_dir(tmp_path / "scenes")
+    names = exact.clips.filename
+    longer = table(tmp_path / "long", names, [6.0, 2.0] * 6, None, exact.clips.group)
+    before, plan = (draw(settings(mixtures=100), events, scenes) for scenes in (exact, longer))
+    assert {m.scene_start for m in before.mixtures} == {0.0}
+    of_exact = {m.scene_start for m in plan.mixtures if m.scene_audio_name in names[1::2]}
+    starts = [m.scene_start for m in plan.mixtures if m.scene_audio_name in names[0::2]]
+    assert of_exact == {0.0}
+    assert min(starts) >= 0 and max(starts) <= 4.0
+    assert kstest(np.array(starts) / 4.0, "uniform").pvalue > 0.01
+    # Everything else is as it was.
+    assert [m.events for m in plan.mixtures] == [m.events for m in before.mixtures]
+    assert [m.scene_audio_name for m in plan.mixtures] == [m.scene_audio_name for m in before.mixtures]
+
+
+def test_events_of_a_part_without_scenes_are_mixed_with_its_fold(tmp_path, caplog):
+    names = [f"{k}.wav" for k in range(8)]
+    events = table(
+        tmp_path / "events", names, [1.0] * 8, ("1",) * 3 + ("1-select", "2", "2", "2", "2-select"), None, LABELS * 2
+    )
+    scenes = table(tmp_path / "scenes", names[:3], [2.0] * 3, ("1", "2", "2-select"))
+    with caplog.at_level("INFO", logger="sedkit"):
+        plan = draw(settings(mixtures=4, onsets=[0.5] * 3), events, scenes)
+    assert "no scene in 1-select, so the events there are mixed with the fold's" in caplog.text
+    assert Counter(m.fold for m in plan.mixtures) == {"1": 4, "2": 3, "2-select": 1}
+    assert {e.event_audio_name for m in plan.mixtures if m.fold == "1" for e in m.events} == set(names[:4])
+
+
+def test_labels_of_too_few_clips_are_not_mixed(tmp_path):
+    names = [f"{k}.wav" for k in range(9)]
+    label = ["Bark"] * 4 + ["Chime"] * 3 + ["Flute"] + ["Cough"]
+    fold = (*"121212", "1-select", "2-select", "2")
+    events = table(tmp_path / "events", names, [1.0] * 9, fold, None, label)
+    scenes = table(tmp_path / "scenes", names, [2.0] * 9, fold)
+    plan = draw(settings(mixtures=8, fewest_clips=3), events, scenes)
+    # Three barks and chimes are left of either fold, and of the selection parts one of fold 1.
+    assert Counter(m.fold for m in plan.mixtures) == {"1": 6, "1-select": 2, "2": 8}
+    assert {e.event_label for m in plan.mixtures for e in m.events} == {"Bark", "Chime"}
+    with pytest.raises(SedkitError, match="events/weak.tsv: no label has 5 clips, as mix.fewest_clips asks"):
+        draw(settings(fewest_clips=5), events, scenes)
