@@ -140,7 +140,10 @@ def test_the_sections_of_the_page_train(repository: Path, data_root: Path, tmp_p
     assert (student.run["pass"], set(student.config["data"]["streams"])) == ("student", {"strong", "pseudo"})
     # Mixtures, of sounds as small as the tests have them.
     sounds = make_sounds(tmp_path / "sounds", folds=("1", "2", "1-select", "2-select"))
-    mixed["mix"] |= {key: value for key, value in MIX.items() if key not in mixed["mix"]} | {"scenes": "scenes", "mixtures": 5}
+    mixed["mix"] |= {key: value for key, value in MIX.items() if key not in mixed["mix"]} | {
+        "scenes": "scenes",
+        "mixtures": 5,
+    }
     write_yaml(tmp_path / "c.yaml", config(frontend=FRONTEND.as_dict(), training__steps=2, **mixed))
     assert main([*call[:3], "--data", str(sounds), "--exp", str(tmp_path / "mixed")]) == 0
     saw = read_checkpoint(tmp_path / "mixed/checkpoints/last.pt").run["saw"]
