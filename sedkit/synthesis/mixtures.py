@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError
-from sedkit.dataio.audio import read_audio
+from sedkit.dataio.audio import read_audio, read_excerpt
 from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.events import Events
 from sedkit.synthesis.plan import Mixture, MixturePlan
@@ -156,7 +156,7 @@ class Studio:
 
     def _ground(self, path: Path, mixture: Mixture) -> tuple[Signal, float]:
         """Return a mixture's scene with a root mean square of 1, (samples,), and its peak."""
-        ground, level, peak = _scene(*_seen(path), self.sample_rate, mixture.scene_start, self.samples, "excerpt")
+        ground, level, peak = _scene(*_seen(path), self.sample_rate, mixture.scene_start, self.samples)
         # Resampling may round a recording of the very length down.
         if len(ground) < self.samples - 1 or not level:
             what = f"{len(ground)} samples at {self.sample_rate} Hz" if level or not len(ground) else "silent"
@@ -186,19 +186,26 @@ def _seen(path: Path) -> tuple[str, int]:
     return str(path), path.stat().st_mtime_ns if path.exists() else 0
 
 
-def _excerpt(path: str, _changed: int, rate: int, start_s: float, length: int, snr: str) -> tuple[Signal, float, float]:
-    """Return an excerpt divided by what is its level, that (of the whole recording, or its own), and its peak then."""
-    whole = read_audio(path, rate)
-    first = round(start_s * rate)
-    excerpt = whole[first : first + length].copy()
-    level = rms(whole if snr == "source" else excerpt) if len(excerpt) else 0.0
-    if level:
-        excerpt *= np.float32(1.0 / level)
-    excerpt.flags.writeable = False
-    return excerpt, level, _peak(excerpt)
+@lru_cache(_EVENTS)
+def _event(path: str, _changed: int, rate: int, start_s: float, length: int, snr: str) -> tuple[Signal, float, float]:
+    """Return an excerpt over what is its level (of the whole recording, or its own), the level, and its peak then."""
+    whole, first = read_audio(path, rate), round(start_s * rate)
+    excerpt = whole[first : first + length]
+    return _levelled(excerpt, whole if snr == "source" else excerpt)
 
 
-_event, _scene = lru_cache(_EVENTS)(_excerpt), lru_cache(_SCENES)(_excerpt)
+@lru_cache(_SCENES)
+def _scene(path: str, _changed: int, rate: int, start_s: float, length: int) -> tuple[Signal, float, float]:
+    """Return an excerpt over its level, the level, and its peak then; a scene may last for hours."""
+    excerpt = read_excerpt(path, rate, round(start_s * rate), length)
+    return _levelled(excerpt, excerpt)
+
+
+def _levelled(x: Signal, of: Signal) -> tuple[Signal, float, float]:
+    level = rms(of) if len(x) else 0.0
+    x = x * np.float32(1.0 / level) if level else x.copy()
+    x.flags.writeable = False
+    return x, level, _peak(x)
 
 
 def events_of(plan: MixturePlan, spans: Iterable[Iterable[Span]], labels: Sequence[str]) -> Events:

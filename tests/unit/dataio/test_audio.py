@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sedkit.core.errors import SedkitError
-from sedkit.dataio.audio import audio_info, read_audio, write_wav
+from sedkit.dataio.audio import audio_info, read_audio, read_excerpt, write_wav
 
 
 def noise(samples, channels=1, seed=0):
@@ -47,6 +47,22 @@ def test_resamples_as_librosa_does(tmp_path):
     expected = librosa.resample(x, orig_sr=rate, target_sr=32000)
     np.testing.assert_allclose(read_audio(path, 32000), expected, atol=1e-6)
     assert len(read_audio(path, 44100)) == 44100
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype"), [("a.wav", "PCM_16"), ("a.wav", "FLOAT"), ("a.flac", "PCM_24"), ("a.flac", "PCM_16")]
+)
+@pytest.mark.parametrize(("rate", "wanted"), [(8000, 8000), (44100, 32000), (48000, 32000), (8000, 11025)])
+def test_a_part_is_what_the_whole_has_there(tmp_path, name, subtype, rate, wanted):
+    path = tmp_path / name
+    soundfile.write(path, noise(120_000, 2), rate, subtype=subtype)
+    whole = soundfile.read(path)[0].mean(axis=1)
+    whole = whole if rate == wanted else librosa.resample(whole, orig_sr=rate, target_sr=wanted)
+    for first, samples in ((0, 500), (30_000, 1), (33_333, 12_345), (len(whole) - 100, 500), (len(whole) + 50, 10)):
+        part = read_excerpt(path, wanted, first, samples)
+        assert part.dtype == np.float32
+        np.testing.assert_allclose(part, whole[first : first + samples], atol=2e-6, rtol=0)
+    np.testing.assert_array_equal(read_excerpt(path, wanted, 0, len(whole)), read_audio(path, wanted))
 
 
 @given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=200), st.sampled_from([8000, 44100]))
@@ -99,11 +115,16 @@ def test_reads_every_kind_of_riff_header(tmp_path, raw):
     assert audio_info(tmp_path / "a.wav").frames == 100
 
 
+def end_of(path):
+    """Read from the second half on."""
+    return read_excerpt(path, 8000, 6000, 100_000)
+
+
 def cut(path, keep):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
 
 
-@pytest.mark.parametrize("reader", [read_audio, audio_info])
+@pytest.mark.parametrize("reader", [read_audio, audio_info, end_of])
 @pytest.mark.parametrize(
     ("name", "subtype", "keep", "reason"),
     [
@@ -124,7 +145,7 @@ def test_a_cut_file_is_named(tmp_path, reader, name, subtype, keep, reason):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("reader", [read_audio, audio_info])
+@pytest.mark.parametrize("reader", [read_audio, audio_info, end_of])
 def test_what_is_not_sound_is_named(tmp_path, reader):
     (tmp_path / "text.wav").write_text("not a sound\n" * 100)
     (tmp_path / "none.wav").write_bytes(wav_with([(b"fmt ", FORM, None), (b"data", b"", None)]))
@@ -166,8 +187,9 @@ def test_a_flac_that_does_not_tell_its_length_is_read(tmp_path, channels, subtyp
     raw[21:26] = bytes([raw[21] & 0xF0, 0, 0, 0, 0])
     path.write_bytes(raw)
     np.testing.assert_allclose(read_audio(path), expected, atol=1e-7, rtol=0)
+    np.testing.assert_allclose(read_excerpt(path, 8000, 70000, 5), expected[70000:70005], atol=1e-7, rtol=0)
     assert audio_info(path) == (80001 / 8000, 8000, channels, 80001)
     cut(path, 0.5)
-    for reader in (read_audio, audio_info):
+    for reader in (read_audio, audio_info, end_of):
         with pytest.raises(SedkitError, match="a.flac"):
             reader(path)
