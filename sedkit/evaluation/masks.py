@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,7 @@ class Masks(Protocol):
     def frontend(self) -> FrontEnd:
         """Return the front end, whose frames and bins the masks have."""
 
-    def of(self, waveform: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
+    def of(self, waveform: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return clip scores (classes,) and masks (classes, frames, bins), in [0, 1], of a waveform (samples,)."""
 
 
@@ -65,6 +65,14 @@ class Mixtures:
     @cached_property
     def _row(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.data.clips.filename)}
+
+    def sources(self, filenames: Iterable[str]) -> dict[str, Path]:
+        """Return every file that figures of these mixtures depend on."""
+        tables = {name: self.data.path / name for name in ("clips.tsv", "labels.txt")}
+        sounds = {f"{name}/": self.audio_path(name) for name in filenames}
+        return (
+            tables | sounds | {f"{name}/{x}": path for name in filenames for x, path in self.stem_paths(name).items()}
+        )
 
     def audio_path(self, filename: str) -> Path:
         """Return where a mixture lies."""

@@ -99,6 +99,12 @@ class Metric:
         if output.scores is None:
             raise UsageError(f"--metrics {self.name} needs --scores")
 
+    def require_masks(self, truth: Truth, output: Output) -> None:
+        """Raise UsageError where there is nothing that gives masks, or no mixtures to score them on."""
+        for given, flag in ((output.masks, "--experiment"), (truth.mixtures, "--mixtures")):
+            if given is None:
+                raise UsageError(f"--metrics {self.name} needs {flag}")
+
     def offered(self, truth: Truth, output: Output) -> bool:
         """Tell whether it is computed where `--metrics` names none: where its inputs are there."""
         try:
