@@ -74,7 +74,7 @@ def detect_scores(
     paths
         Audio files.
     window_s, hop_s
-        As `sedkit.inference.predict.Tiling.of` takes them.
+        As `sedkit.inference.tiling.Tiling.of` takes them.
     refused
         Takes, and the log says, why a recording cannot be read; it is left out. Without such a list it is an error.
 
