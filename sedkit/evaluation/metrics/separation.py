@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 #: What stands in for a source: what its mask leaves of the mixture, what ideal masks leave, the mixture itself.
 ESTIMATES = ("masks", "ibm", "irm", "mixture")
 NAMES = (*FIGURES, "sdr_improvement")
-#: Mixtures of 10 s at 32 kHz take 0.25 to 0.4 s each on one core, and what the network takes: under 20 s for small ones.
-MOST_CLIPS = 40
+#: One of 10 s at 32 kHz takes 0.25 s on one core and what the network takes: under 20 s in all for small networks.
+MOST_CLIPS = 60
 
 
 @dataclass(frozen=True)
