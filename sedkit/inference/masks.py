@@ -131,11 +131,14 @@ class MaskPredictor:
             output, _ = self._of_windows(source, windows.take(np.arange(len(windows))[at]))
             np.maximum(clipwise, _array(output.clipwise).max(axis=0), out=clipwise)
             frames.add(alone[at], first[at], _array(output.masks).swapaxes(1, 2))
-        masks = np.minimum(frames.means()[0], 1.0).swapaxes(0, 1)
+        masks = frames.means()[0].swapaxes(0, 1)
+        np.minimum(masks, 1.0, out=masks)
         n = self.frontend.valid_frames(len(waveform) / self.frontend.sample_rate)
         # Some samples more than a window are not worth another one.
         missing = max(0, n - masks.shape[1])
-        return MaskedClip(clipwise, np.pad(masks[:, :n], ((0, 0), (0, missing), (0, 0)), "edge"))
+        if missing:
+            masks = np.pad(masks, ((0, 0), (0, missing), (0, 0)), "edge")
+        return MaskedClip(clipwise, masks[:, :n])
 
     def output(self, waveform: Floats) -> NetworkOutput:
         """Return everything the network says of a recording of at most one window, padding included.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,13 @@ class Request:
 
 
 def folders_of(paths: Sequence[Path], out: Path) -> dict[str, Path]:
-    """Return the folder of each recording by its name (`names_of`); UsageError where two would share one."""
+    """Return the folder of each recording by its name (`names_of`).
+
+    Raises
+    ------
+    UsageError
+        Two would share one, or one would take the place of a recording's own.
+    """
     folders = {name: out / stem(path.name) for name, path in zip(names_of(paths), paths, strict=True)}
     if len(set(folders.values())) < len(folders):
         twice = [folder.name for folder in folders.values()]
@@ -62,6 +68,10 @@ def folders_of(paths: Sequence[Path], out: Path) -> dict[str, Path]:
             f"two recordings are called {next(x for x in twice if twice.count(x) > 1)}, and so would their folders be; "
             "separate them with an --out each"
         )
+    ours = {folder.resolve() for folder in folders.values()}
+    for path in paths:
+        if path.resolve().parent in ours:
+            raise UsageError(f"--out: {path.parent}, where {path.name} lies, would be replaced; name another folder")
     return folders
 
 
@@ -124,27 +134,28 @@ def separate_recordings(
     for name, waveform in waveforms_of(paths, rate, refused, "separate"):
         clipwise, masks = network.of(waveform)
         classes = np.flatnonzero(clipwise > request.threshold).tolist() if wanted is None else wanted
-        estimates = separator.separate(waveform, masks[classes])
-        gain = min(1.0, _PEAK / max(float(np.abs(estimates).max(initial=0.0)), _PEAK))
-        rows: dict[str, dict[str, Any]] = {
+        sounds: dict[str, dict[str, Any]] = {
             labels.labels[k]: {
                 "clip_score": round(float(clipwise[k]), 6),
                 "file": f"{folders[name].name}/{_file_of(labels.labels[k])}",
             }
             for k in classes
         }
-        record: dict[str, Any] = {
-            "filename": name,
-            "duration_s": round(len(waveform) / rate, 6),
-            "gain": round(gain, 6),
-            "classes": rows,
-        }
-        if request.reference is not None:
-            record |= _judged(waveform, estimates, rows, request.reference[name], rate, request.taps)
+        stems = None if request.reference is None else _Stems(request.reference[name], waveform, rate, request.taps)
+        # One class at a time, so that an hour of many classes fits into memory.
+        waveforms: Iterator[Floats] = (separator.separate(waveform, masks[k : k + 1])[0] for k in classes)
+        if stems is not None:
+            waveforms = stems.judged(sounds, waveforms)
+        gain = 1.0
         if classes:
             with atomic_folder(folders[name]) as aside:
-                for label, estimate in zip(rows, estimates, strict=True):
-                    write_wav(aside / _file_of(label), estimate * np.float32(gain), rate)
+                peak = max(_write(aside / _file_of(label), x, rate) for label, x in zip(sounds, waveforms, strict=True))
+                if peak > _PEAK:
+                    gain = _PEAK / peak
+                    for label, k in zip(sounds, classes, strict=True):
+                        estimate = separator.separate(waveform, masks[k : k + 1])[0]
+                        _write(aside / _file_of(label), estimate * np.float32(gain), rate)
+                    log.info("%s: its sounds were turned down together, by %.3f, so that none is clipped", name, gain)
         else:
             remove(folders[name])
             best = int(clipwise.argmax())
@@ -152,10 +163,15 @@ def separate_recordings(
                 "%s: no class has a clip score above %g (the highest: %s, %.3f); nothing to separate",
                 name, request.threshold, labels.labels[best], clipwise[best],
             )  # fmt: skip
-        if gain < 1:
-            log.info("%s: its sounds were turned down together, by %.3f, so that none is clipped", name, gain)
-        out.append(record)
+        record = {"filename": name, "duration_s": round(len(waveform) / rate, 6), "gain": round(gain, 6)}
+        out.append(record | {"classes": sounds} | ({} if stems is None else stems.missed(sounds)))
     return out
+
+
+def _write(path: Path, waveform: Floats, rate: int) -> float:
+    """Write a sound and return its peak."""
+    write_wav(path, waveform, rate)
+    return float(np.abs(waveform).max())
 
 
 def _file_of(label: str) -> str:
@@ -171,36 +187,38 @@ def _refuse_foreign(folder: Path, labels: Sequence[str]) -> None:
         raise SedkitError(f"{folder}: holds {listed(strangers, 3)}, which no call wrote; name another --out")
 
 
-def _judged(
-    waveform: Floats, estimates: Floats, rows: dict[str, dict[str, Any]], folder: Path, rate: int, taps: int
-) -> dict[str, Any]:
-    """Add figures to the rows of the classes that have a stem; return what was missed."""
-    stems = _stems(folder, rate, len(waveform))
-    # What the stems leave over stands for a scene that is not there.
-    scene = stems.pop(SCENE, None)
-    scene = waveform - np.sum([*stems.values()], axis=0, dtype=np.float32) if scene is None else scene
-    names = list(stems)
-    files = [_file_of(label).removesuffix(".wav") for label in rows]
-    at = np.array([i for i, name in enumerate(files) if name in stems], dtype=np.int64)
-    source = np.array([names.index(files[i]) for i in at], dtype=np.int64)
-    references = References.of(np.stack([*stems.values(), scene]), taps)
-    figures = references.figures(estimates[at], source)
-    before = references.figures(np.broadcast_to(waveform, (len(at), len(waveform))), source)
-    sounds = list(rows.values())
-    for i, of_estimate, of_mixture in zip(at, figures, before, strict=True):
-        sounds[i] |= {name: number(value) for name, value in zip(FIGURES, of_estimate, strict=True)}
-        sounds[i]["sdr_improvement"] = number(of_estimate[0] - of_mixture[0])
-    return {"reference": str(folder), "missed": [name for name in names if name not in files]}
+class _Stems:
+    """What a recording is made of: `<class>.wav` and `scene.wav`, in place of which what is left over may stand."""
 
+    def __init__(self, folder: Path, waveform: Floats, rate: int, taps: int) -> None:
+        self._folder, sources = folder, {}
+        for path in sorted(folder.glob("*.wav")):
+            stem_of = read_audio(path, rate)
+            if abs(len(stem_of) - len(waveform)) > _SLACK_SAMPLES:
+                raise SedkitError(
+                    f"{path}: {len(stem_of) / rate:g} s, expected the {len(waveform) / rate:g} s of the recording that "
+                    "it is of"
+                )
+            sources[path.name] = np.pad(stem_of, (0, max(0, len(waveform) - len(stem_of))))[: len(waveform)]
+        scene = sources.pop(f"{SCENE}.wav", None)
+        if scene is None:
+            scene = waveform - np.sum([*sources.values()], axis=0, dtype=np.float32)
+        self._row = {name: i for i, name in enumerate(sources)}
+        self._references = References.of(np.stack([*sources.values(), scene]), taps)
+        every = np.broadcast_to(waveform, (len(sources), len(waveform)))
+        self._before = self._references.figures(every, np.arange(len(sources)))
 
-def _stems(folder: Path, rate: int, samples: int) -> dict[str, Floats]:
-    """Read stems by name, each as long as the recording."""
-    out = {}
-    for path in sorted(folder.glob("*.wav")):
-        waveform = read_audio(path, rate)
-        if abs(len(waveform) - samples) > _SLACK_SAMPLES:
-            raise SedkitError(
-                f"{path}: {len(waveform) / rate:g} s, expected the {samples / rate:g} s of the recording that it is of"
-            )
-        out[path.stem] = np.pad(waveform, (0, max(0, samples - len(waveform))))[:samples]
-    return out
+    def judged(self, sounds: dict[str, dict[str, Any]], waveforms: Iterable[Floats]) -> Iterator[Floats]:
+        """Give waveforms on, and add figures to the sounds that have a stem."""
+        for (label, sound), waveform in zip(sounds.items(), waveforms, strict=True):
+            row = self._row.get(_file_of(label))
+            if row is not None:
+                (figures,) = self._references.figures(waveform[None], np.array([row]))
+                sound |= {name: number(value) for name, value in zip(FIGURES, figures, strict=True)}
+                sound["sdr_improvement"] = number(figures[0] - self._before[row, 0])
+            yield waveform
+
+    def missed(self, sounds: Iterable[str]) -> dict[str, Any]:
+        """Return where the stems lie, and which are of no sound."""
+        separated = {_file_of(label) for label in sounds}
+        return {"reference": str(self._folder), "missed": [stem(x) for x in self._row if x not in separated]}

@@ -177,6 +177,8 @@ def test_bad_use_is_said_in_one_line(experiment: Path, tmp_path: Path, capsys: p
     a, b = recording(tmp_path / "a.wav"), recording(tmp_path / "a.flac")
     stems(tmp_path / "stems/m", tmp_path / "m.wav", 0.5)
     (tmp_path / "taken/a").mkdir(parents=True)
+    (tmp_path / "Dog").mkdir()
+    dog = recording(tmp_path / "Dog/Dog.wav")
     (tmp_path / "taken/a/notes.txt").write_text("mine")
     cnn = make_experiment(tmp_path / "cnn", {"name": "cnn9_avg", "base_channels": 2}, TEN)
     out = ["--out", str(tmp_path / "out")]
@@ -189,6 +191,7 @@ def test_bad_use_is_said_in_one_line(experiment: Path, tmp_path: Path, capsys: p
         (1, "expected the 1 s of the recording", experiment, a, *out, "--reference", tmp_path / "stems/m"),
         (2, "is where the stems lie", experiment, tmp_path / "m.wav", "--out", tmp_path / "stems", "--reference",
          tmp_path / "stems"),
+        (2, "where Dog.wav lies, would be replaced", experiment, dog, "--out", tmp_path),
         (1, "holds notes.txt, which no call wrote", experiment, a, "--out", tmp_path / "taken"),
         (2, "--threshold: 1.5", experiment, a, *out, "--threshold", "1.5"),
         (2, "leave gaps", experiment, a, *out, "--hop", "7"),
@@ -196,4 +199,4 @@ def test_bad_use_is_said_in_one_line(experiment: Path, tmp_path: Path, capsys: p
         assert main(["separate", *map(str, words)]) == status
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1 and "Traceback" not in error
-    assert (tmp_path / "taken/a/notes.txt").read_text() == "mine" and not (tmp_path / "out").exists()
+    assert dog.exists() and (tmp_path / "taken/a/notes.txt").read_text() == "mine" and not (tmp_path / "out").exists()
