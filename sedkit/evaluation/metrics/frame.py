@@ -30,11 +30,17 @@ _DUST_S = 1e-8
 
 @dataclass(frozen=True)
 class FrameParameters:
-    """`threshold`: a class is found in frames with a score above it; `gate`: in clips with a clip score above it."""
+    """`threshold`: a class is found in frames with a score above it; `gate`: in clips with a clip score above it.
+
+    A gate of 0 is none.
+    """
 
     threshold: float = option(0.2, "--frame-threshold", "frame-based: scores above it are active (0.2)", metavar="T")
-    gate: float | None = option(
-        None, "--frame-gate", "frame-based: only in clips with a clip score above it (none; published 0.1)", metavar="T"
+    gate: float = option(
+        0.0,
+        "--frame-gate",
+        "frame-based: only in clips with a clip score above it (0: in all; 0.1)",
+        metavar="T",
     )
 
 
@@ -148,7 +154,7 @@ class FrameBased(CellBased):
         """Raise UsageError where there are no scores, or no clip scores for the gate."""
         super().require(truth, output)
         self.require_scores(truth, output)
-        if self.parameters.gate is not None and output.scores is not None and output.scores.clipwise is None:
+        if self.parameters.gate and output.scores is not None and output.scores.clipwise is None:
             raise UsageError("--frame-gate needs clip scores, which a folder of score tables does not hold")
 
     def count(self, work: Work) -> CellCounts:
@@ -168,10 +174,10 @@ class FrameBased(CellBased):
         return counter.counts()
 
 
-def _scores(scores: Scores, row: int, labels: tuple[str, ...], gate: float | None) -> NDArray[np.floating]:
+def _scores(scores: Scores, row: int, labels: tuple[str, ...], gate: float) -> NDArray[np.floating]:
     """Return the scores of a clip for some classes, (frames, classes), 0 where the gate is shut."""
     framewise = scores.framewise[row, : scores.n_frames[row]]
-    if gate is not None and scores.clipwise is not None:
+    if gate and scores.clipwise is not None:
         framewise = framewise * (scores.clipwise[row] > gate)
     column = [scores.labels.index(x) if x in scores.labels else -1 for x in labels]
     return framewise[:, column] * (np.array(column) >= 0)

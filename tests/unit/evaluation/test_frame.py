@@ -68,12 +68,12 @@ def test_active_frames_are_those_of_the_time_grid(onset_us: int, length_us: int)
     assert np.flatnonzero(active).tolist() == list(range(first, min(stop, 311)))
 
 
-@pytest.mark.parametrize("gate", [None, 0.5])
-def test_figures_are_those_of_scikit_learn(gate: float | None) -> None:
+@pytest.mark.parametrize("gate", [0.0, 0.5])
+def test_figures_are_those_of_scikit_learn(gate: float) -> None:
     events, scores = scored()
     block = figures_of(events, scores, frame_threshold=0.4, frame_gate=gate)
     target = roll(events).reshape(-1, 3)
-    score = scores.framewise * (1 if gate is None else scores.clipwise[:, None] > gate)
+    score = scores.framewise * (scores.clipwise[:, None] > gate)
     score = score.astype(np.float32).reshape(-1, 3)
     for k, label in enumerate("ab"):
         p, r, f, _ = precision_recall_fscore_support(target[:, k], score[:, k] > 0.4, average="binary", zero_division=0)
