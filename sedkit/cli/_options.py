@@ -123,7 +123,7 @@ def add_option(parser: argparse.ArgumentParser, option: Option, **more: Any) -> 
     """Add an option that a dataclass declares; `more` takes the place of what it says of itself."""
     kind: dict[str, Any] = {"choices": option.choices} if option.choices else {}
     if not option.choices and not option.place:
-        kind["type"] = number(*option.within)
+        kind["type"] = number(*option.within, whole=option.whole)
     about = {"default": option.default, "metavar": option.metavar, "help": option.help}
     parser.add_argument(option.flag, **(kind | about | more))
 

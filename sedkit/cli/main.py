@@ -27,6 +27,7 @@ VERBS = {
     "tag": "clip scores -> tags",
     "score": "events or scores + reference -> figures",
     "detect": "experiment + any recording -> events",
+    "separate": "experiment + any recording -> the sound of each class",
     "pack": "experiment -> challenge submission",
     "check": "look for faults in a challenge submission made by anyone",
     "benchmark": "results beside the official figures",

@@ -22,6 +22,8 @@ class Option:
         Its line of help; empty where another declares the option.
     within
         The numbers that it takes, where it takes a number.
+    whole
+        Whether it takes whole numbers alone.
     choices
         The words that it takes, where it takes a word.
     place
@@ -34,6 +36,7 @@ class Option:
     default: Any
     help: str = ""
     within: tuple[float, float] = (0.0, 1.0)
+    whole: bool = False
     choices: tuple[str, ...] | None = None
     place: bool = False
     metavar: str | None = None

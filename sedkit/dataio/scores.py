@@ -56,6 +56,13 @@ class Scores:
         edges = edges[i] if isinstance(edges, tuple) else edges[: self.n_frames[i] + 1]
         return np.fmin(edges, self.duration_s[i])
 
+    @property
+    def frame_s(self) -> float:
+        """Seconds of a frame; where frames differ, of the first one."""
+        edges = self.frame_edges_s
+        grids = edges if isinstance(edges, tuple) else (edges,)
+        return next((float(grid[1] - grid[0]) for grid in grids if len(grid) > 1), 1.0)
+
     def named_as(self, filenames: Iterable[str]) -> Scores:
         """Return the scores with clips called as in a list of others' names (see `names.renamed`)."""
         return replace(self, filenames=renamed(self.filenames, filenames, self.producer or "scores"))

@@ -38,17 +38,24 @@ def clip_lengths(truth: Truth) -> dict[str, float]:
     return dict.fromkeys(truth.tags.filenames, 0.0) | durations
 
 
-def baselines(truth: Truth, metrics: Sequence[Metric], options: Options) -> dict[str, Any]:
-    """Score an output without events, and one with every class active over the whole of every clip."""
+def baselines(
+    truth: Truth, metrics: Sequence[Metric], options: Options, frame_s: float | None = None
+) -> dict[str, Any]:
+    """Score an output without events, and one with every class active over the whole of every clip.
+
+    Their scores have frames of `frame_s` seconds, or one a clip. They have no masks: figures of these have no such row.
+    """
     seconds, labels = clip_lengths(truth), truth.tags.labels
     out: dict[str, Any] = {}
     for name, active in (("all_negative", False), ("all_positive", True)):
         made = _events(name, seconds, labels, active)
         points = OperatingPoints(name, (0.5,), (made,))
         # Constant scores: 1 is above every threshold, 0 below.
-        output = Output(made, points, _scores(seconds, labels, float(active)))
+        output = Output(made, points, _scores(seconds, labels, float(active), frame_s))
         out[name] = {}
         for metric in metrics:
+            if metric.reads == "masks":
+                continue
             block = metric.plain().settled(output).measure(Work(truth, output, options)).block
             block.pop("left_out_of_macro", None)
             out[name][metric.block] = block
@@ -63,13 +70,16 @@ def _events(name: str, seconds: dict[str, float], labels: Sequence[str], active:
     return Events.from_rows(rows, labels, source=name)
 
 
-def _scores(seconds: dict[str, float], labels: Sequence[str], value: float) -> Scores:
+def _scores(seconds: dict[str, float], labels: Sequence[str], value: float, frame_s: float | None) -> Scores:
     ends = np.maximum(list(seconds.values()), 1e-3)
+    n_frames = np.maximum(np.ceil(ends / (frame_s or np.inf) - 1e-6), 1).astype(np.int64)
     return Scores(
-        framewise=np.full((len(seconds), 1, len(labels)), value, np.float32),
-        n_frames=np.ones(len(seconds), np.int64),
+        framewise=np.full((len(seconds), n_frames.max(initial=1), len(labels)), value, np.float32),
+        n_frames=n_frames,
         duration_s=ends,
-        frame_edges_s=tuple(np.array([0.0, end]) for end in ends),
+        frame_edges_s=tuple(
+            np.append(np.arange(n) * (frame_s or end), end) for n, end in zip(n_frames, ends, strict=True)
+        ),
         filenames=tuple(seconds),
         labels=tuple(labels),
         clipwise=np.full((len(seconds), len(labels)), value, np.float32),

@@ -125,7 +125,7 @@ def evaluate(
         if resamples is not None:
             drawn = measured.resampled(resamples)
             for place in measured.values:
-                _at(block, place)["interval"] = drawn[place].interval()
+                _at(block, place)["interval"] = drawn[place].interval(metric.bounds)
                 if drawn[place].units:
                     _at(block, place)["resampled"] = drawn[place].units
             if against is not None:
@@ -151,7 +151,8 @@ def evaluate(
 
         refuse_differences(disagreements)
     if baselines:
-        results["baselines"] = scored_baselines(truth, computed, options)
+        frame_s = None if output.scores is None else output.scores.frame_s
+        results["baselines"] = scored_baselines(truth, computed, options, frame_s)
     if resamples is not None and interval_of is not None:
         for warning in dict.fromkeys(metric.narrow(resamples) for metric in computed):
             if warning:
@@ -222,13 +223,14 @@ def _compare(
         return None
     theirs = metric.measure(Work(truth, other, options))
     theirs_drawn = theirs.resampled(resamples)
+    widest = metric.bounds[1] - metric.bounds[0]
     out: dict[str, Any] = {"path": name}
     for place, value in measured.values.items():
         drawn_difference = drawn[place].minus(theirs_drawn[place])
         out[place] = {
             metric.primary: number(theirs.values[place]),
             "difference": number(value - theirs.values[place]),
-            "interval": drawn_difference.interval((-1.0, 1.0)),
+            "interval": drawn_difference.interval((-widest, widest)),
         }
     return out
 

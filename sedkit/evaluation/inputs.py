@@ -15,19 +15,21 @@ from sedkit.evaluation.counts import Undefined
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
+    from sedkit.evaluation.masks import Masks, Mixtures
     from sedkit.evaluation.reading import OperatingPoints
 
 #: The forms of an output, by their names in `Output`.
-Form = Literal["estimate", "points", "scores"]
+Form = Literal["estimate", "points", "scores", "masks"]
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a system put out, in up to three forms: a table, tables at several thresholds, scores."""
+    """What a system put out: a table, tables at several thresholds, scores; or what gives the masks of a recording."""
 
     estimate: Events | None = None
     points: OperatingPoints | None = None
     scores: Scores | None = None
+    masks: Masks | None = None
 
     def changed(self, change: Callable[[Events], Events]) -> Output:
         """Return the output with every table of it changed."""
@@ -42,13 +44,15 @@ class Output:
 class Truth:
     """What it is scored against: events (None for a weak reference), tags, durations in seconds.
 
-    `durations` are those of clips, `recordings` those of the recordings that the clips are excerpts of.
+    `durations` are those of clips, `recordings` those of the recordings that the clips are excerpts of. `mixtures` are
+    the clips again, with the sounds that they are made of.
     """
 
     events: Events | None
     tags: Tags
     durations: Mapping[str, float] | None = None
     recordings: Mapping[str, float] = field(default_factory=dict)
+    mixtures: Mixtures | None = None
 
 
 @dataclass(frozen=True)

@@ -72,3 +72,22 @@ class PsdsParameters:
 #: The two scenarios of DCASE 2021 to 2024 task 4.
 PSDS1 = PsdsParameters(dtc=0.7, gtc=0.7)
 PSDS2 = PsdsParameters(dtc=0.1, gtc=0.1, cttc=0.3, alpha_ct=0.5)
+
+
+@dataclass(frozen=True)
+class MaskParameters:
+    """`clips`: how many of the clips figures of masks are of, evenly spread over them; None is all."""
+
+    clips: int | None = option(
+        None,
+        "--mask-clips",
+        "segmentation, separation: of so many clips alone, evenly spread (all; separation 60)",
+        within=(1, 1e9),
+        whole=True,
+        metavar="N",
+    )
+
+    def chosen(self, filenames: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the clips, in their order."""
+        n = len(filenames) if self.clips is None else min(self.clips, len(filenames))
+        return tuple(filenames[i * len(filenames) // n] for i in range(n))

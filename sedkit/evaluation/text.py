@@ -14,6 +14,10 @@ _SHORT = {
     "error_rate": "ER",
     "average_precision": "AP",
     "roc_auc": "AUC",
+    "sdr": "SDR",
+    "sir": "SIR",
+    "sar": "SAR",
+    "sdr_improvement": "SDR gain",
 }
 
 

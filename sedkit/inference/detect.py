@@ -74,7 +74,7 @@ def detect_scores(
     paths
         Audio files.
     window_s, hop_s
-        As `sedkit.inference.predict.Tiling.of` takes them.
+        As `sedkit.inference.tiling.Tiling.of` takes them.
     refused
         Takes, and the log says, why a recording cannot be read; it is left out. Without such a list it is an error.
 
@@ -87,16 +87,16 @@ def detect_scores(
     SedkitError
         A file that cannot be read, or none that can.
     """
-    waveforms = _waveforms(paths, predictor.frontend.sample_rate, refused)
+    waveforms = waveforms_of(paths, predictor.frontend.sample_rate, refused, "detect")
     return predict_waveforms(predictor, waveforms, window_s, hop_s, batch_size)
 
 
-def _waveforms(
-    paths: Sequence[Path], sample_rate: int, refused: list[str] | None
+def waveforms_of(
+    paths: Sequence[Path], sample_rate: int, refused: list[str] | None, description: str
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield the name and the samples of each recording that can be read; there is at least one."""
     read = 0
-    for name, path in zip(names_of(paths), progress(paths, description="detect", unit="recording"), strict=True):
+    for name, path in zip(names_of(paths), progress(paths, description=description, unit="recording"), strict=True):
         try:
             fault, waveform = header_fault(path), read_audio(path, sample_rate)
         except SedkitError as error:

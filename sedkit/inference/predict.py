@@ -7,30 +7,28 @@ window's frames count most in its middle, where the network sees both sides, and
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sedkit.core.errors import SedkitError, UsageError
+from sedkit.core.errors import SedkitError
 from sedkit.core.files import sha256_file
 from sedkit.core.parallel import progress
 from sedkit.dataio.scores import Scores
-from sedkit.dataio.windows import Ints, Windows, lay
+from sedkit.dataio.windows import Ints, Windows
 from sedkit.features.frontends import FrontEnd, frontend_from
 from sedkit.features.sources import Source, StoredFeatures, Waveforms
 from sedkit.inference.clips import Clips
+from sedkit.inference.tiling import WHOLE, Accumulated, Tiling
 from sedkit.models.checkpoint import Checkpoint, read_checkpoint
 from sedkit.models.folding import for_prediction
+from sedkit.models.output import SedOutput
 from sedkit.models.precision import choose_device, choose_precision
 
 Floats = NDArray[np.float32]
-#: Recordings of ten seconds may be some samples longer.
-SLACK_S = 0.05
-#: As `--window`: every recording is one window.
-WHOLE = "whole"
 
 
 class Predictor:
@@ -47,6 +45,8 @@ class Predictor:
         Name of the network where the checkpoint keeps several; None takes the selected one.
     producer
         Goes into the scores.
+    full_output
+        Whether `output` has masks, reconstruction and attention where the network has them.
 
     Attributes
     ----------
@@ -67,12 +67,13 @@ class Predictor:
         precision: str = "auto",
         network: str | None = None,
         producer: str = "",
+        full_output: bool = False,
     ) -> None:
         self.device = choose_device(device)
         if precision == "auto" and checkpoint.config.get("training", {}).get("precision") == "fp32":
             precision = "fp32"
         dtype = choose_precision(precision, self.device)
-        self.network = for_prediction(checkpoint.network(network), self.device, dtype)
+        self.network = for_prediction(checkpoint.network(network), self.device, dtype, full_output)
         self.normalise = checkpoint.normalisation().to(self.device)
         self.labels = checkpoint.labels
         with checkpoint.refusals():
@@ -80,11 +81,17 @@ class Predictor:
         self.window, self.run, self.producer = checkpoint.window, checkpoint.run, producer
 
     @classmethod
-    def open(cls, path: Path, device: str = "auto", precision: str = "auto", network: str | None = None) -> Predictor:
+    def open(
+        cls,
+        path: Path,
+        device: str = "auto",
+        precision: str = "auto",
+        network: str | None = None,
+        full_output: bool = False,
+    ) -> Predictor:
         """Read a checkpoint file; its hash becomes the producer."""
-        return cls(read_checkpoint(path), device, precision, network, f"sha256:{sha256_file(path)}")
+        return cls(read_checkpoint(path), device, precision, network, f"sha256:{sha256_file(path)}", full_output)
 
-    @torch.inference_mode()
     def score(self, features: Floats, n_frames: Ints) -> tuple[Floats, Floats]:
         """Score one batch.
 
@@ -99,90 +106,16 @@ class Predictor:
         -------
         clipwise (windows, classes), framewise (windows, frames / pooling, classes)
         """
-        real = torch.from_numpy(n_frames).to(self.device)
-        x = self.normalise(torch.from_numpy(np.ascontiguousarray(features)).to(self.device), real)
-        output = self.network(x, real)
+        output, _ = self.output(features, n_frames)
         return output.clipwise.float().cpu().numpy(), output.framewise.float().cpu().numpy()
 
-
-@dataclass(frozen=True)
-class Tiling:
-    """How recordings are cut into windows, in frames of the front end's window grid.
-
-    Attributes
-    ----------
-    length, hop
-        Of a window, and from window to window.
-    cover
-        Frames that one of the network's frames stands for.
-    unit
-        Frames that a frame of the scores stands for.
-    """
-
-    length: int
-    hop: int
-    cover: int
-    unit: int
-
-    @classmethod
-    def of(
-        cls, predictor: Predictor, longest: int, window_s: float | str | None = None, hop_s: float | None = None
-    ) -> Tiling:
-        """Choose windows for a network.
-
-        Parameters
-        ----------
-        longest
-            Frames of the longest recording, for `WHOLE`.
-        window_s
-            Seconds, or `WHOLE`; None: what the network was trained on.
-        hop_s
-            Seconds; None: half a window, or a whole one where the network gives one score a window.
-
-        Raises
-        ------
-        UsageError
-            Another window than the only one that the network knows, or a hop that no frames of the scores fit.
-        """
-        network, frontend = predictor.network, predictor.frontend
-        rate_hz, only = frontend.window_grid.frame_rate_hz, network.input_frames
-        length = predictor.window
-        if window_s == WHOLE:
-            length = max(longest, length)
-        elif window_s is not None:
-            length = max(1, round(float(window_s) * rate_hz))
-        if only is not None and length != predictor.window:
-            raise UsageError(
-                f"windows of {length / rate_hz:g} s, expected {predictor.window / rate_hz:g} s, the only ones that the "
-                "network knows"
-            )
-        cover = network.time_pooling * frontend.grid.hop_samples // frontend.window_grid.hop_samples
-        if only is None:
-            length = -(-length // cover) * cover if frontend.sliceable else max(length, cover)
-        elif only < 2 * network.time_pooling:
-            cover = length
-        hop = cover if length < 2 * cover else length // 2
-        if hop_s is not None:
-            hop = max(1, round(hop_s * rate_hz))
-        if hop > length:
-            raise UsageError(
-                f"windows of {length / rate_hz:g} s every {hop / rate_hz:g} s leave gaps, expected a hop of at most a "
-                "window"
-            )
-        if length >= 2 * cover:
-            return cls(length, max(cover, hop // cover * cover), cover, cover)
-        if cover % hop:
-            raise UsageError(
-                f"--hop {hop / rate_hz:g} s does not divide the network's {cover / rate_hz:g} s, of which it gives one "
-                "score; give a whole part of it, such as a tenth"
-            )
-        return cls(length, hop, cover, hop)
-
-    def windows(self, source: Source, frontend: FrontEnd) -> Windows:
-        """Lay windows over recordings to their ends; `SLACK_S` more than a window is not worth another one."""
-        grid = frontend.window_grid
-        slack = min(self.cover // 2, int(SLACK_S * grid.frame_rate_hz))
-        return lay(source.n_frames, grid, self.length, self.hop, to_end=True, slack=slack)
+    @torch.inference_mode()
+    def output(self, features: Floats, n_frames: Ints) -> tuple[SedOutput, torch.Tensor]:
+        """Return what the network makes of such a batch, and the normalised features (windows, frames, bins)."""
+        real = torch.from_numpy(n_frames).to(self.device)
+        x = self.normalise(torch.from_numpy(np.ascontiguousarray(features)).to(self.device), real)
+        output: SedOutput = self.network(x, real)
+        return output, x
 
 
 def predict(
@@ -222,11 +155,7 @@ def predict(
     grid = windows.grid.pooled(unit)
     first = (windows.first if begin is None else windows.first - begin[windows.recording]) // unit
     covered = -(-windows.length // unit) + int(first.max(initial=0))
-    several = np.bincount(rows) > 1
-    # Sums of several scores lose digits in single precision.
-    kind = np.float64 if several.any() else np.float32
-    sums = np.zeros((len(scored), covered, len(predictor.labels)), kind)
-    weights = np.zeros((len(scored), covered), kind)
+    frames = Accumulated(rows, covered, (len(predictor.labels),))
     clipwise = np.zeros((len(scored), len(predictor.labels)), dtype=np.float32)
     with progress(total=len(windows), description="predict", unit="window") as bar:
         for place in range(0, len(windows), batch_size):
@@ -236,21 +165,13 @@ def predict(
             whole = np.full(len(batch), features.shape[1], dtype=np.int64)
             clip, frame = predictor.score(features, batch.valid if source.frontend.sliceable else whole)
             np.maximum.at(clipwise, rows[at], clip)
-            tapered = np.repeat(_taper(frame.shape[1]).astype(kind), tiling.cover // unit)
-            frame = np.repeat(frame, tiling.cover // unit, axis=1)
-            for row, start, values in zip(rows[at].tolist(), first[at].tolist(), frame, strict=True):
-                weight = tapered if several[row] else np.ones(len(values), kind)
-                stop = min(start + len(values), covered)
-                sums[row, start:stop] += values[: stop - start] * weight[: stop - start, None]
-                weights[row, start:stop] += weight[: stop - start]
+            frames.add(rows[at], first[at], frame, tiling.cover // unit)
             bar.update(len(batch))
-    if several.any():
-        sums /= np.maximum(weights, np.finfo(np.float32).tiny)[..., None]
     # A window may end with frames that are too few for one of the network's.
-    n_out = np.count_nonzero(weights, axis=1)
+    n_out = np.count_nonzero(frames.weights, axis=1)
     duration_s = duration_s[scored]
     n_out = np.minimum(n_out, [max(1, grid.n_frames(float(s))) for s in duration_s]).astype(np.int64)
-    framewise = sums[:, : n_out.max(initial=1)].astype(np.float32, copy=False)
+    framewise = frames.means()[:, : n_out.max(initial=1)].astype(np.float32, copy=False)
     framewise[np.arange(framewise.shape[1])[None, :] >= n_out[:, None]] = 0.0
     return Scores(
         framewise=framewise,
@@ -262,12 +183,6 @@ def predict(
         clipwise=clipwise,
         producer=predictor.producer,
     )
-
-
-def _taper(n: int) -> NDArray[np.float64]:
-    """Return how much each of `n` frames of a window counts: most in its middle, where it sees both sides."""
-    place = (np.arange(n) + 0.5) / n
-    return np.minimum(place, 1 - place) * 2
 
 
 def predict_clips(
@@ -320,16 +235,20 @@ def predict_waveforms(
     frontend, scores = predictor.frontend, []
     for name, waveform in waveforms:
         duration_s = np.array([len(waveform) / frontend.sample_rate])
-        source: Source
-        if frontend.sliceable:
-            n_frames = np.array([frontend.valid_frames(float(duration_s[0]))], dtype=np.int64)
-            source = StoredFeatures(frontend.transform(waveform[None]), np.zeros(1, np.int64), n_frames, frontend)
-        else:
-            source = Waveforms([waveform], duration_s, frontend)
+        source = source_of(frontend, waveform)
         tiling = Tiling.of(predictor, int(source.n_frames[0]), window_s, hop_s)
         windows = tiling.windows(source, frontend)
         scores.append(predict(predictor, source, [name], duration_s, windows, tiling, batch_size))
     return _joined(scores)
+
+
+def source_of(frontend: FrontEnd, waveform: Floats) -> Source:
+    """Return the features of one recording in memory (samples,)."""
+    duration_s = len(waveform) / frontend.sample_rate
+    if not frontend.sliceable:
+        return Waveforms([waveform], np.array([duration_s]), frontend)
+    n_frames = np.array([frontend.valid_frames(duration_s)], dtype=np.int64)
+    return StoredFeatures(frontend.transform(waveform[None]), np.zeros(1, np.int64), n_frames, frontend)
 
 
 def _joined(scores: Sequence[Scores]) -> Scores:

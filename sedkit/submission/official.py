@@ -41,6 +41,9 @@ class Metric:
 
 _EVENT = {"collar_s": 0.2, "offset_fraction": 0.2}
 _SEGMENT = {"segment_s": 1.0}
+_FRAME = {"threshold": 0.2, "gate": 0.1}
+_SEGMENTATION = {"threshold": 0.1, "level_db": -5.0}
+_SEPARATION = {"taps": 512}
 _CROSS = {"dtc": 0.5, "gtc": 0.5, "cttc": 0.3}
 #: Of operating points alone: fewer or more of them give another PSDS.
 _POINTS = {"n_operating_points": 50}
@@ -102,8 +105,28 @@ METRICS: dict[str, Metric] = {
     ),
     "roc_auc": Metric("tagging ROC AUC (%)", "AUC", block="tagging", value=("macro", "roc_auc"), minor=True),
     "tagging_f1": Metric("tagging F1, macro (%)", "tagging F1", block="tagging", minor=True),
-    "frame_f1": Metric("frame-based F1, macro (%)", "frame F1"),
-    "tf_segmentation_f1": Metric("time-frequency segmentation F1 (%)", "T-F F1"),
+    "frame_f1": Metric("frame-based F1, macro (%)", "frame F1", block="frame_based", parameters=_FRAME),
+    "frame_map": Metric(
+        "frame-based mAP (%)",
+        "frame mAP",
+        block="frame_based",
+        value=("macro", "average_precision"),
+        parameters=_FRAME,
+    ),
+    "tf_segmentation_f1": Metric(
+        "time-frequency segmentation F1 (%)", "T-F F1", block="segmentation", parameters=_SEGMENTATION
+    ),
+    "tf_segmentation_map": Metric(
+        "time-frequency segmentation mAP (%)",
+        "T-F mAP",
+        block="segmentation",
+        value=("macro", "average_precision"),
+        parameters=_SEGMENTATION,
+    ),
+    **{
+        name: Metric(f"{short}, mean over sounds (dB)", short, "dB", "separation", ("micro", name), _SEPARATION)
+        for name, short in (("sdr", "SDR"), ("sir", "SIR"), ("sar", "SAR"), ("sdr_improvement", "SDR improvement"))
+    },
     "mpauc": Metric(
         "mean partial AUC", "mPAUC", "fraction", "segment_auc", ("value",), {"segment_s": 1.0, "max_fpr": 0.1}, 3
     ),

@@ -227,8 +227,8 @@ def _value(name: str, metric: Metric, results: Mapping[str, Any]) -> Value | Non
     if number is None:
         return None
     scale = 100.0 if metric.unit == "percent" else 1.0
-    # The one interval of a place is that of its first figure: average precision of tagging, else F1 or the value.
-    primary = ("average_precision",) if metric.block == "tagging" else ("f1", "value")
+    # The one interval of a place is that of its first figure: average precision of tagging, else F1, SDR or the value.
+    primary = ("average_precision",) if metric.block == "tagging" else ("f1", "sdr", "value")
     bounds = place.get("interval") if last in primary else None
     if name == "mpauc":
         number, bounds = of_evaluated(block, number, bounds)

@@ -58,6 +58,8 @@ class Metric:
         only, and no detection is a false positive in a clip without one, as psds_eval has it.
     from_tags
         Whether a weak reference serves.
+    bounds
+        Between which the headline figure lies, and so its intervals.
     by_default
         Whether it is computed where `--metrics` names none.
     lacks
@@ -74,6 +76,7 @@ class Metric:
     reads: Form = "estimate"
     clips: ClassVar[Literal["reference", "durations"]] = "reference"
     from_tags: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     by_default: ClassVar[bool] = True
     lacks: ClassVar[str] = "--estimate"
     below_interval: ClassVar[str] = ""
@@ -98,6 +101,12 @@ class Metric:
             raise SedkitError(f"--metrics {self.name}: {truth.tags.source} has no class, expected at least one")
         if output.scores is None:
             raise UsageError(f"--metrics {self.name} needs --scores")
+
+    def require_masks(self, truth: Truth, output: Output) -> None:
+        """Raise UsageError where there is nothing that gives masks, or no mixtures to score them on."""
+        needed = {"--experiment": output.masks, "--mixtures": truth.mixtures}
+        if missing := [flag for flag, given in needed.items() if given is None]:
+            raise UsageError(f"--metrics {self.name} needs {' and '.join(missing)}")
 
     def offered(self, truth: Truth, output: Output) -> bool:
         """Tell whether it is computed where `--metrics` names none: where its inputs are there."""

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,23 @@ from sedkit.core.timegrid import TimeGrid
 from sedkit.dataio.store import FeatureFile
 
 PRECISIONS = ("double", "single")
+
+
+class Framing(NamedTuple):
+    """The spectrogram that a front end sums up.
+
+    Attributes
+    ----------
+    window : (n_fft,) weights of a frame's samples.
+    first : sample of the recording at which frame 0 begins; below 0 where frames are centred.
+    hop_samples : from frame to frame.
+    bank : (n_fft // 2 + 1, bins) weights of the transform's bins in each of the features'.
+    """
+
+    window: NDArray[np.float64]
+    first: int
+    hop_samples: int
+    bank: NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +87,11 @@ class FrontEnd(ABC):
 
     @property
     def clip_frames(self) -> int | None:
+        return None
+
+    @property
+    def framing(self) -> Framing | None:
+        """The spectrogram behind the features; None where there is none, and masks cannot be laid over one."""
         return None
 
     @property

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.timegrid import TimeGrid
-from sedkit.features.frontends import PRECISIONS, FrontEnd, register
+from sedkit.features.frontends import PRECISIONS, Framing, FrontEnd, register
 from sedkit.features.mel import mel_bank
 
 # Frames per pass: window, spectrum and power of one pass stay in the second-level cache.
@@ -135,6 +135,10 @@ class LogMel(FrontEnd):
     @property
     def clip_frames(self) -> int | None:
         return None if self.clip_s is None else self.frames_for(self.clip_s)
+
+    @property
+    def framing(self) -> Framing:
+        return Framing(self._window, -(self.n_fft // 2) if self.centre else 0, self.hop_samples, self._bank)
 
     @property
     def sliceable(self) -> bool:

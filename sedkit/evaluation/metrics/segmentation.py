@@ -1,0 +1,111 @@
+"""Segmentation figures: which bins of time and frequency belong to a class, by a network's masks.
+
+The truth is the ideal binary mask at the resolution of the network's front end (Kong et al., arXiv 1804.04715): with
+magnitude spectra E of the class's sound and S of the scene through the front end's mel matrix, a bin is the class's
+where 20 log10(E / (S + 1e-8) + 1e-8) > -5 dB, in frames in which an event of the class is active. Published masks have
+the sum of all events as E, which is the same where no two events sound at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sedkit.core.errors import SedkitError
+from sedkit.core.options import option
+from sedkit.core.parallel import progress
+from sedkit.evaluation.inputs import Output, Truth, Work
+from sedkit.evaluation.metrics.frame import Activity, CellBased, CellCounter, CellCounts
+from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.parameters import MaskParameters
+
+if TYPE_CHECKING:
+    from sedkit.evaluation.masks import Masks, Mixtures
+    from sedkit.features.frontends import FrontEnd
+
+_EPS = 1e-8
+
+
+@dataclass(frozen=True)
+class SegmentationParameters(MaskParameters):
+    """`threshold`: a bin is found where the mask is above it; `level_db`: how far below the scene a class may be."""
+
+    threshold: float = option(
+        0.1, "--mask-threshold", "segmentation: bins with a mask above it are the class's (0.1)", metavar="T"
+    )
+    level_db: float = -5.0
+
+
+def ideal_mask(sound: NDArray[np.float32], scene: NDArray[np.float32], level_db: float = -5.0) -> NDArray[np.bool_]:
+    """Return where a sound is more than `level_db` above the scene, of magnitudes of one shape.
+
+    >>> ideal_mask(np.array([1.0, 0.57, 0.56, 0.0]), np.array([1.0, 1.0, 1.0, 0.0]))
+    array([ True,  True, False, False])
+    """
+    return np.asarray(20 * np.log10(sound / (scene + _EPS) + _EPS) > level_db)
+
+
+def mel_magnitudes(frontend: FrontEnd, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return magnitude spectra of waveforms (n, samples) through a front end's mel matrix, (n, frames, bins)."""
+    from sedkit.features.frontends.logmel import LogMel
+
+    if not isinstance(frontend, LogMel):
+        raise SedkitError(f"the front end {frontend.name} has no mel matrix, which ideal masks need; expected logmel")
+    return replace(frontend, spectrum="magnitude", log="none").transform(waveforms)
+
+
+@register("segmentation", SegmentationParameters)
+class Segmentation(CellBased):
+    """Figures of masks, on mixtures whose sounds are known one by one."""
+
+    block, title, column = "segmentation", "segmentation", "segmentation"
+    place = 9
+    reads = "masks"
+    lacks = ""
+
+    def require(self, truth: Truth, output: Output) -> None:
+        """Raise UsageError where there are no masks, or no mixtures."""
+        super().require(truth, output)
+        self.require_masks(truth, output)
+
+    def count(self, work: Work) -> CellCounts:
+        """Return the bins; a class that the masks lack is 0 there. One recording's are in memory at a time."""
+        events, masks, mixtures = work.events, work.given("masks"), work.truth.mixtures
+        assert mixtures is not None
+        counter = CellCounter(
+            self.parameters.chosen(events.filenames), events.labels, threshold=self.parameters.threshold
+        )
+        activity = Activity(events)
+        for name in progress(counter.filenames, description=self.name, unit="clip"):
+            counter.add(*self._bins(name, masks, mixtures, activity))
+        return counter.counts()
+
+    def shown(self, counts: CellCounts) -> dict[str, Any]:
+        """Return the parameters, how far the areas may be off, and of how many clips the figures are."""
+        return super().shown(counts) | {"clips": len(counts.filenames)}
+
+    def _bins(
+        self, name: str, masks: Masks, mixtures: Mixtures, activity: Activity
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return masks and ideal masks of a mixture, (bins, classes)."""
+        from sedkit.synthesis.mixture_set import SCENE
+
+        stems = mixtures.stems(name)
+        _, mask = masks.of(mixtures.mixture(name))
+        spectra = dict(zip(stems, mel_magnitudes(masks.frontend, np.stack(list(stems.values()))), strict=True))
+        n_frames = mask.shape[1]
+        active = activity.frames(name, masks.frontend.grid.edges_s(n_frames))
+        shape = (len(activity.labels), n_frames, mask.shape[2])
+        found, ideal = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
+        for k, label in enumerate(activity.labels):
+            if label in masks.labels:
+                found[k] = mask[masks.labels.index(label)]
+            if active[:, k].any():
+                if label not in spectra:
+                    raise SedkitError(f"{mixtures.folder / name}: has no stem of {label}, which the reference names")
+                of_class, scene = (spectra[x][:n_frames] for x in (label, SCENE))
+                ideal[k] = ideal_mask(of_class, scene, self.parameters.level_db) & active[:, k, None]
+        return found.reshape(len(found), -1).T, ideal.reshape(len(ideal), -1).T
