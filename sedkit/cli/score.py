@@ -7,14 +7,16 @@ import math
 from pathlib import Path
 from typing import Any
 
-from sedkit.cli._options import add_flag, add_force, add_option, number, words
+from sedkit.cli._options import add_flag, add_force, add_option, add_prediction, number, words
 from sedkit.core.errors import UsageError
 from sedkit.core.log import log
-from sedkit.core.stamp import Step, facts_of
+from sedkit.core.stamp import Source, Step, facts_of
 
 #: Options that name what a system put out, and others that name a file or folder the figures depend on.
 _OUTPUTS = ("estimate", "operating_points", "scores", "against")
 _INPUTS = (*_OUTPUTS, "reference", "durations", "labels", "groups", "clips")
+#: Options that say how masks are computed, and what they are where `--experiment` is not given.
+_PREDICTION = {"checkpoint": "best", "window": None, "hop": None, "device": "auto", "precision": "auto"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--estimate", metavar="EST.tsv", help=f"table for {of_tables}")
     add("--operating-points", metavar="DIR", help="one table per threshold, file names ending in it: PSDS")
-    add("--scores", metavar="SCORES", help="scores.h5 or a folder of per-clip score TSVs: exact PSDS, tagging, pauc")
+    add(
+        "--scores",
+        metavar="SCORES",
+        help="scores.h5 or a folder of per-clip score TSVs: PSDS, tagging, frame, pauc",
+    )
+    add("--experiment", type=Path, metavar="EXP", help="experiment folder or checkpoint, for figures of its masks")
+    add("--mixtures", metavar="DATA_DIR", help="rendered mixtures with stems, for figures of masks")
     add(
         "--durations",
         metavar="DUR.tsv",
@@ -69,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--official", "also run sed_eval and psds_eval; fail where they differ")
     add_flag(parser, "--baselines", "also score no event at all, and every class throughout")
     add("--json", metavar="OUT.json", help="write the figures there instead of printing a table")
+    add_prediction(parser)
     add_force(parser)
 
 
@@ -80,26 +89,61 @@ def run(args: argparse.Namespace) -> None:
     threshold = _threshold(args.threshold)
     if args.seed is not None and not (args.bootstrap or args.against):
         raise UsageError("--seed is that of the resamples: give --bootstrap N too")
+    for name, default in _PREDICTION.items():
+        if args.experiment is None and getattr(args, name) != default:
+            raise UsageError(f"--{name} is of the network that gives masks: give --experiment too")
+    checkpoint = _checkpoint(args)
     if not args.json:
-        print(_scored(args, threshold)[1], end="")
+        print(_scored(args, threshold, checkpoint)[1], end="")
         return
-    given = {name: value for name, value in vars(args).items() if name not in ("json", "force")}
-    inputs = {name: given.pop(name) for name in _INPUTS if given[name] is not None and Path(given[name]).exists()}
+    given = {
+        name: value for name, value in vars(args).items() if name not in ("json", "force", "experiment", "mixtures")
+    }
+    inputs: dict[str, Source] = {
+        name: given.pop(name) for name in _INPUTS if given[name] is not None and Path(given[name]).exists()
+    }
+    if checkpoint is not None:
+        inputs |= {"checkpoint": checkpoint, "mixtures": _sounds(args)}
+    else:
+        given = {name: value for name, value in given.items() if name not in _PREDICTION}
     missing = Path(args.reference).with_name("missing.tsv")
     if missing.is_file():
         inputs["missing"] = str(missing)
-    config = {"options": given, "facts": {name: facts_of(path) for name, path in inputs.items() if name in _OUTPUTS}}
+    config = {"options": given, "facts": {name: facts_of(str(inputs[name])) for name in _OUTPUTS if name in inputs}}
 
     def score() -> None:
         from sedkit.core.files import write_json
 
-        write_json(args.json, _scored(args, threshold)[0])
+        write_json(args.json, _scored(args, threshold, checkpoint)[0])
         log.info("figures written to %s", args.json)
 
     Step("score", Path(args.json), config, inputs, args.force).run(score)
 
 
-def _scored(args: argparse.Namespace, threshold: Any) -> tuple[dict[str, Any], str]:
+def _checkpoint(args: argparse.Namespace) -> Path | None:
+    """Return the checkpoint whose masks are scored, None where they are not."""
+    from sedkit.evaluation.metrics.registry import metrics_named
+
+    wanted = args.metrics is None or any(metric.reads == "masks" for metric in metrics_named(args.metrics))
+    if args.experiment is None or args.mixtures is None or not wanted:
+        return None
+    from sedkit.inference.clips import checkpoint_path
+
+    return checkpoint_path(args.experiment, args.checkpoint)
+
+
+def _sounds(args: argparse.Namespace) -> dict[str, Path]:
+    """Return the files of the mixtures that are scored, stems included."""
+    from sedkit.evaluation.cut import read_cut
+    from sedkit.evaluation.masks import Mixtures
+
+    mixtures = Mixtures.open(args.mixtures)
+    names = mixtures.data.clips.filename
+    cut = read_cut(args.clips, args.fold, names)
+    return mixtures.sources(names if cut is None else cut.reference)
+
+
+def _scored(args: argparse.Namespace, threshold: Any, checkpoint: Path | None) -> tuple[dict[str, Any], str]:
     """Return the figures as data, and as a table for people."""
     from dataclasses import fields
 
@@ -114,10 +158,16 @@ def _scored(args: argparse.Namespace, threshold: Any) -> tuple[dict[str, Any], s
         "folds": tuple(args.fold) if args.fold else None,
         "threshold": threshold,
         "seed": args.seed or 0,
+        "experiment": None if checkpoint is None else str(checkpoint),
     }
     settings = {option.name: getattr(args, option.name) for option in declared_options()}
     options = Options(settings, undefined=args.undefined, overlaps=args.overlaps)
-    results = score_files(Request(**given, options=options))
+    masks = None
+    if checkpoint is not None:
+        from sedkit.inference.masks import MaskPredictor
+
+        masks = MaskPredictor.open(checkpoint, args.device, args.precision, args.window, args.hop)
+    results = score_files(Request(**given, options=options), masks)
     return results, as_text(results)
 
 

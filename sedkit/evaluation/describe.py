@@ -37,7 +37,7 @@ def describe_reference(path: str, reference: Events | Tags, truth: Truth) -> dic
 
 
 def describe_output(output: Output, path: str, wanted: Sequence[str]) -> dict[str, Any]:
-    """Return the `estimate` block of the first form that an output has: a table, scores, operating points.
+    """Return the `estimate` block of the first form that an output has: a table, scores, operating points, masks.
 
     `partial` is False where it lists all the `wanted` clips, True where clips are missing although the output lists
     clips without events too (or is a file of scores), and None where that cannot be told: many tables leave out clips
@@ -50,6 +50,8 @@ def describe_output(output: Output, path: str, wanted: Sequence[str]) -> dict[st
     of_scores = output.estimate is None and output.scores is not None
     if of_scores and output.scores is not None:
         names, n_events, lists_empty = output.scores.filenames, None, True
+    elif not tables and output.masks is not None:
+        names, n_events, lists_empty = tuple(wanted), None, True
     listed = set(names)
     missing = [name for name in wanted if name not in listed]
     if names and wanted and len(missing) == len(wanted):

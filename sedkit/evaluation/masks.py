@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,10 @@ class Masks(Protocol):
     @property
     def frontend(self) -> FrontEnd:
         """Return the front end, whose frames and bins the masks have."""
+
+    @property
+    def run(self) -> Mapping[str, Any]:
+        """Return where the network comes from and, under `saw`, what it was trained and selected on."""
 
     def of(self, waveform: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return clip scores (classes,) and masks (classes, frames, bins), in [0, 1], of a waveform (samples,)."""
@@ -65,6 +69,12 @@ class Mixtures:
     @cached_property
     def _row(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.data.clips.filename)}
+
+    def places(self, filenames: Iterable[str]) -> list[list[str | None]]:
+        """Return which set some mixtures are of, with each of their folds, as facts have it (`core.facts`)."""
+        folds = self.data.clips.fold
+        rows = [self._row[name] for name in filenames if name in self._row]
+        return [[self.data.identity, fold] for fold in dict.fromkeys(folds[i] if folds else None for i in rows)]
 
     def sources(self, filenames: Iterable[str]) -> dict[str, Path]:
         """Return every file that figures of these mixtures depend on."""

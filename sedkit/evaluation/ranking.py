@@ -106,8 +106,8 @@ class Ranks:
     def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return how far the average precision and the ROC area of each class may be off; NaN where undefined.
 
-        In the best order of a bin's items targets come first, in the worst one last: the figure of any order, and
-        that of ties, lies between the two. Precision after the k-th target is concave in k, which bounds its sums.
+        The k-th target of a bin counts with the precision at some later item of it: at most that after all targets and
+        no other, at least that after k targets and all others, which is concave in k.
         """
         true, false = self.cumulative()
         t, f = (np.diff(x, axis=-1, prepend=0.0) for x in (true, false))
@@ -118,10 +118,11 @@ class Ranks:
             def precision(k: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
                 return np.nan_to_num((true - t + k) / (true - t + k + others))
 
-            best, worst = precision((t + 1) / 2, false - f), (precision(np.ones(1), false) + precision(t, false)) / 2
+            taken, most = precision(t, false), precision(t, false - f)
+            least = (precision(np.ones(1), false) + taken) / 2
             targets, others = true[..., -1], false[..., -1]
-            of_precision = np.asarray((t * (best - worst)).sum(axis=-1) / targets, np.float64)
-            return of_precision, np.asarray((t * f).sum(axis=-1) / (2 * targets * others), np.float64)
+            above, below = ((t * off).sum(axis=-1) / targets for off in (most - taken, taken - least))
+            return np.maximum(above, below), np.asarray((t * f).sum(axis=-1) / (2 * targets * others), np.float64)
 
 
 def bin_of(score: NDArray[np.floating]) -> NDArray[np.int64]:

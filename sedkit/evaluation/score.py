@@ -31,6 +31,7 @@ from sedkit.evaluation.reading import (
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
+    from sedkit.evaluation.masks import Masks, Mixtures
 
 
 #: What results say of their run, null where it is not known.
@@ -39,12 +40,17 @@ _RUN = ("recipe", "system", "seed", "fold", "snr_db", "trained_on")
 
 @dataclass(frozen=True)
 class Request:
-    """What `sedkit score` was asked for; paths as given, None where an option was not."""
+    """What `sedkit score` was asked for; paths as given, None where an option was not.
+
+    `experiment` is the checkpoint of a network that gives masks.
+    """
 
     reference: str
     estimate: str | None = None
     operating_points: str | None = None
     scores: str | None = None
+    experiment: str | None = None
+    mixtures: str | None = None
     durations: str | None = None
     metrics: tuple[str, ...] | None = None
     threshold: float | Literal["all"] | None = None
@@ -60,8 +66,15 @@ class Request:
     baselines: bool = False
 
 
-def score_files(request: Request) -> dict[str, Any]:
+def score_files(request: Request, masks: Masks | None = None) -> dict[str, Any]:
     """Return the results file of a call of `sedkit score`.
+
+    Parameters
+    ----------
+    request
+        What was asked for.
+    masks
+        The network of `request.experiment`, where a metric needs it.
 
     Raises
     ------
@@ -71,19 +84,21 @@ def score_files(request: Request) -> dict[str, Any]:
         A file that cannot be scored.
     """
     _check(request)
-    run = _run(request)
+    run = _run(request, masks)
     reference = _read_reference(request.reference)
     classes = read_labels(request.labels, reference)
     keep = read_cut(request.clips, request.folds, reference.filenames)
     durations = None
     if request.durations:
         durations = named_by_clip(reference.filenames, read_durations(request.durations), request.durations)
-    output = named_as(reference.filenames, _read_output(request))
+    output = named_as(reference.filenames, replace(_read_output(request), masks=masks))
     against = _other(request)
     against = None if against is None else named_as(reference.filenames, against)
     truth = cut_truth(reference, durations, classes, keep)
+    if request.mixtures:
+        truth = replace(truth, mixtures=_mixtures(request, truth.tags.filenames, masks))
     described = describe_reference(request.reference, reference, truth)
-    path = request.estimate or request.scores or request.operating_points or ""
+    path = request.estimate or request.scores or request.operating_points or request.experiment or ""
     estimate = describe_output(output, path, truth.tags.filenames)
     mark_missing(described, estimate, whole=keep is None)
     judged = _judged(request, output, classes, keep) if request.official and isinstance(reference, Events) else None
@@ -113,16 +128,28 @@ def score_files(request: Request) -> dict[str, Any]:
     return {"reference": described, "estimate": estimate, **results, "run": run, **tail}
 
 
-def _run(request: Request) -> dict[str, Any]:
+def _run(request: Request, masks: Masks | None) -> dict[str, Any]:
     """Return which run the output comes from; refuse figures on clips that it, or what it is compared with, saw."""
     for path in filter(None, (request.estimate, request.scores, request.operating_points, request.against)):
         refuse_seen(path, facts_of(path))
-    facts = facts_of(request.estimate or request.scores or request.operating_points or "")
-    return dict.fromkeys(_RUN) | facts.get("run", {})
+    output = request.estimate or request.scores or request.operating_points
+    told = facts_of(output).get("run", {}) if output else masks.run if masks else {}
+    return dict.fromkeys(_RUN) | {name: value for name, value in told.items() if name != "saw"}
+
+
+def _mixtures(request: Request, filenames: Sequence[str], masks: Masks | None) -> Mixtures:
+    """Open the mixtures at the network's rate; refuse those that it was trained on."""
+    from sedkit.evaluation.masks import Mixtures
+
+    mixtures = Mixtures.open(request.mixtures or "", masks.frontend.sample_rate if masks else None)
+    if masks is not None:
+        saw = {"saw": masks.run.get("saw", {}), "of": mixtures.places(filenames)}
+        refuse_seen(str(request.experiment), saw)
+    return mixtures
 
 
 def _check(request: Request) -> None:
-    if not (request.estimate or request.operating_points or request.scores):
+    if not (request.estimate or request.operating_points or request.scores or request.experiment):
         raise UsageError("nothing to score: give --estimate, --operating-points or --scores")
     if request.threshold == "all" and not request.operating_points:
         raise UsageError("--threshold all needs --operating-points")

@@ -73,6 +73,8 @@ class MaskPredictor:
         Class order.
     frontend
         Whose frames and bins the masks have.
+    run
+        Where the network comes from and what it saw.
 
     Raises
     ------
@@ -81,7 +83,7 @@ class MaskPredictor:
     """
 
     def __init__(self, predictor: Predictor, window_s: float | str | None = None, hop_s: float | None = None) -> None:
-        self.labels, self.frontend = predictor.labels, predictor.frontend
+        self.labels, self.frontend, self.run = predictor.labels, predictor.frontend, predictor.run
         self._predictor, self._window_s, self._hop_s = predictor, window_s, hop_s
         frames = predictor.network.input_frames or predictor.network.time_pooling
         silence = np.full((1, frames, self.frontend.n_bins), self.frontend.padding, dtype=np.float32)

@@ -104,9 +104,9 @@ class Metric:
 
     def require_masks(self, truth: Truth, output: Output) -> None:
         """Raise UsageError where there is nothing that gives masks, or no mixtures to score them on."""
-        for given, flag in ((output.masks, "--experiment"), (truth.mixtures, "--mixtures")):
-            if given is None:
-                raise UsageError(f"--metrics {self.name} needs {flag}")
+        needed = {"--experiment": output.masks, "--mixtures": truth.mixtures}
+        if missing := [flag for flag, given in needed.items() if given is None]:
+            raise UsageError(f"--metrics {self.name} needs {' and '.join(missing)}")
 
     def offered(self, truth: Truth, output: Output) -> bool:
         """Tell whether it is computed where `--metrics` names none: where its inputs are there."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.core.errors import SedkitError, UsageError
+from sedkit.core.errors import UsageError
 from sedkit.core.options import option
 from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, grouped, mean_of_defined, number, rates
 from sedkit.evaluation.inputs import Output, Truth, Work

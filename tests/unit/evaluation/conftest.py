@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sedkit.dataio.events import Events
+
+from ..synthesis.mix_case import render_small
 
 Rows = list[tuple[str, float | None, float | None, str | None]]
 
@@ -69,3 +72,9 @@ def table() -> Callable[..., Events]:
 def durations() -> Callable[..., dict[str, float]]:
     """Make durations of a table's clips."""
     return make_durations
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve mixtures of 2 s, three a fold, with overlaps."""
+    return render_small(tmp_path_factory.mktemp("mix"))

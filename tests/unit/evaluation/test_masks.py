@@ -6,22 +6,8 @@ import soundfile
 
 from sedkit.core.errors import SedkitError
 from sedkit.evaluation.masks import Mixtures
-from sedkit.synthesis.mixture_set import render_plan
-from sedkit.synthesis.plan import draw
-from sedkit.synthesis.plan_file import read_plan, write_plan
 
-from ..synthesis.mix_case import RATE, events_dir, scenes_dir
-from ..synthesis.test_plan import settings
-
-
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory):
-    """Twelve mixtures of 2 s, three a fold, with overlaps."""
-    folder = tmp_path_factory.mktemp("mix")
-    wanted = settings(mixtures=3, placement="uniform", longest_s=0.7)
-    write_plan(folder / "plan.yaml", draw(wanted, events_dir(folder / "events"), scenes_dir(folder / "scenes")))
-    assert render_plan(folder / "plan.yaml", read_plan(folder / "plan.yaml"), folder / "snr0")
-    return folder / "snr0"
+from ..synthesis.mix_case import RATE
 
 
 def test_stems_of_a_rendered_set_add_up_to_its_mixtures(rendered):

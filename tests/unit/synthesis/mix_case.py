@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from sedkit.core.config import typed
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import Clips, DataDir, write_datadir
 from sedkit.dataio.events import Tags
+from sedkit.synthesis.mixture_set import render_plan
+from sedkit.synthesis.plan import MixSettings, draw
+from sedkit.synthesis.plan_file import read_plan, write_plan
 
 RATE = 8000
 LABELS = ("Bark", "Chime", "Cough", "Flute")
@@ -53,3 +57,25 @@ def scenes_dir(path: Path, clips=12, seconds=2.0, rate=RATE, seed=2) -> DataDir:
     signals = [rng.normal(0, 0.03 * rng.uniform(0.3, 1.0), (int(seconds * rate), 2)) for _ in names]
     lengths = recordings(path, names, signals, rate)
     return table(path, names, lengths, group=tuple(f"place{i // 2}" for i in range(clips)))
+
+
+def render_small(folder: Path) -> Path:
+    """Render twelve mixtures of 2 s, three a fold, with overlaps, and return the data dir."""
+    wanted = typed(
+        {
+            "events": "events",
+            "scenes": "scenes",
+            "mixtures": 3,
+            "length_s": 2.0,
+            "sample_rate": RATE,
+            "longest_s": 0.7,
+            "onsets": [0.1, 0.6, 1.1],
+            "placement": "uniform",
+        },
+        MixSettings,
+        "mix",
+    )
+    plan = folder / "plan.yaml"
+    write_plan(plan, draw(wanted, events_dir(folder / "events"), scenes_dir(folder / "scenes")))
+    render_plan(plan, read_plan(plan), folder / "snr0")
+    return folder / "snr0"
