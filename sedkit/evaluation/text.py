@@ -93,6 +93,7 @@ def _headline(metric: Metric, block: dict[str, Any]) -> list[str]:
                 f"  threshold {row['threshold']:<6g} "
                 + "  ".join(f"{place} F1 {_number(row[place]['f1'])}" for place in ("macro", "micro") if place in row)
             )
+    lines += [f"  {remark}" for remark in metric.remarks(block)]
     if block.get("official"):
         theirs = block["official"]
         figure = theirs.get("macro", theirs).get(metric.primary)

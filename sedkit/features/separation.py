@@ -49,7 +49,8 @@ class Separator:
         turns = -(-self._n_fft // self._hop)
         sums = np.pad(self._window, (0, turns * self._hop - self._n_fft)).reshape(turns, self._hop).sum(axis=0)
         # Where windows leave gaps, nothing can be had back.
-        self._gain = np.divide(1.0, sums, out=np.zeros(self._hop), where=sums > 1e-6 * sums.max())
+        gain = np.divide(1.0, sums, out=np.zeros(self._hop), where=sums > 1e-6 * sums.max())
+        self._gain = gain.astype(np.float32)
         self._analysis = self._window.astype(np.float32)
 
     def separate(self, waveform: Floats, masks: Floats) -> Floats:
@@ -110,5 +111,8 @@ class Separator:
                 start = (first + k) * self._hop
                 out[:, start : start + self._n_fft] += pieces[:, k]
         before = -(self._first + int(self._numbers(len(waveform))[0]) * self._hop)
-        place = (np.arange(len(waveform)) + before) % self._hop
-        return np.asarray(out[:, before : before + len(waveform)] * self._gain[place].astype(np.float32))
+        # In place, a hop at a time: recordings may be long.
+        for start in range(0, out.shape[1], self._hop):
+            piece = out[:, start : start + self._hop]
+            piece *= self._gain[: piece.shape[1]]
+        return out[:, before : before + len(waveform)]

@@ -171,7 +171,7 @@ def separate_recordings(
 def _write(path: Path, waveform: Floats, rate: int) -> float:
     """Write a sound and return its peak."""
     write_wav(path, waveform, rate)
-    return float(np.abs(waveform).max())
+    return max(float(waveform.max()), -float(waveform.min()))
 
 
 def _file_of(label: str) -> str:

@@ -191,6 +191,10 @@ class Metric:
         shown = {place: {name: number(v) for name, v in of.items()} for place, of in averages.items()}
         return {"tool": self.tool, **shown}, differences(ours, theirs, self.block)
 
+    def remarks(self, block: Mapping[str, Any]) -> list[str]:
+        """Return what the table says below the headline figures, a line each."""
+        return []
+
     def narrow(self, resamples: Resamples) -> str:
         """Return a warning of intervals from so few units, empty where there is nothing to say."""
         return ""

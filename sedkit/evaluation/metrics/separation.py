@@ -23,7 +23,7 @@ from sedkit.evaluation.metrics.registry import register
 from sedkit.evaluation.parameters import MaskParameters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sedkit.evaluation.masks import Masks, Mixtures
     from sedkit.features.separation import Separator
@@ -197,6 +197,15 @@ class Separation(Metric):
     def figures(self, counts: Separated, undefined: Undefined, weights: NDArray[np.float32] | None = None) -> Rates:
         """Return the figures of the classes that sound, separated by their masks."""
         return counts.rates("masks", weights=weights)
+
+    def remarks(self, block: Mapping[str, Any]) -> list[str]:
+        """Return the SDR over all sources of the other rows."""
+        tags, oracles = block["predicted_tags"], block["oracles"]
+        found = f"{tags['hits']} hits, {tags['misses']} misses, {tags['false_alarms']} false alarms"
+        rows = {f"predicted tags ({found})": tags, "ideal binary mask": oracles["ibm"]}
+        rows |= {"ideal ratio mask": oracles["irm"], "mixture as it is": block["mixture"]}
+        shown = ((name, row["micro"]["sdr"]) for name, row in rows.items())
+        return [f"SDR of the {name}: {'undefined' if sdr is None else f'{sdr:.2f}'}" for name, sdr in shown]
 
     def measure(self, work: Work) -> Measured:
         """Compute the figures: of the classes that sound, of those that are tagged, of ideal masks and no separation.

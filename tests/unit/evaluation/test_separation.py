@@ -142,6 +142,24 @@ def test_ideal_ratio_masks_take_mixtures_apart(result: Separated) -> None:
     assert len(gains) > 10 and gains.min() >= 8
 
 
+def test_masks_of_mel_bins_do_almost_as_well(rendered: Path, result: Separated) -> None:
+    """Ratio masks through the front end's own filters, instead of the transform's bins."""
+    mixtures, quiet = Mixtures.open(rendered), replace(FRONTEND, log="none")
+    stems = {name: mixtures.stems(name) for name in result.filenames}
+
+    class Ideal(RandomMasks):
+        def of(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            (of,) = (x for x in stems.values() if np.abs(sum(x.values()) - waveform).max() < 1e-3)
+            size = {label: quiet.transform(x[None])[0] for label, x in of.items()}
+            absent = np.zeros_like(size["scene"])
+            return np.ones(4), np.stack([size.get(x, absent) for x in self.labels]) / (sum(size.values()) + 1e-12)
+
+    of = separated(Ideal(), mixtures, result.filenames, LABELS)
+    best, mixture = (result.rates(kind).micro["sdr"] for kind in ("irm", "mixture"))
+    assert best - 4 < of.rates("masks").micro["sdr"] < best
+    assert of.rates("masks").micro["sdr"] > mixture + 8 and of.tagged.all()
+
+
 def test_what_sounds_is_what_the_truth_says_and_absent_classes_have_no_figures(
     rendered: Path, result: Separated
 ) -> None:
@@ -230,6 +248,9 @@ def test_the_block(rendered: Path, result: Separated) -> None:
         np.nanmean(of[2] - of[3], axis=0).mean()
     )
     assert block["classes"]["Chime"]["n"] == result.present[:, 1].sum()
+    (metric,) = metrics_named(["separation"])
+    said = "\n".join(metric.remarks(block))
+    assert f"{hits.sum()} hits" in said and f"mixture as it is: {np.nanmean(of[3]):.2f}" in said
 
 
 def test_intervals_are_in_decibels(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
