@@ -28,6 +28,7 @@ VERBS = {
     "score": "events or scores + reference -> figures",
     "detect": "experiment + any recording -> events",
     "separate": "experiment + any recording -> the sound of each class",
+    "report": "experiment + data dir -> figures",
     "pack": "experiment -> challenge submission",
     "check": "look for faults in a challenge submission made by anyone",
     "benchmark": "results beside the official figures",

@@ -1,0 +1,151 @@
+"""Parts of figures: images over time, classes and events as rows, and what marks the classes that are present.
+
+Present classes are told by weight and a sign, not by colour alone; maps read the same in grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sedkit.features.frontends import FrontEnd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+    from matplotlib.text import Text
+
+    from sedkit.report.subject import Span, Subject
+
+Floats = NDArray[np.floating]
+#: Maps of levels and of probabilities.
+LEVELS, PROBABILITIES = "cividis", "viridis"
+PRESENT = "#a63603"
+_OCTAVES_HZ = 62.5 * 2.0 ** np.arange(10)
+
+
+def new_figure(width: float, height: float, title: str) -> Figure:
+    """Return an empty figure of so many inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def readable(label: str) -> str:
+    """Return a class name for people."""
+    return label.replace("_", " ")
+
+
+def marked(label: str, present: bool) -> str:
+    """Return a class name, with a sign where the class is present."""
+    return f"● {readable(label)}" if present else readable(label)
+
+
+def mark(text: Text, present: bool) -> None:
+    """Set the name of a present class in bold and colour."""
+    if present:
+        text.set(weight="bold", color=PRESENT)
+
+
+def over_time(axes: Axes, subject: Subject, named: bool = True) -> None:
+    """Let the horizontal axis be the recording's seconds."""
+    axes.set_xlim(0.0, subject.duration_s)
+    if named:
+        axes.set_xlabel("time (s)")
+
+
+def image(
+    axes: Axes,
+    values: Floats,
+    within_s: tuple[float, float],
+    colours: str,
+    scale: tuple[float, float] | None = None,
+    label: str | None = None,
+    top: float | None = None,
+) -> AxesImage:
+    """Draw an image over time.
+
+    Parameters
+    ----------
+    values
+        (frames, rows), the first row at the bottom.
+    within_s
+        Where the first frame begins and the last one ends.
+    scale
+        Lowest and highest value; None: theirs.
+    label
+        Of the colour bar; None: no bar.
+    top
+        Where the last row ends; None: the number of rows.
+    """
+    low, high = scale if scale is not None else (float(values.min()), float(values.max()))
+    shown = axes.imshow(
+        values.T,
+        cmap=colours,
+        vmin=low,
+        vmax=max(high, low + 1e-6),
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        extent=(*within_s, 0.0, values.shape[1] if top is None else top),
+    )
+    if label is not None:
+        axes.figure.colorbar(shown, ax=axes, label=label, pad=0.01, fraction=0.05)
+    return shown
+
+
+def over_bins(axes: Axes, frontend: FrontEnd, n: int, named: bool = True) -> None:
+    """Let the vertical axis be a front end's bins, or `n` equal groups of them, and name octaves in Hz."""
+    axes.set_ylim(0, n)
+    if frontend.framing is None:
+        if named:
+            axes.set_ylabel("band")
+        return
+    # The transform's bins, weighted as each band weighs them.
+    bank = frontend.framing.bank
+    hz = np.arange(len(bank)) * (frontend.sample_rate / len(frontend.framing.window))
+    centres_hz = hz @ bank / bank.sum(axis=0)
+    ticks_hz = _OCTAVES_HZ[(_OCTAVES_HZ >= centres_hz[0]) & (_OCTAVES_HZ <= centres_hz[-1])]
+    places = np.interp(ticks_hz, centres_hz, np.arange(len(centres_hz)) + 0.5) * n / frontend.n_bins
+    axes.set_yticks(places, [f"{x:g}" for x in ticks_hz])
+    if named:
+        axes.set_ylabel("frequency (Hz)")
+
+
+def over_classes(axes: Axes, subject: Subject, labels: Sequence[str], named: bool = True) -> None:
+    """Let the vertical axis be classes, one a row, the first at the top."""
+    axes.set_ylim(len(labels), 0)
+    places = np.arange(len(labels)) + 0.5
+    if not named:
+        axes.set_yticks(places, [""] * len(labels))
+        return
+    small = 7 if len(labels) > 20 else 9
+    axes.set_yticks(places, [marked(label, subject.is_present(label)) for label in labels], fontsize=small)
+    for text, label in zip(axes.get_yticklabels(), labels, strict=True):
+        mark(text, subject.is_present(label))
+
+
+def spans(axes: Axes, events: Sequence[Span], labels: Sequence[str], **style: Any) -> None:
+    """Draw events as bars in the rows of their classes."""
+    row = {label: i for i, label in enumerate(labels)}
+    for event in events:
+        axes.barh(
+            row[event.label] + 0.5,
+            event.offset_s - event.onset_s,
+            left=event.onset_s,
+            height=0.8,
+            **{"color": "black", "linewidth": 0} | style,
+        )
+
+
+def shade(axes: Axes, events: Sequence[Span], label: str) -> None:
+    """Shade when a class is there."""
+    for event in events:
+        if event.label == label:
+            axes.axvspan(event.onset_s, event.offset_s, color="0.8", linewidth=0)
