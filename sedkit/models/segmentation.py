@@ -36,22 +36,33 @@ class SegmentationOptions:
         Frames and bins that are averaged after the first block. 1 is published; more is for small machines.
     mask_padding
         Leave padded frames out of the clip's probability; the published code has clips of one length.
+    prior
+        Probability that the network begins with, by its biases: 0.5 is published. Short runs spend their steps on the
+        way down to how rare the classes are.
     """
 
     base_channels: int = 32
     time_pooling: int = 1
     bin_pooling: int = 1
     mask_padding: bool = True
+    prior: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("base_channels", "time_pooling", "bin_pooling"):
             if getattr(self, name) < 1:
                 raise UsageError(f"model.{name} is {getattr(self, name)}, expected at least 1")
+        if not 0 < self.prior < 1:
+            raise UsageError(f"model.prior is {self.prior}, expected a probability between 0 and 1")
 
     @property
     def pooling(self) -> tuple[int, int]:
         """Frames and bins that become one."""
         return self.time_pooling, self.bin_pooling
+
+    def init_bias(self, layer: nn.Conv2d | nn.Linear) -> None:
+        """Set the bias of the layer before a sigmoid to the logit of `prior`."""
+        assert layer.bias is not None
+        nn.init.constant_(layer.bias, math.log(self.prior / (1 - self.prior)))
 
     def check_bins(self, n_bins: int) -> None:
         """Raise UsageError where the bins of the features are not a multiple of `bin_pooling`."""
@@ -226,6 +237,7 @@ class Segmentation(SedModel):
     def __init__(self, body: nn.Module, head: nn.Module, options: SegmentationOptions) -> None:
         super().__init__()
         self.body, self.head = body, head
+        options.init_bias(head.classifier)
         self.time_pooling, self.pooling, self.mask_padding = options.time_pooling, options.pooling, options.mask_padding
 
     def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:

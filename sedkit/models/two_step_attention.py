@@ -86,6 +86,10 @@ class TwoStepAttention(SedModel):
         self.frequency_values, self.frequency_attention = nn.Linear(bins, bins), nn.Linear(bins, bins)
         mixed = n_classes if options.input_frames is None else options.input_frames // options.time_pooling
         self.time_values, self.time_attention = nn.Linear(mixed, mixed), nn.Linear(mixed, mixed)
+        if options.prior != 0.5:
+            # Published: biases as torch draws them, whose sigmoids are near 0.5.
+            options.init_bias(self.frequency_values)
+            options.init_bias(self.time_values)
         self.decoder = None if options.decoder == "none" else Decoder(options)
 
     def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
