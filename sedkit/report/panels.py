@@ -111,7 +111,7 @@ def over_bins(axes: Axes, frontend: FrontEnd, n: int, named: bool = True) -> Non
     bank = frontend.framing.bank
     hz = np.arange(len(bank)) * (frontend.sample_rate / len(frontend.framing.window))
     centres_hz = hz @ bank / bank.sum(axis=0)
-    ticks_hz = _OCTAVES_HZ[(_OCTAVES_HZ >= centres_hz[0]) & (_OCTAVES_HZ <= centres_hz[-1])]
+    ticks_hz = _OCTAVES_HZ[(centres_hz[0] <= _OCTAVES_HZ) & (centres_hz[-1] >= _OCTAVES_HZ)]
     places = np.interp(ticks_hz, centres_hz, np.arange(len(centres_hz)) + 0.5) * n / frontend.n_bins
     axes.set_yticks(places, [f"{x:g}" for x in ticks_hz])
     if named:

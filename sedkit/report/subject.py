@@ -153,7 +153,8 @@ class Subjects:
         known = self._tags or self._truth
         if known is not None and not set(known.labels) & set(labels):
             raise SedkitError(
-                f"{data.path}: its classes ({listed(known.labels, 3)}) are none of the network's ({listed(labels, 3)}); "
+                f"{data.path}: its classes ({listed(known.labels, 3)}) are none of the network's "
+                f"({listed(labels, 3)}); "
                 "expected a data dir that shares some with it"
             )
         stems = Places(data.path).stems.is_dir()

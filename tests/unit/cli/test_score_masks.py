@@ -108,7 +108,9 @@ def test_the_table_shows_masks_beside_frames(files: Path, call: Callable[..., tu
 def config(folder: Path) -> Path:
     values = {name: value for name, value in FRONTEND.as_dict().items() if value is not None}
     path = folder / "conf.yaml"
-    path.write_text("frontend:\n" + "".join(f"  {k}: {json.dumps(v)}\n" for k, v in values.items()) + "  clip_s: null\n")
+    path.write_text(
+        "frontend:\n" + "".join(f"  {k}: {json.dumps(v)}\n" for k, v in values.items()) + "  clip_s: null\n"
+    )
     return path
 
 
