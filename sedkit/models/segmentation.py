@@ -103,6 +103,14 @@ class AtrousOptions(SegmentationOptions):
     base_channels: int = 64
     head: Literal["sigmoid", "log_softmax"] = "sigmoid"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.head == "log_softmax" and self.prior != 0.5:
+            raise UsageError(
+                f"model.prior is {self.prior}, expected 0.5 with model.head log_softmax, where one bias "
+                "of all classes changes nothing"
+            )
+
 
 def vgg(widths: Sequence[int], pooling: tuple[int, int] = (1, 1), smooth: bool = False) -> nn.Sequential:
     """Return blocks of two 3x3 convolutions; `pooling` follows the first block, a 3x3 mean each with `smooth`.

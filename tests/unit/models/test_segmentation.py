@@ -287,6 +287,16 @@ def test_initial_weights() -> None:
     assert not network.head.classifier.bias.any()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_begins_with_its_prior(name: str) -> None:
+    network = build_model({"name": name, "prior": 0.05, **SMALL}, 3, 16).eval()
+    with torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+                layer.weight.zero_()
+        torch.testing.assert_close(network(torch.randn(2, 9, 16)).clipwise, torch.full((2, 3), 0.05))
+
+
 def test_options_are_checked() -> None:
     assert resolve_model({"name": "segmentation_gwrp"})["r"] == 0.9998
     for name in ("base_channels", "time_pooling", "bin_pooling"):
@@ -295,6 +305,10 @@ def test_options_are_checked() -> None:
     for model in NAMES:
         with pytest.raises(UsageError, match="model.bin_pooling is 3, expected a divisor of the 16 bins"):
             build_model({"name": model, "bin_pooling": 3}, 3, 16)
+        with pytest.raises(UsageError, match=r"model.prior is 1(.0)?, expected a probability between 0 and 1"):
+            build_model({"name": model, "prior": 1}, 3, 16)
+    with pytest.raises(UsageError, match="model.prior is 0.1, expected 0.5 with model.head log_softmax"):
+        build_model({"name": "atrous_attention", "head": "log_softmax", "prior": 0.1}, 3, 16)
     with pytest.raises(UsageError, match="model.r is 1.5, expected 0 to 1"):
         build_model({"name": "segmentation_gwrp", "r": 1.5}, 3, 16)
     with pytest.raises(UsageError, match="unknown key 'r'"):
