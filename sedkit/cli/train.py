@@ -46,7 +46,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     from sedkit.core.energy import say_unmeasured, track_energy
-    from sedkit.training.plan import check_config, make_plan
+    from sedkit.training.checking import check_config
+    from sedkit.training.plan import make_plan
 
     if args.check_config:
         check_config(args.config, args.overrides, args.budget, args.of_pass)

@@ -11,7 +11,7 @@ from sedkit.core.config import read_config
 from sedkit.features.frontends import frontend_from
 from sedkit.models.registry import resolve_model
 from sedkit.objectives.registry import resolve_objective
-from sedkit.training.plan import check_config
+from sedkit.training.checking import check_config
 from sedkit.training.settings import data_settings
 
 SYSTEMS = {

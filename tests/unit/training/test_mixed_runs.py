@@ -17,9 +17,10 @@ from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import read_json, write_json, write_yaml
 from sedkit.models.checkpoint import read_checkpoint
 from sedkit.objectives.base import Context
+from sedkit.training.checking import check_config
 from sedkit.training.experiment import Experiment
 from sedkit.training.inputs import inputs_of
-from sedkit.training.plan import Plan, check_config, make_plan
+from sedkit.training.plan import Plan, make_plan
 
 LAST = {"name": "last"}
 SELECT = {"mixed": STREAM | {"folds": ["3-select"]}}

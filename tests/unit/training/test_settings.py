@@ -15,9 +15,10 @@ from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import read_json, write_json
 from sedkit.core.stamp import Step
 from sedkit.models.checkpoint import read_checkpoint
+from sedkit.training.checking import check_config
 from sedkit.training.inputs import inputs_of
 from sedkit.training.optimisers import resolve_optimiser
-from sedkit.training.plan import Plan, check_config, make_plan
+from sedkit.training.plan import Plan, make_plan
 from sedkit.training.settings import TrainingSettings, data_settings
 
 
