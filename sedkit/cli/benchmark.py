@@ -48,13 +48,14 @@ def run(args: argparse.Namespace) -> None:
     from sedkit.submission.benchmark.contrasts import contrasts
     from sedkit.submission.benchmark.rows import update_rows
     from sedkit.submission.benchmark.text import as_csv, as_json, as_markdown, as_text
+    from sedkit.submission.controls import controls
     from sedkit.submission.groups import group_runs
     from sedkit.submission.results import load_runs
 
     if args.command and not args.rows:
         raise UsageError("--command belongs to --rows")
     runs = load_runs(args.results, args.set)
-    groups = group_runs(runs)
+    groups = group_runs([*runs, *controls(runs)])
     report = replace(benchmark(groups), contrasts=tuple(contrasts(args.contrast or (), runs)))
     print(as_text(report), end="")
     if args.markdown:

@@ -124,9 +124,11 @@ def _checkpoint(args: argparse.Namespace) -> Path | None:
     """Return the checkpoint whose masks are scored, None where they are not."""
     from sedkit.evaluation.metrics.registry import metrics_named
 
-    wanted = args.metrics is None or any(metric.reads == "masks" for metric in metrics_named(args.metrics))
-    if args.experiment is None or args.mixtures is None or not wanted:
+    wanted = [metric.name for metric in metrics_named(args.metrics or ()) if metric.reads == "masks"]
+    if args.experiment is None or (args.metrics is not None and not wanted):
         return None
+    if args.mixtures is None:
+        raise UsageError(f"{f'--metrics {wanted[0]}' if wanted else '--experiment'} needs --mixtures")
     from sedkit.inference.clips import checkpoint_path
 
     return checkpoint_path(args.experiment, args.checkpoint)

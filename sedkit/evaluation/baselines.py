@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError
+from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
@@ -15,6 +18,26 @@ from sedkit.evaluation.inputs import Options, Output, Truth, Work
 from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.reading import OperatingPoints
 from sedkit.evaluation.recordings import excerpts_of
+
+if TYPE_CHECKING:
+    from sedkit.evaluation.masks import Masks
+    from sedkit.features.frontends import FrontEnd
+
+
+@dataclass(frozen=True)
+class ConstantMasks:
+    """Masks of one value throughout, as `evaluation.masks.Masks`."""
+
+    labels: Vocabulary
+    frontend: FrontEnd
+    value: float
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, waveform: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return clip scores (classes,) and masks (classes, frames, bins) of a waveform (samples,)."""
+        n_frames = self.frontend.valid_frames(len(waveform) / self.frontend.sample_rate)
+        shape = (len(self.labels), n_frames, self.frontend.n_bins)
+        return np.full(shape[0], self.value, np.float32), np.full(shape, self.value, np.float32)
 
 
 def clip_lengths(truth: Truth) -> dict[str, float]:
@@ -39,11 +62,15 @@ def clip_lengths(truth: Truth) -> dict[str, float]:
 
 
 def baselines(
-    truth: Truth, metrics: Sequence[Metric], options: Options, frame_s: float | None = None
+    truth: Truth,
+    metrics: Sequence[Metric],
+    options: Options,
+    frame_s: float | None = None,
+    masks: Masks | None = None,
 ) -> dict[str, Any]:
     """Score an output without events, and one with every class active over the whole of every clip.
 
-    Their scores have frames of `frame_s` seconds, or one a clip. They have no masks: figures of these have no such row.
+    Their scores have frames of `frame_s` seconds, or one a clip; their masks are of the size of those that are scored.
     """
     seconds, labels = clip_lengths(truth), truth.tags.labels
     out: dict[str, Any] = {}
@@ -51,10 +78,11 @@ def baselines(
         made = _events(name, seconds, labels, active)
         points = OperatingPoints(name, (0.5,), (made,))
         # Constant scores: 1 is above every threshold, 0 below.
-        output = Output(made, points, _scores(seconds, labels, float(active), frame_s))
+        constant = None if masks is None else ConstantMasks(masks.labels, masks.frontend, float(active))
+        output = Output(made, points, _scores(seconds, labels, float(active), frame_s), constant)
         out[name] = {}
         for metric in metrics:
-            if metric.reads == "masks":
+            if not metric.constants:
                 continue
             block = metric.plain().settled(output).measure(Work(truth, output, options)).block
             block.pop("left_out_of_macro", None)

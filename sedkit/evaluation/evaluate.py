@@ -152,7 +152,7 @@ def evaluate(
         refuse_differences(disagreements)
     if baselines:
         frame_s = None if output.scores is None else output.scores.frame_s
-        results["baselines"] = scored_baselines(truth, computed, options, frame_s)
+        results["baselines"] = scored_baselines(truth, computed, options, frame_s, output.masks)
     if resamples is not None and interval_of is not None:
         for warning in dict.fromkeys(metric.narrow(resamples) for metric in computed):
             if warning:

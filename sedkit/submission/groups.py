@@ -41,6 +41,8 @@ class Group:
     @property
     def name(self) -> str:
         """System and post-processing, as printed."""
+        if self.first.control:
+            return f"{self.system} (control)"
         rule = self.first.set_name.partition(".")[2]
         if rule:
             return f"{self.system}, {rule} post-processing"
@@ -143,7 +145,8 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
     """
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
-        key = run.key if run.run.get("seed") is not None or run.run.get("fold") is not None else (str(run.path),)
+        repeated = run.control or run.run.get("seed") is not None or run.run.get("fold") is not None
+        key = run.key if repeated else (str(run.path),)
         groups.setdefault(key, []).append(run)
     for members in groups.values():
         seen: dict[tuple[str, str], Run] = {}

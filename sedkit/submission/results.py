@@ -64,11 +64,14 @@ class Run:
         Its content, as `docs` and the command line's page describe it.
     experiment
         The experiment that it lies in, or None.
+    control
+        What the figures are of where they are no system's (see `controls`), or None.
     """
 
     path: Path
     results: Mapping[str, Any]
     experiment: Experiment | None
+    control: str | None = None
 
     @property
     def run(self) -> Mapping[str, Any]:
@@ -78,7 +81,9 @@ class Run:
             where = f"{self.experiment.path / 'environment.json'}: run"
             written = mapping(self.experiment.environment.get("run") or {}, where)
         told = self.results.get("run") or {}
-        return {**written, **{key: value for key, value in told.items() if value is not None}}
+        known = {**written, **{key: value for key, value in told.items() if value is not None}}
+        # A control is the same for every system, however it was trained.
+        return {key: known[key] for key in ("recipe", "snr_db", "fold") if key in known} if self.control else known
 
     @property
     def recipe(self) -> str | None:
@@ -88,12 +93,15 @@ class Run:
     @property
     def system(self) -> str:
         """The system's name; for results without a run, the file's."""
-        return str(self.run.get("system") or (self.experiment.system if self.experiment else self.path.stem))
+        return self.control or str(
+            self.run.get("system") or (self.experiment.system if self.experiment else self.path.stem)
+        )
 
     @property
     def set_name(self) -> str:
         """The set by the results file's name, and after a point the post-processing that is not the tuned one."""
-        return self.path.stem if self.experiment else ""
+        name = self.path.stem if self.experiment else ""
+        return name.partition(".")[0] if self.control else name
 
     @property
     def _whole_set(self) -> str:
@@ -133,7 +141,7 @@ class Run:
     @property
     def commit(self) -> str | None:
         """Commit of sedkit that trained the system."""
-        trained_with = self.experiment.environment.get("commit") if self.experiment else None
+        trained_with = self.experiment.environment.get("commit") if self.experiment and not self.control else None
         return _text(trained_with or (self.results.get("versions") or {}).get("commit"))
 
     @property
@@ -145,12 +153,14 @@ class Run:
     @property
     def budget(self) -> str | None:
         """Budget of the training, None where it is not told."""
+        if self.control:
+            return None
         return _text((self.experiment.environment if self.experiment else {}).get("budget") or self.run.get("budget"))
 
     @property
     def parameters(self) -> int | None:
         """Trained parameters of the network."""
-        if self.experiment is None:
+        if self.experiment is None or self.control:
             return None
         return self.experiment.parameters or self.experiment.complexity.parameters
 
@@ -181,7 +191,8 @@ class Run:
                 f"the output lists {self.coverage or f'{share:.0%} of the clips'}: too few to tell clips without "
                 "events from clips that were never predicted"
             )
-        if self.experiment and self._whole_set and self.experiment.seen_in_training(self._whole_set):
+        seen = self.experiment and not self.control and self._whole_set
+        if self.experiment and seen and self.experiment.seen_in_training(self._whole_set):
             reasons.append("the system was trained on this set")
         return reasons
 

@@ -62,6 +62,8 @@ class Metric:
         Between which the headline figure lies, and so its intervals.
     by_default
         Whether it is computed where `--metrics` names none.
+    constants
+        Whether `--baselines` scores an output of nothing and one of everything; not where the block has such rows.
     lacks
         The option that is missing where it is not computed from a strong reference; empty where none would do.
     below_interval, past_end
@@ -78,6 +80,7 @@ class Metric:
     from_tags: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     by_default: ClassVar[bool] = True
+    constants: ClassVar[bool] = True
     lacks: ClassVar[str] = "--estimate"
     below_interval: ClassVar[str] = ""
     past_end: ClassVar[str] = ""

@@ -182,6 +182,8 @@ class Separation(Metric):
     from_tags = True
     lacks = ""
     bounds = (-np.inf, np.inf)
+    # A mask of ones gives the mixture, which has a row; silence has no SDR.
+    constants = False
 
     def require(self, truth: Truth, output: Output) -> None:
         """Raise UsageError, naming the option, where masks or mixtures are missing."""

@@ -136,7 +136,7 @@ def _table(reference: str, ours: Sequence[Summary], published: Sequence[Figure],
         rows.append(
             replace(
                 row,
-                rank=above + 1 if rivals else None,
+                rank=above + 1 if rivals and not summary.group.first.control else None,
                 of=count,
                 tied=any(f.level_with(summary.mean) for f in rivals),
                 level_with=level,

@@ -103,7 +103,7 @@ class Contrast:
 
 
 def contrasts(texts: Sequence[str], runs: Iterable[Run]) -> list[Contrast]:
-    """Evaluate contrasts in every metric that all their systems have.
+    """Evaluate contrasts in every metric that all their systems have and that a table shows for itself.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def contrasts(texts: Sequence[str], runs: Iterable[Run]) -> list[Contrast]:
             members = [cells.get(key, {}) for key in keys]
             pairs = [pair for pair in members[0] if all(pair in member for member in members)]
             where = " ".join(filter(None, (f"{level} dB" if level else "", place.lstrip("."))))
-            for metric in METRICS:
+            for metric in (name for name, known in METRICS.items() if not known.minor):
                 rows = [[member[pair].get(metric) for member in members] for pair in pairs]
                 known = [[value.value for value in row if value is not None] for row in rows]
                 differences = [

@@ -94,7 +94,7 @@ def test_rows_that_do_not_fit_the_reference_are_warned_of(tmp_path: Path, caplog
     text = PLAIN + "z.wav\t0\t1\tDog\nz.wav\t2\t3\tDog\na.wav\t0\t11\tDuck\n"
     estimate = read_events(write(tmp_path, text, "e.tsv"))[0]
     with caplog.at_level(logging.WARNING, logger="sedkit"):
-        fit_of(reference, "event").warn_of(Output(estimate))
+        fit_of(reference, "event").warn_of(Output(estimate), "")
     outside, label, past = (r.getMessage() for r in caplog.records)
     assert "e.tsv:5: z.wav is not a clip of the reference (1 such clips, 2 rows" in outside
     assert "e.tsv:7: label 'Duck' is not among the classes of the reference (1 such rows" in label
@@ -112,7 +112,7 @@ def test_all_operating_points_are_warned_of_once_per_kind(tmp_path: Path, caplog
     write(folder, odd.replace("\n", "\r\n"), "th_0.3.tsv")
     with caplog.at_level(logging.WARNING, logger="sedkit"):
         points = read_operating_points(folder)
-        fit_of(reference, "psds1").warn_of(Output(points=points))
+        fit_of(reference, "psds1").warn_of(Output(points=points), "")
     assert len(caplog.records) == 5
     told = " | ".join(record.getMessage() for record in caplog.records)
     for message in (
