@@ -14,6 +14,12 @@ from sedkit.submission.official import METRICS, collections_for
 from sedkit.submission.results import Run, Value
 
 
+def shown_metrics(recipe: str | None) -> set[str]:
+    """Return the metrics that tables of a recipe show: all but minor ones that its publications do not state."""
+    stated = {figure.metric for collection in collections_for(recipe) for figure in collection.figures}
+    return {name for name, metric in METRICS.items() if not metric.minor or name in stated}
+
+
 @dataclass(frozen=True)
 class Group:
     """Runs of one system on one reference that differ in seed or fold alone."""
@@ -77,10 +83,10 @@ class Group:
     def summaries(self) -> tuple[Summary, ...]:
         """Figures over the runs: mean and sample standard deviation, or the single value with its interval."""
         by_metric: dict[tuple[Any, ...], list[Value]] = {}
-        stated = {f.metric for c in collections_for(self.first.recipe) for f in c.figures}
+        shown = shown_metrics(self.first.recipe)
         for run in self.runs:
             for value in run.values():
-                if METRICS[value.metric].minor and value.metric not in stated:
+                if value.metric not in shown:
                     continue
                 key = (value.metric, tuple(sorted(value.parameters.items())), value.variant, value.reasons)
                 by_metric.setdefault(key, []).append(value)

@@ -13,6 +13,7 @@ from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.core.log import log
 from sedkit.core.runs import axis_text
 from sedkit.submission.benchmark.report import interval_text
+from sedkit.submission.groups import shown_metrics
 from sedkit.submission.official import METRICS
 from sedkit.submission.results import Run, Value
 
@@ -117,6 +118,7 @@ def contrasts(texts: Sequence[str], runs: Iterable[Run]) -> list[Contrast]:
     None of those where no fold and seed has all systems; the log says so.
     """
     runs = list(runs)
+    shown = set().union(*(shown_metrics(recipe) for recipe in {run.recipe for run in runs}))
     cells: dict[tuple[str, str, str], dict[_Pair, dict[str, Value]]] = {}
     for run in runs:
         level = "" if run.run.get("snr_db") is None else axis_text(run.run["snr_db"])
@@ -136,7 +138,7 @@ def contrasts(texts: Sequence[str], runs: Iterable[Run]) -> list[Contrast]:
             members = [cells.get(key, {}) for key in keys]
             pairs = [pair for pair in members[0] if all(pair in member for member in members)]
             where = " ".join(filter(None, (f"{level} dB" if level else "", place.lstrip("."))))
-            for metric in (name for name, known in METRICS.items() if not known.minor):
+            for metric in (name for name in METRICS if name in shown):
                 rows = [[member[pair].get(metric) for member in members] for pair in pairs]
                 known = [[value.value for value in row if value is not None] for row in rows]
                 differences = [

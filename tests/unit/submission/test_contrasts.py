@@ -11,7 +11,7 @@ from submission_systems import results, save
 
 from sedkit.cli.main import main
 from sedkit.core.errors import UsageError
-from sedkit.submission.benchmark.contrasts import contrasts, parse_contrast
+from sedkit.submission.benchmark.contrasts import Contrast, contrasts, parse_contrast
 from sedkit.submission.results import Run, load_runs
 
 #: System, level, fold, seed -> event F1.
@@ -53,9 +53,7 @@ def test_pairs_are_those_that_both_have(runs: list[Run]) -> None:
 def test_the_other_way_round_it_is_reversed_and_for_errors_less_is_better(runs: list[Run]) -> None:
     (reversed_, *_) = [one for one in contrasts(["b-a"], runs) if one.metric == "event_f1"]
     assert reversed_.verdict == "reversed"
-    for run in runs:
-        run.results["event_based"]["macro"]["error_rate"] = run.results["event_based"]["macro"]["f1"]  # type: ignore[index]
-    errors = next(one for one in contrasts(["a-b"], runs) if one.metric == "event_er")
+    errors = Contrast("a-b", "0 dB", "event_er", (0.1, 0.13, 0.07))
     assert errors.mean > 0 and errors.verdict == "reversed"
 
 
