@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sedkit.core.errors import SedkitError, UsageError
+from sedkit.core.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,7 @@ def cpu_name() -> str:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device for `auto`, `cpu` or `cuda`.
+    """Return the device for `auto`, `cpu` or `cuda`; before the processor is used, freed memory is kept.
 
     Raises
     ------
@@ -62,6 +63,8 @@ def choose_device(name: str) -> torch.device:
         raise SedkitError("device cuda: torch finds no CUDA device; use --device cpu or auto")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cpu":
+        keep_freed_memory()
     return torch.device(name)
 
 
