@@ -148,10 +148,11 @@ def separated(
         n, others = len(classes), [x for label, x in stems.items() if label not in labels]
         sources = np.stack([*(stems[labels[k]] for k in classes), *others])
         of_ideal = _ideal(separator, mixture, sources, n)
-        unprocessed = np.broadcast_to(mixture, (n, len(mixture)))
-        estimates = np.concatenate([separator.separate(mixture, every[classes]), *of_ideal, unprocessed])
-        source = np.tile(np.arange(n), len(ESTIMATES))
-        of = References.of(sources, parameters.taps).figures(estimates, source)
+        estimates = np.concatenate([separator.separate(mixture, every[classes]), *of_ideal, mixture[None]])
+        # The mixture itself comes last and stands for each.
+        of = References.of(sources, parameters.taps).figures(
+            estimates, np.tile(np.arange(n), len(ESTIMATES)), np.minimum(np.arange(len(ESTIMATES) * n), 3 * n)
+        )
         figures[:, i, classes] = of.reshape(len(ESTIMATES), n, len(FIGURES))
     return Separated(tuple(filenames), labels, figures, present, tagged)
 
