@@ -65,7 +65,7 @@ class References:
         # r_ij(-m) = r_ji(m): sum over t of s_i(t - a) s_j(t - b) is r_ij(a - b).
         both = np.concatenate([lags[..., :0:-1].swapaxes(0, 1), lags], axis=2)
         delayed = np.lib.stride_tricks.sliding_window_view(both, taps, axis=2)[..., ::-1]
-        gram, delay = np.ascontiguousarray(delayed.swapaxes(1, 2)), np.arange(taps)
+        gram, delay = delayed.swapaxes(1, 2).copy(), np.arange(taps)
         for i, energy in enumerate(energies):
             gram[i, delay, i, delay] += _LOADING * energy
         alone = tuple(cho_factor(gram[i, :, i], lower=True) for i in range(n))

@@ -149,9 +149,10 @@ def separated(
         sources = np.stack([*(stems[labels[k]] for k in classes), *others])
         of_ideal = _ideal(separator, mixture, sources, n)
         estimates = np.concatenate([separator.separate(mixture, every[classes]), *of_ideal, mixture[None]])
-        # The mixture itself comes last and stands for each.
+        # The mixture itself comes last and stands for each source.
+        rows = np.arange(len(ESTIMATES) * n)
         of = References.of(sources, parameters.taps).figures(
-            estimates, np.tile(np.arange(n), len(ESTIMATES)), np.minimum(np.arange(len(ESTIMATES) * n), 3 * n)
+            estimates, rows % max(n, 1), np.minimum(rows, len(estimates) - 1)
         )
         figures[:, i, classes] = of.reshape(len(ESTIMATES), n, len(FIGURES))
     return Separated(tuple(filenames), labels, figures, present, tagged)
