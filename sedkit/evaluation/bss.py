@@ -29,7 +29,7 @@ LIMIT_DB = 100.0
 #: Added to the references' energy: keeps silence and pure tones solvable. 1e-10 is below 16 bits.
 _LOADING = 1e-10
 #: Correlations go by transforms of so many times `taps` samples, and by so many blocks of it at a time.
-_LONGEST, _BLOCKS = 4, 256
+_LONGEST, _BLOCKS = 8, 128
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,9 @@ def _spectra(
     padded = np.zeros((len(signals), (blocks - 1) * hop + n_fft))
     there = signals[:, : padded.shape[1]]
     padded[:, : there.shape[1]] = there
-    cut = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=1)[:, ::hop].copy()
+    cut = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=1)[:, ::hop]
     if alone:
+        cut = cut.copy()
         cut[..., hop:] = 0
-    # One matrix of signals and blocks after the other, as products take them.
-    return np.ascontiguousarray(rfft(cut, overwrite_x=True).transpose(2, 0, 1))
+    # Along the first axis, so that a bin's signals and blocks come out as the matrix that products take.
+    return np.asarray(rfft(cut.transpose(2, 0, 1), axis=0))
