@@ -48,13 +48,23 @@ def ideal_mask(sound: NDArray[np.float32], scene: NDArray[np.float32], level_db:
     return np.asarray(20 * np.log10(sound / (scene + _EPS) + _EPS) > level_db)
 
 
-def mel_magnitudes(frontend: FrontEnd, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return magnitude spectra of waveforms (n, samples) through a front end's mel matrix, (n, frames, bins)."""
+def mel_magnitudes(
+    frontend: FrontEnd, waveforms: NDArray[np.float32], frames: tuple[int, int] | None = None
+) -> NDArray[np.float32]:
+    """Return magnitude spectra of waveforms (n, samples) through a front end's mel matrix, (n, frames, bins).
+
+    `frames` are the first that is wanted and the one after the last; None: all.
+    """
     from sedkit.features.frontends.logmel import LogMel
 
     if not isinstance(frontend, LogMel):
         raise SedkitError(f"the front end {frontend.name} has no mel matrix, which ideal masks need; expected logmel")
-    return replace(frontend, spectrum="magnitude", log="none").transform(waveforms)
+    magnitudes = replace(frontend, spectrum="magnitude", log="none")
+    if frames is None or not magnitudes.sliceable:
+        return magnitudes.transform(waveforms)[:, slice(*frames or (None,))]
+    start = frames[0] * magnitudes.hop_samples
+    seen = slice(start, start + magnitudes.window_samples(frames[1] - frames[0]))
+    return magnitudes.transform_windows(np.stack([magnitudes.pad(waveform)[seen] for waveform in waveforms]))
 
 
 @register("segmentation", SegmentationParameters)
@@ -95,7 +105,6 @@ class Segmentation(CellBased):
 
         stems = mixtures.stems(name)
         _, mask = masks.of(mixtures.mixture(name))
-        spectra = dict(zip(stems, mel_magnitudes(masks.frontend, np.stack(list(stems.values()))), strict=True))
         n_frames = mask.shape[1]
         active = activity.frames(name, masks.frontend.grid.edges_s(n_frames))
         shape = (len(activity.labels), n_frames, mask.shape[2])
@@ -104,8 +113,12 @@ class Segmentation(CellBased):
             if label in masks.labels:
                 found[k] = mask[masks.labels.index(label)]
             if active[:, k].any():
-                if label not in spectra:
+                if label not in stems:
                     raise SedkitError(f"{mixtures.folder / name}: has no stem of {label}, which the reference names")
-                of_class, scene = (spectra[x][:n_frames] for x in (label, SCENE))
-                ideal[k] = ideal_mask(of_class, scene, self.parameters.level_db) & active[:, k, None]
+                # Elsewhere there is nothing to compute: the class is silent in most frames.
+                where = np.flatnonzero(active[:, k])
+                at = slice(int(where[0]), int(where[-1]) + 1)
+                pair = np.stack([stems[label], stems[SCENE]])
+                sound, scene = mel_magnitudes(masks.frontend, pair, (at.start, at.stop))
+                ideal[k, at] = ideal_mask(sound, scene, self.parameters.level_db) & active[at, k, None]
         return found.reshape(len(found), -1).T, ideal.reshape(len(ideal), -1).T
