@@ -5,6 +5,7 @@ What a figure makes of clips that one side lacks follows from `Metric.clips`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,8 +44,11 @@ class Fit:
     results: Mapping[str, Any]
     metrics: Sequence[Metric]
 
-    def warn_of(self, output: Output) -> None:
-        """Warn of an output; its classes are those of its files, its clips the ones to be scored."""
+    def warn_of(self, output: Output, scores: str | None = None) -> None:
+        """Warn of an output; its classes are those of its files, its clips the ones to be scored.
+
+        `scores` is where its scores lie.
+        """
         of_form = {form: [m for m in self.metrics if m.reads == form] for form in ("estimate", "points", "scores")}
         if isinstance(self.reference, Events):
             if output.estimate is not None:
@@ -53,7 +57,7 @@ class Fit:
                 of_points = [*(of_form["estimate"] if output.estimate is None else ()), *of_form["points"]]
                 self._warn_of_tables(output.points.tables, of_points)
         if output.scores is not None:
-            self._warn_of_scores(output.scores, of_form["scores"])
+            self._warn_of_scores(output.scores, scores or "scores", of_form["scores"])
 
     def _warn_of_tables(self, tables: Sequence[Events], metrics: Sequence[Metric]) -> None:
         """Warn of rows that do not fit the reference (clips, labels, times past the clip's end), once for all tables.
@@ -110,12 +114,11 @@ class Fit:
                     ),
                 )
 
-    def _warn_of_scores(self, scores: Scores, metrics: Sequence[Metric]) -> None:
+    def _warn_of_scores(self, scores: Scores, who: str, metrics: Sequence[Metric]) -> None:
         """Warn of scores that do not fit: clips, classes on either side, clips that go on past their end."""
         reference, durations, classes = self.reference, self.truth.durations, self.classes
         if not metrics:
             return
-        who = scores.producer or "scores"
         known = set(reference.filenames)
         outside = [name for name in scores.filenames if name not in known]
         if outside:
@@ -132,8 +135,12 @@ class Fit:
             log.warning("%s: no scores of the classes %s, which count as 0", who, listed(repr(name) for name in absent))
         unknown = [name for name in scores.labels if name not in wanted and name not in reference.labels]
         if unknown:
-            log.warning(
-                "%s: scores of the classes %s, which are not scored", who, listed(repr(name) for name in unknown)
+            # Where the reference lacks no other, these are classes that its clips happen not to have.
+            log.log(
+                logging.WARNING if absent else logging.INFO,
+                "%s: scores of the classes %s, which are not scored",
+                who,
+                listed(repr(name) for name in unknown),
             )
         fates = dict.fromkeys(metric.past_end for metric in metrics if metric.past_end)
         if durations and fates:
