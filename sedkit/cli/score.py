@@ -89,8 +89,6 @@ def run(args: argparse.Namespace) -> None:
     threshold = _threshold(args.threshold)
     if args.seed is not None and not (args.bootstrap or args.against):
         raise UsageError("--seed is that of the resamples: give --bootstrap N too")
-    if args.experiment is not None and args.mixtures is None:
-        raise UsageError("--experiment gives masks: give --mixtures too, the rendered set that they are scored on")
     for name, default in _PREDICTION.items():
         if args.experiment is None and getattr(args, name) != default:
             raise UsageError(f"--{name} is of the network that gives masks: give --experiment too")
@@ -127,7 +125,7 @@ def _checkpoint(args: argparse.Namespace) -> Path | None:
     from sedkit.evaluation.metrics.registry import metrics_named
 
     wanted = args.metrics is None or any(metric.reads == "masks" for metric in metrics_named(args.metrics))
-    if args.experiment is None or not wanted:
+    if args.experiment is None or args.mixtures is None or not wanted:
         return None
     from sedkit.inference.clips import checkpoint_path
 

@@ -44,11 +44,8 @@ class Fit:
     results: Mapping[str, Any]
     metrics: Sequence[Metric]
 
-    def warn_of(self, output: Output, scores: str | None = None) -> None:
-        """Warn of an output; its classes are those of its files, its clips the ones to be scored.
-
-        `scores` is where its scores lie.
-        """
+    def warn_of(self, output: Output) -> None:
+        """Warn of an output; its classes are those of its files, its clips the ones to be scored."""
         of_form = {form: [m for m in self.metrics if m.reads == form] for form in ("estimate", "points", "scores")}
         if isinstance(self.reference, Events):
             if output.estimate is not None:
@@ -57,7 +54,7 @@ class Fit:
                 of_points = [*(of_form["estimate"] if output.estimate is None else ()), *of_form["points"]]
                 self._warn_of_tables(output.points.tables, of_points)
         if output.scores is not None:
-            self._warn_of_scores(output.scores, scores or "scores", of_form["scores"])
+            self._warn_of_scores(output.scores, of_form["scores"])
 
     def _warn_of_tables(self, tables: Sequence[Events], metrics: Sequence[Metric]) -> None:
         """Warn of rows that do not fit the reference (clips, labels, times past the clip's end), once for all tables.
@@ -114,11 +111,12 @@ class Fit:
                     ),
                 )
 
-    def _warn_of_scores(self, scores: Scores, who: str, metrics: Sequence[Metric]) -> None:
+    def _warn_of_scores(self, scores: Scores, metrics: Sequence[Metric]) -> None:
         """Warn of scores that do not fit: clips, classes on either side, clips that go on past their end."""
         reference, durations, classes = self.reference, self.truth.durations, self.classes
         if not metrics:
             return
+        who = scores.producer or "scores"
         known = set(reference.filenames)
         outside = [name for name in scores.filenames if name not in known]
         if outside:

@@ -122,8 +122,8 @@ def score_files(request: Request, masks: Masks | None = None) -> dict[str, Any]:
     computed = [metric for metric in all_metrics(options.settings).values() if metric.block in results]
     fit = Fit(reference, truth, classes, results, [metric.settled(cut) for metric in computed])
     fit.warn_of_durations(request.durations)
-    for one, scores in zip(to_score, (request.scores, request.against), strict=False):
-        fit.warn_of(_at_threshold(request, one), scores)
+    for one in to_score:
+        fit.warn_of(_at_threshold(request, one))
     tail = {name: results.pop(name) for name in ("undefined", "overlaps", "versions")}
     return {"reference": described, "estimate": estimate, **results, "run": run, **tail}
 
