@@ -109,7 +109,9 @@ class References:
         against = _correlations(self._sources, estimates, self.taps)
         flat = against.swapaxes(0, 1).reshape(len(estimates), -1)
         whole = np.einsum("ed,de->e", flat, cho_solve(self._together, flat.T))[of]
-        true = np.array([against[j, i] @ cho_solve(self._alone[j], against[j, i]) for i, j in zip(of, own, strict=True)])
+        true = np.array(
+            [against[j, i] @ cho_solve(self._alone[j], against[j, i]) for i, j in zip(of, own, strict=True)]
+        )
         out[rows, 0] = _decibel(true, energy - true)
         if len(self._alone) > 1:
             out[rows, 1] = _decibel(true, whole - true)

@@ -201,13 +201,14 @@ class Separation(Metric):
         return counts.rates("masks", weights=weights)
 
     def remarks(self, block: Mapping[str, Any]) -> list[str]:
-        """Return the SDR over all sources of the other rows."""
+        """Return of how many mixtures the figures are, and the SDR over all sources of the other rows."""
         tags, oracles = block["predicted_tags"], block["oracles"]
         found = f"{tags['hits']} hits, {tags['misses']} misses, {tags['false_alarms']} false alarms"
         rows = {f"predicted tags ({found})": tags, "ideal binary mask": oracles["ibm"]}
         rows |= {"ideal ratio mask": oracles["irm"], "mixture as it is": block["mixture"]}
         shown = ((name, row["micro"]["sdr"]) for name, row in rows.items())
-        return [f"SDR of the {name}: {'undefined' if sdr is None else f'{sdr:.2f}'}" for name, sdr in shown]
+        said = [f"SDR of the {name}: {'undefined' if sdr is None else f'{sdr:.2f}'}" for name, sdr in shown]
+        return [f"of {block['clips']} mixtures (--mask-clips)", *said]
 
     def measure(self, work: Work) -> Measured:
         """Compute the figures: of the classes that sound, of those that are tagged, of ideal masks and no separation.
