@@ -8,7 +8,7 @@ the sum of all events as E, which is the same where no two events sound at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -51,9 +51,9 @@ def ideal_mask(sound: NDArray[np.float32], scene: NDArray[np.float32], level_db:
 
 
 def mel_magnitudes(
-    frontend: FrontEnd, waveforms: NDArray[np.float32], frames: tuple[int, int] | None = None
+    frontend: FrontEnd, waveforms: Sequence[NDArray[np.float32]], frames: tuple[int, int] | None = None
 ) -> NDArray[np.float32]:
-    """Return magnitude spectra of waveforms (n, samples) through a front end's mel matrix, (n, frames, bins).
+    """Return magnitude spectra of n waveforms (samples,) through a front end's mel matrix, (n, frames, bins).
 
     `frames` are the first that is wanted and the one after the last; None: all.
     """
@@ -63,7 +63,7 @@ def mel_magnitudes(
         raise SedkitError(f"the front end {frontend.name} has no mel matrix, which ideal masks need; expected logmel")
     magnitudes = replace(frontend, spectrum="magnitude", log="none")
     if frames is None or not magnitudes.sliceable:
-        return magnitudes.transform(waveforms)[:, slice(*frames or (None,))]
+        return magnitudes.transform(np.stack(waveforms))[:, slice(*frames or (None,))]
     start = frames[0] * magnitudes.hop_samples
     seen = slice(start, start + magnitudes.window_samples(frames[1] - frames[0]))
     return magnitudes.transform_windows(np.stack([magnitudes.pad(waveform)[seen] for waveform in waveforms]))
@@ -136,7 +136,7 @@ class Segmentation(CellBased):
         if key not in mixtures.kept:
             if label not in stems():
                 raise SedkitError(f"{mixtures.folder / name}: has no stem of {label}, which the reference names")
-            sound, scene = mel_magnitudes(frontend, np.stack([stems()[label], stems()[SCENE]]), frames)
+            sound, scene = mel_magnitudes(frontend, [stems()[label], stems()[SCENE]], frames)
             mixtures.kept[key] = np.packbits(ideal_mask(sound, scene, self.parameters.level_db))
         shape = (frames[1] - frames[0], frontend.n_bins)
         return np.unpackbits(mixtures.kept[key], count=shape[0] * shape[1]).view(np.bool_).reshape(shape)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 #: What stands in for a source: what its mask leaves of the mixture, what ideal masks leave, the mixture itself.
 ESTIMATES = ("masks", "ibm", "irm", "mixture")
 NAMES = (*FIGURES, "sdr_improvement")
-#: One of 10 s at 32 kHz with three classes takes 0.2 s on one core and what the network takes.
-MOST_CLIPS = 30
+#: One of 10 s at 32 kHz with three classes takes a quarter of a second on one core and what the network takes.
+MOST_CLIPS = 20
 
 
 @dataclass(frozen=True)
