@@ -133,7 +133,7 @@ class Fit:
             log.warning("%s: no scores of the classes %s, which count as 0", who, listed(repr(name) for name in absent))
         unknown = [name for name in scores.labels if name not in wanted and name not in reference.labels]
         if unknown:
-            # Where the reference lacks no other, these are classes that its clips happen not to have.
+            # Where every class of the reference is scored, these are the rest of a larger vocabulary.
             log.log(
                 logging.WARNING if absent else logging.INFO,
                 "%s: scores of the classes %s, which are not scored",

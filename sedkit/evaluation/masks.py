@@ -52,7 +52,7 @@ class Mixtures:
     sample_rate
         Rate in Hz to resample to; None keeps the files'.
     kept
-        What figures keep of the sounds for others of the same mixtures: little of each.
+        What a metric keeps for scoring the same mixtures again, by controls: ideal masks, a bit a cell.
     """
 
     data: DataDir
