@@ -28,8 +28,8 @@ FIGURES = ("sdr", "sir", "sar")
 LIMIT_DB = 100.0
 #: Added to the references' energy: keeps silence and pure tones solvable. 1e-10 is below 16 bits.
 _LOADING = 1e-10
-#: Blocks of `taps` samples at a time.
-_BLOCKS = 1024
+#: Correlations go by transforms of so many times `taps` samples, and by so many blocks of it at a time.
+_LONGEST, _BLOCKS = 8, 128
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,18 @@ class References:
         energies = lags[np.arange(n), np.arange(n), 0]
         # r_ij(-m) = r_ji(m): sum over t of s_i(t - a) s_j(t - b) is r_ij(a - b).
         both = np.concatenate([lags[..., :0:-1].swapaxes(0, 1), lags], axis=2)
-        delay = np.arange(taps)
-        gram = both[:, :, delay[:, None] - delay[None, :] + taps - 1].swapaxes(1, 2)
+        delayed = np.lib.stride_tricks.sliding_window_view(both, taps, axis=2)[..., ::-1]
+        gram, delay = delayed.swapaxes(1, 2).copy(), np.arange(taps)
         for i, energy in enumerate(energies):
             gram[i, delay, i, delay] += _LOADING * energy
         alone = tuple(cho_factor(gram[i, :, i], lower=True) for i in range(n))
-        together = cho_factor(gram.reshape(n * taps, n * taps), lower=True) if n else None
+        whole = gram.reshape(n * taps, n * taps)
+        together = cho_factor(whole.T, lower=True, overwrite_a=True, check_finite=False) if n else None
         return cls(taps, sounding, sources, alone, together)
 
-    def figures(self, estimates: NDArray[np.floating], source: NDArray[np.integer]) -> Doubles:
+    def figures(
+        self, estimates: NDArray[np.floating], source: NDArray[np.integer], estimate: NDArray[np.integer] | None = None
+    ) -> Doubles:
         """Return the figures of estimates in dB.
 
         Parameters
@@ -80,29 +83,35 @@ class References:
         estimates
             (estimates, samples).
         source
-            (estimates,) which source each is an estimate of.
+            (rows,) which source each row is about.
+        estimate
+            (rows,) which of the estimates stands for it; None: each for one.
 
         Returns
         -------
-        (estimates, 3) `FIGURES`. NaN where a source or an estimate is silent or constant; SIR is NaN where the source
-        is the only one.
+        (rows, 3) `FIGURES`. NaN where a source or an estimate is silent or constant; SIR is NaN where the source is the
+        only one.
         """
         from scipy.linalg import cho_solve
 
         samples = self._sources.shape[1]
         if estimates.ndim != 2 or estimates.shape[1] != samples:
             raise SedkitError(f"estimates of shape {estimates.shape}, expected (estimates, {samples})")
-        out = np.full((len(estimates), 3), np.nan)
-        rows = np.flatnonzero(self.sounding[source] & (np.ptp(estimates, axis=1) > 0))
+        estimate = np.arange(len(estimates)) if estimate is None else estimate
+        out, heard = np.full((len(source), 3), np.nan), np.ptp(estimates, axis=1) > 0
+        rows = np.flatnonzero(self.sounding[source] & heard[estimate])
         if not len(rows):
             return out
-        own = (np.cumsum(self.sounding) - 1)[source[rows]]
-        energy = np.array([np.square(e, dtype=np.float64).sum() for e in estimates[rows]])
+        own, of = (np.cumsum(self.sounding) - 1)[source[rows]], (np.cumsum(heard) - 1)[estimate[rows]]
+        estimates = estimates[heard]
+        energy = np.array([np.square(e, dtype=np.float64).sum() for e in estimates])[of]
         # (sources, estimates, taps)
-        against = _correlations(self._sources, estimates[rows], self.taps)
-        flat = against.swapaxes(0, 1).reshape(len(rows), -1)
-        whole = np.einsum("ed,de->e", flat, cho_solve(self._together, flat.T))
-        true = np.array([against[j, i] @ cho_solve(self._alone[j], against[j, i]) for i, j in enumerate(own)])
+        against = _correlations(self._sources, estimates, self.taps)
+        flat = against.swapaxes(0, 1).reshape(len(estimates), -1)
+        whole = np.einsum("ed,de->e", flat, cho_solve(self._together, flat.T))[of]
+        true = np.array(
+            [against[j, i] @ cho_solve(self._alone[j], against[j, i]) for i, j in zip(of, own, strict=True)]
+        )
         out[rows, 0] = _decibel(true, energy - true)
         if len(self._alone) > 1:
             out[rows, 1] = _decibel(true, whole - true)
@@ -117,23 +126,30 @@ def _decibel(signal: Doubles, noise: Doubles) -> Doubles:
 
 def _correlations(x: NDArray[np.floating], y: NDArray[np.floating], taps: int) -> Doubles:
     """Return sum over t of x(t) y(t + m), m from 0 to `taps` - 1: (x, samples) and (y, samples) to (x, y, taps)."""
-    from scipy.fft import irfft, rfft
+    from scipy.fft import irfft
 
-    out = np.zeros((taps + 1, len(x), len(y)), dtype=np.complex128)
-    step = _BLOCKS * taps
-    for first in range(0, x.shape[1], step):
-        # What a block of x meets at these lags: the same block of y and the next.
-        theirs = _blocks(y[:, first : first + step + taps], taps)
-        ours = _blocks(x[:, first : first + step], taps)
-        pairs = np.concatenate([theirs[:, :-1], theirs[:, 1:]], axis=2)[:, : ours.shape[1] - 1]
-        spectra = rfft(ours[:, :-1], 2 * taps)
-        out += spectra.conj().transpose(2, 0, 1) @ rfft(pairs).transpose(2, 1, 0)
-    return np.asarray(irfft(out, 2 * taps, axis=0)[:taps].transpose(1, 2, 0))
+    n_fft, samples = _LONGEST * taps, x.shape[1]
+    hop = n_fft - taps
+    out = np.zeros((n_fft // 2 + 1, len(x), len(y)), dtype=np.complex128)
+    for first in range(0, samples, _BLOCKS * hop):
+        blocks = min(_BLOCKS, -(-(samples - first) // hop))
+        ours = _spectra(x[:, first:], blocks, hop, n_fft, alone=True)
+        out += ours.conj() @ _spectra(y[:, first:], blocks, hop, n_fft).swapaxes(1, 2)
+    return np.asarray(irfft(out, n_fft, axis=0)[:taps].transpose(1, 2, 0))
 
 
-def _blocks(signals: NDArray[np.floating], taps: int) -> Doubles:
-    """Cut signals (n, samples) into blocks, (n, blocks + 1, taps); the last is silence."""
-    n, samples = signals.shape
-    padded = np.zeros((n, (-(-samples // taps) + 1) * taps))
-    padded[:, :samples] = signals
-    return padded.reshape(n, padded.shape[1] // taps, taps)
+def _spectra(
+    signals: NDArray[np.floating], blocks: int, hop: int, n_fft: int, *, alone: bool = False
+) -> NDArray[np.complex128]:
+    """Return spectra of blocks of `hop` samples, each with what follows it unless `alone`: (bins, signals, blocks)."""
+    from scipy.fft import rfft
+
+    padded = np.zeros((len(signals), (blocks - 1) * hop + n_fft))
+    there = signals[:, : padded.shape[1]]
+    padded[:, : there.shape[1]] = there
+    cut = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=1)[:, ::hop]
+    if alone:
+        cut = cut.copy()
+        cut[..., hop:] = 0
+    # Along the first axis, so that a bin's signals and blocks come out as the matrix that products take.
+    return np.asarray(rfft(cut.transpose(2, 0, 1), axis=0))

@@ -5,6 +5,7 @@ What a figure makes of clips that one side lacks follows from `Metric.clips`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -131,8 +132,12 @@ class Fit:
             log.warning("%s: no scores of the classes %s, which count as 0", who, listed(repr(name) for name in absent))
         unknown = [name for name in scores.labels if name not in wanted and name not in reference.labels]
         if unknown:
-            log.warning(
-                "%s: scores of the classes %s, which are not scored", who, listed(repr(name) for name in unknown)
+            # Where every class of the reference is scored, these are the rest of a larger vocabulary.
+            log.log(
+                logging.WARNING if absent else logging.INFO,
+                "%s: scores of the classes %s, which are not scored",
+                who,
+                listed(repr(name) for name in unknown),
             )
         fates = dict.fromkeys(metric.past_end for metric in metrics if metric.past_end)
         if durations and fates:

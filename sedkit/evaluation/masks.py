@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,11 +51,14 @@ class Mixtures:
         Where the stems lie.
     sample_rate
         Rate in Hz to resample to; None keeps the files'.
+    kept
+        What a metric keeps for scoring the same mixtures again, by controls: ideal masks, a bit a cell.
     """
 
     data: DataDir
     folder: Path
     sample_rate: int | None = None
+    kept: dict[Hashable, NDArray[np.uint8]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def open(cls, folder: str | Path, sample_rate: int | None = None) -> Mixtures:

@@ -81,7 +81,7 @@ class MaskParameters:
     clips: int | None = option(
         None,
         "--mask-clips",
-        "segmentation, separation: of so many clips alone, evenly spread (all; separation 60)",
+        "segmentation, separation: of so many clips alone, evenly spread (all; separation 20)",
         within=(1, 1e9),
         whole=True,
         metavar="N",

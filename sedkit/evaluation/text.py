@@ -20,6 +20,10 @@ _SHORT = {
     "sdr_improvement": "SDR gain",
 }
 
+#: An error rate above it is the official one of classes without reference events: 4.5e15 a false positive. In the
+#: results file it stands as it is; a reader is told that it is undefined.
+_NO_ERROR_RATE = 1e9
+
 
 def as_text(results: dict[str, Any]) -> str:
     """Return headline figures per metric, then figures per class."""
@@ -59,6 +63,8 @@ def as_text(results: dict[str, Any]) -> str:
             lines.append(
                 f"  {metric.title}: {', '.join(block['left_out_of_macro'])} undefined, left out of the macro average"
             )
+        if (block.get("macro", {}).get("error_rate") or 0) > _NO_ERROR_RATE:
+            lines.append(f"  {metric.title}: ER of classes without reference events that were predicted")
     return "\n".join(lines) + "\n"
 
 
@@ -115,7 +121,7 @@ def _interval(block: dict[str, Any]) -> str:
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    return "undefined" if value is None else f"{value:{sign}.4f}"
+    return "undefined" if value is None or value > _NO_ERROR_RATE else f"{value:{sign}.4f}"
 
 
 def _classes(blocks: list[tuple[Metric, dict[str, Any]]]) -> list[str]:

@@ -205,8 +205,8 @@ class _Stems:
             scene = waveform - np.sum([*sources.values()], axis=0, dtype=np.float32)
         self._row = {name: i for i, name in enumerate(sources)}
         self._references = References.of(np.stack([*sources.values(), scene]), taps)
-        every = np.broadcast_to(waveform, (len(sources), len(waveform)))
-        self._before = self._references.figures(every, np.arange(len(sources)))
+        every = np.arange(len(sources))
+        self._before = self._references.figures(waveform[None], every, np.zeros_like(every))
 
     def judged(self, sounds: dict[str, dict[str, Any]], waveforms: Iterable[Floats]) -> Iterator[Floats]:
         """Give waveforms on, and add figures to the sounds that have a stem."""

@@ -8,7 +8,9 @@ the sum of all events as E, which is the same where no two events sound at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,13 +50,23 @@ def ideal_mask(sound: NDArray[np.float32], scene: NDArray[np.float32], level_db:
     return np.asarray(20 * np.log10(sound / (scene + _EPS) + _EPS) > level_db)
 
 
-def mel_magnitudes(frontend: FrontEnd, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return magnitude spectra of waveforms (n, samples) through a front end's mel matrix, (n, frames, bins)."""
+def mel_magnitudes(
+    frontend: FrontEnd, waveforms: Sequence[NDArray[np.float32]], frames: tuple[int, int] | None = None
+) -> NDArray[np.float32]:
+    """Return magnitude spectra of n waveforms (samples,) through a front end's mel matrix, (n, frames, bins).
+
+    `frames` are the first that is wanted and the one after the last; None: all.
+    """
     from sedkit.features.frontends.logmel import LogMel
 
     if not isinstance(frontend, LogMel):
         raise SedkitError(f"the front end {frontend.name} has no mel matrix, which ideal masks need; expected logmel")
-    return replace(frontend, spectrum="magnitude", log="none").transform(waveforms)
+    magnitudes = replace(frontend, spectrum="magnitude", log="none")
+    if frames is None or not magnitudes.sliceable:
+        return magnitudes.transform(np.stack(waveforms))[:, slice(*frames or (None,))]
+    start = frames[0] * magnitudes.hop_samples
+    seen = slice(start, start + magnitudes.window_samples(frames[1] - frames[0]))
+    return magnitudes.transform_windows(np.stack([magnitudes.pad(waveform)[seen] for waveform in waveforms]))
 
 
 @register("segmentation", SegmentationParameters)
@@ -91,21 +103,40 @@ class Segmentation(CellBased):
         self, name: str, masks: Masks, mixtures: Mixtures, activity: Activity
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return masks and ideal masks of a mixture, (bins, classes)."""
-        from sedkit.synthesis.mixture_set import SCENE
-
-        stems = mixtures.stems(name)
         _, mask = masks.of(mixtures.mixture(name))
-        spectra = dict(zip(stems, mel_magnitudes(masks.frontend, np.stack(list(stems.values()))), strict=True))
         n_frames = mask.shape[1]
         active = activity.frames(name, masks.frontend.grid.edges_s(n_frames))
         shape = (len(activity.labels), n_frames, mask.shape[2])
         found, ideal = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
+        stems = cache(partial(mixtures.stems, name))
         for k, label in enumerate(activity.labels):
             if label in masks.labels:
                 found[k] = mask[masks.labels.index(label)]
             if active[:, k].any():
-                if label not in spectra:
-                    raise SedkitError(f"{mixtures.folder / name}: has no stem of {label}, which the reference names")
-                of_class, scene = (spectra[x][:n_frames] for x in (label, SCENE))
-                ideal[k] = ideal_mask(of_class, scene, self.parameters.level_db) & active[:, k, None]
+                # Elsewhere there is nothing to compute: the class is silent in most frames.
+                where = np.flatnonzero(active[:, k])
+                frames = int(where[0]), int(where[-1]) + 1
+                at = slice(*frames)
+                ideal[k, at] = self._ideal(name, label, frames, masks.frontend, mixtures, stems) & active[at, k, None]
         return found.reshape(len(found), -1).T, ideal.reshape(len(ideal), -1).T
+
+    def _ideal(
+        self,
+        name: str,
+        label: str,
+        frames: tuple[int, int],
+        frontend: FrontEnd,
+        mixtures: Mixtures,
+        stems: Callable[[], dict[str, NDArray[np.float32]]],
+    ) -> NDArray[np.bool_]:
+        """Return the ideal mask of a class of a mixture in some frames, (frames, bins); as bits it is kept."""
+        from sedkit.synthesis.mixture_set import SCENE
+
+        key = (name, label, frames, frontend.hash8, self.parameters.level_db)
+        if key not in mixtures.kept:
+            if label not in stems():
+                raise SedkitError(f"{mixtures.folder / name}: has no stem of {label}, which the reference names")
+            sound, scene = mel_magnitudes(frontend, [stems()[label], stems()[SCENE]], frames)
+            mixtures.kept[key] = np.packbits(ideal_mask(sound, scene, self.parameters.level_db))
+        shape = (frames[1] - frames[0], frontend.n_bins)
+        return np.unpackbits(mixtures.kept[key], count=shape[0] * shape[1]).view(np.bool_).reshape(shape)

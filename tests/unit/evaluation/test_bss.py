@@ -71,6 +71,17 @@ def test_estimates_come_in_any_order_and_number() -> None:
     assert references.figures(estimates[:1], np.array([1]))[0, 0] < each[1, 0]
 
 
+def test_one_estimate_may_stand_for_several_sources() -> None:
+    true = sources()
+    mixture, leak = true.sum(axis=0), estimates_of(true)[1]
+    estimates = np.stack([np.zeros(12000), leak, mixture])
+    out = References.of(true).figures(estimates, np.array([0, 1, 1, 2, 0]), np.array([2, 2, 1, 2, 0]))
+    of_mixture, of_leak = judged(true, np.tile(mixture, (3, 1))), judged(true, np.tile(leak, (3, 1)))
+    np.testing.assert_allclose(out[[0, 1, 3], :2], of_mixture[[0, 1, 2], :2], atol=1e-3)
+    np.testing.assert_allclose(out[2], of_leak[1], atol=1e-3)
+    assert np.isnan(out[4]).all()
+
+
 def test_recordings_longer_than_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     true = sources(samples=12000)
     estimates = estimates_of(true)

@@ -200,6 +200,27 @@ def test_some_clips_stand_for_all(mixtures: Mixtures, truth: np.ndarray) -> None
     assert [block["classes"][x]["n_reference"] for x in LABELS] == bins.sum(axis=(1, 2)).tolist()
 
 
+def test_ideal_masks_are_computed_once_and_take_little(mixtures: Mixtures, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = replace(mixtures, kept={})
+    first = scored(fresh, constant(1.0))
+    # A bit a bin, where a class is active alone: at most 3 classes of 2 s in each of 12 mixtures.
+    assert 0 < sum(bits.nbytes for bits in fresh.kept.values()) <= 12 * 3 * FRAMES * 24 / 8 + 12 * 3
+    monkeypatch.setattr(Mixtures, "stems", lambda *_: 1 / 0)
+    assert scored(fresh, constant(1.0)) == first
+    # Another size of bins has masks of its own.
+    coarse = Fake(lambda _: np.ones((4, FRAMES, 12), np.float32), replace(PUBLISHED, n_mels=12))
+    with pytest.raises(ZeroDivisionError):
+        scored(fresh, coarse)
+
+
+def test_magnitudes_of_some_frames_are_those_of_all() -> None:
+    x = np.random.default_rng(0).normal(0, 0.1, (2, 2 * RATE)).astype(np.float32)
+    for frontend in (PUBLISHED, replace(PUBLISHED, centre=True), replace(PUBLISHED, clip_s=3.0)):
+        whole = mel_magnitudes(frontend, x)
+        for first, stop in ((0, 3), (7, 20), (whole.shape[1] - 2, whole.shape[1])):
+            np.testing.assert_allclose(mel_magnitudes(frontend, x, (first, stop)), whole[:, first:stop], rtol=1e-6)
+
+
 def test_intervals_are_of_f1(mixtures: Mixtures) -> None:
     events = mixtures.data.strong()
     truth = Truth(events, tags_of(events), mixtures=mixtures)

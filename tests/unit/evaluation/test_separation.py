@@ -170,6 +170,26 @@ def test_what_sounds_is_what_the_truth_says_and_absent_classes_have_no_figures(
     assert result.tagged.all(axis=0).tolist() == [False, True, True, False] and not result.tagged[:, [0, 3]].any()
 
 
+@pytest.mark.parametrize("value", [1.0, 0.5, 0.0])
+def test_constant_masks_separate_nothing(rendered: Path, result: Separated, value: float) -> None:
+    """Ones and halves leave the mixture, louder or not, but for the outermost bins; zeros leave silence."""
+
+    class Constant(RandomMasks):
+        frontend = replace(FRONTEND, fmin_hz=0.0)
+
+        def of(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return tuple(np.full_like(x, value) for x in super().of(waveform))
+
+    of = separated(Constant(), Mixtures.open(rendered), NAMES, LABELS)
+    at = [result.filenames.index(name) for name in NAMES]
+    if value:
+        np.testing.assert_allclose(of.figures[0, ..., :2], result.figures[3][at, :, :2], atol=0.1)
+        assert abs(of.rates("masks").micro["sdr_improvement"]) < 0.1 and of.undefined == 0
+    else:
+        assert np.isnan(of.figures[0]).all() and of.undefined == of.present.sum() > 0
+        assert not of.tagged.any()
+
+
 def test_classes_that_are_not_scored_are_sources_all_the_same(rendered: Path, result: Separated) -> None:
     some = separated(RandomMasks(), Mixtures.open(rendered), result.filenames[:2], LABELS[2:])
     assert some.labels == LABELS[2:]
@@ -250,7 +270,11 @@ def test_the_block(rendered: Path, result: Separated) -> None:
     assert block["classes"]["Chime"]["n"] == result.present[:, 1].sum()
     (metric,) = metrics_named(["separation"])
     said = "\n".join(metric.remarks(block))
-    assert f"{hits.sum()} hits" in said and f"mixture as it is: {np.nanmean(of[3]):.2f}" in said
+    assert (
+        "of 6 mixtures" in said
+        and f"{hits.sum()} hits" in said
+        and f"mixture as it is: {np.nanmean(of[3]):.2f}" in said
+    )
 
 
 def test_intervals_are_in_decibels(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +303,7 @@ def test_figures_are_of_some_clips_evenly_spread() -> None:
     asked.clear()
     (every,) = metrics_named(["separation"], {"mask_clips": None})
     assert every.measure(Work(truth, output, Options())).block["clips"] == MOST_CLIPS == len(asked)
-    assert asked[:3] == ["0.wav", "2.wav", "4.wav"]
+    assert asked[:3] == ["0.wav", "6.wav", "12.wav"]
 
 
 def test_what_is_missing_is_said(rendered: Path) -> None:
