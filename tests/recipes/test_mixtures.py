@@ -1,0 +1,152 @@
+"""The recipe of mixtures from nothing to a table, on a miniature and with networks of a few steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import yaml
+from sklearn.metrics import average_precision_score
+
+from sedkit.dataio.store import read_scores
+from tests.recipes._judge import every_class_throughout, macro
+
+# A loaded machine takes several times as long.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+SHORT = (
+    "mix.mixtures=20",
+    "training.steps=4",
+    "training.eval_every=4",
+    "training.batch_size=4",
+    "model.base_channels=2",
+    "training.precision=fp32",
+)
+RUNS = [f"snr{level}_fold{fold}_seed0" for level in (0, 10) for fold in (1, 2)]
+Runme = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def runme(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Runme:
+    """Call the recipe with its folders in a temporary place."""
+    place = tmp_path_factory.mktemp("mixtures")
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        folders = [f"--{part}-dir={place / part}" for part in ("data", "exp")]
+        env = os.environ | {"SEDKIT_VENV": "none", "SEDKIT_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+        command = [str(repository / "runme.sh"), "mixtures", *folders, "--device=cpu", *words]
+        return subprocess.run([*command, "--", *SHORT], env=env, capture_output=True, text=True, timeout=600)
+
+    run.place = place  # type: ignore[attr-defined]
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(runme: Runme) -> Path:
+    """One system at two levels, on two folds, and the folder of all."""
+    done = runme("--system=gwrp", "--snr=0,10", "--folds=1,2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    place: Path = runme.place  # type: ignore[attr-defined]
+    (place / "printed.txt").write_text(done.stdout)
+    return place
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_no_run_saw_what_it_is_scored_on(finished: Path, run: str) -> None:
+    experiment, fold = finished / "exp/mixtures/gwrp" / run, run.split("_fold")[1][0]
+    level = run.partition("_")[0]
+    scored = read_scores(experiment / "scores" / f"{level}.h5").filenames
+    tuned = read_scores(experiment / "scores" / f"{level}.tune.h5").filenames
+    plan = yaml.safe_load((finished / "data/mixtures/plan.yaml").read_text())["mixtures"]
+    sources = {
+        one["mixture_name"]: {event["event_audio_name"] for event in one["events"]} | {one["scene_group"]}
+        for one in plan
+    }
+    of_fold = {one["mixture_name"] for one in plan if one["fold"].partition("-")[0] == fold}
+    assert set(scored) == of_fold
+    assert {one["fold"] for one in plan if one["mixture_name"] in tuned} == {f"{k}-select" for k in "1234" if k != fold}
+    facts = json.loads((experiment / "checkpoints/best.pt.done.json").read_text())["facts"]
+    seen = {name for _, name in facts["saw"]["trained"]}
+    assert seen == {k for k in "1234" if k != fold}
+    heard = set().union(*(sources[one["mixture_name"]] for one in plan if one["fold"] in seen))
+    for name in (*scored, *tuned):
+        assert not sources[name] & heard
+
+
+def test_levels_are_those_asked_for(finished: Path) -> None:
+    """Levels of the stems' files, as the plan's events lie in them: the published definition is of whole recordings."""
+    plan = yaml.safe_load((finished / "data/mixtures/plan.yaml").read_text())
+    for level in (0, 10):
+        levels = pd.read_csv(finished / f"data/mixtures/snr{level}/levels.tsv", sep="\t")
+        assert len(levels) == sum(len(one["events"]) for one in plan["mixtures"])
+    for one in plan["mixtures"][:6]:
+        stems = [finished / f"data/mixtures/snr{level}.stems" / Path(one["mixture_name"]).stem for level in (0, 10)]
+        scene, louder = (soundfile.read(folder / "scene.wav")[0] for folder in stems)
+        label = one["events"][0]["event_label"]
+        quiet, loud = (soundfile.read(folder / f"{label}.wav")[0] for folder in stems)
+        ratio = [10 * np.log10(np.mean(x**2) / np.mean(s**2)) for x, s in ((quiet, scene), (loud, louder))]
+        assert ratio[1] - ratio[0] == pytest.approx(10.0, abs=0.1)
+
+
+@pytest.mark.parametrize("rules", ["", ".published"])
+def test_figures_are_the_judges(finished: Path, rules: str) -> None:
+    experiment, data = finished / "exp/mixtures/gwrp/snr0_fold1_seed0", finished / "data/mixtures/snr0"
+    results = json.loads((experiment / "results" / f"snr0{rules}.json").read_text())
+    assert {"tagging", "event_based", "frame_based", "baselines"} <= results.keys()
+    assert ({"segmentation", "separation"} <= results.keys()) is (not rules)
+    clips = pd.read_csv(data / "clips.tsv", sep="\t", dtype={"fold": str})
+    clips = clips[clips["fold"].isin(["1", "1-select"])]
+    strong = pd.read_csv(data / "strong.tsv", sep="\t")
+    scores = read_scores(experiment / "scores/snr0.h5")
+    row, precision = {name: i for i, name in enumerate(scores.filenames)}, []
+    for label in sorted(set(strong["event_label"])):
+        sounding = set(strong.loc[strong["event_label"] == label, "filename"])
+        truth = [name in sounding for name in clips["filename"]]
+        at = scores.labels.index(label)
+        if any(truth):
+            precision.append(
+                average_precision_score(truth, [scores.clipwise[row[name], at] for name in clips["filename"]])
+            )
+    assert results["tagging"]["macro"]["average_precision"] == pytest.approx(np.mean(precision))
+    apart = finished / f"judged{rules}"
+    apart.mkdir()
+    clips.to_csv(apart / "clips.tsv", sep="\t", index=False)
+    strong.to_csv(apart / "strong.tsv", sep="\t", index=False)
+    of_all = every_class_throughout(apart, sorted(set(strong["event_label"])))["event_based"]
+    assert results["baselines"]["all_positive"]["event_based"]["macro"]["f1"] == pytest.approx(macro(of_all), abs=1e-9)
+
+
+def test_the_table_has_levels_controls_and_published_figures(finished: Path) -> None:
+    table = (finished / "printed.txt").read_text()
+    rows = [line for line in table.splitlines() if line.lstrip().startswith("*")]
+    for level in (0, 10):
+        for what in (f"gwrp, {level} dB, tuned", f"gwrp, {level} dB, published", f"ideal ratio masks, {level} dB"):
+            (row,) = (line for line in rows if what in line)
+            assert "folds 1, 2" in row
+    assert "comparable: Kong et al. 2018" in table
+    assert (finished / "exp/mixtures/RESULTS.md").read_text().count("| ideal binary masks, 0 dB |") == 1
+
+
+def test_a_second_call_finds_everything_done(runme: Runme, finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.done.json")}
+    again = runme("--system=gwrp", "--snr=0,10", "--folds=1,2", "--stop-stage=7")
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*.done.json")} == before
+
+
+def test_sounds_are_taken_out_of_a_recording(finished: Path) -> None:
+    experiment, out = finished / "exp/mixtures/gwrp/snr0_fold1_seed0", finished / "separated"
+    rng = np.random.default_rng(0)
+    soundfile.write(finished / "mine.wav", rng.normal(0, 0.1, 3 * 44100), 44100)
+    call = ["separate", str(experiment), str(finished / "mine.wav"), "--out", str(out), "--classes", "Bark,Meow"]
+    subprocess.run([sys.executable, "-m", "sedkit", *call, "--device", "cpu"], check=True, capture_output=True)
+    for label in ("Bark", "Meow"):
+        assert soundfile.info(out / "mine" / f"{label}.wav").duration == pytest.approx(3.0, abs=1e-3)
