@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sedkit.cli._options import add_flag, add_force, add_jobs
-from sedkit.cli._recipe import Recipe, Tuned, name_of, read_recipe
+from sedkit.cli._recipe import Recipe, System, Tuned, name_of, read_recipe, read_system
 from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.core.runs import run_axes, run_name
 from sedkit.dataio.folds import others, with_parts
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     failures = {}
     for experiment in args.run:
         one = _Run(experiment)
-        stage.recipe = recipe.of(one.axes)
+        stage.recipe, stage.system = recipe.of(one.axes), stage.system_of(one)
         for call in calls(stage, one):
             status = stage.perform(call)
             if status >= 128:
@@ -70,7 +70,7 @@ class _Run:
 
     def __init__(self, experiment: Path) -> None:
         self.folder, self.axes = experiment, run_axes(experiment)
-        self.system = experiment.parent.name
+        self.system, self.of_pass = experiment.parent.name, "pass" in self.axes
         everything, _, more = self.axes.get("trained_on", "").partition("+")
         #: The run of the split that this one takes its rules from; None for such a run.
         self.split = None
@@ -88,6 +88,8 @@ class _Stage:
 
     #: As the run at hand fills it.
     recipe: Recipe
+    #: That of the run at hand.
+    system: System
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
@@ -121,7 +123,8 @@ class _Stage:
             )
             return
         recipe = self.recipe
-        for name in dict.fromkeys([*recipe.trained, *(tuned.set for tuned in recipe.tuned), *recipe.predicted]):
+        sets = [*recipe.trained, *(tuned.set for tuned in recipe.tuned), *recipe.predicted, *recipe.tagged]
+        for name in dict.fromkeys(sets):
             if self.has(name, "clips.tsv") and (frontend, name) not in self.extracted:
                 self.extracted.append((frontend, name))
                 jobs = ["--jobs", str(self.args.jobs)] if self.args.jobs else []
@@ -137,13 +140,15 @@ class _Stage:
             given = ["sedkit", "predict", str(run.folder), self.table(name), *words]
             return [*given, "--out", run.path("scores", f"{out}.h5"), *device, *self.forced]
 
-        for name, folds in dict.fromkeys((t.set, self.tuning(t, run)) for t in self.recipe.tuned if run.split is None):
-            if folds:
-                yield call(name, f"{name_of(name)}.tune", "--fold", folds)
-        for name in self.recipe.predicted:
+        tuned = [] if run.split else [(t.set, self.tuning(t, run), self.tuned_scores(t)) for t in self.tuned(run)]
+        for name, folds, out in dict.fromkeys(tuned):
+            if folds and out.endswith(".tune"):
+                yield call(name, out, "--fold", folds)
+        whole = [name for name, folds, out in tuned if folds and not out.endswith(".tune")]
+        for name in dict.fromkeys([*whole, *(self.recipe.tagged if run.of_pass else self.recipe.predicted)]):
             if self.has(name, "clips.tsv"):
                 yield call(name, name_of(name), *self.held_out(name, run), *energy)
-        for name in self.reported(run) if self.recipe.windows else ():
+        for name in self.reported(run) if self.recipe.windows and not run.of_pass else ():
             yield call(name, self.windowed(name), "--windows", self.table(name, self.recipe.windows or ""))
 
     def tune(self, run: _Run) -> Iterator[Call]:
@@ -160,33 +165,52 @@ class _Stage:
             return
         start: list[str] = []
         labels = ["--labels", self.option(self.recipe.score["labels"])] if "labels" in self.recipe.score else []
-        for tuned in self.recipe.tuned:
-            last = tuned is self.recipe.tuned[-1]
+        for tuned in self.tuned(run):
+            last = tuned is self.tuned(run)[-1]
             out = rules if last else run.path(f"postprocessing.{tuned.objective}.yaml")
             yield [
-                *("sedkit", "tune", run.path("scores", f"{name_of(tuned.set)}.tune.h5")),
+                *("sedkit", "tune", run.path("scores", f"{self.tuned_scores(tuned)}.h5")),
                 *("--reference", self.table(tuned.set, tuned.labels), *labels, "--objective", tuned.objective),
-                *("--groups", self.table(tuned.set, "clips.tsv"), *start, "--out", out, *self.forced),
+                *("--groups", self.table(tuned.set, "clips.tsv"), *self.gate(tuned.set, run), *start, "--out", out),
+                *self.forced,
             ]
             start = ["--start", out]
+
+    def tag(self, run: _Run) -> Iterator[Call]:
+        """Write what a pass says that clips hold, a table a set: a gate, or labels for what comes after it."""
+        for path in self.recipe.tagged:
+            if self.has(path, "clips.tsv"):
+                given = [
+                    "sedkit",
+                    "tag",
+                    run.path("scores", f"{name_of(path)}.h5"),
+                    "--postprocessing",
+                    self.rules(run),
+                ]
+                yield [*given, "--out", run.path("tags", f"{name_of(path)}.tsv"), *self.forced]
 
     def score(self, run: _Run) -> Iterator[Call]:
         """Decode the predicted sets, score and print the reported ones."""
 
-        def decode(scores: str, events: str, rules: str) -> Call:
-            given = ["sedkit", "decode", run.path("scores", f"{scores}.h5"), "--postprocessing", rules]
+        def decode(scores: str, events: str, rules: str, *gate: str) -> Call:
+            given = ["sedkit", "decode", run.path("scores", f"{scores}.h5"), "--postprocessing", rules, *gate]
             return [*given, "--out", run.path("events", f"{events}.tsv"), *self.forced]
 
         for path in self.recipe.predicted:
-            if self.has(path, "clips.tsv"):
-                yield decode(name_of(path), name_of(path), self.rules(run))
+            if self.has(path, "clips.tsv") and not self.tuned_whole(path):
+                yield decode(name_of(path), name_of(path), self.rules(run), *self.gate(path, run))
         for path in self.reported(run):
             name = name_of(path)
-            for preset, rules in self.recipe.presets.items():
-                yield decode(name, f"{name}.{preset}", self.option(rules))
+            for preset, rules in self.presets.items():
+                yield decode(name, f"{name}.{preset}", rules, *self.gate(path, run))
                 if self.recipe.windows:
-                    yield decode(self.windowed(path), f"{self.windowed(path)}.{preset}", self.option(rules))
+                    yield decode(self.windowed(path), f"{self.windowed(path)}.{preset}", rules)
                 yield self.figures(run, path, f"{name}.{preset}", f"results/{name}.{preset}")
+            for preset, rules in self.oracle.items():
+                yield decode(name, f"{name}.{preset}", rules, "--tags", self.table(path, "strong.tsv"))
+                yield self.figures(run, path, f"{name}.{preset}", f"results/{name}.{preset}")
+            if self.tuned_whole(path):
+                continue
             yield self.figures(run, path, name, f"results/{name}", *self.masks(path, run))
             yield self.figures(run, path, name)
             for fold in self.recipe.reported[path]:
@@ -200,7 +224,8 @@ class _Stage:
         if run.system == self.recipe.compared:
             return
         for path in self.reported(run):
-            for events in (name_of(path), *(f"{name_of(path)}.{preset}" for preset in self.recipe.presets)):
+            tuned = [] if self.tuned_whole(path) else [name_of(path)]
+            for events in (*tuned, *(f"{name_of(path)}.{preset}" for preset in (*self.presets, *self.oracle))):
                 other = run.folder.parent.parent / self.recipe.compared / run.folder.name / "events" / f"{events}.tsv"
                 if self.args.dry_run or other.is_file():
                     yield self.figures(run, path, events, f"comparison/{events}", "--against", str(other))
@@ -241,14 +266,53 @@ class _Stage:
         metrics = self.option([*self.recipe.score.get("metrics", ()), *self.recipe.masks])
         return ["--metrics", metrics, "--experiment", str(run.folder), "--mixtures", self.table(path)]
 
+    def system_of(self, run: _Run) -> System:
+        """Return what the configuration of a run's system says to stages; a pass is decoded as if it had none."""
+        path = self.args.recipe.parent / "conf" / f"{run.system}.yaml"
+        return read_system(path) if path.is_file() else System()
+
+    @property
+    def presets(self) -> dict[str, str]:
+        """The recipe's and the system's presets, as words."""
+        presets = self.recipe.presets | self.system.decoding.presets
+        return {name: self.option(rules) for name, rules in presets.items() if rules is not None}
+
+    @property
+    def oracle(self) -> dict[str, str]:
+        """The rules behind an oracle's gate, as words."""
+        return {name: self.option(rules) for name, rules in self.recipe.oracle.items()}
+
+    def gate(self, path: str, run: _Run) -> list[str]:
+        """Return the words for what gates a set; none where it is the run's own clip scores."""
+        folder = None if run.of_pass else self.system.gate(run.folder)
+        return [] if folder is None else ["--tags", str(folder / f"{name_of(path)}.tsv")]
+
+    def tuned(self, run: _Run) -> list[Tuned]:
+        """Return what a run's rules are tuned on: of a pass the gate alone, behind another's gate all but the gate."""
+        from sedkit.postprocessing.objectives.base import build_objective
+
+        if not run.of_pass and self.system.decoding.gate is None:
+            return self.recipe.tuned
+        return [one for one in self.recipe.tuned if build_objective({"name": one.objective}).gated != run.of_pass]
+
+    def tuned_whole(self, path: str) -> bool:
+        """Tell whether rules are tuned on all of a set, so that their figures on it would say nothing."""
+        return any(tuned.set == path and tuned.fold is None for tuned in self.recipe.tuned)
+
+    def tuned_scores(self, tuned: Tuned) -> str:
+        """Return what the scores that are tuned on are called."""
+        return name_of(tuned.set) + ("" if tuned.fold is None else ".tune")
+
     def rules(self, run: _Run) -> str:
         """Return the rules of a run: the tuned ones, or the first preset where there is nothing to tune on."""
-        if self.recipe.tuned and all(self.tuning(tuned, run) for tuned in self.recipe.tuned):
+        if self.tuned(run) and all(self.tuning(tuned, run) for tuned in self.tuned(run)):
             return run.path("postprocessing.yaml")
-        return self.option(next(iter(self.recipe.presets.values())))
+        return next(iter(self.presets.values()))
 
     def tuning(self, tuned: Tuned, run: _Run) -> str:
         """Return the folds that are tuned on, as a word; of a cross-validation that part of the folds trained on."""
+        if tuned.fold is None:
+            return "all" if self.has(tuned.set, tuned.labels) else ""
         if self.has_fold(tuned.set, tuned.fold) or "fold" not in run.axes:
             return tuned.fold
         return ",".join(others(tuned.fold, self.folds(tuned.set), run.axes["fold"]))
@@ -305,6 +369,7 @@ STAGES: dict[str, tuple[Callable[[_Stage, _Run], Iterator[Call]], tuple[str, ...
     "features": (_Stage.features, ("jobs", "overrides")),
     "predict": (_Stage.predict, ("device", "energy")),
     "tune": (_Stage.tune, ()),
+    "tag": (_Stage.tag, ()),
     "score": (_Stage.score, ()),
     "compare": (_Stage.compare, ()),
 }

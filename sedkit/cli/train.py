@@ -45,11 +45,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from sedkit.cli._recipe import read_system
     from sedkit.core.energy import say_unmeasured, track_energy
     from sedkit.training.plan import check_config, make_plan
 
     if args.check_config:
         check_config(args.config, args.overrides, args.budget, args.of_pass)
+        read_system(Path(args.config))
         return
     plan = make_plan(
         Path(args.config),
