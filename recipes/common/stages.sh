@@ -28,11 +28,22 @@ prepare_data_sets() {
 stage_features() { launch_together features_run "${first_runs[@]}"; }
 features_run() { staged features "$@" --jobs "$jobs" "${overrides[@]}"; }
 
-stage_train() { launch train_run "${runs[@]}"; }
+# First each pass of the systems, as far as the tags that the next one needs.
+stage_train() {
+    local -a of_depth
+    local one job
+    for one in "${pass_runs[@]}"; do
+        read -ra of_depth <<<"$one"
+        launch train_run "${of_depth[@]}"
+        for job in predict_run tune_run tag_run; do launch_together "$job" "${of_depth[@]}"; done
+    done
+    launch train_run "${runs[@]}"
+}
+tag_run() { staged tag "$@"; }
 train_run() {
     open_run "$1"
-    sedkit train --config "$config" --data "$data" --exp "$experiment" --budget "$budget" --train-on "$train_on" \
-        --device "$device" ${weights:+--weights "$weights"} "${split_run[@]}" "${measured[@]}" "${forced[@]}" \
+    sedkit train --config "$config" "${of_pass[@]}" --data "$data" --exp "$experiment" --budget "$budget" \
+        --train-on "$train_on" --device "$device" ${weights:+--weights "$weights"} "${split_run[@]}" "${measured[@]}" "${forced[@]}" \
         "${overrides[@]}" "${axes[@]}"
 }
 
