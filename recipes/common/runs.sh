@@ -68,6 +68,7 @@ passes_of() {
         /^[^ #]/ { inside = $1 == "passes:"; if (inside && $2 == "null") split("", of) }
         inside && /^  [^ #]/ { name = $1; sub(/:$/, "", name); if (!(name in seen)) names[n++] = name
                                seen[name]; if ($2 == "null") delete of[name]; else if (!(name in of)) of[name] = owner }
+        inside && /^    base: *null/ { of[name] = owner }
         inside && /^    system:/ { of[name] = $2 }
         END { for (i = 0; i < n; i++) if (names[i] in of) print names[i] ":" of[names[i]] }
     ' ${base:+"$recipe_dir/conf/$base"} "$file"
@@ -99,8 +100,10 @@ cross_axes() {
             pass="system=${pass#*:} pass=${pass%%:*} ${one#system=* }"
             # shellcheck disable=SC2086 # words
             name=$(run_name $pass)
-            [[ -v axes_of[$name] ]] || pass_runs[depth]+="$name "
-            axes_of[$name]=$pass system_of[$name]=$value
+            if [[ ! -v axes_of[$name] ]]; then
+                pass_runs[depth]+="$name "
+                axes_of[$name]=$pass system_of[$name]=$value
+            fi
             depth=$((depth + 1))
         done
         # shellcheck disable=SC2086 # words

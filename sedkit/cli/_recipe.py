@@ -53,7 +53,7 @@ class Recipe:
     presets
         Name -> rules that decode reported sets beside the tuned ones.
     oracle
-        As `presets`, behind a gate that lets the classes of the set's own reference through: an upper bound.
+        Name -> preset that decodes reported sets again, behind a gate of their own reference's classes: an upper bound.
     windows
         Name of a table of windows in reported sets' data dirs, each of which is a clip of its own for the presets.
     score
@@ -75,7 +75,7 @@ class Recipe:
     entered: list[str] = field(default_factory=list)
     format: str = ""
     presets: dict[str, str | float] = field(default_factory=dict)
-    oracle: dict[str, str | float] = field(default_factory=dict)
+    oracle: dict[str, str] = field(default_factory=dict)
     windows: str | None = None
     score: dict[str, Any] = field(default_factory=dict)
     masks: list[str] = field(default_factory=list)
@@ -88,6 +88,9 @@ class Recipe:
                 if name not in self.predicted:
                     raise UsageError(f"{use} has {name!r}, which is not predicted{suggest(name, self.predicted)}")
         _distinct("predicted sets", map(name_of, self.predicted))
+        for name in self.oracle.values():
+            if name not in self.presets:
+                raise UsageError(f"oracle has {name!r}, which is no preset{suggest(name, self.presets)}")
         _distinct("rules", [*self.presets, *self.oracle])
         _distinct("tuned sets", {(tuned.set, tuned.fold): name_of(tuned.set) for tuned in self.tuned}.values())
         _distinct("objectives", (tuned.objective for tuned in self.tuned))

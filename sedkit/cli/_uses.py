@@ -60,8 +60,8 @@ class Uses:
 
     @property
     def oracle(self) -> dict[str, str]:
-        """The rules behind an oracle's gate, as words."""
-        return {name: self.option(rules) for name, rules in self.recipe.oracle.items()}
+        """The presets behind an oracle's gate, as words."""
+        return {name: self.presets[preset] for name, preset in self.recipe.oracle.items() if preset in self.presets}
 
     def gate(self, path: str, run: Run) -> list[str]:
         """Return the words for what gates a set; none where it is the run's own clip scores."""
