@@ -68,7 +68,7 @@ stage_submit() {
     fi
     sedkit_paths pack --format "$format" --experiment "${submitted[@]}" --set "${set##*/}" \
         --files "$data/$set/clips.tsv" --authors "$authors" ${label:+--label "$label"} \
-        ${report:+--report "$report"} --out "$submission_dir/$recipe"
+        ${development:+--development "$development"} ${report:+--report "$report"} --out "$submission_dir/$recipe"
     for path in "${paths[@]}"; do
         sedkit check "$path" --format "$format" --files "$data/$set/clips.tsv"
     done

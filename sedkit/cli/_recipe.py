@@ -48,8 +48,8 @@ class Recipe:
         Predicted sets with figures -> folds that have figures of their own, too.
     entered
         Predicted sets to enter a challenge with: the first that was prepared.
-    format
-        Of the submission.
+    format, development
+        Of the submission: its format, and the results that it states as the development set's.
     presets
         Name -> rules that decode reported sets beside the tuned ones.
     oracle
@@ -74,6 +74,7 @@ class Recipe:
     tagged: list[str] = field(default_factory=list)
     entered: list[str] = field(default_factory=list)
     format: str = ""
+    development: str = "validation"
     presets: dict[str, str | float] = field(default_factory=dict)
     oracle: dict[str, str] = field(default_factory=dict)
     windows: str | None = None
