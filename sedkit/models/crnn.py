@@ -95,7 +95,12 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(self.conv(x))
-        x = F.glu(x, dim=1) if self.gated else F.relu_(x)
+        if self.gated:
+            # As F.glu, which takes twice the time on a CPU.
+            value, gate = x.chunk(2, dim=1)
+            x = value * torch.sigmoid(gate)
+        else:
+            x = F.relu_(x)
         pooled: Tensor = self.dropout(F.max_pool2d(x, self.pooling))
         return pooled
 
