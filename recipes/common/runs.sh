@@ -7,7 +7,8 @@ read_recipe() {
     mapfile -t data_sets < <(recipe_words data_sets 2>/dev/null)
     ((${#data_sets[@]})) || bad_use "recipes/$recipe/recipe.yaml has no line 'data_sets: {NAME: FOLDER}'"
     mapfile -t entered < <(recipe_words entered)
-    format=$(recipe_words format) development=$(recipe_words development) compared=$(recipe_words compared) contrasts=$(recipe_words contrasts | paste -sd ,)
+    format=$(recipe_words format) development=$(recipe_words development)
+    compared=$(recipe_words compared) contrasts=$(recipe_words contrasts | paste -sd ,)
     ! declare -F choose_data_sets >/dev/null || choose_data_sets
 }
 
@@ -66,8 +67,14 @@ passes_of() {
     awk -v owner="$1" '
         { sub(/ #.*/, ""); sub(/ +$/, "") }
         /^[^ #]/ { inside = $1 == "passes:"; if (inside && $2 == "null") split("", of) }
-        inside && /^  [^ #]/ { name = $1; sub(/:$/, "", name); if (!(name in seen)) names[n++] = name
-                               seen[name]; if ($2 == "null") delete of[name]; else if (!(name in of)) of[name] = owner }
+        inside && /^  [^ #]/ {
+            name = $1
+            sub(/:$/, "", name)
+            if (!(name in seen)) names[n++] = name
+            seen[name]
+            if ($2 == "null") delete of[name]
+            else if (!(name in of)) of[name] = owner
+        }
         inside && /^    base: *null/ { of[name] = owner }
         inside && /^    system:/ { of[name] = $2 }
         END { for (i = 0; i < n; i++) if (names[i] in of) print names[i] ":" of[names[i]] }

@@ -41,9 +41,12 @@ stage_train() {
 }
 tag_run() { staged tag "$@"; }
 train_run() {
+    local start=()
     open_run "$1"
+    # Weights are those of the system, not of what comes before it.
+    [[ -z $weights ]] || ((${#of_pass[@]})) || start=(--weights "$weights")
     sedkit train --config "$config" "${of_pass[@]}" --data "$data" --exp "$experiment" --budget "$budget" \
-        --train-on "$train_on" --device "$device" ${weights:+--weights "$weights"} "${split_run[@]}" "${measured[@]}" "${forced[@]}" \
+        --train-on "$train_on" --device "$device" "${start[@]}" "${split_run[@]}" "${measured[@]}" "${forced[@]}" \
         "${overrides[@]}" "${axes[@]}"
 }
 
