@@ -193,7 +193,7 @@ def test_no_python_for_an_environment_is_one_line(runme, tree, listing):
     assert [p for p in listing(tree) if p not in before and not p.startswith(".venv")] == []
 
 
-def test_passes_come_first_and_systems_may_share_them(runme):
+def test_passes_come_first_and_systems_may_share_them(runme, tree):
     done = runme(
         "dcase2018_task4", "--dry-run", "--stage=4", "--stop-stage=4", "--system=mil,baseline2018", "--seeds=0,2"
     )
@@ -214,6 +214,11 @@ def test_passes_come_first_and_systems_may_share_them(runme):
     for words in lines[4:7]:
         assert sorted(words[words.index("--run") + 1 :][:4]) == sorted(f"{folder}/{run}" for run in runs)
     assert not any("--pass" in words for words in lines[7:])
+    # Weights to start from are the system's.
+    start = ("--stage=4", "--stop-stage=4", "--weights=setup.cfg", "--system=mil")
+    (tree.parent / "elsewhere" / "setup.cfg").touch()
+    started = commands(runme("dcase2018_task4", "--dry-run", *start).stdout)
+    assert ["--weights" in words for words in started if verb(words) == "train"] == [False, True]
     # A job of a pass names its run as any other.
     (words,) = commands(runme("dcase2018_task4", "--dry-run", "--job", "train_run:at_cnn.tagging/seed5").stdout)
     assert words[words.index("--exp") + 1] == f"{folder}/at_cnn.tagging/seed5" and words[-1] == "training.seed=5"
