@@ -116,11 +116,11 @@ class _Stage(Uses):
             given = ["sedkit", "predict", str(run.folder), self.table(name), *words]
             return [*given, "--out", run.path("scores", f"{out}.h5"), *device, *self.forced]
 
-        tuned = [] if run.split else [(t.set, self.tuning(t, run), self.tuned_scores(t)) for t in self.tuned(run)]
-        for name, folds, out in dict.fromkeys(tuned):
-            if folds and out.endswith(".tune"):
-                yield call(name, out, "--fold", folds)
-        whole = [name for name, folds, out in tuned if folds and not out.endswith(".tune")]
+        tuned = [] if run.split else [one for one in self.tuned(run) if self.tuning(one, run)]
+        parts = ((one.set, self.tuning(one, run), self.tuned_scores(one)) for one in tuned if one.fold is not None)
+        for name, folds, out in dict.fromkeys(parts):
+            yield call(name, out, "--fold", folds)
+        whole = [one.set for one in tuned if one.fold is None]
         for name in dict.fromkeys([*whole, *(self.recipe.tagged if run.of_pass else self.recipe.predicted)]):
             if self.has(name, "clips.tsv"):
                 yield call(name, name_of(name), *self.held_out(name, run), *energy)
@@ -156,13 +156,8 @@ class _Stage(Uses):
         """Write what a pass says that clips hold, a table a set: a gate, or labels for what comes after it."""
         for path in self.recipe.tagged:
             if self.has(path, "clips.tsv"):
-                given = [
-                    "sedkit",
-                    "tag",
-                    run.path("scores", f"{name_of(path)}.h5"),
-                    "--postprocessing",
-                    self.rules(run),
-                ]
+                scores = run.path("scores", f"{name_of(path)}.h5")
+                given = ["sedkit", "tag", scores, "--postprocessing", self.rules(run)]
                 yield [*given, "--out", run.path("tags", f"{name_of(path)}.tsv"), *self.forced]
 
     def score(self, run: Run) -> Iterator[Call]:
