@@ -7,7 +7,8 @@ read_recipe() {
     mapfile -t data_sets < <(recipe_words data_sets 2>/dev/null)
     ((${#data_sets[@]})) || bad_use "recipes/$recipe/recipe.yaml has no line 'data_sets: {NAME: FOLDER}'"
     mapfile -t entered < <(recipe_words entered)
-    format=$(recipe_words format) compared=$(recipe_words compared) contrasts=$(recipe_words contrasts | paste -sd ,)
+    format=$(recipe_words format) development=$(recipe_words development)
+    compared=$(recipe_words compared) contrasts=$(recipe_words contrasts | paste -sd ,)
     ! declare -F choose_data_sets >/dev/null || choose_data_sets
 }
 
@@ -58,11 +59,35 @@ run_name() {
     printf '%s' "$name"
 }
 
+# passes_of SYSTEM: PASS:OWNER, a line each, of the trainings that come before the system's own, in their order. OWNER is
+# the `system` that a pass names, so that several share it, else the system. Each key stands on a line of its own.
+passes_of() {
+    local file=$recipe_dir/conf/$1.yaml base
+    base=$(sed -n 's/^base: *//p' "$file")
+    awk -v owner="$1" '
+        { sub(/ #.*/, ""); sub(/ +$/, "") }
+        /^[^ #]/ { inside = $1 == "passes:"; if (inside && $2 == "null") split("", of) }
+        inside && /^  [^ #]/ {
+            name = $1
+            sub(/:$/, "", name)
+            if (!(name in seen)) names[n++] = name
+            seen[name]
+            if ($2 == "null") delete of[name]
+            else if (!(name in of)) of[name] = owner
+        }
+        inside && /^    base: *null/ { of[name] = owner }
+        inside && /^    system:/ { of[name] = $2 }
+        END { for (i = 0; i < n; i++) if (names[i] in of) print names[i] ":" of[names[i]] }
+    ' ${base:+"$recipe_dir/conf/$base"} "$file"
+}
+
 # cross_axes: the product of the axes that options of this recipe have values for, each run as AXIS=VALUE words in
-# axes_of[RUN]; in first_runs those of the first seed.
-declare -A axes_of=()
+# axes_of[RUN], its configuration's system in system_of[RUN]; in first_runs those of the first seed, in pass_runs[K] the
+# runs of every system's pass K.
+declare -A axes_of=() system_of=()
 cross_axes() {
-    local axis option one value name
+    local axis option one value name pass depth
+    local -A passes=()
     local -a values products=('') crossed
     while IFS=$'\t' read -r _ axis _ _ option; do
         [[ $option != - && $option != option && -v $option ]] || continue
@@ -73,12 +98,25 @@ cross_axes() {
         done
         products=("${crossed[@]}")
     done <"$SEDKIT_ROOT/metadata/run_axes.tsv"
-    runs=() first_runs=()
+    runs=() first_runs=() pass_runs=()
+    for one in "${systems[@]}"; do passes[$one]=$(passes_of "$one"); done
     for one in "${products[@]}"; do
+        read -r value _ <<<"${one#system=}"
+        depth=0
+        for pass in ${passes[$value]}; do
+            pass="system=${pass#*:} pass=${pass%%:*} ${one#system=* }"
+            # shellcheck disable=SC2086 # words
+            name=$(run_name $pass)
+            if [[ ! -v axes_of[$name] ]]; then
+                pass_runs[depth]+="$name "
+                axes_of[$name]=$pass system_of[$name]=$value
+            fi
+            depth=$((depth + 1))
+        done
         # shellcheck disable=SC2086 # words
         name=$(run_name $one)
         runs+=("$name")
-        axes_of[$name]=$one
+        axes_of[$name]=$one system_of[$name]=$value
         [[ $one != *" seed=${values[0]}" ]] || first_runs+=("$name")
     done
 }
@@ -96,12 +134,13 @@ axes_in_words() {
 open_run() {
     local word split=()
     experiment=$exp_dir/$recipe/$1
-    axes=() split_run=()
+    config=recipes/$recipe/conf/${system_of[$1]}.yaml
+    axes=() split_run=() of_pass=()
     for word in ${axes_of[$1]}; do
         [[ $word == trained_on=* ]] || split+=("$word")
         case $word in
-            system=*) config=recipes/$recipe/conf/${word#*=}.yaml ;;
-            trained_on=*) ;;
+            system=* | trained_on=*) ;;
+            pass=*) of_pass=(--pass "${word#*=}") ;;
             seed=*) axes+=("training.$word") ;;
             *) axes+=("run.$word") ;;
         esac
@@ -122,10 +161,12 @@ staged() {
 
 # Keys and values after -- are read in stages 3 and 4, which may be hours away.
 check_overrides() {
-    local one
+    local one pass
     ((${#overrides[@]} && stage <= 4)) || return 0
     for one in "${systems[@]}"; do
-        sedkit train --config "recipes/$recipe/conf/$one.yaml" --data "$data" --exp "$exp_dir/$recipe/$one" \
-            --budget "$budget" --check-config true "${overrides[@]}"
+        for pass in $(passes_of "$one") ''; do
+            sedkit train --config "recipes/$recipe/conf/$one.yaml" --data "$data" --exp "$exp_dir/$recipe/$one" \
+                --budget "$budget" ${pass:+--pass "${pass%%:*}"} --check-config true "${overrides[@]}"
+        done
     done
 }

@@ -28,11 +28,25 @@ prepare_data_sets() {
 stage_features() { launch_together features_run "${first_runs[@]}"; }
 features_run() { staged features "$@" --jobs "$jobs" "${overrides[@]}"; }
 
-stage_train() { launch train_run "${runs[@]}"; }
+# First each pass of the systems, as far as the tags that the next one needs.
+stage_train() {
+    local -a of_depth
+    local one job
+    for one in "${pass_runs[@]}"; do
+        read -ra of_depth <<<"$one"
+        launch train_run "${of_depth[@]}"
+        for job in predict_run tune_run tag_run; do launch_together "$job" "${of_depth[@]}"; done
+    done
+    launch train_run "${runs[@]}"
+}
+tag_run() { staged tag "$@"; }
 train_run() {
+    local start=()
     open_run "$1"
-    sedkit train --config "$config" --data "$data" --exp "$experiment" --budget "$budget" --train-on "$train_on" \
-        --device "$device" ${weights:+--weights "$weights"} "${split_run[@]}" "${measured[@]}" "${forced[@]}" \
+    # Weights are those of the system, not of what comes before it.
+    [[ -z $weights ]] || ((${#of_pass[@]})) || start=(--weights "$weights")
+    sedkit train --config "$config" "${of_pass[@]}" --data "$data" --exp "$experiment" --budget "$budget" \
+        --train-on "$train_on" --device "$device" "${start[@]}" "${split_run[@]}" "${measured[@]}" "${forced[@]}" \
         "${overrides[@]}" "${axes[@]}"
 }
 
@@ -57,7 +71,7 @@ stage_submit() {
     fi
     sedkit_paths pack --format "$format" --experiment "${submitted[@]}" --set "${set##*/}" \
         --files "$data/$set/clips.tsv" --authors "$authors" ${label:+--label "$label"} \
-        ${report:+--report "$report"} --out "$submission_dir/$recipe"
+        ${development:+--development "$development"} ${report:+--report "$report"} --out "$submission_dir/$recipe"
     for path in "${paths[@]}"; do
         sedkit check "$path" --format "$format" --files "$data/$set/clips.tsv"
     done

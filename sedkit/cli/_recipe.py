@@ -17,7 +17,7 @@ class Tuned:
     Attributes
     ----------
     set, fold
-        The data dir, and which of its folds.
+        The data dir, and which of its folds; None is the whole set, whose figures are then those of the presets alone.
     objective
         Of `sedkit tune`.
     labels
@@ -25,8 +25,8 @@ class Tuned:
     """
 
     set: str
-    fold: str
     objective: str
+    fold: str | None = None
     labels: str = "strong.tsv"
 
 
@@ -40,16 +40,20 @@ class Recipe:
         Data set -> folder of its data dirs.
     trained, predicted
         Sets that systems learn from; sets that they score.
+    tagged
+        Sets that passes tag: for the gate of their systems, and as labels for what comes after them.
     tuned
         In turn: each objective starts with the rules of the one before.
     reported
         Predicted sets with figures -> folds that have figures of their own, too.
     entered
         Predicted sets to enter a challenge with: the first that was prepared.
-    format
-        Of the submission.
+    format, development
+        Of the submission: its format, and the results that it states as the development set's.
     presets
         Name -> rules that decode reported sets beside the tuned ones.
+    oracle
+        Name -> preset that decodes reported sets again, behind a gate of their own reference's classes: an upper bound.
     windows
         Name of a table of windows in reported sets' data dirs, each of which is a clip of its own for the presets.
     score
@@ -67,9 +71,12 @@ class Recipe:
     tuned: list[Tuned]
     predicted: list[str]
     reported: dict[str, list[str]]
+    tagged: list[str] = field(default_factory=list)
     entered: list[str] = field(default_factory=list)
     format: str = ""
+    development: str = "validation"
     presets: dict[str, str | float] = field(default_factory=dict)
+    oracle: dict[str, str] = field(default_factory=dict)
     windows: str | None = None
     score: dict[str, Any] = field(default_factory=dict)
     masks: list[str] = field(default_factory=list)
@@ -82,6 +89,10 @@ class Recipe:
                 if name not in self.predicted:
                     raise UsageError(f"{use} has {name!r}, which is not predicted{suggest(name, self.predicted)}")
         _distinct("predicted sets", map(name_of, self.predicted))
+        for name in self.oracle.values():
+            if name not in self.presets:
+                raise UsageError(f"oracle has {name!r}, which is no preset{suggest(name, self.presets)}")
+        _distinct("rules", [*self.presets, *self.oracle])
         _distinct("tuned sets", {(tuned.set, tuned.fold): name_of(tuned.set) for tuned in self.tuned}.values())
         _distinct("objectives", (tuned.objective for tuned in self.tuned))
         folds = [fold for folds in self.reported.values() for fold in folds]
@@ -99,6 +110,61 @@ class Recipe:
 
         sets = fill(asdict(self), axes, "recipe.yaml", "the run's name")
         return replace(self, **sets | {"tuned": [Tuned(**tuned) for tuned in sets["tuned"]]})
+
+
+@dataclass(frozen=True)
+class DecodingSettings:
+    """The section `decoding` of a system: how stages decode its runs.
+
+    Attributes
+    ----------
+    gate
+        What says in which clips a class's events are looked for: one of the system's passes, or a folder of tables of
+        tags, `<set>.tsv`, made by anyone. None: the clip scores of the run itself, where the rules say so.
+    presets
+        Rules beside or in place of the recipe's presets of the same name; null does without one.
+    """
+
+    gate: str | None = None
+    presets: dict[str, str | float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class System:
+    """What stages have to know of a system: how it is decoded, and its passes."""
+
+    decoding: DecodingSettings = field(default_factory=DecodingSettings)
+    passes: Mapping[str, Any] = field(default_factory=dict)
+
+    def gate(self, run: Path) -> Path | None:
+        """Return the folder of the tables that gate a run, or None."""
+        from sedkit.core.config import pass_of
+
+        gate = self.decoding.gate
+        if gate is None:
+            return None
+        return pass_of(run, self.passes, gate) / "tags" if gate in self.passes else Path(gate)
+
+
+def read_system(path: Path) -> System:
+    """Read what stages have to know of a system from its configuration.
+
+    Raises
+    ------
+    UsageError
+        An unknown key, or a gate that is neither a pass of the system nor a folder.
+    """
+    from sedkit.core.config import naming_file, read_config, read_passes, typed
+
+    with naming_file(path):
+        decoding = typed(read_config(path).get("decoding"), DecodingSettings, "decoding")
+        passes = read_passes(path)
+        if decoding.gate is not None and decoding.gate not in passes and not Path(decoding.gate).is_dir():
+            raise UsageError(
+                f"decoding.gate is {decoding.gate!r}{suggest(decoding.gate, passes)}, expected one of the passes "
+                f"({listed(passes) or 'there are none'}) or a folder of tables of tags"
+            )
+    return System(decoding, passes)
 
 
 def _distinct(what: str, names: Iterable[str]) -> None:

@@ -29,12 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="POST.yaml|NAME|T",
         default="0.5",
         help="rules: a file made by `sedkit tune` or by hand, a preset (published, tfseg, baseline2018, baseline2019, "
-        "baseline2021, fdy_crnn, csebbs), or one frame threshold for all classes (default: 0.5)",
+        "baseline2021, fdy_crnn, mil, mil_derivative, mil_area, csebbs), or one frame threshold for all classes "
+        "(default: 0.5)",
     )
     parser.add_argument(
         "--tags",
         metavar="SCORES.h5|WEAK.tsv",
-        help="what opens the clip gate in place of the scores' own clip scores: other scores, or a table of tags",
+        help="what opens the clip gate in place of the scores' own clip scores: other scores, or a table of tags or of "
+        "events",
     )
     parser.add_argument("--out", metavar="EVENTS.tsv", help="the table of events")
     parser.add_argument(

@@ -37,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="set to submit (default: evaluation, else public, else validation); with --scores: the set whose "
         "prediction by the members is stated in kWh (default: the name of the scores' file, if it is one of the three)",
     )
+    experiments.add_argument(
+        "--development",
+        metavar="NAME",
+        help="which of their results are stated as the development set's: results/NAME.json (default: validation)",
+    )
     events = parser.add_argument_group("events made elsewhere")
     events.add_argument(
         "--system",
@@ -89,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     _check_use(args)
     from sedkit.core.log import log
     from sedkit.submission.check.clips import read_clip_list
+    from sedkit.submission.experiment import DEVELOPMENT_RESULTS
     from sedkit.submission.findings import as_text, status
     from sedkit.submission.formats import get_format
     from sedkit.submission.pack.authors import read_authors
@@ -106,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     form = get_format(args.format)
     authors = read_authors(args.authors)
     clips = read_clip_list(args.files) if args.files else None
-    experiments = open_experiments(args.experiment)
+    experiments = open_experiments(args.experiment, args.development or DEVELOPMENT_RESULTS)
     if args.scores:
         given = ScoresInput(
             scores=args.scores,
@@ -159,5 +165,9 @@ def _check_use(args: argparse.Namespace) -> None:
         raise UsageError("--codecarbon is for systems without --experiment: experiments have their own tables")
     if args.set and not args.experiment:
         raise UsageError(f"--set {args.set} chooses a set of --experiment, got none")
+    if args.development and (not args.experiment or args.scores or args.results):
+        raise UsageError(
+            f"--development {args.development} names results of --experiment; others go by --results alone"
+        )
     if args.add and not args.label:
         raise UsageError("--add true needs --label: which of the team's systems this is")

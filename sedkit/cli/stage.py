@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sedkit.cli._options import add_flag, add_force, add_jobs
-from sedkit.cli._recipe import Recipe, Tuned, name_of, read_recipe
+from sedkit.cli._recipe import name_of, read_recipe
+from sedkit.cli._uses import Run, Uses
 from sedkit.core.errors import UsageError, listed, suggest
-from sedkit.core.runs import run_axes, run_name
-from sedkit.dataio.folds import others, with_parts
 
 #: Words of a call: of `sedkit`, or of `cp`.
 Call = list[str]
@@ -51,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     recipe, stage = read_recipe(args.recipe), _Stage(args)
     failures = {}
     for experiment in args.run:
-        one = _Run(experiment)
-        stage.recipe = recipe.of(one.axes)
+        one = Run(experiment)
+        stage.open(one, recipe)
         for call in calls(stage, one):
             status = stage.perform(call)
             if status >= 128:
@@ -65,32 +64,11 @@ def run(args: argparse.Namespace) -> int:
     return next(iter(failures.values()), 0)
 
 
-class _Run:
-    """An experiment's folder, `.../<system>/<run>`, which need not be there yet."""
-
-    def __init__(self, experiment: Path) -> None:
-        self.folder, self.axes = experiment, run_axes(experiment)
-        self.system = experiment.parent.name
-        everything, _, more = self.axes.get("trained_on", "").partition("+")
-        #: The run of the split that this one takes its rules from; None for such a run.
-        self.split = None
-        if everything:
-            alike = {axis: value for axis, value in self.axes.items() if axis != "trained_on"}
-            self.split = experiment.parent.parent / run_name(alike)
-        self.trained_on = more or None
-
-    def path(self, *parts: str) -> str:
-        return str(self.folder.joinpath(*parts))
-
-
-class _Stage:
+class _Stage(Uses):
     """The calls of the stages: what there is to do follows from the recipe and from what is on disk."""
 
-    #: As the run at hand fills it.
-    recipe: Recipe
-
     def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
+        super().__init__(args)
         self.forced = ["--force", "true"] if args.force else []
         self.extracted: list[tuple[Any, str]] = []
 
@@ -107,7 +85,7 @@ class _Stage:
 
         return main(words)
 
-    def features(self, run: _Run) -> Iterator[Call]:
+    def features(self, run: Run) -> Iterator[Call]:
         """Extract each set once for all systems with the same front end."""
         from sedkit.core.config import naming_file, read_config
         from sedkit.features.frontends import frontend_from
@@ -121,14 +99,15 @@ class _Stage:
             )
             return
         recipe = self.recipe
-        for name in dict.fromkeys([*recipe.trained, *(tuned.set for tuned in recipe.tuned), *recipe.predicted]):
+        sets = [*recipe.trained, *(tuned.set for tuned in recipe.tuned), *recipe.predicted, *recipe.tagged]
+        for name in dict.fromkeys(sets):
             if self.has(name, "clips.tsv") and (frontend, name) not in self.extracted:
                 self.extracted.append((frontend, name))
                 jobs = ["--jobs", str(self.args.jobs)] if self.args.jobs else []
                 given = ["sedkit", "extract", self.table(name), "--config", str(config)]
                 yield [*given, *jobs, *self.forced, *self.args.overrides]
 
-    def predict(self, run: _Run) -> Iterator[Call]:
+    def predict(self, run: Run) -> Iterator[Call]:
         """Score what is tuned on, the predicted sets, and windows of the reported ones."""
         device = ["--device", self.args.device] if self.args.device else []
         energy = ["--energy", "true"] if self.args.energy else []
@@ -137,16 +116,18 @@ class _Stage:
             given = ["sedkit", "predict", str(run.folder), self.table(name), *words]
             return [*given, "--out", run.path("scores", f"{out}.h5"), *device, *self.forced]
 
-        for name, folds in dict.fromkeys((t.set, self.tuning(t, run)) for t in self.recipe.tuned if run.split is None):
-            if folds:
-                yield call(name, f"{name_of(name)}.tune", "--fold", folds)
-        for name in self.recipe.predicted:
+        tuned = [] if run.split else [one for one in self.tuned(run) if self.tuning(one, run)]
+        parts = ((one.set, self.tuning(one, run), self.tuned_scores(one)) for one in tuned if one.fold is not None)
+        for name, folds, out in dict.fromkeys(parts):
+            yield call(name, out, "--fold", folds)
+        whole = [one.set for one in tuned if one.fold is None]
+        for name in dict.fromkeys([*whole, *(self.recipe.tagged if run.of_pass else self.recipe.predicted)]):
             if self.has(name, "clips.tsv"):
                 yield call(name, name_of(name), *self.held_out(name, run), *energy)
-        for name in self.reported(run) if self.recipe.windows else ():
+        for name in self.reported(run) if self.recipe.windows and not run.of_pass else ():
             yield call(name, self.windowed(name), "--windows", self.table(name, self.recipe.windows or ""))
 
-    def tune(self, run: _Run) -> Iterator[Call]:
+    def tune(self, run: Run) -> Iterator[Call]:
         """Tune each objective in turn; a run trained on everything takes the rules of its split run.
 
         Where there is nothing to tune on, the first preset stands for the rules.
@@ -160,52 +141,67 @@ class _Stage:
             return
         start: list[str] = []
         labels = ["--labels", self.option(self.recipe.score["labels"])] if "labels" in self.recipe.score else []
-        for tuned in self.recipe.tuned:
-            last = tuned is self.recipe.tuned[-1]
+        for tuned in self.tuned(run):
+            last = tuned is self.tuned(run)[-1]
             out = rules if last else run.path(f"postprocessing.{tuned.objective}.yaml")
             yield [
-                *("sedkit", "tune", run.path("scores", f"{name_of(tuned.set)}.tune.h5")),
+                *("sedkit", "tune", run.path("scores", f"{self.tuned_scores(tuned)}.h5")),
                 *("--reference", self.table(tuned.set, tuned.labels), *labels, "--objective", tuned.objective),
-                *("--groups", self.table(tuned.set, "clips.tsv"), *start, "--out", out, *self.forced),
+                *("--groups", self.table(tuned.set, "clips.tsv"), *self.gate(tuned.set, run), *start, "--out", out),
+                *self.forced,
             ]
             start = ["--start", out]
 
-    def score(self, run: _Run) -> Iterator[Call]:
+    def tag(self, run: Run) -> Iterator[Call]:
+        """Write what a pass says that clips hold, a table a set: a gate, or labels for what comes after it."""
+        for path in self.recipe.tagged:
+            if self.has(path, "clips.tsv"):
+                scores = run.path("scores", f"{name_of(path)}.h5")
+                given = ["sedkit", "tag", scores, "--postprocessing", self.rules(run)]
+                yield [*given, "--out", run.path("tags", f"{name_of(path)}.tsv"), *self.forced]
+
+    def score(self, run: Run) -> Iterator[Call]:
         """Decode the predicted sets, score and print the reported ones."""
 
-        def decode(scores: str, events: str, rules: str) -> Call:
-            given = ["sedkit", "decode", run.path("scores", f"{scores}.h5"), "--postprocessing", rules]
+        def decode(scores: str, events: str, rules: str, *gate: str) -> Call:
+            given = ["sedkit", "decode", run.path("scores", f"{scores}.h5"), "--postprocessing", rules, *gate]
             return [*given, "--out", run.path("events", f"{events}.tsv"), *self.forced]
 
         for path in self.recipe.predicted:
-            if self.has(path, "clips.tsv"):
-                yield decode(name_of(path), name_of(path), self.rules(run))
+            if self.has(path, "clips.tsv") and not self.tuned_whole(path):
+                yield decode(name_of(path), name_of(path), self.rules(run), *self.gate(path, run))
         for path in self.reported(run):
             name = name_of(path)
-            for preset, rules in self.recipe.presets.items():
-                yield decode(name, f"{name}.{preset}", self.option(rules))
+            for preset, rules in self.presets.items():
+                yield decode(name, f"{name}.{preset}", rules, *self.gate(path, run))
                 if self.recipe.windows:
-                    yield decode(self.windowed(path), f"{self.windowed(path)}.{preset}", self.option(rules))
+                    yield decode(self.windowed(path), f"{self.windowed(path)}.{preset}", rules)
                 yield self.figures(run, path, f"{name}.{preset}", f"results/{name}.{preset}")
+            for preset, rules in self.oracle.items():
+                yield decode(name, f"{name}.{preset}", rules, "--tags", self.table(path, "strong.tsv"))
+                yield self.figures(run, path, f"{name}.{preset}", f"results/{name}.{preset}")
+            if self.tuned_whole(path):
+                continue
             yield self.figures(run, path, name, f"results/{name}", *self.masks(path, run))
             yield self.figures(run, path, name)
             for fold in self.recipe.reported[path]:
                 if self.has_fold(path, fold):
                     yield self.figures(run, path, name, f"results/{fold}", *self.clips_of(path, fold))
 
-    def compare(self, run: _Run) -> Iterator[Call]:
+    def compare(self, run: Run) -> Iterator[Call]:
         """Hold the events of a run against those of the compared system's run of the same name, where that is there."""
         if self.recipe.compared is None:
             raise UsageError(f"{self.args.recipe}: names no system to compare with (compared: SYSTEM)")
         if run.system == self.recipe.compared:
             return
         for path in self.reported(run):
-            for events in (name_of(path), *(f"{name_of(path)}.{preset}" for preset in self.recipe.presets)):
+            tuned = [] if self.tuned_whole(path) else [name_of(path)]
+            for events in (*tuned, *(f"{name_of(path)}.{preset}" for preset in (*self.presets, *self.oracle))):
                 other = run.folder.parent.parent / self.recipe.compared / run.folder.name / "events" / f"{events}.tsv"
                 if self.args.dry_run or other.is_file():
                     yield self.figures(run, path, events, f"comparison/{events}", "--against", str(other))
 
-    def figures(self, run: _Run, path: str, events: str, out: str = "", *words: str) -> Call:
+    def figures(self, run: Run, path: str, events: str, out: str = "", *words: str) -> Call:
         """Return the call that scores a table of events into a file, or, without one, prints its figures."""
         clips = self.table(path, "clips.tsv")
         alone, written = "--against" not in words, bool(out)
@@ -225,66 +221,12 @@ class _Stage:
             given += [*groups, "--json", run.path(f"{out}.json"), *self.forced]
         return [*given, *words]
 
-    def option(self, value: Any) -> str:
-        """Return the value of an option of `sedkit score` as a word."""
-        if isinstance(value, list):
-            return ",".join(map(str, value))
-        if isinstance(value, bool):
-            return str(value).lower()
-        beside = self.args.recipe.parent / str(value)
-        return str(beside) if beside.is_file() else str(value)
-
-    def masks(self, path: str, run: _Run) -> list[str]:
+    def masks(self, path: str, run: Run) -> list[str]:
         """Return the words that score a network's masks, too, where the recipe asks for it."""
         if not self.recipe.masks:
             return []
         metrics = self.option([*self.recipe.score.get("metrics", ()), *self.recipe.masks])
         return ["--metrics", metrics, "--experiment", str(run.folder), "--mixtures", self.table(path)]
-
-    def rules(self, run: _Run) -> str:
-        """Return the rules of a run: the tuned ones, or the first preset where there is nothing to tune on."""
-        if self.recipe.tuned and all(self.tuning(tuned, run) for tuned in self.recipe.tuned):
-            return run.path("postprocessing.yaml")
-        return self.option(next(iter(self.recipe.presets.values())))
-
-    def tuning(self, tuned: Tuned, run: _Run) -> str:
-        """Return the folds that are tuned on, as a word; of a cross-validation that part of the folds trained on."""
-        if self.has_fold(tuned.set, tuned.fold) or "fold" not in run.axes:
-            return tuned.fold
-        return ",".join(others(tuned.fold, self.folds(tuned.set), run.axes["fold"]))
-
-    def held_out(self, path: str, run: _Run) -> list[str]:
-        """Return the words for the clips that a run of a cross-validation is reported on; none for other runs."""
-        if "fold" not in run.axes:
-            return []
-        return ["--fold", ",".join(with_parts(run.axes["fold"], self.folds(path)) or [run.axes["fold"]])]
-
-    def clips_of(self, path: str, folds: str) -> list[str]:
-        return ["--clips", self.table(path, "clips.tsv"), "--fold", folds]
-
-    def windowed(self, path: str) -> str:
-        return f"{name_of(path)}.{Path(self.recipe.windows or '').stem}"
-
-    def table(self, path: str, name: str = "") -> str:
-        return str(self.args.data / path / name)
-
-    def has(self, path: str, table: str) -> bool:
-        return self.args.dry_run or (self.args.data / path / table).is_file()
-
-    def reported(self, run: _Run) -> list[str]:
-        """Return the reported sets with events to score against that the run was not trained on."""
-        return [p for p in self.recipe.reported if self.has(p, "strong.tsv") and name_of(p) != run.trained_on]
-
-    def has_fold(self, path: str, fold: str) -> bool:
-        return self.args.dry_run or fold in self.folds(path)
-
-    def folds(self, path: str) -> Sequence[str]:
-        """Return the fold of each clip of a set; nothing in a dry run, which need not have it."""
-        from sedkit.dataio.rows import read_table
-
-        if not self.has(path, "clips.tsv") or self.args.dry_run:
-            return ()
-        return read_table(self.table(path, "clips.tsv"), ("filename",), ("fold",)).get("fold", ())
 
 
 def _copied(source: Path, target: Path) -> int:
@@ -301,10 +243,11 @@ def _copied(source: Path, target: Path) -> int:
 
 
 #: Stage -> its calls, and the options that it takes.
-STAGES: dict[str, tuple[Callable[[_Stage, _Run], Iterator[Call]], tuple[str, ...]]] = {
+STAGES: dict[str, tuple[Callable[[_Stage, Run], Iterator[Call]], tuple[str, ...]]] = {
     "features": (_Stage.features, ("jobs", "overrides")),
     "predict": (_Stage.predict, ("device", "energy")),
     "tune": (_Stage.tune, ()),
+    "tag": (_Stage.tag, ()),
     "score": (_Stage.score, ()),
     "compare": (_Stage.compare, ()),
 }

@@ -45,12 +45,14 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from sedkit.cli._recipe import read_system
     from sedkit.core.energy import say_unmeasured, track_energy
     from sedkit.training.checking import check_config
     from sedkit.training.plan import make_plan
 
     if args.check_config:
         check_config(args.config, args.overrides, args.budget, args.of_pass)
+        read_system(Path(args.config))
         return
     plan = make_plan(
         Path(args.config),

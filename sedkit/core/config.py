@@ -18,14 +18,14 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from sedkit.core.deltas import BASE, Layer, merge, read_layers
 from sedkit.core.errors import UsageError, listed, suggest
-from sedkit.core.runs import axis_text
+from sedkit.core.runs import axis_text, pass_folder
 
 T = TypeVar("T")
 
 #: Sections that decide what a training gives.
 TRAINED = ("frontend", "data", "normalise", "model", "objective", "optimiser", "schedule", "selection", "training")
 #: Every section and plain key that a configuration may hold.
-SECTIONS = ("recipe", "system", "run", "mix", *TRAINED, "submission", "budgets", "passes")
+SECTIONS = ("recipe", "system", "run", "mix", *TRAINED, "decoding", "submission", "budgets", "passes")
 
 #: How a message about a configuration begins: the section's key, then the key in it.
 _KEY = re.compile(
@@ -34,11 +34,16 @@ _KEY = re.compile(
 
 
 def read_config(
-    path: str | os.PathLike[str], overrides: Sequence[str] = (), budget: str | None = None, of_pass: str | None = None
+    path: str | os.PathLike[str],
+    overrides: Sequence[str] = (),
+    budget: str | None = None,
+    of_pass: str | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Any]:
     """Read a configuration with its base, and apply a pass, a budget and overrides, in this order.
 
-    Where the section `data` says `{fold}` or another key of the section `run`, that key's value is put in its place.
+    Where the section `data` says `{fold}` or another key of the section `run`, that key's value is put in its place;
+    `{NAME}` of one of the passes becomes the folder of its run.
 
     Parameters
     ----------
@@ -49,7 +54,10 @@ def read_config(
     budget
         A mapping of dotted keys in the section `budgets`; None applies none.
     of_pass
-        A mapping of the section `passes`: sections that differ from the configuration's, merged as over a base.
+        A mapping of the section `passes`: sections that differ from the configuration's, budgets included, merged as
+        over a base.
+    folder
+        Of the run that it is read for, beside which its passes lie; None leaves `{NAME}` of a pass as it is.
 
     Raises
     ------
@@ -63,18 +71,36 @@ def read_config(
     if late := [text for text in overrides if text.startswith(("budgets.", "passes."))]:
         raise UsageError(f"override {late[0]!r}: give the key that it sets, such as training.steps=100")
     out = copy.deepcopy(merge(layers))
-    passes, budgets = out.pop("passes", None) or {}, out.pop("budgets", None) or {}
+    passes = _passes(out.pop("passes", None), path)
     if of_pass is not None:
         delta = _named(passes, of_pass, "pass", path)
-        _check_sections(delta, f"{path}: passes.{of_pass}", [s for s in SECTIONS if s not in ("budgets", "passes")])
+        _check_sections(delta, f"{path}: passes.{of_pass}", [s for s in SECTIONS if s != "passes"])
         out = merge((Layer(Path(path), delta), Layer(Path(path), out)))
+    budgets = out.pop("budgets", None) or {}
     if budget is not None:
         for key, value in _named(budgets, budget, "budget", path).items():
             set_key(out, key, value)
     out = apply_overrides(out, overrides)
     if "data" in out:
-        out["data"] = fill(out["data"], out.get("run") or {}, "data", "the section run")
+        known = {name: f"{{{name}}}" if folder is None else pass_of(folder, passes, name) for name in passes}
+        out["data"] = fill(out["data"], known | (out.get("run") or {}), "data", "the section run")
     return out
+
+
+def read_passes(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the section `passes` of a configuration: the trainings that come before its own, in their order."""
+    return _passes(merge(read_layers(path)).get("passes"), path)
+
+
+def _passes(raw: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
+    if not isinstance(raw, dict | None):
+        raise UsageError(f"{path}: passes is {raw!r}, expected a mapping of names to sections")
+    return raw or {}
+
+
+def pass_of(run: Path, passes: Mapping[str, Any], name: str) -> Path:
+    """Return the folder of the run's pass `name`, one of the section `passes`, which may say whose `system` it is."""
+    return pass_folder(run, name, _at(passes, (name,)).get("system"))
 
 
 def fill(raw: Any, axes: Mapping[str, Any], where: str, source: str) -> Any:
@@ -129,17 +155,25 @@ def naming_file(
         if any(str(error).startswith(f"{one.path}: ") for one in layers):
             # A file may be called as a section is: model.yaml.
             raise
-        applied = ((merge(layers).get("budgets") or {}).get(budget) or {}) if budget else {}
-        for name in applied:
-            if f"{key}.".startswith(f"{name}."):
-                layer = next(one for one in layers if name in ((one.content.get("budgets") or {}).get(budget) or {}))
-                raise UsageError(f"{layer.path}: budgets.{budget}: {error}") from None
+        for way in (("passes", of_pass, "budgets", budget), ("budgets", budget)) if budget else ():
+            for layer in layers:
+                applied = _at(layer.content, way)
+                if any(f"{key}.".startswith(f"{name}.") for name in applied):
+                    raise UsageError(f"{layer.path}: {'.'.join(map(str, way))}: {error}") from None
         for layer in layers:
             delta = Layer(layer.path, (layer.content.get("passes") or {}).get(of_pass) or {})
             if delta.depth_of(key) == key.count(".") + 1:
                 raise UsageError(f"{layer.path}: passes.{of_pass}: {error}") from None
         layer = max(layers, key=lambda one: one.depth_of(key))
         raise UsageError(f"{layer.path}: {error}") from None
+
+
+def _at(content: Mapping[str, Any], way: Iterable[Any]) -> Mapping[str, Any]:
+    """Return the mapping that stands at the end of some keys; an empty one where there is none."""
+    for key in way:
+        step = content.get(key)
+        content = step if isinstance(step, dict) else {}
+    return content
 
 
 def apply_overrides(raw: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:

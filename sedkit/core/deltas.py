@@ -93,7 +93,9 @@ def _merged(base: dict[str, Any], delta: dict[str, Any], layers: Sequence[Layer]
     if BASE in delta:
         if delta[BASE] is not None:
             raise UsageError(f"{here}: {way}{BASE} is {delta[BASE]!r}, expected null (take nothing of {below} here)")
-        base, delta = {}, {name: value for name, value in delta.items() if name != BASE}
+        # A pass is a delta itself: what it takes nothing of is seen to where it is applied.
+        base = {BASE: None} if way.startswith("passes.") and way.count(".") > 2 else {}
+        delta = {name: value for name, value in delta.items() if name != BASE}
     merged = dict(base)
     for name, value in delta.items():
         key, before = f"{way}{name}", base.get(name)

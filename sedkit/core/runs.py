@@ -66,6 +66,25 @@ def run_name(axes: Mapping[str, Any]) -> str:
     return "/".join(("_" if level == "run" else "").join(parts) for level, parts in levels.items())
 
 
+def pass_folder(run: Path, name: str, system: str | None = None) -> Path:
+    """Return the folder of a pass of a run: beside the system's, under the same values of all other axes.
+
+    Parameters
+    ----------
+    run
+        Folder of the run that the pass comes before.
+    name
+        Of the pass.
+    system
+        Whose pass it is, where several systems share it; None: that of the run.
+
+    >>> pass_folder(Path("exp/mixtures/crnn/fold2_seed3"), "tagging").as_posix()
+    'exp/mixtures/crnn.tagging/fold2_seed3'
+    """
+    own = run_axes(run)["system"]
+    return run.parent.parent / run_name({"system": system or own, "pass": name}) / run.name
+
+
 def run_axes(folder: Path) -> dict[str, str]:
     """Return the axes that the folder of a run tells, the inverse of `run_name`.
 

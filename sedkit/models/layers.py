@@ -20,6 +20,15 @@ def init_he_uniform(layer: nn.Module) -> None:
         nn.init.zeros_(layer.bias)
 
 
+def init_glorot(layer: nn.Module) -> None:
+    """Draw weights from U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16); biases become 0."""
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    nn.init.xavier_uniform_(weight)
+    if isinstance(layer.bias, Tensor):
+        nn.init.zeros_(layer.bias)
+
+
 def no_autocast(x: Tensor) -> torch.autocast:
     """Return a context in which float32 stays float32: probabilities are made at full precision."""
     return torch.autocast(x.device.type, enabled=False)

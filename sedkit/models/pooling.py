@@ -29,6 +29,17 @@ def max_over_time(x: Tensor, valid: Tensor | None, time_axis: int) -> Tensor:
     return x.amax(dim=time_axis)
 
 
+def mean_over_time(x: Tensor, valid: Tensor | None, time_axis: int) -> Tensor:
+    """Take the mean over the frames that count; arguments as `max_over_time`."""
+    if valid is None:
+        mean = x.mean(dim=time_axis)
+    else:
+        weight = (valid[:, None, :] if time_axis == 2 else valid[:, :, None]).to(x.dtype)
+        mean = (x * weight).sum(dim=time_axis) / weight.sum(dim=time_axis)
+    # Rounding may lead a hair above the largest value, and a cross-entropy refuses a probability above 1.
+    return torch.minimum(mean, x.amax(dim=time_axis).detach())
+
+
 def attention_over_time(values: Tensor, logits: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
     """Average frame probabilities with a softmax over time.
 

@@ -1,9 +1,9 @@
 """From scores to events.
 
-Per clip and class: the clip gate, a median filter over the frame scores, runs above the threshold, their extension
-to the second threshold, merging over short gaps, dropping of short events. Frame intervals are half open; times are
-the frames' edges, cut at the clip's duration. Comparisons are those of the scores (float32 or float64) with float64
-thresholds: greater than `threshold` and `clip_threshold`, at or above `low`.
+Per clip and class: the clip gate, rescaling, a moving average and a median filter over the frame scores, runs above the
+threshold, their extension to the second threshold, merging over short gaps, dropping of short events. Frame intervals
+are half open; times are the frames' edges, cut at the clip's duration. Comparisons are those of the scores (float32 or
+float64) with float64 thresholds: greater than `threshold` and `clip_threshold`, at or above `low`.
 
 For many thresholds the filter runs once: for windows of odd length median(x > t) = median(x) > t.
 """
@@ -22,6 +22,7 @@ from sedkit.postprocessing.gate import open_gate
 from sedkit.postprocessing.operating_points import OperatingPoints, ascending, events_at
 from sedkit.postprocessing.rule import FrameRule
 from sedkit.postprocessing.rules import Postprocessing, Preset
+from sedkit.postprocessing.shape import shaped, slopes, switched
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
@@ -72,7 +73,7 @@ def decode(scores: Scores, postprocessing: Postprocessing | Preset, tags: Scores
         intervals = intervals[boxes.confidence > np.array([rule.threshold for rule in rules.rules])[boxes.label]]
     else:
         limits = Limits.of(rules)
-        intervals = find_intervals(filter_scores(scores, limits.median_s), gate, limits)
+        intervals = find_intervals(filter_scores(scores, limits), gate, limits)
         times = grids.times_s(scores)
     return events_at(intervals, times, scores.filenames, scores.labels, "decoded events")
 
@@ -122,19 +123,27 @@ class Limits:
 
     threshold: np.ndarray
     low: np.ndarray
+    rescale_trim_s: np.ndarray
+    mean_s: np.ndarray
     median_s: np.ndarray
+    slope_s: np.ndarray
     merge_gap_s: np.ndarray
     min_duration_s: np.ndarray
-    published: bool = False
+    decoder: str = "threshold"
 
     @classmethod
     def of(cls, rules: Postprocessing) -> Limits:
-        """Return the limits of rules for the decoders `threshold` and `published`."""
+        """Return the limits of rules for the decoders of frames."""
         frame_rules = [rule for rule in rules.rules if isinstance(rule, FrameRule)]
-        names = ("threshold", "median_s", "merge_gap_s", "min_duration_s")
+        names = ("threshold", "mean_s", "median_s", "merge_gap_s", "min_duration_s")
         numbers = {name: np.array([getattr(rule, name) for rule in frame_rules]) for name in names}
-        low = np.array([np.inf if rule.low is None else rule.low for rule in frame_rules])
-        return cls(low=low, published=rules.decoder == "published", **numbers)
+        numbers["slope_s"] = np.array([getattr(rule, "slope_s", 0.0) for rule in frame_rules])
+        trims = (rule.rescale_trim_s for rule in frame_rules)
+        numbers["rescale_trim_s"] = np.array([np.nan if trim is None else trim for trim in trims])
+        without = -numbers["threshold"] if rules.decoder == "derivative" else np.full(len(frame_rules), np.inf)
+        lows = (rule.low for rule in frame_rules)
+        low = np.array([other if low is None else low for low, other in zip(lows, without, strict=True)])
+        return cls(low=low, decoder=rules.decoder, **numbers)
 
     def at(self, threshold: float) -> Limits:
         """Return the limits with one threshold for all classes, `low` in its old proportion to it."""
@@ -146,7 +155,7 @@ class Limits:
     def frames(self, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the widest gap that is bridged and the shortest event that is kept, frames (classes,)."""
         merge = grids.at_most_frames(self.merge_gap_s, rate_hz)
-        if not self.published:
+        if self.decoder != "published":
             return merge, grids.at_least_frames(self.min_duration_s, rate_hz)
         # As published: with a second threshold one inactive frame never parts events, and salt goes by "not longer".
         merge = np.where(np.isinf(self.low), merge, np.maximum(merge, 1))
@@ -160,7 +169,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Filtered:
-    """Median-filtered scores of the clips that share a frame rate: `planes` (clips, classes, frames)."""
+    """Filtered scores, or their slopes, of the clips that share a frame rate: `planes` (clips, classes, frames)."""
 
     clips: np.ndarray
     planes: np.ndarray
@@ -168,20 +177,25 @@ class Filtered:
     rate_hz: float
 
 
-def filter_scores(scores: Scores, median_s: np.ndarray) -> list[Filtered]:
-    """Run each class's median filter ((classes,) seconds) over each clip, grouped by frame rate."""
+def filter_scores(scores: Scores, limits: Limits) -> list[Filtered]:
+    """Do to each clip what each class's rule does before it compares: clips are grouped by frame rate."""
     rates = grids.frame_rates_hz(scores)
     n_frames = grids.n_frames_heard(scores, grids.times_s(scores))
     framewise = np.ascontiguousarray(scores.framewise)
     out = []
     for rate in np.unique(rates):
         clips = np.flatnonzero(rates == rate)
-        half = grids.half_window(median_s, rate)
+        half = grids.half_window(limits.median_s, rate)
         frames = framewise if len(clips) == len(rates) else framewise[clips]
-        functions = engine.choose(frames.size * (1 + 2 * int(half.max(initial=0))))
-        out.append(
-            Filtered(clips, functions.median_planes(frames, n_frames[clips], half), n_frames[clips], float(rate))
+        trim = np.where(
+            np.isnan(limits.rescale_trim_s), -1, grids.at_most_frames(np.nan_to_num(limits.rescale_trim_s), rate)
         )
+        frames = shaped(frames, n_frames[clips], trim, grids.half_window(limits.mean_s, rate))
+        functions = engine.choose(frames.size * (1 + 2 * int(half.max(initial=0))))
+        planes = functions.median_planes(frames, n_frames[clips], half)
+        if limits.decoder == "derivative":
+            planes = slopes(planes, n_frames[clips], grids.half_window(limits.slope_s, rate))
+        out.append(Filtered(clips, planes, n_frames[clips], float(rate)))
     return out
 
 
@@ -193,7 +207,11 @@ def find_intervals(filtered: Sequence[Filtered], gate: np.ndarray, limits: Limit
         functions = engine.choose(group.planes.size)
         high = _at_most(limits.threshold, group.planes.dtype)
         low = -_at_most(-limits.low, group.planes.dtype)
-        intervals = functions.regions(group.planes, group.n_frames, gate[group.clips], high, low, merge, shortest)
+        planes = group.planes
+        if limits.decoder == "derivative":
+            planes = switched(planes, high, low)
+            high, low = np.full_like(high, 0.5), np.full_like(low, np.inf)
+        intervals = functions.regions(planes, group.n_frames, gate[group.clips], high, low, merge, shortest)
         intervals[:, 0] = group.clips[intervals[:, 0]]
         blocks.append(intervals)
     if len(filtered) == 1:
@@ -207,7 +225,7 @@ def _intervals_at(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the bounds of the points, and the events as `find_intervals` does, point after point."""
     limits = Limits.of(rules)
-    filtered = filter_scores(scores, limits.median_s)
+    filtered = filter_scores(scores, limits)
     if len(filtered) == 1 and limits.only_threshold:
         (group,) = filtered
         functions = engine.choose(group.planes.size * len(thresholds))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed
-from sedkit.dataio.events import Tags
+from sedkit.dataio.events import Tags, tags_of
 from sedkit.postprocessing.rules import Postprocessing
 
 if TYPE_CHECKING:
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 
 def read_tags(path: str, labels: tuple[str, ...]) -> Scores | Tags:
-    """Read what opens a gate: other scores, or a weak table, told apart by their form."""
+    """Read what opens a gate, told apart by its form: other scores, a table of tags, or one of events (an oracle's)."""
+    from sedkit.dataio.rows import columns_of
     from sedkit.dataio.store import read_scores
-    from sedkit.dataio.tables import read_weak
+    from sedkit.dataio.tables import read_strong, read_weak
 
     if Path(path).is_dir() or Path(path).suffix in (".h5", ".hdf5"):
         return read_scores(path)
-    return read_weak(path, labels)
+    if "event_labels" in columns_of(path):
+        return read_weak(path, labels)
+    return tags_of(read_strong(path, labels))
 
 
 def tags_above(scores: Scores, rules: Postprocessing) -> Tags:

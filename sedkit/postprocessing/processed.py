@@ -24,7 +24,7 @@ def processed_scores(
 ) -> Scores:
     """Return scores whose runs above any threshold are the events that the rules find at that threshold.
 
-    Median-filtered frame scores, 0 where the clip gate is closed; for `csebbs` the boxes' confidences on a grid per
+    Filtered frame scores, 0 where the clip gate is closed; for `csebbs` the boxes' confidences on a grid per
     clip that has a frame edge at each of their boundaries.
 
     Raises
@@ -45,7 +45,7 @@ def processed_scores(
             "leave them out, or write --operating-points-out"
         )
     framewise = np.zeros_like(scores.framewise)
-    for group in filter_scores(scores, limits.median_s):
+    for group in filter_scores(scores, limits):
         planes = np.where(gate[group.clips][:, :, None] & np.isfinite(group.planes), group.planes, 0.0)
         framewise[group.clips] = planes.transpose(0, 2, 1)
     return replace(scores, framewise=framewise, producer=f"{scores.producer}, post-processed")

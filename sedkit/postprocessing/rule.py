@@ -13,6 +13,8 @@ from sedkit.core.errors import SedkitError
 class FrameRule:
     """How the frame scores of one class become events (decoders `threshold` and `published`).
 
+    What is done comes in this order: gate, rescaling, moving average, median, thresholds, gaps, short events.
+
     Parameters
     ----------
     threshold
@@ -21,6 +23,11 @@ class FrameRule:
         Events are looked for only where the clip score is greater than this; None: everywhere.
     low
         Second threshold: an event reaches as far as the scores stay at or above it; None: no second threshold.
+    rescale_trim_s
+        The scores of a clip are stretched to the range from 0 to 1 first; this much of it at each end, seconds, has no
+        say in the range. None: scores stay as they are.
+    mean_s
+        Length of the moving average over the scores, seconds (the nearest odd number of frames; 0: none).
     median_s
         Length of the median filter run over the scores, seconds (the nearest odd number of frames; 0: none).
     merge_gap_s
@@ -32,16 +39,37 @@ class FrameRule:
     threshold: float
     clip_threshold: float | None = None
     low: float | None = None
+    rescale_trim_s: float | None = None
+    mean_s: float = 0.0
     median_s: float = 0.0
     merge_gap_s: float = 0.0
     min_duration_s: float = 0.0
 
     def __post_init__(self) -> None:
         _check_numbers(
-            self, optional=("clip_threshold", "low"), durations=("median_s", "merge_gap_s", "min_duration_s")
+            self,
+            optional=("clip_threshold", "low", "rescale_trim_s"),
+            durations=[item.name for item in fields(self) if item.name.endswith("_s")],
         )
         if self.low is not None and self.low > self.threshold:
             raise SedkitError(f"low is {self.low:g}, expected at most the threshold {self.threshold:g}")
+
+
+@dataclass(frozen=True)
+class SlopeRule(FrameRule):
+    """How what the scores of one class rise and fall becomes events (decoder `derivative`).
+
+    Parameters
+    ----------
+    threshold
+        An event begins where the scores rise by more than this.
+    low
+        It ends where they rise by less than this, a negative number: where they fall; None: by the threshold.
+    slope_s
+        Over which time, seconds: from half of it before a frame to half of it after.
+    """
+
+    slope_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +118,10 @@ def _check_numbers(rule: Rule, optional: Sequence[str], durations: Sequence[str]
         object.__setattr__(rule, item.name, float(value))
 
 
-def rule_type(decoder: str) -> type[FrameRule] | type[BoxRule]:
-    """Return the kind of rule that a decoder needs."""
-    return BoxRule if decoder == "csebbs" else FrameRule
+#: Decoders that a rule file can name, and the kind of rule that each needs.
+DECODERS: dict[str, type[FrameRule] | type[BoxRule]] = {
+    "threshold": FrameRule,
+    "published": FrameRule,
+    "derivative": SlopeRule,
+    "csebbs": BoxRule,
+}

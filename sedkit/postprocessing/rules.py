@@ -4,7 +4,7 @@ A file (`postprocessing.yaml`) holds one mapping per class under `classes` and s
 
     version: 0.1.0            # of sedkit
     labels: [Cat, Speech]     # class order
-    decoder: threshold        # threshold | published | csebbs
+    decoder: threshold        # threshold | published | derivative | csebbs
     tuned_on: null            # {path, sha256, clips, scores, of: sets and folds} after `sedkit tune`
     objective: null
     value: null               # on the tuning set itself
@@ -27,10 +27,7 @@ from typing import Any
 from sedkit import __version__
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import read_yaml, write_yaml
-from sedkit.postprocessing.rule import BoxRule, FrameRule, Rule, rule_type
-
-#: Decoders that a rule file can name.
-DECODERS = ("threshold", "published", "csebbs")
+from sedkit.postprocessing.rule import DECODERS, BoxRule, FrameRule, Rule, SlopeRule
 
 
 @dataclass(frozen=True)
@@ -42,10 +39,11 @@ class Postprocessing:
     labels
         Class order.
     rules
-        One rule per label: `FrameRule` for the decoders `threshold` and `published`, `BoxRule` for `csebbs`.
+        One rule per label, of the decoder's kind (`DECODERS`).
     decoder
         `threshold`: half-open frames, gaps and durations as `FrameRule` says. `published`: the double-threshold
-        decoder of systems 001 and 002 as it was published. `csebbs`: change-detection-based bounding boxes.
+        decoder of systems 001 and 002 as it was published. `derivative`: from where scores rise to where they fall.
+        `csebbs`: change-detection-based bounding boxes.
     tuned_on
         What the rules were chosen on: path, sha256, clips, `of` (sets and folds); None when they were not tuned.
     objective, value, cross_validated, grid
@@ -65,13 +63,10 @@ class Postprocessing:
 
     def __post_init__(self) -> None:
         if self.decoder not in DECODERS:
-            raise SedkitError(
-                f"{self.source}: decoder is {self.decoder!r}{suggest(self.decoder, DECODERS)}, "
-                f"expected one of {listed(DECODERS)}"
-            )
+            raise _unknown_decoder(self.source, self.decoder)
         if len(self.labels) != len(self.rules):
             raise SedkitError(f"{self.source}: {len(self.rules)} rules for {len(self.labels)} classes")
-        kind = rule_type(self.decoder)
+        kind = DECODERS[self.decoder]
         for label, rule in zip(self.labels, self.rules, strict=True):
             if not isinstance(rule, kind):
                 raise SedkitError(f"{self.source}: {label}: the decoder {self.decoder} needs a {kind.__name__}")
@@ -135,6 +130,12 @@ class Postprocessing:
         return _from_dict(read_yaml(path), str(path))
 
 
+def _unknown_decoder(where: str, decoder: Any) -> SedkitError:
+    return SedkitError(
+        f"{where}: decoder is {decoder!r}{suggest(str(decoder), DECODERS)}, expected one of {listed(DECODERS)}"
+    )
+
+
 #: What a file says above its rules, besides version and class order.
 _TOLD = ("decoder", "tuned_on", "objective", "value", "cross_validated", "grid")
 
@@ -148,7 +149,9 @@ def _from_dict(raw: Any, where: str) -> Postprocessing:
     if sorted(labels) != sorted(str(x) for x in classes):
         raise SedkitError(f"{where}: labels are {listed(labels)}, but classes holds rules for {listed(classes)}")
     decoder = raw["decoder"]
-    kind = rule_type(decoder)
+    if decoder not in DECODERS:
+        raise _unknown_decoder(where, decoder)
+    kind = DECODERS[decoder]
     rules: list[Rule] = []
     for label in labels:
         _check_keys(
@@ -237,6 +240,12 @@ def _medians(name: str, median_s: float, source: str, windows_s: Mapping[str, fl
 
 
 _TFSEG = FrameRule(threshold=0.2, clip_threshold=0.1, low=0.1, merge_gap_s=0.32, min_duration_s=0.32)
+#: Stretched without 3 frames at each end, then 19 frames of 512 / 22050 s averaged.
+_MIL = {"rescale_trim_s": 3 * 512 / 22050, "mean_s": 19 * 512 / 22050}
+_MIL_SOURCE = "MIL with cosine penalty, arXiv 1901.03146"
+_SLOPE = SlopeRule(threshold=0.5, low=-0.5, slope_s=5 * 512 / 22050, **_MIL)
+# The area below 5 frames is to be above 5 / 4, and that is their mean above 1 / 4.
+_AREA = FrameRule(threshold=0.25, rescale_trim_s=_MIL["rescale_trim_s"], mean_s=5 * 512 / 22050)
 _CSEBBS = BoxRule(threshold=0.5, step_s=0.48, merge_abs=0.2)
 _FDY_S = {label: n * 0.064 for label, n in _FDY_FRAMES.items()}
 #: Rules that go by a name. Frames of the sources are given as seconds of their own grid.
@@ -249,6 +258,9 @@ PRESETS: dict[str, Preset] = {
         _medians("baseline2019", 5 * 8 * 511 / 44100, "DCASE 2019 task 4 baseline (5 frames of 8 x 511 / 44100 s)"),
         _medians("baseline2021", 7 * 0.064, "DESED baselines 2021 to 2023 (7 frames of 64 ms)"),
         _medians("fdy_crnn", 5 * 0.064, "FDY-CRNN, arXiv 2203.15296 (class-wise windows, frames of 64 ms)", _FDY_S),
+        Preset("mil", "threshold", FrameRule(threshold=0.03, **_MIL), _MIL_SOURCE),
+        Preset("mil_derivative", "derivative", _SLOPE, f"{_MIL_SOURCE}: its encoder by rises and falls"),
+        Preset("mil_area", "threshold", _AREA, f"{_MIL_SOURCE}: its encoder by area, without smoothing before"),
         Preset("csebbs", "csebbs", _CSEBBS, "cSEBBs, arXiv 2406.04212: the middle of its tuning grid, not tuned"),
     )
 }
@@ -259,8 +271,8 @@ def read_postprocessing(name_or_path: str, labels: Sequence[str]) -> Postprocess
 
     A number is one frame threshold for all classes and nothing else, a name is a preset, all else a file.
 
-    >>> read_postprocessing("0.5", ["Cat"]).rules
-    (FrameRule(threshold=0.5, clip_threshold=None, low=None, median_s=0.0, merge_gap_s=0.0, min_duration_s=0.0),)
+    >>> read_postprocessing("0.5", ["Cat"]).rules  # doctest: +ELLIPSIS
+    (FrameRule(threshold=0.5, ...),)
     """
     try:
         threshold = float(name_or_path)

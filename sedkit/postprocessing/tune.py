@@ -137,4 +137,8 @@ def describe(rules: Postprocessing) -> str:
     return "\n".join(out)
 
 
-_COLUMNS = [*FrameRule.__dataclass_fields__, *(x for x in BoxRule.__dataclass_fields__ if x.startswith(("st", "me")))]
+#: What no objective chooses stays out.
+_COLUMNS = [
+    *(x for x in FrameRule.__dataclass_fields__ if x not in ("rescale_trim_s", "mean_s")),
+    *(x for x in BoxRule.__dataclass_fields__ if x.startswith(("st", "me"))),
+]

@@ -18,6 +18,9 @@ from sedkit.submission.stated import read_stated
 #: Sets a submission is written for, in this order of preference.
 SET_ORDER = ("evaluation", "public", "validation")
 
+#: Results on the set on which the organisers ask for development results.
+DEVELOPMENT_RESULTS = "validation"
+
 
 @dataclass(frozen=True)
 class Complexity:
@@ -35,18 +38,27 @@ class Complexity:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment folder: configuration, environment, and what the stages left in it."""
+    """An experiment folder: configuration, environment, and what the stages left in it.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    development
+        Which of its results are those of the development set.
+    """
 
     path: Path
+    development: str = DEVELOPMENT_RESULTS
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Experiment:
+    def open(cls, path: str | os.PathLike[str], development: str = DEVELOPMENT_RESULTS) -> Experiment:
         """Take a folder for an experiment; it has to hold a configuration."""
         folder = Path(path)
         if not (folder / "config.yaml").is_file():
             what = "no such folder" if not folder.is_dir() else "no config.yaml in it"
             raise SedkitError(f"{path}: is no experiment ({what}); `sedkit train` makes one")
-        return cls(folder)
+        return cls(folder, development)
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -108,7 +120,7 @@ class Experiment:
         # Experiments may have been moved together.
         for folder in (Path(written), self.path.resolve().parent / Path(written).name):
             if (folder / "config.yaml").is_file():
-                return Experiment(folder)
+                return Experiment(folder, self.development)
         return None
 
     def seen_in_training(self, name: str) -> bool:

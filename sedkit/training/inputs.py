@@ -58,10 +58,15 @@ def inputs_of(plan: Any) -> dict[str, Source]:
     Raises
     ------
     SedkitError
-        A data dir, features, a recording or a file of weights that is not there.
+        A data dir, features, a recording, a table of labels or a file of weights that is not there.
     """
     inputs: dict[str, Source] = {}
     for key, stream in plan.streams():
+        source = stream.labels.source
+        if source is not None and not Path(source).is_file():
+            raise SedkitError(
+                f"{source}: no such table ({key}.labels.source); `sedkit tag` writes tags, `sedkit decode` events"
+            )
         beside = [name for _, name, _ in plan.beside(stream, key)]
         for name in (*plan.sets(stream, key), *beside):
             data = plan.data_dir(name)

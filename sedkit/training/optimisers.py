@@ -44,6 +44,7 @@ def build_optimiser(
 _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     **dict.fromkeys(("learning_rate", "epsilon"), (lambda value: value > 0, "above 0")),
     **dict.fromkeys(("beta1", "beta2", "momentum"), (lambda value: 0 <= value < 1, "from 0 to below 1")),
+    "decay": (lambda value: 0 <= value < 1, "from 0 to below 1"),
     "weight_decay": (lambda value: value >= 0, "at least 0"),
 }
 
@@ -118,3 +119,27 @@ class SgdOptions(_Checked):
 def _sgd(parameters: Any, options: SgdOptions) -> torch.optim.Optimizer:
     plain = asdict(options)
     return torch.optim.SGD(parameters, lr=plain.pop("learning_rate"), fused=True, **plain)
+
+
+@dataclass(frozen=True)
+class RmspropOptions(_Checked):
+    """Options of RMSprop (Tieleman & Hinton 2012), with the defaults of Keras.
+
+    Attributes
+    ----------
+    learning_rate
+        Of the gradient over the root of its mean square.
+    decay
+        Of the running mean of squares.
+    epsilon
+        Added to the root.
+    """
+
+    learning_rate: float = 1e-3
+    decay: float = 0.9
+    epsilon: float = 1e-7
+
+
+@register("rmsprop", RmspropOptions)
+def _rmsprop(parameters: Any, options: RmspropOptions) -> torch.optim.Optimizer:
+    return torch.optim.RMSprop(parameters, lr=options.learning_rate, alpha=options.decay, eps=options.epsilon)

@@ -320,7 +320,7 @@ def make_plan(
     """
     given = {"train_on": train_on, "device": device, "weights": weights}
     overrides = [*overrides, *(f"training.{key}={value}" for key, value in given.items() if value is not None)]
-    merged = read_config(config, overrides, budget, of_pass)
+    merged = read_config(config, overrides, budget, of_pass, folder)
     if typed(merged.get("training"), TrainingSettings, "training").train_on == "split":
         return Plan(merged, data_root, folder, budget, of_pass)
     split = _find_split_run(folder, split_run)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sedkit.cli._recipe import read_recipe
-from sedkit.core.config import read_config
+from sedkit.core.config import read_config, read_passes
 from sedkit.features.frontends import frontend_from
 from sedkit.models.registry import resolve_model
 from sedkit.objectives.registry import resolve_objective
@@ -204,14 +204,61 @@ def test_thresholds_and_checkpoint_are_chosen_on_different_sets(repository: Path
             assert not seen & tuned and not {name for name, _ in seen} & set(recipe.predicted)
 
 
-@pytest.mark.parametrize("recipe", ["dcase2019_task4", "esc50_desed"])
+#: Of dcase2018_task4: block, clip probability, objective, steps and batch of the published schedule.
+MIL_SYSTEMS = {
+    "fsl": ("relu", "frame_max", {"name": "frame_bce", "padding": "count"}, 5500, 32),
+    "att": ("relu", "attention", {"name": "clip_bce"}, 550, 32),
+    "mil": ("relu", "frame_max", {"name": "mil", "padding": "count"}, 550, 32),
+    "glu_mil": ("glu", "frame_max", {"name": "mil", "padding": "count"}, 550, 32),
+    "glu_mil_cosine": ("glu", "frame_max", {"name": "mil", "padding": "count", "cosine": 0.1}, 550, 32),
+    "baseline2018": ("relu", "frame_max", {"name": "frame_bce", "padding": "count"}, 11300, 128),
+}
+
+
+@pytest.mark.parametrize("system", MIL_SYSTEMS)
+def test_systems_of_dcase2018_task4(repository: Path, system: str) -> None:
+    block, clipwise, objective, steps, batch = MIL_SYSTEMS[system]
+    path = repository / f"recipes/dcase2018_task4/conf/{system}.yaml"
+    raw = read_config(path, budget="published")
+    model = resolve_model(raw["model"])
+    assert (model["name"], model["block"], model["clipwise"]) == ("crnn", block, clipwise)
+    assert (model["channels"], model["units"], model["time_pooling"], model["norm_momentum"]) == (64, 64, 1, 0.01)
+    assert raw["objective"] == objective
+    assert (raw["training"]["steps"], raw["training"]["batch_size"]) == (steps, batch)
+    frontend, baseline = frontend_from(raw["frontend"]), system == "baseline2018"
+    assert (frontend.n_bins, frontend.frames_for(10.0)) == (64, 500 if baseline else 431)
+    first, tagging = read_config(path, budget="published", of_pass="tagging"), "crnn" if baseline else "tagging_cnn"
+    assert (first["model"]["name"], first["objective"]) == (tagging, {"name": "clip_bce"})
+    assert first["system"] == ("baseline2018" if baseline else "at_cnn")
+    assert {s["set"] for s in raw["data"]["streams"].values()} == {"unlabel_in_domain" if baseline else "weak"}
+    assert (raw["optimiser"]["name"], raw["optimiser"]["learning_rate"]) == (
+        "rmsprop" if block == "glu" else "adam",
+        1e-3,
+    )
+
+
+@pytest.mark.parametrize("budget", ["quick", "published"])
+def test_systems_that_share_a_pass_have_it_alike(repository: Path, budget: str) -> None:
+    """Else each of them would train it anew in the same folder."""
+    for recipe in (repository / "recipes").glob("*/recipe.yaml"):
+        shared: dict[tuple[str, str], object] = {}
+        for path in sorted((recipe.parent / "conf").glob("*.yaml")):
+            for name in read_passes(path) if path.stem != "base" else ():
+                config = read_config(path, budget=budget, of_pass=name)
+                compared = {key: value for key, value in config.items() if key != "decoding"}
+                assert shared.setdefault((config["system"], name), compared) == compared, path
+                check_config(path, [], budget, name)
+
+
+@pytest.mark.parametrize("recipe", ["dcase2018_task4", "dcase2019_task4", "esc50_desed"])
 @pytest.mark.parametrize("budget", ["quick", "published"])
 def test_every_system_is_named_as_its_file_and_holds_in_every_section(
     repository: Path, recipe: str, budget: str
 ) -> None:
     conf = repository / "recipes" / recipe / "conf"
     systems = sorted({path.stem for path in conf.glob("*.yaml")} - {"base"})
-    assert systems == sorted(SYSTEMS if recipe == "dcase2019_task4" else CHANGES)
+    known = {"dcase2018_task4": MIL_SYSTEMS, "dcase2019_task4": SYSTEMS, "esc50_desed": CHANGES}
+    assert systems == sorted(known[recipe])
     for system in systems:
         path = conf / f"{system}.yaml"
         raw = read_config(path)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from sedkit.core.errors import UsageError
 from sedkit.core.parallel import progress
 from sedkit.dataio.events import Events
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
@@ -33,6 +34,8 @@ THRESHOLDS = (0.02, *(round(0.05 * k, 2) for k in range(1, 20)), 0.98)
 LOW_SHARES = (None, 0.75, 0.5, 0.25)
 GAPS_S = (0.0, 0.1, 0.2, 0.3, 0.5)
 DURATIONS_S = (0.0, 0.1, 0.25, 0.5)
+#: Of the first stage, which leaves gaps and short events for the second.
+_UNTIDIED = {"merge_gap_s": 0.0, "min_duration_s": 0.0}
 
 
 def _search(metric: Metric, problem: Problem) -> Solution:
@@ -106,7 +109,7 @@ def _chosen(search: _Search, first: _Stage, left_out: int | None) -> tuple[list[
     if not frame_rules:
         return rules, first.counts.at(setting, threshold)
     tidy = [(gap, duration) for gap in GAPS_S for duration in DURATIONS_S]
-    filtered = filter_scores(problem.scores, Limits.of(problem.start.with_rules(rules)).median_s)
+    filtered = filter_scores(problem.scores, Limits.of(problem.start.with_rules(rules)))
     times = grids.times_s(problem.scores)
 
     def events(gap: float, duration: float) -> Iterator[Events]:
@@ -130,25 +133,33 @@ def _events(problem: Problem, intervals: np.ndarray, times: np.ndarray) -> Event
 def _threshold_stage(search: _Search) -> _Stage:
     """Count every median window x second threshold x threshold; gaps stay and short events too."""
     problem = search.problem
+    frame_rules = [rule for rule in problem.start.rules if isinstance(rule, FrameRule)]
+    if problem.start.decoder == "derivative":
+        raise UsageError("the decoder derivative is not tuned by F1; start from another, such as threshold")
     windows = windows_s(problem.scores)
     settings = [(window, share) for window in windows for share in LOW_SHARES]
     times = grids.times_s(problem.scores)
     filtered: dict[float, list] = {}
 
+    def limits_at(window: float, threshold: float, share: float | None) -> Limits:
+        low = None if share is None else share * threshold
+        rules = [replace(r, threshold=threshold, low=low, median_s=window, **_UNTIDIED) for r in frame_rules]
+        return Limits.of(problem.start.with_rules(rules))
+
     def events(window: float, share: float | None) -> Iterator[Events]:
         if window not in filtered:
             filtered.clear()
-            filtered[window] = filter_scores(problem.scores, np.full(len(problem.start.labels), window))
+            filtered[window] = filter_scores(problem.scores, limits_at(window, THRESHOLDS[0], share))
         for threshold in THRESHOLDS:
-            rule = FrameRule(threshold=threshold, low=None if share is None else share * threshold)
-            limits = Limits.of(Postprocessing.uniform(problem.start.labels, rule, problem.start.decoder))
+            limits = limits_at(window, threshold, share)
             yield _events(problem, find_intervals(filtered[window], problem.gate.present, limits), times)
 
     def rule(start: Rule, setting: int, threshold: int) -> Rule:
         window, share = settings[setting]
         value = THRESHOLDS[threshold]
         low = None if share is None else round(share * value, 6)
-        return FrameRule(threshold=value, clip_threshold=start.clip_threshold, low=low, median_s=window)
+        assert isinstance(start, FrameRule)
+        return replace(start, threshold=value, low=low, median_s=window, **_UNTIDIED)
 
     grid: dict[str, list[Any]] = {
         "threshold": list(THRESHOLDS),

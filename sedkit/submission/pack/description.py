@@ -70,17 +70,20 @@ def describe_rules(rules: Postprocessing | None, scores_only: bool = False) -> d
     rules
         None where it is not known: nothing is said.
     scores_only
-        Scores are handed in: of the rules nothing but the median filters touched them.
+        Scores are handed in: of the rules nothing but the filters touched them.
     """
     if rules is None:
         return {}
     frames = [rule for rule in rules.rules if isinstance(rule, FrameRule)]
-    windows = [1000 * rule.median_s for rule in frames]
-    words = []
-    if any(windows):
-        low, high = min(windows), max(windows)
-        span = f"{low:.0f} ms" if low == high else f"{low:.0f}-{high:.0f} ms, class-wise"
-        words.append(f"median filtering ({span})")
+    words = ["rescaling of each clip's scores"] if any(rule.rescale_trim_s is not None for rule in frames) else []
+    for kind, windows in (
+        ("moving average", [1000 * rule.mean_s for rule in frames]),
+        ("median filtering", [1000 * rule.median_s for rule in frames]),
+    ):
+        if any(windows):
+            low, high = min(windows), max(windows)
+            span = f"{low:.0f} ms" if low == high else f"{low:.0f}-{high:.0f} ms, class-wise"
+            words.append(f"{kind} ({span})")
     if scores_only:
         return {"post-processing": ", ".join(words) or None}
     if any(rule.merge_gap_s for rule in frames):
@@ -88,6 +91,8 @@ def describe_rules(rules: Postprocessing | None, scores_only: bool = False) -> d
     if any(rule.min_duration_s for rule in frames):
         words.append("removal of short events")
     decoder = "double threshold" if any(rule.low is not None for rule in frames) else "threshold"
+    if rules.decoder == "derivative":
+        decoder = "threshold on rises and falls"
     if rules.decoder == "csebbs":
         decoder = "change-detection-based bounding boxes"
     return {"segmentation_method": decoder, "post-processing": ", ".join(words) or None}

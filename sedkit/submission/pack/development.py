@@ -19,9 +19,6 @@ from sedkit.submission.numbers import is_number
 from sedkit.submission.results import Run
 from sedkit.submission.results_file import read_results
 
-#: The set on which the organisers ask for development results.
-DEVELOPMENT_SET = "validation"
-
 #: Official ground truths of it, by the beginning of their names; 2018's was the test set.
 _DEVELOPMENT = ("validation_", "dcase2018_test_")
 
@@ -89,19 +86,21 @@ def results_of_experiment(experiment: Experiment, form: Format) -> Development:
     if not any(item.path.startswith("results.") for item in form.fields):
         return Development()
     of, why = experiment, ""
-    if experiment.seen_in_training(DEVELOPMENT_SET):
-        why = f"was trained on {DEVELOPMENT_SET}"
+    # Results of rules beside the tuned ones are called SET.RULES.
+    name = experiment.development.partition(".")[0]
+    if experiment.seen_in_training(name):
+        why = f"was trained on {name}"
         split = experiment.split_run
         if split is None:
             log.warning("%s: %s and its split run is gone: no development results", experiment.path, why)
             return Development()
         of = split
-    file = of.results().get(DEVELOPMENT_SET)
+    file = of.results().get(of.development)
     if file is None:
         log.warning(
             "%s: no development results: there is no results/%s.json%s",
             experiment.path,
-            DEVELOPMENT_SET,
+            of.development,
             f" in the split run {of.path} (this one {why})" if why else " in it",
         )
         return Development()

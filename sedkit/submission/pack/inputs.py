@@ -73,13 +73,13 @@ class ScoresInput:
     energy: Mapping[str, EnergyTable] = field(default_factory=dict)
 
 
-def open_experiments(paths: Sequence[str]) -> list[Experiment]:
-    """Open experiments; one that is given twice is a slip."""
+def open_experiments(paths: Sequence[str], development: str) -> list[Experiment]:
+    """Open experiments with these development results of theirs; one that is given twice is a slip."""
     places = [Path(path).resolve() for path in paths]
     for i, place in enumerate(places):
         if place in places[:i]:
             raise UsageError(f"--experiment {paths[i]} is given twice; expected each system, run or member once")
-    return [Experiment.open(path) for path in paths]
+    return [Experiment.open(path, development) for path in paths]
 
 
 def from_experiments(

@@ -11,11 +11,11 @@ from sedkit.core.files import read_yaml
 from sedkit.core.log import log
 from sedkit.postprocessing.rules import Postprocessing
 from sedkit.submission.check.yaml_lines import get, tracked_blocks
-from sedkit.submission.experiment import Complexity, Experiment
+from sedkit.submission.experiment import DEVELOPMENT_RESULTS, Complexity, Experiment
 from sedkit.submission.formats import Format
 from sedkit.submission.pack.authors import Authors
 from sedkit.submission.pack.description import describe_ensemble, describe_experiment, describe_rules, joined
-from sedkit.submission.pack.development import DEVELOPMENT_SET, Development
+from sedkit.submission.pack.development import Development
 
 _SEPARATION = ("ss_system", "ss_results")
 
@@ -250,7 +250,7 @@ def _size(complexity: Complexity) -> dict[str, Any]:
 
 def energy_stages(submitted: str | None) -> dict[str, str]:
     """Return the stages that formats with energy ask for: field, and name below `EXP/energy`."""
-    stages = {"training": "training", "devtest_inference": DEVELOPMENT_SET}
+    stages = {"training": "training", "devtest_inference": DEVELOPMENT_RESULTS}
     return stages | ({"evaluation_inference": submitted} if submitted else {})
 
 

@@ -121,19 +121,19 @@ def _select(scores: Scores, form: Format, clips: ClipList | None, path: str) -> 
 
 
 def filtered(scores: Scores, rules: Postprocessing) -> Scores:
-    """Return the scores after the rules' median filters, 0 where the clip gate is closed."""
-    from sedkit.postprocessing.decode import filter_scores
+    """Return the scores after the rules' filters, 0 where the clip gate is closed."""
+    from sedkit.postprocessing.decode import Limits, filter_scores
     from sedkit.postprocessing.gate import open_gate
 
     rules = rules.over(scores.labels)
-    windows = [rule.median_s for rule in rules.rules if isinstance(rule, FrameRule)]
-    if len(windows) != len(rules.rules):
+    if any(type(rule) is not FrameRule for rule in rules.rules):
         raise SedkitError(
-            f"{rules.source}: bounding boxes are no frame scores; give post-processed scores with --scores"
+            f"{rules.source}: what the decoder {rules.decoder} makes are no frame scores; give post-processed scores "
+            "with --scores"
         )
     gate = open_gate(scores, rules)
     framewise = np.zeros_like(scores.framewise)
-    for group in filter_scores(scores, np.array(windows)):
+    for group in filter_scores(scores, Limits.of(rules)):
         # Past a clip's end the filter leaves whatever was in memory.
         heard = np.arange(framewise.shape[1]) < group.n_frames[:, None]
         active = heard[:, :, None] & gate[group.clips][:, None, :]

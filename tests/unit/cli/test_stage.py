@@ -19,20 +19,6 @@ Stage = Callable[..., list[list[str]]]
 
 
 @pytest.fixture
-def calls(place: Place, capsys: pytest.CaptureFixture[str]) -> Stage:
-    """The calls that a dry run prints, without `sedkit`, with paths below the place."""
-
-    def printed(name: str, *words: str, **keywords: tuple[str, ...]) -> list[list[str]]:
-        assert cli.main(place.call(name, "--dry-run", "true", *words, **keywords)) == 0
-        lines = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
-        assert all(words[0] in ("sedkit", "cp") for words in lines)
-        base = f"{place.data.parent}/"
-        return [[word.replace(base, "") for word in line] for line in lines]
-
-    return printed
-
-
-@pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The calls that a stage makes of other verbs, which do nothing; one with `fails` in it has status 3."""
     made: list[list[str]] = []

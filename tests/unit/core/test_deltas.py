@@ -245,3 +245,21 @@ def test_a_file_called_as_a_section_is_named_once(tmp_path: Path, monkeypatch: p
     for path in ("training.yaml", "model.yaml"):
         with pytest.raises(UsageError, match=r"^model.yaml: unknown section 'modell'"), naming_file(path):
             read_config(path)
+
+
+def test_a_pass_over_a_pass_keeps_what_it_takes_nothing_of(tmp_path: Path) -> None:
+    """`base: null` inside a pass is told of the configuration that the pass is applied to, whichever file it is in."""
+    (tmp_path / "base.yaml").write_text(
+        "model: {name: a, width: 1}\nobjective: {name: b, depth: 2}\n"
+        "passes:\n  first: {model: {base: null, name: c}, objective: {depth: 3}}\n"
+    )
+    for name, text, model, objective in (
+        ("untouched", "", {"name": "c"}, {"name": "b", "depth": 3}),
+        ("added", "  first: {objective: {base: null, name: d}}", {"name": "c"}, {"name": "d"}),
+        ("merged", "  first: {model: {height: 4}}", {"name": "c", "height": 4}, {"name": "b", "depth": 3}),
+        ("anew", "  first: {base: null, model: {width: 5}}", {"name": "a", "width": 5}, {"name": "b", "depth": 2}),
+    ):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(f"base: base.yaml\nsystem: s\n{'passes:' if text else ''}\n{text}\n")
+        config = read_config(path, of_pass="first")
+        assert (config["model"], config["objective"]) == (model, objective), name

@@ -23,7 +23,7 @@ BAD = {
     "the end of options as a value": (["--label", "--", "a=b"], "--label needs a value"),
     "stray word": (["--stage", "3", "stray"], "stray word 'stray'"),
     "stray word with a line break": (["--stage", "3", "a\nb"], "stray word"),
-    "unknown recipe": (["dcase2091_task4"], "did you mean dcase2019_task4?"),
+    "unknown recipe": (["dcase2019_tsk4"], "did you mean dcase2019_task4?"),
     "recipe outside recipes": (["../recipes/dcase2019_task4"], "there is no recipe"),
     "not a recipe": (["common"], "there is no recipe 'common'"),
     "empty recipe": ([""], "there is no recipe"),

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 
+from sedkit.core.config import read_passes
 from sedkit.core.runs import run_name
 
 
@@ -190,3 +191,68 @@ def test_no_python_for_an_environment_is_one_line(runme, tree, listing):
     assert done.returncode == 1
     assert "SEDKIT_PYTHON=/no/such/python is not a Python 3.11 to 3.13" in done.stderr
     assert [p for p in listing(tree) if p not in before and not p.startswith(".venv")] == []
+
+
+def test_passes_come_first_and_systems_may_share_them(runme, tree):
+    done = runme(
+        "dcase2018_task4", "--dry-run", "--stage=4", "--stop-stage=4", "--system=mil,baseline2018", "--seeds=0,2"
+    )
+    assert done.returncode == 0, done.stderr
+    folder = "exp/dcase2018_task4"
+    runs = [f"{name}.tagging/seed{seed}" for name in ("at_cnn", "baseline2018") for seed in (0, 2)]
+    lines = commands(done.stdout)
+    order = [verb(words) for words in lines]
+    assert order == ["train"] * 4 + ["predict", "tune", "tag"] + ["train"] * 4
+    passes = [(words[words.index("--exp") + 1], words[words.index("--config") + 1]) for words in lines[:4]]
+    at_runs = [
+        (f"{folder}/{run}", f"recipes/dcase2018_task4/conf/{'mil' if 'cnn' in run else 'baseline2018'}.yaml")
+        for run in runs
+    ]
+    # In the order of the axes: seeds of a system one after the other.
+    assert sorted(passes) == sorted(at_runs)
+    assert all(words[4:6] == ["--pass", "tagging"] for words in lines[:4])
+    for words in lines[4:7]:
+        assert sorted(words[words.index("--run") + 1 :][:4]) == sorted(f"{folder}/{run}" for run in runs)
+    assert not any("--pass" in words for words in lines[7:])
+    # Weights to start from are the system's.
+    start = ("--stage=4", "--stop-stage=4", "--weights=setup.cfg", "--system=mil")
+    (tree.parent / "elsewhere" / "setup.cfg").touch()
+    started = commands(runme("dcase2018_task4", "--dry-run", *start).stdout)
+    assert ["--weights" in words for words in started if verb(words) == "train"] == [False, True]
+    # A job of a pass names its run as any other.
+    (words,) = commands(runme("dcase2018_task4", "--dry-run", "--job", "train_run:at_cnn.tagging/seed5").stdout)
+    assert words[words.index("--exp") + 1] == f"{folder}/at_cnn.tagging/seed5" and words[-1] == "training.seed=5"
+    everything = runme("dcase2018_task4", "--dry-run", "--train-on=all", "--stage=4", "--stop-stage=4", "--system=mil")
+    assert f"--exp {folder}/at_cnn.tagging/all_seed0" in everything.stdout
+    assert f"--split-run {folder}/at_cnn.tagging/seed0" in everything.stdout
+
+
+def test_shell_and_python_read_the_same_passes(tree):
+    """Of every system there is, and of systems that change what their base says in every way there is."""
+    conf = tree / "recipes/dcase2018_task4/conf"
+    first = "  first:\n    system: shared # of all\n    model: {name: x}\n"
+    base = f"passes:\n  # A comment.\n{first}\n  second: {{}}\ndata: {{}}\n"
+    (conf / "below.yaml").write_text(base)
+    for name, text in {
+        "same": "",
+        "none": "passes: null\n",
+        "fewer": "passes:\n  first: null\n",
+        "more": "passes:\n  third:\n    system: shared\n  second:\n    model: {name: y}\n",
+        "mine": "passes:\n  first:\n    base: null\n    model: {name: z}\n",
+        "other": "passes:\n  first:\n    system: another\nmodel:\n  system: no\n",
+    }.items():
+        (conf / f"{name}.yaml").write_text(f"base: below.yaml\nsystem: {name}\n{text}")
+    systems = [path for path in sorted(tree.glob("recipes/*/conf/*.yaml")) if path.stem not in ("base", "below")]
+    assert len(systems) > 25
+    call = ["bash", "-c", 'source recipes/common/lib.sh; recipe_dir=$1; passes_of "$2"', "-"]
+    seen = set()
+    for path in systems:
+        shell = subprocess.check_output([*call, str(path.parent.parent), path.stem], cwd=tree, text=True).split()
+        python = [
+            f"{name}:{(delta or {}).get('system', path.stem)}"
+            for name, delta in read_passes(path).items()
+            if delta is not None
+        ]
+        assert shell == python, path
+        seen |= set(shell)
+    assert {"tagging:at_cnn", "tagging:baseline2018", "first:mine", "first:another", "third:shared"} <= seen

@@ -299,3 +299,22 @@ def test_an_experiment_without_the_figures_that_are_asked_for(
     assert "no development results" not in capsys.readouterr().err
     assert run(*words, *exps, "--results", tmp_path / "psds.json") == 2
     assert "--results is that of one system, got 2" in capsys.readouterr().err
+
+
+def test_development_results_go_by_a_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], bare: tuple[object, ...]
+) -> None:
+    """Where rules were tuned on the development set, its figures are those of other rules, beside the tuned ones."""
+    exp = experiment(tmp_path / "exp")
+    (exp / "results" / "validation.json").rename(exp / "results" / "test.published.json")
+    words = ("pack", "--format", "dcase2019", *bare)
+    run(*words, "--experiment", exp)
+    assert written(tmp_path / "out")["results"]["development_dataset"]["overall"]["F-score"] is None
+    assert "no results/validation.json in it" in capsys.readouterr().err
+    run(*words, "--experiment", exp, "--development", "test.published")
+    stated = written(tmp_path / "out")["results"]["development_dataset"]["overall"]["F-score"]
+    content = json.loads((exp / "results" / "test.published.json").read_text())
+    assert stated == round(100 * content["event_based"]["macro"]["f1"], 2)
+    assert "no development results" not in capsys.readouterr().err
+    assert run(*words, "--system", "x.tsv", "--development", "test") == 2
+    assert "--development test names results of --experiment" in capsys.readouterr().err

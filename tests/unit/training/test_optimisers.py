@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -55,6 +56,21 @@ def test_an_optimiser_steps_as_torchs_own(section: dict[str, Any], peer: Any) ->
     expected = after_steps(peer(theirs), theirs)
     for value, wanted in zip(done, expected, strict=True):
         torch.testing.assert_close(value, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_rmsprop_steps_as_keras_says() -> None:
+    """a <- 0.9 a + 0.1 g^2; w <- w - 0.001 g / (sqrt(a) + 1e-7)."""
+    value = torch.nn.Parameter(torch.tensor([2.0, -0.5]))
+    optimiser = build_optimiser({"name": "rmsprop"}, [value])
+    w, a = np.array([2.0, -0.5]), np.zeros(2)
+    for _ in range(5):
+        optimiser.zero_grad()
+        (value**3).sum().backward()
+        optimiser.step()
+        g = 3 * w**2
+        a = 0.9 * a + 0.1 * g**2
+        w = w - 0.001 * g / (np.sqrt(a) + 1e-7)
+    np.testing.assert_allclose(value.detach().numpy(), w, rtol=1e-6)
 
 
 def test_groups_have_their_own_rates() -> None:

@@ -10,7 +10,7 @@ import pytest
 from fake_data import config, write_config
 
 from sedkit.cli.main import main
-from sedkit.core.config import read_config, typed
+from sedkit.core.config import naming_file, read_config, typed
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import read_json, write_json
 from sedkit.core.stamp import Step
@@ -51,6 +51,36 @@ def test_pass_then_budget_then_overrides(tmp_path: Path) -> None:
     assert read(of_pass="second", budget="quick", overrides=["training.steps=8"])["training"]["steps"] == 8
 
 
+def test_a_pass_may_have_budgets_of_its_own(tmp_path: Path) -> None:
+    quick = {"base": None, "training.batch_size": 2}
+    passes = {"second": {"budgets": {"quick": quick}}, "third": {"budgets": {"quick": {"training.seed": 9}}}}
+    path = write_config(tmp_path / "c.yaml", passes=passes)
+    second, third = (read_config(path, budget="quick", of_pass=name)["training"] for name in passes)
+    assert (second["steps"], second["batch_size"]) == (12, 2)
+    assert (third["steps"], third["seed"]) == (3, 9)
+    with (
+        pytest.raises(UsageError, match=r"c.yaml: passes.second.budgets.quick: training: batch_size is 0$"),
+        naming_file(path, (), "quick", "second"),
+    ):
+        raise UsageError("training: batch_size is 0")
+
+
+def test_a_stream_may_take_what_a_pass_of_the_same_run_made(tmp_path: Path) -> None:
+    pseudo = {"set": "unlabelled", "labels": {"source": "{first}/tags/unlabelled.tsv"}}
+    shared = {"set": "unlabelled", "labels": {"source": "{both}/tags/unlabelled.tsv"}}
+    data = {"streams": {"pseudo": pseudo, "shared": shared}}
+    path = write_config(tmp_path / "c.yaml", data=data, passes={"first": {}, "both": {"system": "cnn"}})
+    streams = read_config(path, folder=Path("exp/r/crnn/fold2_seed3"))["data"]["streams"]
+    assert streams["pseudo"]["labels"]["source"] == "exp/r/crnn.first/fold2_seed3/tags/unlabelled.tsv"
+    assert streams["shared"]["labels"]["source"] == "exp/r/cnn.both/fold2_seed3/tags/unlabelled.tsv"
+    assert read_config(path)["data"]["streams"]["pseudo"] == pseudo
+    late = write_config(tmp_path / "d.yaml", data=data, passes={"first": {}})
+    with pytest.raises(UsageError, match=r"data: .both. has no value"):
+        read_config(late, folder=Path("exp/r/crnn/seed3"))
+    with pytest.raises(UsageError, match=r"passes is 3, expected a mapping"):
+        read_config(write_config(tmp_path / "e.yaml", passes=3))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -59,12 +89,12 @@ def test_pass_then_budget_then_overrides(tmp_path: Path) -> None:
         ({"budget": "quik"}, "unknown budget 'quik' .did you mean \"quick\""),
         ({"of_pass": "b"}, "unknown pass 'b'.* it has a"),
         ({"of_pass": "a"}, "passes.a: unknown section 'trianing'.*did you mean \"training\""),
-        ({"of_pass": "nested"}, "passes.nested: unknown section 'budgets'"),
+        ({"of_pass": "nested"}, "passes.nested: unknown section 'passes'"),
         ({"of_pass": "number"}, "c.yaml: pass number is 3, expected a mapping"),
     ],
 )
 def test_budgets_and_passes_are_checked(tmp_path: Path, options: dict[str, Any], message: str) -> None:
-    passes = {"a": {"trianing": {"steps": 3}}, "nested": {"budgets": {}}, "number": 3}
+    passes = {"a": {"trianing": {"steps": 3}}, "nested": {"passes": {}}, "number": 3}
     with pytest.raises(UsageError, match=message):
         read_config(write_config(tmp_path / "c.yaml", passes=passes), **options)
 
