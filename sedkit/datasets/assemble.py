@@ -12,6 +12,7 @@ from sedkit.core.log import log
 from sedkit.core.resources import metadata_path
 from sedkit.dataio.datadir import Clips
 from sedkit.dataio.names import stem
+from sedkit.dataio.references import content_hash, known_reference
 from sedkit.dataio.rows import read_table
 from sedkit.datasets.audiofiles import Recording, locate, read_headers
 from sedkit.datasets.base import DataSet, SetOnDisk
@@ -53,7 +54,9 @@ def prepare(dataset: DataSet, root: Path, *, lenient: bool = False, seed: int = 
     sets = _read_all(dataset, base, lenient, labels=True)
     for s in (s for s in sets if s.filenames):
         s.recordings = read_headers(s.paths, jobs, lenient, s.name)
-        print(f"{s.name}: {len(s.recordings)}/{len(s.filenames)} clips")
+        release = known_reference(content_hash(s.strong)) if s.strong is not None else None
+        s.release = release.name if release else None
+        print(f"{s.name}: {len(s.recordings)}/{len(s.filenames)} clips" + (f", {release.title}" if release else ""))
         _describe(s, dataset.clip_s)
     sources = _sources_of_clips(dataset, base, sets)
     left_out = _left_out(dataset, sets, sources, lenient, jobs)
@@ -256,4 +259,5 @@ def _prepared(dataset: DataSet, s: SetOnDisk, clips: list[Key], folds: list[str]
         s.strong.keep_clips(names) if s.strong is not None else None,
         tuple(name for name in s.filenames if name not in s.recordings),
         len(s.filenames),
+        s.release,
     )

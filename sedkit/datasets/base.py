@@ -83,6 +83,8 @@ class SetOnDisk:
         divided by its role.
     group
         Recording, place or speaker, by clip. What is learned from must not share one with what is reported.
+    release
+        Name of the official ground truth that its table is (`dataio.references`), None for any other.
     paths, recordings
         Clips that are there; those of them that are readable.
     """
@@ -98,6 +100,7 @@ class SetOnDisk:
     classes: Vocabulary | None = None
     fold: dict[str, str] | None = None
     group: dict[str, str] = field(default_factory=dict)
+    release: str | None = None
     paths: dict[str, Path] = field(default_factory=dict)
     recordings: dict[str, Recording] = field(default_factory=dict)
 

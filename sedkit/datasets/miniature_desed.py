@@ -1,4 +1,4 @@
-"""A generated copy of DESED in small, in its official layouts.
+"""A generated copy of DESED in small, in its official layouts, and of DCASE 2018 task 4.
 
 Weak, unlabelled, validation and evaluation clips come from a "real" generator (rooms, microphones, restless
 backgrounds), synthetic clips from a cleaner one with other backgrounds. Clips are made of *households*: a household
@@ -21,7 +21,7 @@ from sedkit.core.parallel import run_jobs
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.audio import write_wav
 from sedkit.datasets.miniature import SAMPLE_RATE_HZ, fingerprint, made_up_id, pcm16, scale_of
-from sedkit.datasets.registry import register_miniature
+from sedkit.datasets.registry import NoOptions, register_miniature
 from sedkit.synthesis.backgrounds import HOME, PLAIN
 from sedkit.synthesis.render import Placed, Room, mix
 from sedkit.synthesis.sounds import DOMESTIC, render_event
@@ -53,13 +53,15 @@ SMALL = {
     "public": 20,
     "synthetic_validation": 30,
     "strong_label_real": 20,
+    "test": 40,
+    "unlabel_out_of_domain": 20,
 }
 #: Fewest clips of a set: as many as there are classes, since each class is the first label of a tenth of the clips.
 FEWEST = 10
 
 
-def _at(place: str) -> tuple[str, str]:
-    return f"audio/{place}", f"metadata/{place}.tsv"
+def _at(place: str, ending: str = "tsv") -> tuple[str, str]:
+    return f"audio/{place}", f"metadata/{place}.{ending}"
 
 
 _LAYOUT_2019 = {
@@ -72,6 +74,11 @@ _LAYOUT_2019 = {
 }
 #: Where audio and table of each set lie, by layout.
 FOLDERS = {
+    "2018": {
+        **{name: _at(f"train/{name}", "csv") for name in ("weak", "unlabel_in_domain", "unlabel_out_of_domain")},
+        "test": ("audio/test", "metadata/test/test.csv"),
+        "eval": ("audio/eval", "metadata/eval/eval.csv"),
+    },
     "2019": _LAYOUT_2019,
     "2021": _LAYOUT_2019
     | {
@@ -119,15 +126,25 @@ class Made:
 
 @dataclass(frozen=True)
 class DesedMiniatureOptions:
-    """`layout`: of 2019 or 2021."""
+    """`layout`: of 2019 or 2021; that of 2018 is a data set of its own."""
 
-    layout: str = option("2019", "--layout", "default: 2019", choices=tuple(FOLDERS))
+    layout: str = option("2019", "--layout", "default: 2019", choices=("2019", "2021"))
 
 
 @register_miniature("desed", DesedMiniatureOptions)
 def generate(root: Path, options: DesedMiniatureOptions, *, seed: int, size: str, jobs: int) -> dict[str, int]:
     """Fill a folder with `audio/` and `metadata/`; in `size` the weak clips count."""
-    places = FOLDERS[options.layout]
+    return _generate(root, options.layout, seed, size, jobs)
+
+
+@register_miniature("dcase2018", NoOptions)
+def generate_2018(root: Path, options: NoOptions, *, seed: int, size: str, jobs: int) -> dict[str, int]:
+    """Fill a folder with `audio/` and `metadata/` in the layout of 2018; in `size` the weak clips count."""
+    return _generate(root, "2018", seed, size, jobs)
+
+
+def _generate(root: Path, layout: str, seed: int, size: str, jobs: int) -> dict[str, int]:
+    places = FOLDERS[layout]
     scale = scale_of(size, SMALL["weak"])
     plans: list[ClipPlan] = []
     for name, set_seed in zip(SMALL, np.random.SeedSequence(seed).spawn(len(SMALL)), strict=True):
@@ -136,8 +153,8 @@ def generate(root: Path, options: DesedMiniatureOptions, *, seed: int, size: str
     folders = {name: root / audio for name, (audio, _) in places.items()}
     for folder in folders.values():
         folder.mkdir(parents=True)
-    made = run_jobs(partial(render_clip, folders=folders), plans, jobs, "miniature desed")
-    _write_tables(root, options.layout, made)
+    made = run_jobs(partial(render_clip, folders=folders), plans, jobs, "miniature")
+    _write_tables(root, layout, made)
     return {name: sum(p.set_name == name for p in plans) for name in places}
 
 
@@ -145,7 +162,9 @@ def plan_set(name: str, count: int, seed: np.random.SeedSequence) -> list[ClipPl
     """Decide names, labels, lengths and seeds of the clips of one set."""
     draws, households, clips = seed.spawn(3)
     rng = np.random.default_rng(draws)
-    label_sets = _label_sets(rng, count, empty=name in ("validation", "eval", "public"))
+    label_sets = _label_sets(rng, count, empty=name in ("validation", "eval", "public", "test"))
+    if name == "unlabel_out_of_domain":
+        label_sets = [()] * count
     plans = []
     home, video, excerpt = None, "", 0
     for i, (clip_seed, labels) in enumerate(zip(clips.spawn(count), label_sets, strict=True)):
@@ -253,12 +272,16 @@ def _write_tables(root: Path, layout: str, made: list[Made]) -> None:
         if name == "weak":
             rows = [(m.plan.filename, ",".join(m.plan.labels)) for m in by_set[name]]
             _write(root / table, ("filename", "event_labels"), rows)
-        elif name in ("unlabel_in_domain", "eval"):
+        elif name.startswith("unlabel") or (name == "eval" and layout != "2018"):
             _write(root / table, ("filename",), [(m.plan.filename,) for m in by_set[name]])
         else:
             # As in the true set: validation lists its clips without events, the public set leaves them out.
             _write_strong(root / table, by_set[name], list_empty=name != "public")
-    validation = by_set["validation"]
+    ledger = [(m.plan.set_name, m.plan.filename, ",".join(m.recordings)) for m in made]
+    _write(root / "metadata" / "sources.tsv", ("set", "filename", "recordings"), ledger)
+    validation = by_set.get("validation")
+    if validation is None:
+        return
     # The true validation set is the union of the test (a quarter) and evaluation sets of 2018.
     folder = (root / FOLDERS[layout]["validation"][1]).parent
     _write_strong(folder / "test_dcase2018.tsv", validation[::4])
@@ -267,8 +290,6 @@ def _write_tables(root: Path, layout: str, made: list[Made]) -> None:
         _write_durations(folder / "validation_durations.tsv", validation)
         synthetic = root / FOLDERS[layout]["synthetic_validation"][1]
         _write_durations(synthetic.with_name("durations.tsv"), by_set["synthetic_validation"])
-    ledger = [(m.plan.set_name, m.plan.filename, ",".join(m.recordings)) for m in made]
-    _write(root / "metadata" / "sources.tsv", ("set", "filename", "recordings"), ledger)
 
 
 def _write_strong(path: Path, made: list[Made], list_empty: bool = True) -> None:

@@ -23,7 +23,7 @@ _TABLES = (*TABLES, "missing.tsv")
 
 @dataclass(frozen=True)
 class Prepared:
-    """What one data dir will hold; `listed` counts the list's clips, on disk or not."""
+    """What one data dir will hold; `listed` counts the list's clips, on disk or not; `release`: see `SetOnDisk`."""
 
     name: str
     role: str
@@ -33,6 +33,7 @@ class Prepared:
     strong: Events | None
     missing: tuple[str, ...]
     listed: int
+    release: str | None = None
 
 
 def check_same_root(out: Path, root: Path, step: Step) -> None:
@@ -90,6 +91,7 @@ def write_sets(
             "events": s.strong.n_events if s.strong is not None else None,
             "fold": dict(Counter(s.clips.fold)) if s.clips.fold is not None else None,
             "role": s.role,
+            "reference": s.release,
             "tables": sorted([*_hashes(target / s.name), FACTS]),
         }
     for name in sorted(before - set(summary["sets"])):

@@ -12,9 +12,9 @@ from sedkit.core.errors import SedkitError
 from sedkit.core.files import sha256_file
 from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags
+from sedkit.dataio.references import content_hash, known_reference
 from sedkit.dataio.rows import read_table
 from sedkit.evaluation.inputs import Output, Truth
-from sedkit.evaluation.references import content_hash, known_reference
 
 
 def describe_reference(path: str, reference: Events | Tags, truth: Truth) -> dict[str, Any]:

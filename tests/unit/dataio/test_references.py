@@ -11,8 +11,8 @@ import pytest
 from sedkit.core.files import read_yaml
 from sedkit.core.resources import metadata_path
 from sedkit.dataio.events import Events
+from sedkit.dataio.references import content_hash, known_reference
 from sedkit.dataio.tables import read_events
-from sedkit.evaluation.references import content_hash, known_reference
 
 ROWS = [("f", 0.0, 1.0, "a"), ("g", 1.5, 2.25, "b"), ("empty", None, None, None)]
 

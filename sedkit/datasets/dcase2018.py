@@ -1,0 +1,50 @@
+"""DCASE 2018 task 4: the sets of AudioSet clips that DESED grew out of, as the challenge handed them out.
+
+The places are those of DCASE-REPO/dcase2018_baseline (task4), whose `dataset/` holds `audio/` and `metadata/`; tables
+are separated by tabs and end in .csv. The clips of `test` are labelled in three releases (`metadata/references.yaml`);
+of the first, 46 are also in `weak`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sedkit.core.log import log
+from sedkit.core.vocabulary import DESED_CLASSES
+from sedkit.dataio.tables import read_filenames
+from sedkit.datasets.base import DataSet, Place, SetLayout, SetOnDisk
+from sedkit.datasets.registry import NoOptions, register
+
+_TEST = Place(("audio/test",), ("metadata/test/test",))
+
+
+def _train(name: str, labelled: bool) -> SetLayout:
+    place = Place((f"audio/train/{name}",), (f"metadata/train/{name}",))
+    return SetLayout(name, "training", (place,), labelled=labelled)
+
+
+@register("dcase2018", NoOptions)
+class Dcase2018(DataSet):
+    """DCASE 2018 task 4; thresholds may be tuned on `test`, for figures of `eval` alone."""
+
+    title, holds, classes, clip_s = "DCASE 2018 task 4", ("audio/", "metadata/"), DESED_CLASSES, 10.0
+    roots = ("", "dataset", "dcase2018", "dcase2018/dataset", "task4/dataset", "dcase2018_baseline/task4/dataset")
+    # `test` stands first: a weak clip of a video that it holds goes to the part where it is, and is not trained on.
+    sets = (
+        SetLayout("test", "tuning", (_TEST,)),
+        _train("weak", labelled=True),
+        _train("unlabel_in_domain", labelled=False),
+        _train("unlabel_out_of_domain", labelled=False),
+        SetLayout("eval", "reported", (Place(("audio/eval",), ("metadata/eval/eval",)),)),
+    )
+
+    def read(self, root: Path, s: SetOnDisk, lenient: bool, labels: bool) -> None:
+        """Read a set; weak clips that `test` lists too are left out, as the organisers came to do."""
+        super().read(root, s, lenient, labels)
+        if s.name != "weak":
+            return
+        tested = {name for table in self.tables(root, _TEST.tables) for name in read_filenames(table)}
+        kept = tuple(name for name in s.filenames if name not in tested)
+        if len(kept) < len(s.filenames):
+            log.info("weak: %d clips left out, which test lists too", len(s.filenames) - len(kept))
+            s.filenames, s.weak = kept, s.weak.keep_clips(kept) if s.weak is not None else None
