@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sedkit.core.errors import SedkitError
 from sedkit.features.frontends import FrontEnd
 
 if TYPE_CHECKING:
@@ -24,15 +25,27 @@ if TYPE_CHECKING:
 Floats = NDArray[np.floating]
 #: Maps of levels and of probabilities.
 LEVELS, PROBABILITIES = "cividis", "viridis"
-PRESENT = "#a63603"
+PRESENT, PRESENT_SIGN = "#a63603", "●"
 _OCTAVES_HZ = 62.5 * 2.0 ** np.arange(10)
+#: Of the axis: octaves of low frequencies that lie closer to the next higher one have no room for their names.
+_APART = 0.1
+_BAR_INCHES = 0.13
 
 
-def new_figure(width: float, height: float, title: str) -> Figure:
-    """Return an empty figure of so many inches."""
-    from matplotlib.figure import Figure
+def figure_class() -> type[Figure]:
+    """Return matplotlib's figures; SedkitError where it is not installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise SedkitError(
+            f"figures are drawn by matplotlib, which cannot be imported ({error}); `pip install 'matplotlib>=3.8'`"
+        ) from None
+    return Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+
+def new_figure(width: float, height: float, title: str, arranged: bool = True) -> Figure:
+    """Return an empty figure of so many inches; where `arranged`, matplotlib makes room for its texts."""
+    figure = figure_class()(figsize=(width, height), layout="constrained" if arranged else None)
     figure.suptitle(title, fontsize=11)
     return figure
 
@@ -44,7 +57,7 @@ def readable(label: str) -> str:
 
 def marked(label: str, present: bool) -> str:
     """Return a class name, with a sign where the class is present."""
-    return f"● {readable(label)}" if present else readable(label)
+    return f"{PRESENT_SIGN} {readable(label)}" if present else readable(label)
 
 
 def mark(text: Text, present: bool) -> None:
@@ -67,7 +80,7 @@ def image(
     colours: str,
     scale: tuple[float, float] | None = None,
     label: str | None = None,
-    top: float | None = None,
+    rows: tuple[float, float] | None = None,
 ) -> AxesImage:
     """Draw an image over time.
 
@@ -81,8 +94,8 @@ def image(
         Lowest and highest value; None: theirs.
     label
         Of the colour bar; None: no bar.
-    top
-        Where the last row ends; None: the number of rows.
+    rows
+        Where the first row begins and the last one ends; None: 0 and their number.
     """
     low, high = scale if scale is not None else (float(values.min()), float(values.max()))
     shown = axes.imshow(
@@ -92,20 +105,20 @@ def image(
         vmax=max(high, low + 1e-6),
         origin="lower",
         aspect="auto",
-        interpolation="nearest",
-        extent=(*within_s, 0.0, values.shape[1] if top is None else top),
+        extent=(*within_s, *((0.0, values.shape[1]) if rows is None else rows)),
     )
     if label is not None:
-        axes.figure.colorbar(shown, ax=axes, label=label, pad=0.01, fraction=0.05)
+        height = axes.get_window_extent().height / axes.figure.dpi
+        axes.figure.colorbar(shown, ax=axes, label=label, pad=0.01, fraction=0.05, aspect=height / _BAR_INCHES)
     return shown
 
 
 def over_bins(axes: Axes, frontend: FrontEnd, n: int, named: bool = True) -> None:
     """Let the vertical axis be a front end's bins, or `n` equal groups of them, and name octaves in Hz."""
     axes.set_ylim(0, n)
+    if named:
+        axes.set_ylabel(bins_name(frontend))
     if frontend.framing is None:
-        if named:
-            axes.set_ylabel("band")
         return
     # The transform's bins, weighted as each band weighs them.
     bank = frontend.framing.bank
@@ -113,9 +126,16 @@ def over_bins(axes: Axes, frontend: FrontEnd, n: int, named: bool = True) -> Non
     centres_hz = hz @ bank / bank.sum(axis=0)
     ticks_hz = _OCTAVES_HZ[(centres_hz[0] <= _OCTAVES_HZ) & (centres_hz[-1] >= _OCTAVES_HZ)]
     places = np.interp(ticks_hz, centres_hz, np.arange(len(centres_hz)) + 0.5) * n / frontend.n_bins
-    axes.set_yticks(places, [f"{x:g}" for x in ticks_hz])
-    if named:
-        axes.set_ylabel("frequency (Hz)")
+    roomy: list[int] = []
+    for k in reversed(range(len(places))):
+        if not roomy or places[roomy[-1]] - places[k] >= _APART * n:
+            roomy.append(k)
+    axes.set_yticks([places[k] for k in roomy], [f"{ticks_hz[k]:g}" for k in roomy])
+
+
+def bins_name(frontend: FrontEnd) -> str:
+    """Return the name of an axis of a front end's bins."""
+    return "band" if frontend.framing is None else "frequency (Hz)"
 
 
 def over_classes(axes: Axes, subject: Subject, labels: Sequence[str], named: bool = True) -> None:
