@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sedkit.report.panels import (
     PRESENT_SIGN,
     PROBABILITIES,
@@ -60,8 +62,7 @@ def _heat_map(figure: SubFigure, subject: Subject, top: float) -> None:
         spans(axes, events, over_rows)
         over_classes(axes, subject, over_rows, named=False)
         over_time(axes, subject)
-        axes.grid(axis="y", linewidth=0.2)
-        axes.set_axisbelow(True)
+        axes.hlines(np.arange(1, len(over_rows)), 0, subject.duration_s, color="0.85", linewidth=0.4, zorder=0)
         axes.set_title(title)
 
 

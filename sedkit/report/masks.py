@@ -56,8 +56,8 @@ def masks(subject: Subject) -> Figure:
         if k + grid.columns <= n:
             axes.set_xticks([])
         axes.tick_params(labelsize=7)
-    figure.supxlabel("time (s)", fontsize=9)
-    figure.supylabel(bins_name(frontend), fontsize=9)
+    figure.supxlabel("time (s)", fontsize=9, y=0.1 / grid.height)
+    figure.supylabel(bins_name(frontend), fontsize=9, x=0.1 / grid.width)
     figure.colorbar(shown, cax=figure.add_axes(grid.bar()), label="mask")
     return figure
 
@@ -65,7 +65,7 @@ def masks(subject: Subject) -> Figure:
 class _Grid:
     """Places of panels, row by row from the top, in parts of a figure of `width` by `height` inches."""
 
-    _BELOW, _ABOVE, _BEFORE, _BEHIND = 0.5, 0.6, 0.75, 1.0
+    _BELOW, _ABOVE, _BEFORE, _BEHIND = 0.5, 0.3, 0.75, 1.0
 
     def __init__(self, n: int) -> None:
         self.columns = math.ceil(math.sqrt(n))

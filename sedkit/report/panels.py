@@ -6,7 +6,7 @@ Present classes are told by weight and a sign, not by colour alone; maps read th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating]
 #: Maps of levels and of probabilities.
-LEVELS, PROBABILITIES = "cividis", "viridis"
+LEVELS, PROBABILITIES = "magma", "viridis"
 PRESENT, PRESENT_SIGN = "#a63603", "●"
 _OCTAVES_HZ = 62.5 * 2.0 ** np.arange(10)
 #: Of the axis: octaves of low frequencies that lie closer to the next higher one have no room for their names.
@@ -141,27 +141,22 @@ def bins_name(frontend: FrontEnd) -> str:
 def over_classes(axes: Axes, subject: Subject, labels: Sequence[str], named: bool = True) -> None:
     """Let the vertical axis be classes, one a row, the first at the top."""
     axes.set_ylim(len(labels), 0)
-    places = np.arange(len(labels)) + 0.5
     if not named:
-        axes.set_yticks(places, [""] * len(labels))
+        axes.set_yticks([])
         return
+    places = np.arange(len(labels)) + 0.5
     small = 7 if len(labels) > 20 else 9
     axes.set_yticks(places, [marked(label, subject.is_present(label)) for label in labels], fontsize=small)
     for text, label in zip(axes.get_yticklabels(), labels, strict=True):
         mark(text, subject.is_present(label))
 
 
-def spans(axes: Axes, events: Sequence[Span], labels: Sequence[str], **style: Any) -> None:
+def spans(axes: Axes, events: Sequence[Span], labels: Sequence[str]) -> None:
     """Draw events as bars in the rows of their classes."""
-    row = {label: i for i, label in enumerate(labels)}
-    for event in events:
-        axes.barh(
-            row[event.label] + 0.5,
-            event.offset_s - event.onset_s,
-            left=event.onset_s,
-            height=0.8,
-            **{"color": "black", "linewidth": 0} | style,
-        )
+    row = {label: i + 0.5 for i, label in enumerate(labels)}
+    places, onsets_s = [row[x.label] for x in events], np.array([x.onset_s for x in events])
+    lengths_s = np.array([x.offset_s for x in events]) - onsets_s
+    axes.barh(places, lengths_s, left=onsets_s, height=0.8, color="black", linewidth=0)
 
 
 def shade(axes: Axes, events: Sequence[Span], label: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: What is further below the loudest bin is drawn as that.
+#: What is further below the loudest bin is drawn as that; so are the quietest 5 % of the bins.
 _RANGE_DB = 80.0
 
 
@@ -40,7 +40,8 @@ def waveform(subject: Subject) -> Figure:
     axes = panels.pop(0)
     levels = 20 * np.log10(np.maximum(magnitudes(subject.frontend, subject.waveform), 1e-10))
     loudest = float(levels.max())
-    _over_hz(axes, subject, levels, LEVELS, (loudest - _RANGE_DB, loudest), "level (dBFS)")
+    lowest = max(loudest - _RANGE_DB, float(np.percentile(levels, 5)))
+    _over_hz(axes, subject, levels, LEVELS, (lowest, loudest), "level (dBFS)")
     axes.set_title("spectrogram")
     if subject.stems is not None:
         axes = panels.pop(0)
