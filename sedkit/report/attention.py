@@ -67,7 +67,7 @@ def attention(subject: Subject) -> Figure:
     n, labels = len(subject.framewise), list(subject.labels)
     within_s = (0.0, float(subject.edges_s[-1]))
     figure = new_figure(
-        13, 6.4 + 0.15 * len(labels), f"{subject.filename}: two-step attention ({PRESENT_SIGN} present)"
+        13, 7.4 + 0.15 * len(labels), f"{subject.filename}: two-step attention ({PRESENT_SIGN} present)"
     )
     grid = figure.add_gridspec(3, 2, height_ratios=[2.0, max(2.0, 0.15 * len(labels)), 1.6])
     for column, label in enumerate(subject.ranked()[:2]):
@@ -86,7 +86,7 @@ def attention(subject: Subject) -> Figure:
         )
     ):
         axes = figure.add_subplot(grid[1, column])
-        image(axes, values, within_s, colours, (0.0, float(values.max())), bar)
+        image(axes, values, within_s, colours, (0.0, float(values.max())), bar, classes=True)
         over_classes(axes, subject, labels, named=column == 0)
         over_time(axes, subject)
         axes.set_title(title, fontsize=10)

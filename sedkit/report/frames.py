@@ -53,7 +53,7 @@ def _heat_map(figure: SubFigure, subject: Subject, top: float) -> None:
     tables = [("decoded events", subject.decoded), ("true events", subject.truth)]
     shown = [(title, events) for title, events in tables if events is not None]
     panels = figure.subplots(1, 1 + len(shown), squeeze=False, width_ratios=[1.3] + [1] * len(shown))[0]
-    image(panels[0], subject.framewise, _within_s(subject), PROBABILITIES, (0.0, top), "probability")
+    image(panels[0], subject.framewise, _within_s(subject), PROBABILITIES, (0.0, top), "probability", classes=True)
     panels[0].set_title("scores")
     over_rows = list(subject.labels)
     over_classes(panels[0], subject, over_rows)

@@ -81,6 +81,7 @@ def image(
     scale: tuple[float, float] | None = None,
     label: str | None = None,
     rows: tuple[float, float] | None = None,
+    classes: bool = False,
 ) -> AxesImage:
     """Draw an image over time.
 
@@ -96,7 +97,11 @@ def image(
         Of the colour bar; None: no bar.
     rows
         Where the first row begins and the last one ends; None: 0 and their number.
+    classes
+        Rows are classes, which are never blended; bins and frames are, where there are more of them than pixels.
     """
+    box = axes.get_window_extent()
+    fits = classes or (values.shape[0] <= box.width and values.shape[1] <= box.height)
     low, high = scale if scale is not None else (float(values.min()), float(values.max()))
     shown = axes.imshow(
         values.T,
@@ -105,11 +110,12 @@ def image(
         vmax=max(high, low + 1e-6),
         origin="lower",
         aspect="auto",
+        interpolation="nearest" if fits else "antialiased",
         extent=(*within_s, *((0.0, values.shape[1]) if rows is None else rows)),
     )
     if label is not None:
-        height = axes.get_window_extent().height / axes.figure.dpi
-        axes.figure.colorbar(shown, ax=axes, label=label, pad=0.01, fraction=0.05, aspect=height / _BAR_INCHES)
+        aspect = box.height / axes.figure.dpi / _BAR_INCHES
+        axes.figure.colorbar(shown, ax=axes, label=label, pad=0.01, fraction=0.05, aspect=aspect)
     return shown
 
 
