@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 from collections import Counter
 from pathlib import Path
 
@@ -50,8 +49,6 @@ def run(args: argparse.Namespace) -> None:
     subjects = Subjects(
         checkpoint, data, rules if rules.is_file() else None, args.device, args.precision, args.window, args.hop
     )
-    # A figure is many small objects; while they come and go, the collector would look through all of torch's again.
-    gc.freeze()
     written, lines = 0, Counter[str]()
     for name in progress(names, description="report"):
         subject = subjects.of(name)

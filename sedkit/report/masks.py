@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def masks(subject: Subject) -> Figure:
     """Draw the recording's features and the mask of each class, the present ones marked and framed.
 
-    The panels are placed by hand and only the outer ones have ticks: with 41 classes that takes a fifth of the time.
+    The panels are placed by hand and only the outer ones have ticks: with 41 classes that takes a third of the time.
     """
     assert subject.masks is not None
     frontend, n = subject.frontend, len(subject.labels)

@@ -13,6 +13,7 @@ from networks import SLICED
 from tone_case import FRAMES, RATE, at, bars, named, noise, tone
 
 from sedkit.features.frontends.logmel import LogMel
+from sedkit.features.separation import Separator
 from sedkit.report.figures import save
 from sedkit.report.masks import masks
 from sedkit.report.panels import new_figure, over_bins
@@ -40,6 +41,16 @@ def test_the_ideal_mask_is_what_the_events_are_of_all_magnitudes(subject: Subjec
     e, s = (librosa_magnitudes(subject.stems[name]) for name in ("Dog", "scene"))
     drawn = ideal_ratio_mask(subject)[1:-1]
     np.testing.assert_allclose(drawn, (e / (e + s))[: len(drawn)], atol=5e-3)
+
+
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("sample", [0, 3001, 7999])
+def test_frames_are_drawn_around_what_they_hear_best(centre: bool, sample: int) -> None:
+    frontend = dataclasses.replace(SLICED, centre=centre)
+    click = np.zeros(8000, dtype=np.float32)
+    click[sample] = 1.0
+    loudest = magnitudes(frontend, click).sum(axis=1).argmax()
+    assert abs(Separator(frontend).centres_s(8000)[loudest] - sample / RATE) <= 40 / RATE + 1e-9
 
 
 def test_silence_has_no_ideal_mask(subject: Subject) -> None:
