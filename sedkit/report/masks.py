@@ -50,9 +50,10 @@ def masks(subject: Subject) -> Figure:
                 spine.set(linewidth=2.5, edgecolor=PRESENT)
     for k, axes in enumerate(panels):
         over_time(axes, subject, named=False)
-        over_bins(axes, frontend, frontend.n_bins, named=False)
         if k % grid.columns:
             axes.set_yticks([])
+        else:
+            over_bins(axes, frontend, frontend.n_bins, named=False)
         if k + grid.columns <= n:
             axes.set_xticks([])
         axes.tick_params(labelsize=7)
