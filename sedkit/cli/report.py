@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 from sedkit.cli._options import add_prediction, number, words
@@ -18,32 +19,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_clips,
         default=4,
         metavar="NAME,...|N",
-        help="which, or how many, evenly spread over the data dir (default: 4)",
+        help="which, with or without their audio ending, or how many, evenly spread over the data dir (default: 4)",
     )
     parser.add_argument("--fold", type=words, metavar="FOLD,...", help="only these folds of the data dir")
     add_prediction(parser)
 
 
 def _clips(text: str) -> int | list[str]:
-    return int(number(1, whole=True)(text)) if text.isdecimal() else words(text)
+    # Mixtures are named 00012: digits that begin with 0 are a name.
+    is_count = text.isdecimal() and (text == "0" or not text.startswith("0"))
+    return int(number(1, whole=True)(text)) if is_count else words(text)
 
 
 def run(args: argparse.Namespace) -> None:
     """Draw the figures of each recording."""
-    from sedkit.dataio.datadir import DataDir
-    from sedkit.inference.clips import checkpoint_path
-    from sedkit.report.subject import chosen_clips
-
-    checkpoint, data = checkpoint_path(args.experiment, args.checkpoint), DataDir(args.data)
-    names = chosen_clips(data, args.clips, args.fold)
     from sedkit.core.log import log
     from sedkit.core.parallel import progress
-    from sedkit.report.figures import write_figures
-    from sedkit.report.subject import Subjects
+    from sedkit.dataio.datadir import DataDir
+    from sedkit.inference.clips import checkpoint_path
+    from sedkit.report.figures import file_stems, left_out, write_figures
+    from sedkit.report.panels import figure_class
+    from sedkit.report.subject import Subjects, chosen_clips
 
+    figure_class()
+    checkpoint, data = checkpoint_path(args.experiment, args.checkpoint), DataDir(args.data)
+    names = chosen_clips(data, args.clips, args.fold)
+    file_stems(names)
     rules = args.experiment / "postprocessing.yaml"
     subjects = Subjects(
         checkpoint, data, rules if rules.is_file() else None, args.device, args.precision, args.window, args.hop
     )
-    written = [write_figures(subjects.of(name), args.figures) for name in progress(names, description="report")]
-    log.info("report: %s: %d figures of %d recordings", args.figures, sum(map(len, written)), len(names))
+    written, lines = 0, Counter[str]()
+    for name in progress(names, description="report"):
+        subject = subjects.of(name)
+        written += len(write_figures(subject, args.figures))
+        lines.update(left_out(subject))
+    for line, n in lines.items():
+        log.info("report: %s%s", line, "" if n == len(names) else f" ({n} of {len(names)} recordings)")
+    log.info("report: %s: %d figures of %d recordings", args.figures, written, len(names))

@@ -44,7 +44,7 @@ class Separator:
         if frontend.framing is None:
             raise UsageError(f"frontend {frontend.name}: has no spectrogram that masks could be laid over")
         self._window, self._first, self._hop, bank = frontend.framing
-        self._n_fft = len(self._window)
+        self._n_fft, self._rate_hz = len(self._window), frontend.sample_rate
         self._inverse_bank = (bank / (bank.sum(axis=1, keepdims=True) + _NO_FILTER)).T.astype(np.float32)
         turns = -(-self._n_fft // self._hop)
         sums = np.pad(self._window, (0, turns * self._hop - self._n_fft)).reshape(turns, self._hop).sum(axis=0)
@@ -74,6 +74,16 @@ class Separator:
         """Return the spectrogram of a recording, (frames, n_fft // 2 + 1): all frames that touch it."""
         padded = self._padded(waveform)
         return self._transformed(padded, slice(0, len(self._numbers(len(waveform)))))
+
+    @property
+    def full_scale(self) -> float:
+        """Return the magnitude that a sine of full scale has in a `spectrogram`, on a frequency of the transform."""
+        return float(self._window.sum() / 2)
+
+    def centres_s(self, samples: int) -> NDArray[np.float64]:
+        """Return the seconds on which the frames of the `spectrogram` of so many samples are centred."""
+        starts = self._first + self._numbers(samples) * self._hop
+        return np.asarray((starts + self._n_fft / 2) / self._rate_hz, dtype=np.float64)
 
     def filtered(self, waveform: Floats, masks: Floats) -> Floats:
         """Return what masks of its whole `spectrogram`, (classes, frames, n_fft // 2 + 1), leave of a recording."""

@@ -10,6 +10,7 @@ from sedkit.inference.masks import NetworkOutput
 from sedkit.report.panels import (
     LEVELS,
     PRESENT,
+    PRESENT_SIGN,
     PROBABILITIES,
     Floats,
     image,
@@ -45,14 +46,12 @@ class Steps(NamedTuple):
     time: Floats
 
 
-def steps(output: NetworkOutput) -> Steps | None:
-    """Return the steps of two-step attention, or None of a network without.
+def steps(output: NetworkOutput) -> Steps:
+    """Return the steps of two-step attention.
 
     A mask is what a bin adds to its frame's probability, relative to the frame's largest attention: times that, and
     summed over the bins, masks are the first step's outcome.
     """
-    if not output.attention.keys() >= {"frequency", "time"}:
-        return None
     weights, time = output.attention["frequency"], output.attention["time"]
     n, bins = weights.shape[1:]
     # One of the equal values that each of the encoder's frames and bins was repeated to.
@@ -61,14 +60,15 @@ def steps(output: NetworkOutput) -> Steps | None:
     return Steps(weights, (masks * weights.max(axis=2, keepdims=True)).sum(axis=2).T, time)
 
 
-def attention(subject: Subject) -> Figure | None:
+def attention(subject: Subject) -> Figure:
     """Draw the attention of the two highest-scored classes over frequency, the first step, the second, and the clip."""
-    two = None if subject.output is None else steps(subject.output)
-    if two is None:
-        return None
+    assert subject.output is not None
+    two = steps(subject.output)
     n, labels = len(subject.framewise), list(subject.labels)
     within_s = (0.0, float(subject.edges_s[-1]))
-    figure = new_figure(13, 6.4 + 0.15 * len(labels), f"{subject.filename}: two-step attention")
+    figure = new_figure(
+        13, 7.4 + 0.15 * len(labels), f"{subject.filename}: two-step attention ({PRESENT_SIGN} present)"
+    )
     grid = figure.add_gridspec(3, 2, height_ratios=[2.0, max(2.0, 0.15 * len(labels)), 1.6])
     for column, label in enumerate(subject.ranked()[:2]):
         axes = figure.add_subplot(grid[0, column])
@@ -86,7 +86,7 @@ def attention(subject: Subject) -> Figure | None:
         )
     ):
         axes = figure.add_subplot(grid[1, column])
-        image(axes, values, within_s, colours, (0.0, float(values.max())), bar)
+        image(axes, values, within_s, colours, (0.0, float(values.max())), bar, classes=True)
         over_classes(axes, subject, labels, named=column == 0)
         over_time(axes, subject)
         axes.set_title(title, fontsize=10)

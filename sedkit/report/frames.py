@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sedkit.report.panels import (
+    PRESENT_SIGN,
     PROBABILITIES,
     image,
     mark,
@@ -25,12 +28,12 @@ if TYPE_CHECKING:
 _CURVES = 6
 
 
-def frames(subject: Subject) -> Figure | None:
+def frames(subject: Subject) -> Figure:
     """Draw scores, decoded and true events of all classes, and curves of the present and the highest-scored ones."""
     curves = curve_labels(subject)
     rows = math.ceil(len(curves) / 3)
     heights = [max(2.4, 0.16 * len(subject.labels) + 0.9), 1.5 * rows + 0.5]
-    figure = new_figure(13, sum(heights) + 0.4, f"{subject.filename}: frame probabilities")
+    figure = new_figure(13, sum(heights) + 0.4, f"{subject.filename}: frame probabilities ({PRESENT_SIGN} present)")
     above, below = figure.subfigures(2, 1, height_ratios=heights)
     # Means over frequency are low; a scale to 1 would show them dark.
     top = max(0.1, math.ceil(10 * float(subject.framewise.max())) / 10)
@@ -50,7 +53,7 @@ def _heat_map(figure: SubFigure, subject: Subject, top: float) -> None:
     tables = [("decoded events", subject.decoded), ("true events", subject.truth)]
     shown = [(title, events) for title, events in tables if events is not None]
     panels = figure.subplots(1, 1 + len(shown), squeeze=False, width_ratios=[1.3] + [1] * len(shown))[0]
-    image(panels[0], subject.framewise, _within_s(subject), PROBABILITIES, (0.0, top), "probability")
+    image(panels[0], subject.framewise, _within_s(subject), PROBABILITIES, (0.0, top), "probability", classes=True)
     panels[0].set_title("scores")
     over_rows = list(subject.labels)
     over_classes(panels[0], subject, over_rows)
@@ -59,7 +62,7 @@ def _heat_map(figure: SubFigure, subject: Subject, top: float) -> None:
         spans(axes, events, over_rows)
         over_classes(axes, subject, over_rows, named=False)
         over_time(axes, subject)
-        axes.grid(axis="y", linewidth=0.2)
+        axes.hlines(np.arange(1, len(over_rows)), 0, subject.duration_s, color="0.85", linewidth=0.4, zorder=0)
         axes.set_title(title)
 
 
@@ -74,10 +77,10 @@ def _curves(figure: SubFigure, subject: Subject, labels: list[str], rows: int, t
         axes.stairs(subject.framewise[:, subject.labels.index(label)], subject.edges_s, color="black", baseline=None)
         clip = subject.clipwise[subject.labels.index(label)]
         present = subject.is_present(label)
-        mark(axes.set_title(f"{marked(label, present)}  {clip:.2f}", fontsize=9), present)
+        mark(axes.set_title(f"{marked(label, present)}  (clip {clip:.2f})", fontsize=9), present)
     for axes in panels[len(labels) :]:
         axes.remove()
-    panels[0].set_ylim(0.0, top)
+    panels[0].set_ylim(0.0, 1.05 * top)
     over_time(panels[0], subject, named=False)
     figure.supxlabel("time (s)", fontsize=9)
     figure.supylabel("probability", fontsize=9)

@@ -6,11 +6,12 @@ Present classes are told by weight and a sign, not by colour alone; maps read th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sedkit.core.errors import SedkitError
 from sedkit.features.frontends import FrontEnd
 
 if TYPE_CHECKING:
@@ -23,16 +24,28 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating]
 #: Maps of levels and of probabilities.
-LEVELS, PROBABILITIES = "cividis", "viridis"
-PRESENT = "#a63603"
+LEVELS, PROBABILITIES = "magma", "viridis"
+PRESENT, PRESENT_SIGN = "#a63603", "●"
 _OCTAVES_HZ = 62.5 * 2.0 ** np.arange(10)
+#: Of the axis: octaves of low frequencies that lie closer to the next higher one have no room for their names.
+_APART = 0.1
+_BAR_INCHES = 0.13
 
 
-def new_figure(width: float, height: float, title: str) -> Figure:
-    """Return an empty figure of so many inches."""
-    from matplotlib.figure import Figure
+def figure_class() -> type[Figure]:
+    """Return matplotlib's figures; SedkitError where it is not installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise SedkitError(
+            f"figures are drawn by matplotlib, which cannot be imported ({error}); `pip install 'matplotlib>=3.8'`"
+        ) from None
+    return Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+
+def new_figure(width: float, height: float, title: str, arranged: bool = True) -> Figure:
+    """Return an empty figure of so many inches; where `arranged`, matplotlib makes room for its texts."""
+    figure = figure_class()(figsize=(width, height), layout="constrained" if arranged else None)
     figure.suptitle(title, fontsize=11)
     return figure
 
@@ -44,7 +57,7 @@ def readable(label: str) -> str:
 
 def marked(label: str, present: bool) -> str:
     """Return a class name, with a sign where the class is present."""
-    return f"● {readable(label)}" if present else readable(label)
+    return f"{PRESENT_SIGN} {readable(label)}" if present else readable(label)
 
 
 def mark(text: Text, present: bool) -> None:
@@ -67,7 +80,8 @@ def image(
     colours: str,
     scale: tuple[float, float] | None = None,
     label: str | None = None,
-    top: float | None = None,
+    rows: tuple[float, float] | None = None,
+    classes: bool = False,
 ) -> AxesImage:
     """Draw an image over time.
 
@@ -81,9 +95,13 @@ def image(
         Lowest and highest value; None: theirs.
     label
         Of the colour bar; None: no bar.
-    top
-        Where the last row ends; None: the number of rows.
+    rows
+        Where the first row begins and the last one ends; None: 0 and their number.
+    classes
+        Rows are classes, which are never blended; bins and frames are, where there are more of them than pixels.
     """
+    box = axes.get_window_extent()
+    fits = classes or (values.shape[0] <= box.width and values.shape[1] <= box.height)
     low, high = scale if scale is not None else (float(values.min()), float(values.max()))
     shown = axes.imshow(
         values.T,
@@ -92,20 +110,21 @@ def image(
         vmax=max(high, low + 1e-6),
         origin="lower",
         aspect="auto",
-        interpolation="nearest",
-        extent=(*within_s, 0.0, values.shape[1] if top is None else top),
+        interpolation="nearest" if fits else "antialiased",
+        extent=(*within_s, *((0.0, values.shape[1]) if rows is None else rows)),
     )
     if label is not None:
-        axes.figure.colorbar(shown, ax=axes, label=label, pad=0.01, fraction=0.05)
+        aspect = box.height / axes.figure.dpi / _BAR_INCHES
+        axes.figure.colorbar(shown, ax=axes, label=label, pad=0.01, fraction=0.05, aspect=aspect)
     return shown
 
 
 def over_bins(axes: Axes, frontend: FrontEnd, n: int, named: bool = True) -> None:
     """Let the vertical axis be a front end's bins, or `n` equal groups of them, and name octaves in Hz."""
     axes.set_ylim(0, n)
+    if named:
+        axes.set_ylabel(bins_name(frontend))
     if frontend.framing is None:
-        if named:
-            axes.set_ylabel("band")
         return
     # The transform's bins, weighted as each band weighs them.
     bank = frontend.framing.bank
@@ -113,35 +132,37 @@ def over_bins(axes: Axes, frontend: FrontEnd, n: int, named: bool = True) -> Non
     centres_hz = hz @ bank / bank.sum(axis=0)
     ticks_hz = _OCTAVES_HZ[(centres_hz[0] <= _OCTAVES_HZ) & (centres_hz[-1] >= _OCTAVES_HZ)]
     places = np.interp(ticks_hz, centres_hz, np.arange(len(centres_hz)) + 0.5) * n / frontend.n_bins
-    axes.set_yticks(places, [f"{x:g}" for x in ticks_hz])
-    if named:
-        axes.set_ylabel("frequency (Hz)")
+    roomy: list[int] = []
+    for k in reversed(range(len(places))):
+        if not roomy or places[roomy[-1]] - places[k] >= _APART * n:
+            roomy.append(k)
+    axes.set_yticks([places[k] for k in roomy], [f"{ticks_hz[k]:g}" for k in roomy])
+
+
+def bins_name(frontend: FrontEnd) -> str:
+    """Return the name of an axis of a front end's bins."""
+    return "band" if frontend.framing is None else "frequency (Hz)"
 
 
 def over_classes(axes: Axes, subject: Subject, labels: Sequence[str], named: bool = True) -> None:
     """Let the vertical axis be classes, one a row, the first at the top."""
     axes.set_ylim(len(labels), 0)
-    places = np.arange(len(labels)) + 0.5
     if not named:
-        axes.set_yticks(places, [""] * len(labels))
+        axes.set_yticks([])
         return
+    places = np.arange(len(labels)) + 0.5
     small = 7 if len(labels) > 20 else 9
     axes.set_yticks(places, [marked(label, subject.is_present(label)) for label in labels], fontsize=small)
     for text, label in zip(axes.get_yticklabels(), labels, strict=True):
         mark(text, subject.is_present(label))
 
 
-def spans(axes: Axes, events: Sequence[Span], labels: Sequence[str], **style: Any) -> None:
+def spans(axes: Axes, events: Sequence[Span], labels: Sequence[str]) -> None:
     """Draw events as bars in the rows of their classes."""
-    row = {label: i for i, label in enumerate(labels)}
-    for event in events:
-        axes.barh(
-            row[event.label] + 0.5,
-            event.offset_s - event.onset_s,
-            left=event.onset_s,
-            height=0.8,
-            **{"color": "black", "linewidth": 0} | style,
-        )
+    row = {label: i + 0.5 for i, label in enumerate(labels)}
+    places, onsets_s = [row[x.label] for x in events], np.array([x.onset_s for x in events])
+    lengths_s = np.array([x.offset_s for x in events]) - onsets_s
+    axes.barh(places, lengths_s, left=onsets_s, height=0.8, color="black", linewidth=0)
 
 
 def shade(axes: Axes, events: Sequence[Span], label: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from sedkit.inference.masks import MaskPredictor, NetworkOutput
 from sedkit.inference.predict import Predictor, predict_waveforms
 from sedkit.postprocessing import decode
 from sedkit.postprocessing.rules import read_postprocessing
-from sedkit.synthesis.mixture_set import Places
+from sedkit.synthesis.mixture_set import SCENE, Places
 
 Floats = NDArray[np.float32]
 
@@ -59,6 +59,9 @@ class Subject:
         (classes, frames, bins) on the front end's frames, of a network that has masks.
     output
         Everything that such a network says of a recording of one window.
+    lacks
+        Why there is none of `present`, `truth`, `decoded`, `stems`, `masks`, `reconstruction` or `attention` (in two
+        steps, of `output`).
     """
 
     filename: str
@@ -71,6 +74,7 @@ class Subject:
     stems: dict[str, Floats] | None = None
     masks: Floats | None = None
     output: NetworkOutput | None = None
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -159,11 +163,23 @@ class Subjects:
             )
         stems = Places(data.path).stems.is_dir()
         self._mixtures = Mixtures.open(data.path, self._predictor.frontend.sample_rate) if stems else None
+        self._masks: MaskPredictor | None = None
+        self._lacks = {}
+        if known is None:
+            self._lacks["present"] = f"{data.path} has no weak.tsv and no strong.tsv"
+        if self._truth is None:
+            self._lacks["truth"] = f"{data.path} has no strong.tsv"
+        if self._rules is None:
+            self._lacks["decoded"] = "the experiment has no postprocessing.yaml"
+        if self._mixtures is None:
+            self._lacks["stems"] = (
+                f"{data.path} has no stems beside it, as `sedkit mix render --stems true` writes them"
+            )
         try:
             self._masks = MaskPredictor(self._predictor, window_s, hop_s)
-        except UsageError:
+        except UsageError as error:
             # A network without masks has the figures that need none.
-            self._masks = None
+            self._lacks |= dict.fromkeys(("masks", "reconstruction", "attention"), str(error))
 
     def of(self, filename: str) -> Subject:
         """Read a recording and what is known of it, and ask the network."""
@@ -176,6 +192,7 @@ class Subjects:
         if self._tags is not None:
             tagged = self._tags.present[row]
             present = frozenset(x for x, there in zip(self._tags.labels, tagged, strict=True) if there) & {*labels}
+        output, lacks = self._output(waveform)
         return Subject(
             filename,
             predictor.frontend,
@@ -184,19 +201,38 @@ class Subjects:
             present,
             truth,
             None if self._rules is None else spans_of(decode(scores, self._rules), filename, labels),
-            None if self._mixtures is None else self._mixtures.stems(filename),
+            self._stems(filename, len(waveform)),
             None if self._masks is None else self._masks.of(waveform).masks,
-            self._output(waveform),
+            output,
+            self._lacks | lacks,
         )
 
-    def _output(self, waveform: Floats) -> NetworkOutput | None:
+    def _stems(self, filename: str, samples: int) -> dict[str, Floats] | None:
+        if self._mixtures is None:
+            return None
+        stems = self._mixtures.stems(filename)
+        if len(stems[SCENE]) != samples:
+            raise SedkitError(
+                f"{self._mixtures.stem_paths(filename)[SCENE]}: {len(stems[SCENE])} samples, expected the {samples} of "
+                "the mixture; render the mixtures again with `sedkit mix render`"
+            )
+        return stems
+
+    def _output(self, waveform: Floats) -> tuple[NetworkOutput | None, dict[str, str]]:
+        """Return everything the network says, and what it does not."""
         if self._masks is None:
-            return None
+            return None, {}
         try:
-            return self._masks.output(waveform)
-        except UsageError:
+            output = self._masks.output(waveform)
+        except UsageError as error:
             # Longer than a window: reconstruction and attention are of one.
-            return None
+            return None, dict.fromkeys(("reconstruction", "attention"), str(error))
+        lacks = {}
+        if output.reconstruction is None:
+            lacks["reconstruction"] = "the network has no decoder"
+        if not output.attention.keys() >= {"frequency", "time"}:
+            lacks["attention"] = "the network does not attend in two steps, to frequencies and to frames"
+        return output, lacks
 
 
 def spans_of(events: Events, filename: str, labels: Sequence[str]) -> tuple[Span, ...]:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.features.frontends import FrontEnd
+from sedkit.features.frontends.logmel import LogMel
+from sedkit.features.separation import Separator
 from sedkit.report.panels import LEVELS, PROBABILITIES, Floats, image, new_figure, over_classes, over_time, spans
 from sedkit.report.subject import Subject
 from sedkit.synthesis.mixture_set import SCENE
@@ -16,14 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: What is further below the loudest bin is drawn as that.
+#: What is further below the loudest bin is drawn as that; so are the quietest 5 % of the bins.
 _RANGE_DB = 80.0
 
 
-def waveform(subject: Subject) -> Figure | None:
+def waveform(subject: Subject) -> Figure:
     """Draw events (where known), waveform, log spectrogram and ideal ratio mask (where stems are there)."""
     present = [label for label in subject.labels if subject.truth and label in {x.label for x in subject.truth}]
-    heights = [0.5 + 0.25 * len(present)] * bool(present) + [1.2, 2.2] + [2.2] * (subject.stems is not None)
+    heights = [0.5 + 0.25 * len(present)] * bool(present) + [1.2, 2.6] + [2.6] * (subject.stems is not None)
     figure = new_figure(9, 0.7 + 1.05 * sum(heights), subject.filename)
     panels = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights))
     if present:
@@ -38,41 +40,41 @@ def waveform(subject: Subject) -> Figure | None:
     axes = panels.pop(0)
     levels = 20 * np.log10(np.maximum(magnitudes(subject.frontend, subject.waveform), 1e-10))
     loudest = float(levels.max())
-    _over_hz(axes, subject, levels, LEVELS, (loudest - _RANGE_DB, loudest), "level (dB)")
+    lowest = max(loudest - _RANGE_DB, float(np.percentile(levels, 5)))
+    _over_hz(axes, subject, levels, LEVELS, (lowest, loudest), "level (dBFS)")
     axes.set_title("spectrogram")
     if subject.stems is not None:
         axes = panels.pop(0)
         _over_hz(axes, subject, ideal_ratio_mask(subject), PROBABILITIES, (0.0, 1.0), "events / (events + scene)")
-        axes.set_title("ideal ratio mask of the events")
+        axes.set_title("ideal ratio mask")
     over_time(axes, subject)
     return figure
 
 
 def _over_hz(axes: Axes, subject: Subject, values: Floats, colours: str, scale: tuple[float, float], bar: str) -> None:
     """Draw a spectrogram on its seconds and kHz."""
-    half_s = _framing(subject.frontend)[1] / subject.frontend.sample_rate / 2
-    within_s = (-half_s, (2 * len(values) - 1) * half_s)
-    image(axes, values, within_s, colours, scale, bar, top=subject.frontend.sample_rate / 2000)
+    frontend = with_spectrogram(subject.frontend)
+    assert frontend.framing is not None
+    half_s = frontend.framing.hop_samples / frontend.sample_rate / 2
+    centres_s = Separator(frontend).centres_s(len(subject.waveform))
+    half_khz, top_khz = np.array([0.5 / (values.shape[1] - 1), 1.0]) * frontend.sample_rate / 2000
+    within_s = (float(centres_s[0] - half_s), float(centres_s[-1] + half_s))
+    image(axes, values, within_s, colours, scale, bar, (-half_khz, top_khz + half_khz))
+    axes.set_ylim(0.0, top_khz)
     axes.set_ylabel("frequency (kHz)")
 
 
-def _framing(frontend: FrontEnd) -> tuple[NDArray[np.float64], int]:
-    """Return the window and the hop of a front end, or usual ones where it has no spectrogram."""
-    framing = frontend.framing
-    return (np.hanning(2048), 1024) if framing is None else (framing.window, framing.hop_samples)
+def with_spectrogram(frontend: FrontEnd) -> FrontEnd:
+    """Return a front end, or a usual one at its rate where it has no spectrogram."""
+    if frontend.framing is not None:
+        return frontend
+    return LogMel(sample_rate=frontend.sample_rate, n_fft=2048, hop_samples=1024, n_mels=1, fmax_hz=None)
 
 
 def magnitudes(frontend: FrontEnd, waveform: NDArray[np.float32]) -> Floats:
-    """Return the magnitude spectrogram (frames, frequencies from 0 to half the rate), as the front end cuts it.
-
-    Frame k is centred on sample k times the hop, so that the first and last are half outside.
-    """
-    from scipy.signal import stft
-
-    window, hop = _framing(frontend)
-    padded = np.pad(waveform, (0, max(0, len(window) - len(waveform))))
-    spectrum = stft(padded, window=window, nperseg=len(window), noverlap=len(window) - hop)[2]
-    return np.abs(spectrum.T).astype(np.float32)
+    """Return the magnitude spectrogram (frames, frequencies from 0 to half the rate): 1 of a sine of full scale."""
+    cut = Separator(with_spectrogram(frontend))
+    return np.abs(cut.spectrogram(waveform)) / cut.full_scale
 
 
 def ideal_ratio_mask(subject: Subject) -> Floats:
