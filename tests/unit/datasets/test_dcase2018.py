@@ -1,0 +1,125 @@
+"""DCASE 2018 task 4 in its own layout."""
+
+from __future__ import annotations
+
+import json
+import logging
+import lzma
+from pathlib import Path
+
+import pytest
+from desed_layouts import LABELS, STRONG, clip, open_sets, run_prepare, table, video
+
+from sedkit.core.errors import SedkitError
+from sedkit.core.vocabulary import DESED_CLASSES
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A small root in which nothing is wrong, below the folder where the baseline keeps it."""
+    root = tmp_path / "root" / "task4" / "dataset"
+    audio, meta = root / "audio", root / "metadata"
+    names = {
+        "train/weak": [video(i) for i in range(12)],
+        "train/unlabel_in_domain": [video(i, "u") for i in range(2)],
+        "train/unlabel_out_of_domain": [video(i, "o") for i in range(2)],
+        "test": [video(i, "s") for i in range(4)],
+        "eval": [video(i, "e") for i in range(3)],
+    }
+    for place, clips in names.items():
+        for name in clips:
+            clip(audio / place / name)
+    for place in ("train/unlabel_in_domain", "train/unlabel_out_of_domain"):
+        table(meta / f"{place}.csv", "filename", *names[place])
+    weak = (f"{name}|{LABELS[i % 7]}" for i, name in enumerate(names["train/weak"]))
+    table(meta / "train/weak.csv", "filename|event_labels", *weak)
+    for place in ("test", "eval"):
+        rows = (f"{name}|0.1|0.4|{LABELS[i % 7]}" for i, name in enumerate(names[place]))
+        table(meta / place / f"{place}.csv", STRONG, *rows)
+    return tmp_path / "root"
+
+
+def test_sets_and_their_roles(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_prepare("dcase2018", root, tmp_path / "out") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "test: 4/4 clips",
+        "weak: 12/12 clips",
+        "unlabel_in_domain: 2/2 clips",
+        "unlabel_out_of_domain: 2/2 clips",
+        "eval: 3/3 clips",
+    ]
+    sets = open_sets(tmp_path / "out")
+    assert {name: data.role for name, data in sets.items()} == {
+        "test": "tuning",
+        "weak": "training",
+        "unlabel_in_domain": "training",
+        "unlabel_out_of_domain": "training",
+        "eval": "reported",
+    }
+    assert all(data.labels.labels == DESED_CLASSES.labels for data in sets.values())
+    assert set(sets["unlabel_in_domain"].clips.fold) == {"train"}
+    assert sets["eval"].clips.fold is None
+
+
+def test_weak_clips_that_test_lists_are_left_out(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    meta, other = root / "task4/dataset/metadata", video(3, "s").replace("_30.000_40.000", "_60.000_70.000")
+    for name in (video(0, "s"), other):
+        clip(root / "task4/dataset/audio/train/weak" / name)
+    with (meta / "train/weak.csv").open("a") as file:
+        file.write(f"{video(0, 's')}\tDog\n{other}\tCat\n")
+    with caplog.at_level(logging.INFO):
+        assert run_prepare("dcase2018", root, tmp_path / "out") == 0
+    assert "weak: 1 clips left out, which test lists too" in caplog.text
+    weak = open_sets(tmp_path / "out")["weak"]
+    assert video(0, "s") not in weak.clips.filename
+    # Another excerpt of a video of test's is in the part where that is, never trained on.
+    assert weak.clips.fold[weak.clips.filename.index(other)] in ("select", "tune")
+
+
+def test_a_clip_of_eval_among_the_weak_ones_stops(root: Path, tmp_path: Path) -> None:
+    clip(root / "task4/dataset/audio/train/weak" / video(1, "e"))
+    with (root / "task4/dataset/metadata/train/weak.csv").open("a") as file:
+        file.write(f"{video(1, 'e')}\tDog\n")
+    with pytest.raises(SedkitError, match=rf"{video(1, 'e')} \(weak\)"):
+        run_prepare("dcase2018", root, tmp_path / "out")
+
+
+def test_missing_clips_are_named(root: Path, tmp_path: Path) -> None:
+    (root / "task4/dataset/audio/test" / video(2, "s")).unlink()
+    assert run_prepare("dcase2018", root, tmp_path / "out") == 0
+    data = open_sets(tmp_path / "out")["test"]
+    assert data.missing() == (video(2, "s"),) and len(data.clips) == 3
+
+
+def test_the_release_of_the_labels_is_told(
+    root: Path, tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the true tables, of which four clips are there."""
+    for file, name in (("test_dcase2018", "dcase2018_test_2019-08"), ("test_dcase2018_desed", "dcase2018_test_desed")):
+        text = lzma.decompress((shared / f"vectors/metadata_true/{file}.tsv.xz").read_bytes())
+        (root / "task4/dataset/metadata/test/test.csv").write_bytes(text)
+        for row in text.decode().splitlines()[1:9]:
+            clip(root / "task4/dataset/audio/test" / row.split("\t")[0])
+        out = tmp_path / name
+        assert run_prepare("dcase2018", root, out) == 0
+        assert json.loads((out / "prepare.json").read_text())["sets"]["test"]["reference"] == name
+        (line,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith("test:"))
+        assert "/288 clips, DCASE 2018 task 4 test set" in line
+
+
+def test_a_miniature_in_the_layout_of_2018(tmp_path: Path) -> None:
+    from sedkit.cli.main import main
+
+    assert main(["miniature", "dcase2018", str(tmp_path / "m"), "--size", "10", "--jobs", "1"]) == 0
+    assert run_prepare("dcase2018", tmp_path / "m", tmp_path / "out") == 0
+    sets = open_sets(tmp_path / "out")
+    assert {name: len(data.clips) for name, data in sets.items()} == dict.fromkeys(
+        ("test", "weak", "unlabel_in_domain", "unlabel_out_of_domain", "eval"), 10
+    )
+    assert sets["test"].strong().n_events > 0 and sets["eval"].strong().n_events > 0
+    # No household of one side is on the other: the ledger says so.
+    rows = [line.split("\t") for line in (tmp_path / "m/metadata/sources.tsv").read_text().splitlines()[1:]]
+    homes = {
+        side: {r for name, _, of in rows if (name == "eval") is side for r in of.split(",")} for side in (True, False)
+    }
+    assert not homes[True] & homes[False]
