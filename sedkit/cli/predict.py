@@ -73,7 +73,8 @@ def _predict(
     """Write the scores; return what the checkpoint says of its run."""
     from sedkit.dataio.store import write_scores
     from sedkit.inference.clips import open_clips
-    from sedkit.inference.predict import Predictor, predict_clips
+    from sedkit.inference.predict import predict_clips
+    from sedkit.inference.predictor import Predictor
 
     with energy:
         predictor = Predictor.open(checkpoint, args.device, args.precision, args.network)

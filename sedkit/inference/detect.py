@@ -17,7 +17,8 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.names import AUDIO_ENDINGS
 from sedkit.dataio.scores import Scores
 from sedkit.datasets.audiofiles import files_of
-from sedkit.inference.predict import Predictor, predict_waveforms
+from sedkit.inference.predict import predict_waveforms
+from sedkit.inference.predictor import Predictor
 
 
 def recordings_of(paths: Sequence[Path]) -> list[Path]:

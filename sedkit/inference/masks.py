@@ -11,7 +11,8 @@ from torch import Tensor
 from sedkit.core.errors import UsageError
 from sedkit.dataio.windows import Windows
 from sedkit.features.sources import Floats, Source
-from sedkit.inference.predict import Predictor, source_of
+from sedkit.inference.predict import source_of
+from sedkit.inference.predictor import Predictor
 from sedkit.inference.tiling import Accumulated, Tiling
 from sedkit.models.output import SedOutput
 

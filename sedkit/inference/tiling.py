@@ -14,7 +14,7 @@ from sedkit.features.frontends import FrontEnd
 from sedkit.features.sources import Floats, Source
 
 if TYPE_CHECKING:
-    from sedkit.inference.predict import Predictor
+    from sedkit.inference.predictor import Predictor
 
 #: Recordings of ten seconds may be some samples longer.
 SLACK_S = 0.05

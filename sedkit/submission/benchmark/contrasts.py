@@ -12,8 +12,8 @@ from functools import cached_property
 from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.core.log import log
 from sedkit.core.runs import axis_text
-from sedkit.submission.benchmark.report import interval_text
 from sedkit.submission.groups import shown_metrics
+from sedkit.submission.numbers import interval_text
 from sedkit.submission.official import METRICS
 from sedkit.submission.results import Run, Value
 

@@ -131,15 +131,6 @@ class Report:
     contrasts: tuple[Contrast, ...] = ()
 
 
-def interval_text(bounds: tuple[float, float], decimals: int) -> str:
-    """Return an interval as printed.
-
-    >>> interval_text((0.36, 0.39), 4)
-    '[0.3600, 0.3900]'
-    """
-    return f"[{bounds[0]:.{decimals}f}, {bounds[1]:.{decimals}f}]"
-
-
 def metric_title(metric: str, variant: str | None, parameters: Mapping[str, float]) -> str:
     """Return a metric's printed name.
 

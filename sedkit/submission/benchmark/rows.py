@@ -13,9 +13,10 @@ from pathlib import Path
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import read_text, write_text
-from sedkit.submission.benchmark.report import interval_text, metric_title
+from sedkit.submission.benchmark.report import metric_title
 from sedkit.submission.benchmark.text import markdown_cell, markdown_row
 from sedkit.submission.groups import Group, Summary
+from sedkit.submission.numbers import interval_text
 from sedkit.submission.official import METRICS
 
 BEGIN = "<!-- sedkit benchmark: rows begin -->"

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sedkit.submission.benchmark.report import NOT_RANKED, OTHER_DATA, Report, Row, Table, interval_text
+from sedkit.submission.benchmark.report import NOT_RANKED, OTHER_DATA, Report, Row, Table
+from sedkit.submission.numbers import interval_text
 from sedkit.submission.official import METRICS
 
 #: Characters of a note that still stands in its row.

@@ -14,7 +14,7 @@ from sedkit.core.vocabulary import Vocabulary
 from sedkit.features.frontends import FrontEnd, frontend_from
 from sedkit.features.frontends.logmel import LogMel
 from sedkit.features.normalise import Normalisation
-from sedkit.inference.predict import Predictor
+from sedkit.inference.predictor import Predictor
 from sedkit.models.checkpoint import Checkpoint, write_checkpoint
 from sedkit.models.output import SedModel, SedOutput
 from sedkit.models.registry import build_model, resolve_model

@@ -16,7 +16,7 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.store import read_scores
 from sedkit.dataio.tables import read_strong
 from sedkit.inference.detect import as_audacity, as_json, as_tsv, detect_scores, names_of
-from sedkit.inference.predict import Predictor
+from sedkit.inference.predictor import Predictor
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from networks import ALONE, SLICED, TEN, make_checkpoint
 from sedkit.core.errors import UsageError
 from sedkit.features.frontends import FrontEnd
 from sedkit.inference.masks import MaskPredictor
-from sedkit.inference.predict import Predictor
+from sedkit.inference.predictor import Predictor
 from sedkit.models.checkpoint import write_checkpoint
 
 GWRP = {"name": "segmentation_gwrp", "base_channels": 2}

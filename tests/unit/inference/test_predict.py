@@ -27,7 +27,8 @@ from sedkit.features.extract import extract
 from sedkit.features.frontends import FrontEnd, features_path, frontend_from
 from sedkit.inference.clips import Place, open_clips
 from sedkit.inference.detect import detect_scores
-from sedkit.inference.predict import Predictor, predict_clips
+from sedkit.inference.predict import predict_clips
+from sedkit.inference.predictor import Predictor
 from sedkit.models.checkpoint import read_checkpoint, write_checkpoint
 
 CNN = {"name": "cnn9_avg", "base_channels": 2}

@@ -22,7 +22,8 @@ from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.features.frontends import FrontEnd, frontend_from
 from sedkit.features.sources import StoredFeatures
 from sedkit.inference.clips import Clips
-from sedkit.inference.predict import Predictor, predict_clips, predict_waveforms
+from sedkit.inference.predict import predict_clips, predict_waveforms
+from sedkit.inference.predictor import Predictor
 from sedkit.inference.tiling import Tiling
 from sedkit.postprocessing.decode import decode
 from sedkit.postprocessing.rules import FrameRule, Postprocessing

@@ -1,0 +1,106 @@
+"""A trained network that scores batches of features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sedkit.core.files import sha256_file
+from sedkit.dataio.windows import Ints
+from sedkit.features.frontends import FrontEnd, frontend_from
+from sedkit.models.checkpoint import Checkpoint, read_checkpoint
+from sedkit.models.folding import for_prediction
+from sedkit.models.output import SedOutput
+from sedkit.models.precision import choose_device, choose_precision
+
+Floats = NDArray[np.float32]
+
+
+class Predictor:
+    """A trained network ready to score features.
+
+    Parameters
+    ----------
+    checkpoint
+        As read by `read_checkpoint`.
+    device, precision
+        `auto`, `cpu`, `cuda`; `auto` (`fp32` if the network was asked to be trained so, else as the hardware has it),
+        `fp32`, `bf16`.
+    network
+        Name of the network where the checkpoint keeps several; None takes the selected one.
+    producer
+        Goes into the scores.
+    full_output
+        Whether `output` has masks, reconstruction and attention where the network has them.
+
+    Attributes
+    ----------
+    labels
+        Class order.
+    frontend
+        What the features must be made with.
+    window
+        Frames of the windows that it was trained on, on the front end's window grid.
+    run
+        Where it comes from and what it saw.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: str = "auto",
+        precision: str = "auto",
+        network: str | None = None,
+        producer: str = "",
+        full_output: bool = False,
+    ) -> None:
+        self.device = choose_device(device)
+        if precision == "auto" and checkpoint.config.get("training", {}).get("precision") == "fp32":
+            precision = "fp32"
+        dtype = choose_precision(precision, self.device)
+        self.network = for_prediction(checkpoint.network(network), self.device, dtype, full_output)
+        self.normalise = checkpoint.normalisation().to(self.device)
+        self.labels = checkpoint.labels
+        with checkpoint.refusals():
+            self.frontend: FrontEnd = frontend_from(checkpoint.frontend)
+        self.window, self.run, self.producer = checkpoint.window, checkpoint.run, producer
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        device: str = "auto",
+        precision: str = "auto",
+        network: str | None = None,
+        full_output: bool = False,
+    ) -> Predictor:
+        """Read a checkpoint file; its hash becomes the producer."""
+        return cls(read_checkpoint(path), device, precision, network, f"sha256:{sha256_file(path)}", full_output)
+
+    def score(self, features: Floats, n_frames: Ints) -> tuple[Floats, Floats]:
+        """Score one batch.
+
+        Parameters
+        ----------
+        features
+            (windows, frames, bins), not normalised.
+        n_frames
+            (windows,) real frames.
+
+        Returns
+        -------
+        clipwise (windows, classes), framewise (windows, frames / pooling, classes)
+        """
+        output, _ = self.output(features, n_frames)
+        return output.clipwise.float().cpu().numpy(), output.framewise.float().cpu().numpy()
+
+    @torch.inference_mode()
+    def output(self, features: Floats, n_frames: Ints) -> tuple[SedOutput, torch.Tensor]:
+        """Return what the network makes of such a batch, and the normalised features (windows, frames, bins)."""
+        real = torch.from_numpy(n_frames).to(self.device)
+        x = self.normalise(torch.from_numpy(np.ascontiguousarray(features)).to(self.device), real)
+        output: SedOutput = self.network(x, real)
+        return output, x
