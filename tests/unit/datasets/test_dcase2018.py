@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import lzma
 from pathlib import Path
 
 import pytest
-from desed_layouts import LABELS, STRONG, clip, open_sets, run_prepare, table, video
+from desed_layouts import LABELS, STRONG, clip, desed_2019, open_sets, run_prepare, table, video
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.vocabulary import DESED_CLASSES
+from sedkit.datasets.download import parts_of
 
 
 @pytest.fixture
@@ -89,6 +91,38 @@ def test_missing_clips_are_named(root: Path, tmp_path: Path) -> None:
     assert run_prepare("dcase2018", root, tmp_path / "out") == 0
     data = open_sets(tmp_path / "out")["test"]
     assert data.missing() == (video(2, "s"),) and len(data.clips) == 3
+
+
+def test_a_root_of_desed_serves_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = desed_2019(tmp_path / "data/desed/dataset", validation=7)
+    for name, clips in (("test", range(3)), ("eval", range(3, 7))):
+        rows = (f"{video(i, 'v')}|0.000|0.300|Dog" for i in clips)
+        table(root / f"metadata/validation/{name}_dcase2018.tsv", STRONG, *rows)
+    # What is called eval in a root of DESED is the clips of a later challenge.
+    table(root / "metadata/eval/eval.tsv", "filename", clip(root / "audio/eval/a1b2c3d4.wav").name)
+    assert run_prepare("dcase2018", tmp_path / "data", tmp_path / "out") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "test: 3/3 clips",
+        "weak: 12/12 clips",
+        "unlabel_in_domain: 2/2 clips",
+        "eval: 4/4 clips",
+    ]
+    sets = open_sets(tmp_path / "out")
+    assert sets["test"].strong().n_events == 3
+    assert sets["eval"].clips.filename == tuple(video(i, "v") for i in range(3, 7))
+
+
+def test_eval_as_it_was_handed_out_has_no_labels(root: Path, tmp_path: Path) -> None:
+    table(root / "task4/dataset/metadata/eval/eval.csv", "filename", *(video(i, "e") for i in range(3)))
+    assert run_prepare("dcase2018", root, tmp_path / "out") == 0
+    data = open_sets(tmp_path / "out")["eval"]
+    assert (len(data.clips), data.role, (tmp_path / "out/eval/strong.tsv").exists()) == (3, "reported", False)
+
+
+def test_the_table_of_the_ranking_has_the_checksum_that_is_stated(shared: Path) -> None:
+    (part,) = parts_of("dcase2018", ["eval_2018-10"])
+    table = (shared / "vectors/dcase2018_baseline_eval/gt_eval_released_2018-10-10.csv").read_bytes()
+    assert part.known_hash == f"sha256:{hashlib.sha256(table).hexdigest()}"
 
 
 def test_the_release_of_the_labels_is_told(
