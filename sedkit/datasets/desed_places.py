@@ -28,8 +28,9 @@ def _soundscapes(folder: str) -> Place:
     return Place((f"audio/{folder}/soundscapes", f"audio/{folder}"), (f"metadata/{folder}/soundscapes",))
 
 
-_VALIDATION = ("audio/validation/validation", "audio/validation")
-_META = "metadata/validation"
+#: Audio of the validation set, and the folder of its tables.
+VALIDATION = ("audio/validation/validation", "audio/validation")
+META = "metadata/validation"
 
 
 def _place(name: str, table: str = "") -> Place:
@@ -64,9 +65,9 @@ SETS = (
         "validation",
         "reported",
         (
-            Place(_VALIDATION, (f"{_META}/validation",)),
-            Place(_VALIDATION, (f"{_META}/test_dcase2018", f"{_META}/eval_dcase2018")),
-            Place(_VALIDATION, (f"{_META}/validation_old",)),
+            Place(VALIDATION, (f"{META}/validation",)),
+            Place(VALIDATION, (f"{META}/test_dcase2018", f"{META}/eval_dcase2018")),
+            Place(VALIDATION, (f"{META}/validation_old",)),
             _place("test", "test/test"),
         ),
     ),
@@ -74,6 +75,6 @@ SETS = (
 )
 #: The sets of 2018 that validation clips come from, and their tables.
 VALIDATION_PARTS = {
-    "test_dcase2018": (f"{_META}/test_dcase2018", "metadata/test/test"),
-    "eval_dcase2018": (f"{_META}/eval_dcase2018",),
+    "test_dcase2018": (f"{META}/test_dcase2018", "metadata/test/test"),
+    "eval_dcase2018": (f"{META}/eval_dcase2018",),
 }

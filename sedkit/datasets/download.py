@@ -50,6 +50,11 @@ class Part:
         """``algorithm:value``, None where nobody states one."""
         return None if self.checksum == "unverified" else self.checksum
 
+    @property
+    def packed(self) -> bool:
+        """Whether it is an archive, not a file to be put in place as it is."""
+        return self.file.endswith((".zip", ".tar.gz", ".tgz", ".tar"))
+
 
 def registry() -> dict[str, Any]:
     """The data sets that can be fetched: those in `metadata/datasets.yaml`, and those that say it themselves."""
@@ -101,7 +106,7 @@ def download(
         record: dict[str, Any] = read_json(root / RECORD) if (root / RECORD).is_file() else {}
         for part in parts_of(name, parts):
             known = record.get(part.file)
-            if known and known.get("placed") and all((root / path).exists() for path in known["placed"]):
+            if known and _in_place(known, part, root):
                 log.info("download: %s is there already", part.file)
                 continue
             url = f"{base_url.rstrip('/')}/{part.file}" if base_url else part.url
@@ -124,6 +129,13 @@ def download(
         if (root / WORK).is_dir() and not any((root / WORK).iterdir()):
             (root / WORK).rmdir()
     return placed
+
+
+def _in_place(known: dict[str, Any], part: Part, root: Path) -> bool:
+    """Whether what a call put in place is there, and no other release of the same table in its stead."""
+    paths = [root / path for path in known.get("placed", [])]
+    there = bool(paths) and all(path.exists() for path in paths)
+    return there and (part.packed or sha256_file(paths[0]) == known["sha256"])
 
 
 def fetch(part: Part, url: str, folder: Path, recorded_sha256: str | None, wait_s: float) -> Path:
@@ -240,7 +252,7 @@ def place(part: Part, archive: Path, root: Path) -> list[Path]:
     A file that is no archive is moved as it is; of an archive that holds none of the named paths all goes into a folder
     of its name.
     """
-    if not archive.name.endswith((".zip", ".tar.gz", ".tgz", ".tar")):
+    if not part.packed:
         target = root / next(iter(part.place.values()))
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(archive, target)

@@ -149,7 +149,7 @@ def _generate(root: Path, layout: str, seed: int, size: str, jobs: int) -> dict[
     plans: list[ClipPlan] = []
     for name, set_seed in zip(SMALL, np.random.SeedSequence(seed).spawn(len(SMALL)), strict=True):
         if name in places:
-            plans += plan_set(name, max(FEWEST, round(SMALL[name] * scale)), set_seed)
+            plans += plan_set(name, max(FEWEST, round(SMALL[name] * scale)), set_seed, layout)
     folders = {name: root / audio for name, (audio, _) in places.items()}
     for folder in folders.values():
         folder.mkdir(parents=True)
@@ -158,11 +158,11 @@ def _generate(root: Path, layout: str, seed: int, size: str, jobs: int) -> dict[
     return {name: sum(p.set_name == name for p in plans) for name in places}
 
 
-def plan_set(name: str, count: int, seed: np.random.SeedSequence) -> list[ClipPlan]:
-    """Decide names, labels, lengths and seeds of the clips of one set."""
+def plan_set(name: str, count: int, seed: np.random.SeedSequence, layout: str = "2019") -> list[ClipPlan]:
+    """Decide names, labels, lengths and seeds of the clips of one set of a layout."""
     draws, households, clips = seed.spawn(3)
     rng = np.random.default_rng(draws)
-    label_sets = _label_sets(rng, count, empty=name in ("validation", "eval", "public", "test"))
+    label_sets = _label_sets(rng, count, empty=name in ("validation", "eval", "public"))
     if name == "unlabel_out_of_domain":
         label_sets = [()] * count
     plans = []
@@ -174,7 +174,8 @@ def plan_set(name: str, count: int, seed: np.random.SeedSequence) -> list[ClipPl
             excerpt += 30
         short = not name.startswith("synthetic") and i % 15 == 11
         seconds = float(np.round(rng.uniform(3.0, 9.5), 1)) if short else 10.0
-        plans.append(ClipPlan(name, _filename(name, i, video, excerpt, rng), labels, seconds, home, clip_seed))
+        style = "development" if layout == "2018" else name
+        plans.append(ClipPlan(name, _filename(style, i, video, excerpt, rng), labels, seconds, home, clip_seed))
     return plans
 
 
@@ -190,13 +191,13 @@ def _label_sets(rng: np.random.Generator, count: int, empty: bool) -> list[tuple
     return out
 
 
-def _filename(name: str, i: int, video: str, excerpt_s: int, rng: np.random.Generator) -> str:
-    """File name in the style of the set (see the notes on names in docs/data.md)."""
-    if name.startswith("synthetic"):
+def _filename(style: str, i: int, video: str, excerpt_s: int, rng: np.random.Generator) -> str:
+    """File name in the style of a set; any that is not named here has the development clips'."""
+    if style.startswith("synthetic"):
         return f"{i}.wav"
-    if name == "eval":
+    if style == "eval":
         return f"{made_up_id(rng, 8).replace('-', 'a').replace('_', 'b')}.wav"
-    if name == "public":
+    if style == "public":
         video = f"-{video[1:]}" if i == 0 else video
         return f"{video}_{excerpt_s}_{excerpt_s + 10}.wav"
     return f"Y{video}_{excerpt_s}.000_{excerpt_s + 10}.000.wav"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import lzma
 from pathlib import Path
 
 import pytest
-from desed_layouts import LABELS, STRONG, clip, open_sets, run_prepare, table, video
+from desed_layouts import LABELS, STRONG, clip, desed_2019, open_sets, run_prepare, table, video
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.vocabulary import DESED_CLASSES
+from sedkit.datasets.download import parts_of
+from sedkit.datasets.recordings import video_id
 
 
 @pytest.fixture
@@ -91,20 +94,73 @@ def test_missing_clips_are_named(root: Path, tmp_path: Path) -> None:
     assert data.missing() == (video(2, "s"),) and len(data.clips) == 3
 
 
+def test_a_root_of_desed_serves_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = desed_2019(tmp_path / "data/desed/dataset", validation=7)
+    for name, clips in (("test", range(3)), ("eval", range(3, 7))):
+        rows = (f"{video(i, 'v')}|0.000|0.300|Dog" for i in clips)
+        table(root / f"metadata/validation/{name}_dcase2018.tsv", STRONG, *rows)
+    # What is called eval in a root of DESED is the clips of a later challenge.
+    table(root / "metadata/eval/eval.tsv", "filename", clip(root / "audio/eval/a1b2c3d4.wav").name)
+    assert run_prepare("dcase2018", tmp_path / "data", tmp_path / "out") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "test: 3/3 clips",
+        "weak: 12/12 clips",
+        "unlabel_in_domain: 2/2 clips",
+        "eval: 4/4 clips",
+    ]
+    sets = open_sets(tmp_path / "out")
+    assert sets["test"].strong().n_events == 3
+    assert sets["eval"].clips.filename == tuple(video(i, "v") for i in range(3, 7))
+
+
+def test_eval_as_it_was_handed_out_has_no_labels(root: Path, tmp_path: Path) -> None:
+    table(root / "task4/dataset/metadata/eval/eval.csv", "filename", *(video(i, "e") for i in range(3)))
+    assert run_prepare("dcase2018", root, tmp_path / "out") == 0
+    data = open_sets(tmp_path / "out")["eval"]
+    assert (len(data.clips), data.role, (tmp_path / "out/eval/strong.tsv").exists()) == (3, "reported", False)
+
+
+def test_the_table_of_the_ranking_has_the_checksum_that_is_stated(shared: Path) -> None:
+    (part,) = parts_of("dcase2018", ["eval_2018-10"])
+    table = (shared / "vectors/dcase2018_baseline_eval/gt_eval_released_2018-10-10.csv").read_bytes()
+    assert part.known_hash == f"sha256:{hashlib.sha256(table).hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    ("place", "file", "repeated", "release"),
+    [
+        ("test", "metadata_true/test_dcase2018.tsv.xz", 15, "dcase2018_test_2018-07"),
+        ("test", "metadata_true/test_dcase2018.tsv.xz", 0, "dcase2018_test_2019-08"),
+        ("test", "metadata_true/test_dcase2018_desed.tsv.xz", 0, "dcase2018_test_desed"),
+        ("eval", "dcase2018_baseline_eval/gt_eval_released_2018-10-10.csv", 0, "dcase2018_evaluation_2018-10"),
+        ("eval", "dcase2018_baseline_eval/gt_eval_corrected_2019-08-19.csv", 0, "dcase2018_evaluation_2019-08"),
+    ],
+)
 def test_the_release_of_the_labels_is_told(
-    root: Path, tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]
+    root: Path,
+    tmp_path: Path,
+    shared: Path,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+    file: str,
+    repeated: int,
+    release: str,
 ) -> None:
-    """By the true tables, of which four clips are there."""
-    for file, name in (("test_dcase2018", "dcase2018_test_2019-08"), ("test_dcase2018_desed", "dcase2018_test_desed")):
-        text = lzma.decompress((shared / f"vectors/metadata_true/{file}.tsv.xz").read_bytes())
-        (root / "task4/dataset/metadata/test/test.csv").write_bytes(text)
-        for row in text.decode().splitlines()[1:9]:
-            clip(root / "task4/dataset/audio/test" / row.split("\t")[0])
-        out = tmp_path / name
-        assert run_prepare("dcase2018", root, out) == 0
-        assert json.loads((out / "prepare.json").read_text())["sets"]["test"]["reference"] == name
-        (line,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith("test:"))
-        assert "/288 clips, DCASE 2018 task 4 test set" in line
+    """By the true tables, of which few clips are there; a clip without events may be a row of its name alone."""
+    data = (shared / "vectors" / file).read_bytes()
+    rows = (lzma.decompress(data) if file.endswith(".xz") else data).decode().splitlines()
+    names = list(dict.fromkeys(row.split("\t")[0] for row in rows[1:]))
+    (silent, *_) = [row.rstrip("\t") for row in rows if len(row.split()) == 1] or [names[0]]
+    table(root / f"task4/dataset/metadata/{place}/{place}.csv", *rows, *rows[1 : 1 + repeated])
+    for name in {silent, *names[1:4]}:
+        clip(root / f"task4/dataset/audio/{place}" / name)
+    assert run_prepare("dcase2018", root, tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out/prepare.json").read_text())["sets"][place]["reference"] == release
+    (line,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith(f"{place}:"))
+    assert line.startswith(
+        f"{place}: 4/{len(names)} clips, DCASE 2018 task 4 {'test' if place == 'test' else 'evaluation'} set"
+    )
+    assert open_sets(tmp_path / "out")[place].clips.filename.count(silent) == 1
 
 
 def test_a_miniature_in_the_layout_of_2018(tmp_path: Path) -> None:
@@ -116,7 +172,11 @@ def test_a_miniature_in_the_layout_of_2018(tmp_path: Path) -> None:
     assert {name: len(data.clips) for name, data in sets.items()} == dict.fromkeys(
         ("test", "weak", "unlabel_in_domain", "unlabel_out_of_domain", "eval"), 10
     )
-    assert sets["test"].strong().n_events > 0 and sets["eval"].strong().n_events > 0
+    events = {name: sets[name].strong() for name in ("test", "eval")}
+    silent = {name: set(e.filenames) - {e.filenames[i] for i in e.clip} for name, e in events.items()}
+    assert {name: len(clips) for name, clips in silent.items()} == {"test": 0, "eval": 1}
+    # As in the true sets, a clip tells by its name from which video it is, and some videos have two.
+    assert all(0 < len({video_id(name) for name in data.clips.filename} - {""}) < 10 for data in sets.values())
     # No household of one side is on the other: the ledger says so.
     rows = [line.split("\t") for line in (tmp_path / "m/metadata/sources.tsv").read_text().splitlines()[1:]]
     homes = {

@@ -255,6 +255,19 @@ def test_a_table_is_put_where_it_belongs(server, tmp_path):
     ]
 
 
+def test_releases_of_a_table_take_each_others_place(server, tmp_path):
+    """DCASE 2018 task 4, in the shape in which GitHub hands out a repository and its files."""
+    top, table = "dcase2018_baseline-master/task4", tmp_path / "metadata/test/test.csv"
+    server.files["dcase2018_baseline-master.zip"] = zip_of({f"{top}/dataset/metadata/test/test.csv": b"2019"})
+    server.files |= {"test_2018-04.csv": b"april", "test_2018-07.csv": b"july"}
+    download("dcase2018", tmp_path, base_url=server.url)
+    assert table.read_bytes() == b"2019"
+    for release, text in (("04", b"april"), ("07", b"july"), ("04", b"april")):
+        assert download("dcase2018", tmp_path, parts=[f"test_2018-{release}"], base_url=server.url) == [table]
+        assert table.read_bytes() == text
+    assert download("dcase2018", tmp_path, parts=["test_2018-04"], base_url=server.url) == []
+
+
 # ---- the registry and the verb
 
 
@@ -283,7 +296,7 @@ def test_the_registry_is_whole():
         assert set(row["default"]) <= set(row["parts"])
         for part in parts_of(name, list(row["parts"])):
             assert part.url.startswith("https://")
-            assert part.url.endswith(part.file) or part.moving
+            assert part.url.endswith((part.file, *part.place)) or part.moving
             assert part.stated_by
             assert part.known_hash is None or part.known_hash.split(":")[0] in ("md5", "sha256")
             assert all(not Path(target).is_absolute() and ".." not in target for target in part.place.values())
