@@ -9,7 +9,7 @@ import pytest
 from sedkit.cli._recipe import read_recipe
 from sedkit.core.config import read_config, read_passes
 from sedkit.features.frontends import frontend_from
-from sedkit.models.registry import resolve_model
+from sedkit.models.registry import build_model, resolve_model
 from sedkit.objectives.registry import resolve_objective
 from sedkit.training.checking import check_config
 from sedkit.training.settings import data_settings
@@ -250,14 +250,66 @@ def test_systems_that_share_a_pass_have_it_alike(repository: Path, budget: str) 
                 check_config(path, [], budget, name)
 
 
-@pytest.mark.parametrize("recipe", ["dcase2018_task4", "dcase2019_task4", "esc50_desed"])
+#: Of mixtures: what is written otherwise than published, and how many parameters the published network has.
+MIXTURE_SYSTEMS: dict[str, tuple[dict[str, object], list[str], int]] = {
+    "gmp": ({"name": "segmentation_gmp"}, [], 587_593),
+    "gap": ({"name": "segmentation_gap"}, [], 587_593),
+    "gwrp": ({"name": "segmentation_gwrp", "r": 0.9998}, [], 587_593),
+    # Not published: the body and a second convolution of 128 * 41 + 41.
+    "attention": ({"name": "segmentation_attention"}, [], 587_593 + 5_289),
+    "atrous": ({"name": "atrous_attention", "head": "sigmoid"}, ["model.head=log_softmax"], 1_047_570),
+    # Encoder and attention.
+    "two_step": (
+        {"name": "two_step_attention", "decoder": "none", "input_frames": None},
+        ["model.input_frames=311", "model.mask_padding=false"],
+        1_183_177 + 202_384,
+    ),
+    "two_step_ae": (
+        {"name": "two_step_attention", "decoder": "linear", "input_frames": None},
+        ["model.decoder=published", "model.input_frames=311", "model.mask_padding=false"],
+        1_967_366,
+    ),
+}
+
+
+@pytest.mark.parametrize("system", MIXTURE_SYSTEMS)
+def test_systems_of_mixtures(repository: Path, system: str) -> None:
+    model, published, parameters = MIXTURE_SYSTEMS[system]
+    path = repository / f"recipes/mixtures/conf/{system}.yaml"
+    raw = read_config(path, budget="published")
+    resolved = resolve_model(raw["model"])
+    assert {key: resolved[key] for key in model} == model
+    assert (resolved["time_pooling"], resolved["bin_pooling"]) == (1, 1)
+    check_config(path, published, "published")
+    network = build_model(read_config(path, published, "published")["model"], 41, 64)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+    objective = {"name": "clip_reconstruction", "alpha": 0.001} if system == "two_step_ae" else {"name": "clip_bce"}
+    assert raw["objective"] == objective
+    frontend = frontend_from(raw["frontend"])
+    assert (frontend.n_bins, frontend.frames_for(10.0), frontend.grid.frame_rate_hz) == (64, 311, 31.25)
+    assert raw["optimiser"] == {"name": "adam", "learning_rate": 1e-3, "amsgrad": False}
+    assert (raw["training"]["steps"], raw["training"]["batch_size"]) == (10000, 24)
+    # A decay every 200 of 10000 steps, down to 5.15e-6.
+    assert raw["schedule"] == {"name": "step", "factor": 0.9, "every": 200 / 10000}
+    assert (raw["selection"], raw["data"]["held_out"]) == ({"name": "last"}, "1")
+    mixed = {"events": "events/verified", "scenes": "scenes/scenes", "mixtures": 2000, "placement": "slots"}
+    assert raw["mix"] == mixed
+    assert data_settings(raw["data"]).streams["mix"].folds == ["train"]
+
+
+@pytest.mark.parametrize("recipe", ["dcase2018_task4", "dcase2019_task4", "esc50_desed", "mixtures"])
 @pytest.mark.parametrize("budget", ["quick", "published"])
 def test_every_system_is_named_as_its_file_and_holds_in_every_section(
     repository: Path, recipe: str, budget: str
 ) -> None:
     conf = repository / "recipes" / recipe / "conf"
     systems = sorted({path.stem for path in conf.glob("*.yaml")} - {"base"})
-    known = {"dcase2018_task4": MIL_SYSTEMS, "dcase2019_task4": SYSTEMS, "esc50_desed": CHANGES}
+    known = {
+        "dcase2018_task4": MIL_SYSTEMS,
+        "dcase2019_task4": SYSTEMS,
+        "esc50_desed": CHANGES,
+        "mixtures": MIXTURE_SYSTEMS,
+    }
     assert systems == sorted(known[recipe])
     for system in systems:
         path = conf / f"{system}.yaml"

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
 from sedkit.core.errors import UsageError
 from sedkit.dataio.datadir import DataDir
@@ -83,6 +84,35 @@ def test_written_stems_add_up_to_the_written_mixture(whole):
         parts = [soundfile.read(path, dtype="int16")[0].astype(int) for path in folder.iterdir()]
         mixture = soundfile.read(data.audio_path(i), dtype="int16")[0]
         assert np.abs(np.sum(parts, axis=0) - mixture).max() <= (len(parts) + 1) / 2
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 10.0, 20.0])
+@pytest.mark.parametrize("snr", ["source", "excerpt"])
+def test_written_stems_are_as_loud_as_the_plan_says(planned, tmp_path, snr, snr_db):
+    """By soundfile and numpy alone. An excerpt of a recording tells what the whole was multiplied with."""
+    wanted = settings(mixtures=3, placement="uniform", longest_s=0.3, snr=snr, snr_db=snr_db)
+    plan = draw(wanted, DataDir(planned.parent / "events"), DataDir(planned.parent / "scenes"))
+    out, checked = tmp_path / "mixed", 0
+    write_plan(tmp_path / "plan.yaml", plan)
+    render_plan(tmp_path / "plan.yaml", plan, out)
+    for mixture in yaml.safe_load((tmp_path / "plan.yaml").read_text())["mixtures"]:
+        folder = out.with_name("mixed.stems") / mixture["mixture_name"].removesuffix(".wav")
+        scene = soundfile.read(folder / "scene.wav")[0]
+        labels = [event["event_label"] for event in mixture["events"]]
+        for event in mixture["events"]:
+            if labels.count(event["event_label"]) > 1:
+                continue
+            assert event["snr_db"] == snr_db
+            first, last = (round(event[key] * RATE) for key in ("onset", "offset"))
+            heard = soundfile.read(folder / f"{event['event_label']}.wav")[0][first:last]
+            if snr == "source":
+                x = soundfile.read(planned.parent / "events.wavs" / event["event_audio_name"])[0]
+                y = x[: len(heard)]
+                heard = x * (heard @ y) / (y @ y)
+            achieved = 10 * np.log10(np.mean(heard**2) / np.mean(scene**2))
+            assert achieved == pytest.approx(snr_db, abs=0.1)
+            checked += 1
+    assert checked > 10
 
 
 def test_levels_tell_what_recordings_were_multiplied_with(planned, whole):
