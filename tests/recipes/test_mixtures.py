@@ -17,13 +17,13 @@ import yaml
 from sklearn.metrics import average_precision_score
 
 from sedkit.dataio.store import read_scores
-from tests.recipes._judge import every_class_throughout, macro
+from tests.recipes._judge import every_class_throughout, judged, macro
 
 # A loaded machine takes several times as long.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SHORT = (
-    "mix.mixtures=20",
+    "mix.mixtures=12",
     "training.steps=4",
     "training.eval_every=4",
     "training.batch_size=4",
@@ -120,7 +120,13 @@ def test_figures_are_the_judges(finished: Path, rules: str) -> None:
     apart.mkdir()
     clips.to_csv(apart / "clips.tsv", sep="\t", index=False)
     strong.to_csv(apart / "strong.tsv", sep="\t", index=False)
-    of_all = every_class_throughout(apart, sorted(set(strong["event_label"])))["event_based"]
+    labels = sorted(set(strong.loc[strong["filename"].isin(clips["filename"]), "event_label"]))
+    events = pd.read_csv(experiment / "events" / f"snr0{rules}.tsv", sep="\t")
+    figures = results["event_based"]["classes"]
+    for figure, name in (("f1", "f_measure"), ("error_rate", "error_rate")):
+        of_system = judged(apart, labels, events, name)["event_based"]
+        assert [figures[label][figure] for label in labels] == pytest.approx(of_system, abs=1e-9)
+    of_all = every_class_throughout(apart, labels)["event_based"]
     assert results["baselines"]["all_positive"]["event_based"]["macro"]["f1"] == pytest.approx(macro(of_all), abs=1e-9)
 
 
@@ -140,6 +146,17 @@ def test_a_second_call_finds_everything_done(runme: Runme, finished: Path) -> No
     again = runme("--system=gwrp", "--snr=0,10", "--folds=1,2", "--stop-stage=7")
     assert again.returncode == 0, again.stderr[-3000:]
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*.done.json")} == before
+
+
+def test_one_stage_alone(runme: Runme, finished: Path) -> None:
+    table = finished / "exp/mixtures/RESULTS.md"
+    before = table.read_text()
+    table.unlink()
+    done = runme("--system=gwrp", "--snr=0,10", "--folds=1,2", "--stage=9")
+    assert done.returncode == 0, done.stderr[-3000:]
+    log = done.stdout + done.stderr
+    assert {line.split()[2] for line in log.splitlines() if line.startswith("== stage")} == {"9"}
+    assert table.read_text().replace(" --stage=9", "") == before
 
 
 def test_sounds_are_taken_out_of_a_recording(finished: Path) -> None:
