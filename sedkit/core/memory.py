@@ -15,7 +15,7 @@ def keep_freed_memory() -> bool:
     """Let glibc keep freed memory for the next array, for the rest of the process; return whether it does.
 
     By default it maps pages for each large array and gives them back with it, and every page of the next one is faulted
-    in again, which takes a third of the time of training a small network on a processor. Other C libraries, and
+    in again, which takes a fifth of the processor time of training a small network. Other C libraries, and
     processes with settings of their own (`MALLOC_...`), are left alone.
     """
     if any(name.startswith("MALLOC_") for name in os.environ):
