@@ -13,7 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("experiment", type=Path, metavar="EXP", help="experiment folder, or a checkpoint file")
     parser.add_argument("data", type=Path, metavar="DATA_DIR", help="whose recordings are drawn, and what is known")
-    parser.add_argument("--figures", type=Path, required=True, metavar="DIR", help="gets <recording>.<figure>.png")
+    parser.add_argument(
+        "--figures",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="gets <recording>.<figure>.png and <set>.<figure>.png",
+    )
     parser.add_argument(
         "--clips",
         type=_clips,
@@ -22,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which, with or without their audio ending, or how many, evenly spread over the data dir (default: 4)",
     )
     parser.add_argument("--fold", type=words, metavar="FOLD,...", help="only these folds of the data dir")
+    for name, what, file in (("scores", "scores", "SET.h5"), ("events", "decoded events", "SET.tsv")):
+        parser.add_argument(
+            f"--{name}", type=Path, metavar="FILE", help=f"{what} of the whole set (default: EXP/{name}/{file})"
+        )
     add_prediction(parser)
 
 
@@ -39,12 +49,14 @@ def run(args: argparse.Namespace) -> None:
     from sedkit.inference.clips import checkpoint_path
     from sedkit.report.figures import file_stems, left_out, write_figures
     from sedkit.report.panels import figure_class
+    from sedkit.report.sets import SetSubject
     from sedkit.report.subject import Subjects, chosen_clips
 
     figure_class()
     checkpoint, data = checkpoint_path(args.experiment, args.checkpoint), DataDir(args.data)
     names = chosen_clips(data, args.clips, args.fold)
-    file_stems(names)
+    of_set = SetSubject.of(data, args.experiment, args.scores, args.events, args.fold)
+    file_stems([*names, of_set.name])
     rules = args.experiment / "postprocessing.yaml"
     subjects = Subjects(
         checkpoint, data, rules if rules.is_file() else None, args.device, args.precision, args.window, args.hop
@@ -56,4 +68,7 @@ def run(args: argparse.Namespace) -> None:
         lines.update(left_out(subject))
     for line, n in lines.items():
         log.info("report: %s%s", line, "" if n == len(names) else f" ({n} of {len(names)} recordings)")
-    log.info("report: %s: %d figures of %d recordings", args.figures, written, len(names))
+    for line in left_out(of_set):
+        log.info("report: %s", line)
+    n_set = len(write_figures(of_set, args.figures))
+    log.info("report: %s: %d figures of %d recordings, %d of the set", args.figures, written, len(names), n_set)

@@ -78,6 +78,11 @@ class Subject:
     lacks: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def name(self) -> str:
+        """The filename, which its figures are named after."""
+        return self.filename
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The network's classes."""
         return self.scores.labels

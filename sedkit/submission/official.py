@@ -127,6 +127,15 @@ METRICS: dict[str, Metric] = {
         name: Metric(f"{short}, mean over sounds (dB)", short, "dB", "separation", ("micro", name), _SEPARATION)
         for name, short in (("sdr", "SDR"), ("sir", "SIR"), ("sar", "SAR"), ("sdr_improvement", "SDR improvement"))
     },
+    "class_correlation": Metric(
+        "correlation of classes, mean over pairs",
+        "class correlation",
+        "fraction",
+        "class_correlation",
+        ("value",),
+        decimals=3,
+        lower=True,
+    ),
     "mpauc": Metric(
         "mean partial AUC", "mPAUC", "fraction", "segment_auc", ("value",), {"segment_s": 1.0, "max_fpr": 0.1}, 3
     ),

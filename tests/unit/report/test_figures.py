@@ -135,9 +135,9 @@ def test_files_are_written_aside_and_replaced(
 ) -> None:
     written = write_figures(subject, tmp_path / "new", dpi=40)
     assert sorted(tmp_path.joinpath("new").iterdir()) == sorted(written)
-    assert [path.name for path in written] == [f"00012.{name}.png" for name in FIGURES]
+    assert [path.name for path in written] == [f"00012.{name}.png" for name in FIGURES[Subject]]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
-    monkeypatch.setattr(figures, "FIGURES", {kind: FIGURES[kind] for kind in ("waveform", "masks")})
+    monkeypatch.setitem(FIGURES, Subject, {kind: FIGURES[Subject][kind] for kind in ("waveform", "masks")})
     written[0].write_bytes(b"old")
     written[1].write_bytes(b"old")
 

@@ -16,9 +16,11 @@ from tone_case import FRAMES, NAMES, make_mixtures, noise
 from sedkit.cli.main import main
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import Clips, write_datadir
+from sedkit.dataio.store import write_scores
 from sedkit.postprocessing.rule import FrameRule
 from sedkit.postprocessing.rules import Postprocessing
 from sedkit.report import figures
+from sedkit.report.subject import Subject
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +54,23 @@ def test_every_figure_of_the_clips_that_were_asked_for(
     assert main(["report", str(experiment), str(mixtures), "--figures", str(out), "--clips", "00012,00000"]) == 0
     kinds = ("attention", "frames", "masks", "reconstruction", "waveform")
     assert names(out) == [f"{clip}.{kind}.png" for clip in ("00000", "00012") for kind in kinds]
-    assert said(capsys) == [f"report: {out}: 10 figures of 2 recordings"]
+    assert said(capsys) == [
+        f"report: no cooccurrence: there is no {experiment / 'scores' / 'snr0.h5'} (--scores names another file)",
+        f"report: no durations: there is no {experiment / 'events' / 'snr0.tsv'} (--events names another file)",
+        f"report: {out}: 10 figures of 2 recordings, 0 of the set",
+    ]
+
+
+def test_figures_of_the_set(
+    two_step: Path, mixtures: Path, subject: Subject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores, out = tmp_path / "scores.h5", tmp_path / "figures"
+    write_scores(scores, subject.scores)
+    events = str(mixtures / "strong.tsv")
+    call = ["report", str(two_step), str(mixtures), "--scores", str(scores), "--events", events, "--clips", "1"]
+    assert main([*call, "--figures", str(out)]) == 0
+    assert [name for name in names(out) if name.startswith("snr0")] == ["snr0.cooccurrence.png", "snr0.durations.png"]
+    assert said(capsys)[-1].endswith("4 figures of 1 recordings, 2 of the set")
 
 
 def test_clips_are_spread_over_the_fold(two_step: Path, mixtures: Path, tmp_path: Path) -> None:
@@ -80,8 +98,10 @@ def test_what_network_and_data_lack_is_left_out_and_said(
         "report: frames without decoded events: the experiment has no postprocessing.yaml",
         f"report: no reconstruction: {masks}",
         f"report: no attention: {masks}",
+        f"report: no cooccurrence: {data} has no strong.tsv",
+        f"report: no durations: {data} has no strong.tsv",
     ]
-    assert lines[-1] == f"report: {tmp_path / 'out'}: 2 figures of 1 recordings"
+    assert lines[-1] == f"report: {tmp_path / 'out'}: 2 figures of 1 recordings, 0 of the set"
 
 
 def test_recordings_longer_than_a_window_have_masks_but_no_attention(
@@ -93,7 +113,7 @@ def test_recordings_longer_than_a_window_have_masks_but_no_attention(
     assert main(call) == 0
     assert names(tmp_path / "out") == [f"00012.{kind}.png" for kind in ("frames", "masks", "waveform")]
     why = "a recording of 6 s, expected at most one window of the network, 1.5 s"
-    assert [f"report: no {kind}: {why}" for kind in ("reconstruction", "attention")] == said(capsys)[1:-1]
+    assert [f"report: no {kind}: {why}" for kind in ("reconstruction", "attention")] == said(capsys)[1:3]
 
 
 def refused(words: list[object], status: int, capsys: pytest.CaptureFixture[str]) -> str:

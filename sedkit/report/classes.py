@@ -1,0 +1,93 @@
+"""Figures of a set's classes: how they go together, and how long their events are."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sedkit.evaluation.metrics.cooccurrence import ClassCorrelation, Overlap, overlap_s, time_averages
+from sedkit.report.panels import new_figure, readable
+from sedkit.report.sets import SetSubject
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: With more classes than these, cells have no room for numbers.
+_MOST_NUMBERS = 15
+_COLUMNS, _BINS = 5, 10
+#: Metric, what its title says, scale, matrices by what they are of.
+_Row = tuple[type[ClassCorrelation | Overlap], str, tuple[float, float], dict[str, NDArray[np.float64]]]
+
+
+def cooccurrence(subject: SetSubject) -> Figure:
+    """Draw each class with each: correlation of scores and of the truth, minutes of overlap of both."""
+    assert subject.scores is not None and subject.truth is not None
+    off = ~np.eye(len(subject.labels), dtype=bool)
+    of_scores, of_truth = map(ClassCorrelation.matrix, time_averages(subject.scores, subject.truth))
+    said = "correlation over clips, positive part {:.3f}"
+    rows: list[_Row] = [(ClassCorrelation, said, (-1.0, 1.0), {"scores": of_scores, "true events": of_truth})]
+    if subject.decoded is not None:
+        decoded, true = (Overlap.matrix(overlap_s(events)) for events in (subject.decoded, subject.truth))
+        top = max(1e-6, float(decoded[off].max(initial=0.0)), float(true[off].max(initial=0.0)))
+        said = "overlap, {:.2f} minutes in all"
+        rows.append((Overlap, said, (0.0, top), {"decoded events": decoded, "true events": true}))
+    side = 1.0 + 0.36 * len(subject.labels)
+    figure = new_figure(2 * side + 2.5, len(rows) * side + 1.5, f"{subject.name}: classes with each other")
+    for panels, (metric, said, scale, matrices) in zip(
+        figure.subplots(len(rows), 2, squeeze=False, sharex=True, sharey=True), rows, strict=True
+    ):
+        for axes, (what, matrix) in zip(panels, matrices.items(), strict=True):
+            value = said.format(float(metric.headline(matrix))).replace("nan", "undefined")
+            axes.set_title(f"{what}: {value}", fontsize=9)
+            _matrix(axes, np.where(off, matrix, np.nan), subject.labels, scale)
+    return figure
+
+
+def _matrix(axes: Axes, matrix: NDArray[np.float64], labels: tuple[str, ...], scale: tuple[float, float]) -> None:
+    """Draw a matrix of classes; what is undefined stays white."""
+    colours = "PuOr" if scale[0] < 0 else "Greys"
+    shown = axes.imshow(matrix, cmap=colours, vmin=scale[0], vmax=scale[1], aspect="auto")
+    axes.figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02)
+    names = [readable(label) for label in labels]
+    small = 6 if len(labels) > 20 else 8
+    axes.set_xticks(range(len(labels)), names, rotation=90, fontsize=small)
+    axes.set_yticks(range(len(labels)), names, fontsize=small)
+    if len(labels) > _MOST_NUMBERS:
+        return
+    for row, column in np.argwhere(np.nan_to_num(matrix) != 0):
+        value = float(matrix[row, column])
+        share = abs(value) / max(abs(x) for x in scale)
+        text = f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
+        axes.text(column, row, text, ha="center", va="center", fontsize=6, color="white" if share > 0.6 else "black")
+
+
+def durations(subject: SetSubject) -> Figure:
+    """Draw how long the events of each class are: of the truth filled, decoded ones as an outline."""
+    assert subject.truth is not None and subject.decoded is not None
+    rows = math.ceil(len(subject.labels) / _COLUMNS)
+    figure = new_figure(2.5 * _COLUMNS, 1.8 * rows + 0.8, f"{subject.name}: durations of events")
+    panels = list(figure.subplots(rows, _COLUMNS, sharex=True, squeeze=False).flat)
+    edges_s = np.linspace(0.0, math.ceil(subject.duration_s), _BINS + 1)
+    for axes, label in zip(panels, subject.labels, strict=False):
+        for what, events in {"true": subject.truth, "decoded": subject.decoded}.items():
+            of_class = events.label == events.labels.index(label)
+            # Events may end past their clip's end.
+            seconds = np.clip((events.offset_s - events.onset_s)[of_class], 0.0, edges_s[-1])
+            n, _ = np.histogram(seconds, edges_s)
+            filled = what == "true"
+            axes.stairs(
+                n, edges_s, fill=filled, color="0.75" if filled else "#a63603", label=f"{what} ({len(seconds)})"
+            )
+        axes.set_title(readable(label), fontsize=9)
+        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.legend(fontsize=6, frameon=False, handlelength=1)
+    for axes in panels[len(subject.labels) :]:
+        axes.remove()
+    panels[0].set_xlim(0.0, edges_s[-1])
+    figure.supxlabel("duration (s)", fontsize=9)
+    figure.supylabel("events", fontsize=9)
+    return figure
