@@ -70,7 +70,7 @@ def test_figures_of_the_set(
     call = ["report", str(two_step), str(mixtures), "--scores", str(scores), "--events", events, "--clips", "1"]
     assert main([*call, "--figures", str(out)]) == 0
     assert [name for name in names(out) if name.startswith("snr0")] == ["snr0.cooccurrence.png", "snr0.durations.png"]
-    assert said(capsys)[-1].endswith("4 figures of 1 recordings, 2 of the set")
+    assert said(capsys)[-1].endswith("5 figures of 1 recordings, 2 of the set")
 
 
 def test_clips_are_spread_over_the_fold(two_step: Path, mixtures: Path, tmp_path: Path) -> None:
