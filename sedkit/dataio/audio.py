@@ -156,13 +156,13 @@ def write_wav(path: str | Path, x: NDArray[Any], rate: int) -> None:
             raise SedkitError(f"{path}: the signal to write holds NaN or infinity, expected finite samples")
         x = np.clip(np.rint(x * 32768.0), -32768, 32767).astype(np.int16)
     channels = 1 if x.ndim == 1 else x.shape[1]
-    data = np.ascontiguousarray(x, dtype="<i2").tobytes()
+    data = np.ascontiguousarray(x, dtype="<i2")
     block = 2 * channels
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, _PCM, channels, rate, rate * block, block, 16)
-    header = struct.pack("<4sI4s", b"RIFF", 4 + len(form) + 8 + len(data), b"WAVE") + form
+    header = struct.pack("<4sI4s", b"RIFF", 4 + len(form) + 8 + data.nbytes, b"WAVE") + form
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        file.write(header + struct.pack("<4sI", b"data", len(data)))
-        file.write(data)
+        file.write(header + struct.pack("<4sI", b"data", data.nbytes))
+        file.write(data.data)
 
 
 def _rate(source: _Pcm16 | soundfile.SoundFile) -> int:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from sklearn.metrics import average_precision_score
 
 from sedkit.dataio.store import read_scores
 from tests.recipes._judge import every_class_throughout, judged, macro
+from tests.recipes._runs import Place
 
 # A loaded machine takes several times as long.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -31,32 +30,20 @@ SHORT = (
     "training.precision=fp32",
 )
 RUNS = [f"snr{level}_fold{fold}_seed0" for level in (0, 10) for fold in (1, 2)]
-Runme = Callable[..., subprocess.CompletedProcess[str]]
+ALL = ("--system=gwrp", "--snr=0,10", "--folds=1,2")
 
 
 @pytest.fixture(scope="module")
-def runme(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Runme:
-    """Call the recipe with its folders in a temporary place."""
-    place = tmp_path_factory.mktemp("mixtures")
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        folders = [f"--{part}-dir={place / part}" for part in ("data", "exp")]
-        env = os.environ | {"SEDKIT_VENV": "none", "SEDKIT_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
-        command = [str(repository / "runme.sh"), "mixtures", *folders, "--device=cpu", *words]
-        return subprocess.run([*command, "--", *SHORT], env=env, capture_output=True, text=True, timeout=600)
-
-    run.place = place  # type: ignore[attr-defined]
-    return run
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("mixtures"), "mixtures")
 
 
 @pytest.fixture(scope="module")
-def finished(runme: Runme) -> Path:
+def finished(place: Place) -> Path:
     """One system at two levels, on two folds, and the folder of all."""
-    done = runme("--system=gwrp", "--snr=0,10", "--folds=1,2")
-    assert done.returncode == 0, done.stderr[-3000:]
-    place: Path = runme.place  # type: ignore[attr-defined]
-    (place / "printed.txt").write_text(done.stdout)
-    return place
+    done = place.runme(*ALL, reduced=SHORT)
+    (place.root / "printed.txt").write_text(done.stdout)
+    return place.root
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -141,19 +128,17 @@ def test_the_table_has_levels_controls_and_published_figures(finished: Path) -> 
     assert (finished / "exp/mixtures/RESULTS.md").read_text().count("| ideal binary masks, 0 dB |") == 1
 
 
-def test_a_second_call_finds_everything_done(runme: Runme, finished: Path) -> None:
+def test_a_second_call_finds_everything_done(place: Place, finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.done.json")}
-    again = runme("--system=gwrp", "--snr=0,10", "--folds=1,2", "--stop-stage=7")
-    assert again.returncode == 0, again.stderr[-3000:]
+    place.runme(*ALL, "--stop-stage=7", reduced=SHORT)
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*.done.json")} == before
 
 
-def test_one_stage_alone(runme: Runme, finished: Path) -> None:
+def test_one_stage_alone(place: Place, finished: Path) -> None:
     table = finished / "exp/mixtures/RESULTS.md"
     before = table.read_text()
     table.unlink()
-    done = runme("--system=gwrp", "--snr=0,10", "--folds=1,2", "--stage=9")
-    assert done.returncode == 0, done.stderr[-3000:]
+    done = place.runme(*ALL, "--stage=9", reduced=SHORT)
     log = done.stdout + done.stderr
     assert {line.split()[2] for line in log.splitlines() if line.startswith("== stage")} == {"9"}
     assert table.read_text().replace(" --stage=9", "") == before
