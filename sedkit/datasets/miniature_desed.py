@@ -4,6 +4,9 @@ Weak, unlabelled, validation and evaluation clips come from a "real" generator (
 backgrounds), synthetic clips from a cleaner one with other backgrounds. Clips are made of *households*: a household
 has one dog, one blender, one room …; a few clips are two excerpts of the same household and then share the video id.
 No household, so no source, serves two sets: ``metadata/sources.tsv`` is the ledger.
+
+The large DESED has as many unlabelled clips for each weak one as unlabelled data needs to matter, and sounds of a part
+of each class' range (the high dogs, say) that are in no labelled set: only unlabelled clips tell of them.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +45,9 @@ BACKGROUND_LEVEL = (0.004, 0.015)
 REVERBERATION_S, WET = (0.12, 0.5), (0.05, 0.45)
 #: Tilt of the microphone of real clips, dB between 100 Hz and 10 kHz, and the corner where it falls off.
 TILT_DB, CORNER_HZ = (-5.0, 5.0), (8000.0, 18000.0)
+#: In the large DESED: unlabelled clips for each weak one (the true set has 9.1), and the share of the range of a class'
+#: first parameter (pitch, size, colour), from its lower end, that sources of labelled clips have.
+UNLABELLED_RATIO, LABELLED_RANGE = 5.0, 0.6
 # ---------------------------------------------------------------------------------------------------------------------
 
 #: Clips of each set in the small miniature, in the order in which seeds are spawned.
@@ -88,6 +95,8 @@ FOLDERS = {
         "strong_label_real": ("audio/train/strong_label_real", "metadata/train/audioset_strong.tsv"),
     },
 }
+#: Training sets with labels of any kind, and what is held out of them.
+LABELLED = ("weak", "synthetic", "synthetic_validation", "strong_label_real")
 #: Sounds of machines, water and frying last; the others come and go.
 LONG = frozenset({"Blender", "Electric_shaver_toothbrush", "Frying", "Running_water", "Vacuum_cleaner"})
 #: Annotators' rules: shortest event, shortest gap between two events of a class.
@@ -108,6 +117,7 @@ class ClipPlan:
     seconds: float
     household: np.random.SeedSequence
     seed: np.random.SeedSequence
+    range_share: float = 1.0
 
     @property
     def clean(self) -> bool:
@@ -134,7 +144,7 @@ class DesedMiniatureOptions:
 @register_miniature("desed", DesedMiniatureOptions)
 def generate(root: Path, options: DesedMiniatureOptions, *, seed: int, size: str, jobs: int) -> dict[str, int]:
     """Fill a folder with `audio/` and `metadata/`; in `size` the weak clips count."""
-    return _generate(root, options.layout, seed, size, jobs)
+    return _generate(root, options.layout, seed, size, jobs, unlabelled=size == "large")
 
 
 @register_miniature("dcase2018", NoOptions)
@@ -143,13 +153,18 @@ def generate_2018(root: Path, options: NoOptions, *, seed: int, size: str, jobs:
     return _generate(root, "2018", seed, size, jobs)
 
 
-def _generate(root: Path, layout: str, seed: int, size: str, jobs: int) -> dict[str, int]:
+def _generate(root: Path, layout: str, seed: int, size: str, jobs: int, unlabelled: bool = False) -> dict[str, int]:
+    """Generate a layout; `unlabelled`: many unlabelled clips, which alone hold sounds of each class' whole range."""
     places = FOLDERS[layout]
     scale = scale_of(size, SMALL["weak"])
+    clips = {name: max(FEWEST, round(count * scale)) for name, count in SMALL.items()}
+    if unlabelled:
+        clips["unlabel_in_domain"] = round(UNLABELLED_RATIO * clips["weak"])
     plans: list[ClipPlan] = []
     for name, set_seed in zip(SMALL, np.random.SeedSequence(seed).spawn(len(SMALL)), strict=True):
         if name in places:
-            plans += plan_set(name, max(FEWEST, round(SMALL[name] * scale)), set_seed, layout)
+            range_share = LABELLED_RANGE if unlabelled and name in LABELLED else 1.0
+            plans += plan_set(name, clips[name], set_seed, layout, range_share)
     folders = {name: root / audio for name, (audio, _) in places.items()}
     for folder in folders.values():
         folder.mkdir(parents=True)
@@ -158,8 +173,10 @@ def _generate(root: Path, layout: str, seed: int, size: str, jobs: int) -> dict[
     return {name: sum(p.set_name == name for p in plans) for name in places}
 
 
-def plan_set(name: str, count: int, seed: np.random.SeedSequence, layout: str = "2019") -> list[ClipPlan]:
-    """Decide names, labels, lengths and seeds of the clips of one set of a layout."""
+def plan_set(
+    name: str, count: int, seed: np.random.SeedSequence, layout: str = "2019", range_share: float = 1.0
+) -> list[ClipPlan]:
+    """Decide names, labels, lengths, seeds and the sources' range of the clips of one set of a layout."""
     draws, households, clips = seed.spawn(3)
     rng = np.random.default_rng(draws)
     label_sets = _label_sets(rng, count, empty=name in ("validation", "eval", "public"))
@@ -175,7 +192,9 @@ def plan_set(name: str, count: int, seed: np.random.SeedSequence, layout: str = 
         short = not name.startswith("synthetic") and i % 15 == 11
         seconds = float(np.round(rng.uniform(3.0, 9.5), 1)) if short else 10.0
         style = "development" if layout == "2018" else name
-        plans.append(ClipPlan(name, _filename(style, i, video, excerpt, rng), labels, seconds, home, clip_seed))
+        plans.append(
+            ClipPlan(name, _filename(style, i, video, excerpt, rng), labels, seconds, home, clip_seed, range_share)
+        )
     return plans
 
 
@@ -203,6 +222,19 @@ def _filename(style: str, i: int, video: str, excerpt_s: int, rng: np.random.Gen
     return f"Y{video}_{excerpt_s}.000_{excerpt_s + 10}.000.wav"
 
 
+class Narrowed(np.random.Generator):
+    """`numpy.random.default_rng(seed)`, but its first `uniform` is from the lower `share` of the range it asks for."""
+
+    def __init__(self, seed: np.random.SeedSequence, share: float) -> None:
+        super().__init__(np.random.PCG64(seed))
+        self._share = share
+
+    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
+        """Draw as numpy does."""
+        share, self._share = self._share, 1.0
+        return super().uniform(low, high if share == 1.0 else low + share * (high - low), size)
+
+
 def render_clip(plan: ClipPlan, folders: dict[str, Path]) -> Made:
     """Render one clip to disk; what comes out depends on the plan alone."""
     rng = np.random.default_rng(plan.seed)
@@ -219,7 +251,8 @@ def render_clip(plan: ClipPlan, folders: dict[str, Path]) -> Made:
     recordings = [fingerprint("background", place)]
     snr_range = SNR_DB["clean" if plan.clean else "real"]
     for label in plan.labels:
-        parameters = DOMESTIC[label].draw(np.random.default_rng(children[DESED_CLASSES.index(label)]))
+        of_source = Narrowed(children[DESED_CLASSES.index(label)], plan.range_share)
+        parameters = DOMESTIC[label].draw(of_source)
         recordings.append(fingerprint(label, parameters))
         snr_db = float(rng.uniform(*snr_range))
         for onset, length, cut in _spans(label, rng, n, rate):

@@ -16,7 +16,8 @@ from sedkit.core.files import lock
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = "dcase2019_task4"
 CONF = ROOT / "recipes" / RECIPE / "conf" / "cnn9_weak.yaml"
-#: Of the first recipe. One thread, fp32, a rate that a short run can do something with: seconds, and the same figures on any machine.
+#: Of the first recipe: fp32, a rate that a short run can do something with; seconds, and the same figures on any
+#: machine.
 REDUCED = (
     "model.base_channels=8",
     "training.steps=50",

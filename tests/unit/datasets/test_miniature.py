@@ -16,6 +16,7 @@ from sedkit.dataio.tables import read_filenames, read_strong, read_weak
 from sedkit.datasets import miniature_desed, miniature_esc50
 from sedkit.datasets.miniature import generate
 from sedkit.datasets.recordings import read_ledger, video_id
+from sedkit.synthesis.sounds import DOMESTIC
 
 SIZE = "10"
 
@@ -143,6 +144,38 @@ def test_a_longer_set_begins_with_other_sets_untouched(tmp_path):
     second = miniature_desed.plan_set("validation", 10, np.random.SeedSequence(0).spawn(8)[3])
     assert first[3].filename == second[3].filename
     assert first[3].seed.generate_state(2).tolist() == second[3].seed.generate_state(2).tolist()
+
+
+def test_only_unlabelled_clips_tell_of_the_whole_range(tmp_path, monkeypatch):
+    """Of the large set: five unlabelled clips for each weak one; what is reported is of the whole range, too."""
+    drawn = {}
+
+    def rendered(plan, folders):
+        children = plan.household.spawn(len(DESED_CLASSES) + 1)
+        at = DESED_CLASSES.index("Cat")
+        pitch = DOMESTIC["Cat"].draw(miniature_desed.Narrowed(children[at], plan.range_share))["f0_hz"]
+        drawn.setdefault(plan.set_name, []).append((pitch - 420) / (800 - 420))
+        return miniature_desed.Made(plan, (), ())
+
+    monkeypatch.setattr(miniature_desed, "render_clip", rendered)
+    counts = generate("desed", tmp_path / "large", size="large")
+    assert counts["unlabel_in_domain"] >= 5 * counts["weak"]
+    for name, share in {"weak": 0.6, "synthetic": 0.6, "unlabel_in_domain": 1, "validation": 1, "public": 1}.items():
+        assert 0.9 * share < max(drawn[name]) <= share and min(drawn[name]) < 0.1
+    drawn.clear()
+    assert generate("desed", tmp_path / "small")["unlabel_in_domain"] == 40
+    assert max(drawn["weak"]) > 0.9
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_only_the_first_draw_is_narrowed(share):
+    plain, narrow = (
+        np.random.default_rng(np.random.SeedSequence(7)),
+        miniature_desed.Narrowed(np.random.SeedSequence(7), share),
+    )
+    assert narrow.uniform(2.0, 6.0) - 2.0 == pytest.approx(share * (plain.uniform(2.0, 6.0) - 2.0))
+    assert narrow.uniform(1.0, 9.0) == plain.uniform(1.0, 9.0)
+    assert narrow.integers(5, size=3).tolist() == plain.integers(5, size=3).tolist()
 
 
 def test_layout_2021_is_prepared_with_all_its_sets(tmp_path, monkeypatch):
