@@ -48,7 +48,7 @@ def test_network_and_loss_of_the_page_do_what_it_says() -> None:
     network = models.build_model({"name": "loudness", "pooling": 8}, 3, 16)
     assert (network.time_pooling, network.input_frames) == (8, None)
     objective = objectives.build_objective({"name": "slow_copy", "decay": 0.75, "weight": 3.0})
-    objective.start(network)
+    objective.start(network, lambda: models.build_model({"name": "loudness", "pooling": 8}, 3, 16))
     slow = objective.networks(network)["slow"]
     start = slow.fc.weight.clone()
     with torch.no_grad():
