@@ -25,7 +25,7 @@ T = TypeVar("T")
 #: Sections that decide what a training gives.
 TRAINED = ("frontend", "data", "normalise", "model", "objective", "optimiser", "schedule", "selection", "training")
 #: Every section and plain key that a configuration may hold.
-SECTIONS = ("recipe", "system", "run", "mix", *TRAINED, "decoding", "submission", "budgets", "passes")
+SECTIONS = ("recipe", "system", "networks", "run", "mix", *TRAINED, "decoding", "submission", "budgets", "passes")
 
 #: How a message about a configuration begins: the section's key, then the key in it.
 _KEY = re.compile(

@@ -15,7 +15,6 @@ from sedkit.models.output import SedOutput
 from sedkit.objectives.base import Context, Objective, Term, joined
 from sedkit.objectives.registry import register
 
-
 #: What a network frame's target is made of, `pooled_target`.
 Pooled = Literal["share", "any", "floor"]
 
