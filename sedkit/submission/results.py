@@ -98,7 +98,8 @@ class Run:
         system = self.run.get("system")
         if system is None:
             return self.experiment.system if self.experiment else self.path.stem
-        return network_name(str(system), self.run.get("network") or (self.experiment and self.experiment.network))
+        of_folder = self.experiment.network if self.experiment else None
+        return network_name(str(system), self.run.get("network") or of_folder)
 
     @property
     def set_name(self) -> str:
