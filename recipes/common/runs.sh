@@ -99,10 +99,10 @@ networks_of() {
 
 # check_networks NAMES...: ends with status 2 where --network asks for one that is not among the words.
 check_networks() {
-    local name asked=() known="$*"
+    local name asked=() all="$*"
     IFS=, read -ra asked <<<"$network"
     for name in "${asked[@]}"; do
-        [[ " ${known//$'\n'/ } " == *" $name "* ]] || bad_use "--network ${name@Q}: no such network of $(joined "${systems[@]}")"
+        [[ " ${all//$'\n'/ } " == *" $name "* ]] || bad_use "--network ${name@Q}: no such network of $(joined "${systems[@]}")"
     done
 }
 
