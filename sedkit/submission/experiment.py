@@ -56,9 +56,10 @@ class Experiment:
     def open(cls, path: str | os.PathLike[str], development: str = DEVELOPMENT_RESULTS) -> Experiment:
         """Take a folder for an experiment; it has to hold a configuration."""
         folder = Path(path)
-        if not (training_of(folder)[0] / "config.yaml").is_file():
-            what = "no such folder" if not folder.is_dir() else "no config.yaml in it"
-            raise SedkitError(f"{path}: is no experiment ({what}); `sedkit train` makes one")
+        training, _ = training_of(folder)
+        if not (training / "config.yaml").is_file():
+            what = "no such folder" if not training.is_dir() else "no config.yaml in it"
+            raise SedkitError(f"{training}: is no experiment ({what}); `sedkit train` makes one")
         return cls(folder, development)
 
     @property
