@@ -118,7 +118,7 @@ def test_the_run_of_a_network_detects_with_that_network_and_its_rules(tmp_path: 
     kept.networks = {"student": kept.networks["network"], "teacher": state}
     kept.selected = "student"
     write_checkpoint(training / "checkpoints/best.pt", kept)
-    recording, scores = str(make_recordings(tmp_path)[1]), {}
+    recording, scores = str(make_recordings(tmp_path)[2]), {}
     for name in ("student", "teacher"):
         run, out = tmp_path / f"mt@{name}/seed0", tmp_path / f"{name}.h5"
         run.mkdir(parents=True)
