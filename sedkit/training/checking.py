@@ -38,7 +38,10 @@ def check_config(config: Path, overrides: list[str], budget: str | None = None, 
 
 def check_networks(objective: Objective, config: dict[str, Any], selection: SelectionSettings) -> None:
     """Refuse the name of a network that the objective does not keep, in `networks` or `selection.network`."""
-    wanted = [("networks", name) for name in config.get("networks") or ()]
+    networks = config.get("networks") or []
+    if not isinstance(networks, list):
+        raise UsageError(f"networks: got {networks!r}, expected a list of names, such as [student, teacher]")
+    wanted = [("networks", name) for name in networks]
     if selection.network is not None:
         wanted.append(("selection.network", selection.network))
     for key, name in wanted:

@@ -125,6 +125,7 @@ def test_a_network_that_is_not_there_is_one_line(
     ("changes", "message"),
     [
         ({"networks": ["student", "techer"]}, "networks: the objective keeps no network 'techer'"),
+        ({"networks": "student"}, "networks: got 'student', expected a list of names"),
         ({"selection": {"network": "network"}}, "selection.network: the objective keeps no network 'network'"),
     ],
 )
@@ -155,3 +156,12 @@ def test_a_run_on_all_clips_follows_a_split_run_whose_networks_are_tuned(data_ro
     (tmp_path / "mt@teacher/seed0").mkdir(parents=True)
     (tmp_path / "mt@teacher/seed0/postprocessing.yaml").write_text("{}")
     assert plan().training.last_step == 6
+
+
+def test_a_pass_of_such_a_system_is_one_run(data_root: Path, tmp_path: Path) -> None:
+    """Its objective may keep one network alone."""
+    first = {"objective": {"base": None, "name": "clip_bce"}}
+    path = write_config(tmp_path / "c.yaml", **SECTIONS, passes={"first": first})
+    call = ["train", "--config", str(path), "--data", str(data_root), "--exp", str(tmp_path / "exp")]
+    assert main([*call, "--check-config", "true", "--pass", "first", "selection.network=null"]) == 0
+    assert main([*call, "--check-config", "true"]) == 0
