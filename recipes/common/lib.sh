@@ -119,7 +119,7 @@ choose_defaults() {
 quoted() {
     local word line=''
     for word in "$@"; do
-        if [[ -z $word || $word == *[^A-Za-z0-9_/.,:=+-]* ]]; then
+        if [[ -z $word || $word == *[^A-Za-z0-9_/.,:=+@-]* ]]; then
             if [[ $word == *[\'[:cntrl:]]* ]]; then printf -v word '%q' "$word"; else word="'$word'"; fi
         fi
         line+=" $word"
@@ -186,7 +186,7 @@ on_exit() {
 choose_run_of_job() {
     local item=${job#*:} one level axis prefix option
     while [[ -z $system ]] && read -r one; do
-        [[ $item != "$one"/* ]] || system=$one
+        [[ $item != "$one"[/@]* ]] || system=$one
     done < <(system_names)
     # Where it names none, what there is can be said of all of them.
     [[ -n $system ]] || system=$(system_names | paste -sd ,)

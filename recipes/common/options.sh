@@ -6,6 +6,7 @@ COMMON_OPTIONS=(
     "stage|integer:0:9|0|first stage to run"
     "stop-stage|integer:0:9|9|last stage to run"
     "system|systems||systems of the recipe, separated by commas, or all"
+    "network|text||of systems that keep several, the networks to score, separated by commas; none: all"
     "seeds|numbers:0:999999999|0|random seeds, separated by commas"
     "dataset-root|directory||the data set, or a folder that holds one folder per data set; none: a generated miniature"
     "data-dir|path|data|data dirs, features and miniatures"

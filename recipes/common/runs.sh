@@ -12,9 +12,9 @@ read_recipe() {
     ! declare -F choose_data_sets >/dev/null || choose_data_sets
 }
 
-# recipe_words KEY: a line each of `KEY: [a, b]`, `KEY: {a: b, c: d}` (as a:b) or `KEY: a`.
+# recipe_words KEY [FILE]: a line each of `KEY: [a, b]`, `KEY: {a: b, c: d}` (as a:b) or `KEY: a` of recipe.yaml.
 recipe_words() {
-    sed -n "s/ #.*//; s/^$1: *//p" "$recipe_dir/recipe.yaml" | tr -d '[]{} ' | tr ',' '\n' | sed '/^$/d'
+    sed -n "s/ #.*//; s/^$1: *//p" "${2:-$recipe_dir/recipe.yaml}" | tr -d '[]{} ' | tr ',' '\n' | sed '/^$/d'
 }
 
 # open_data_set NAME:FOLDER: sets name, root, out and what the recipe adds to the call that prepares it.
@@ -81,13 +81,38 @@ passes_of() {
     ' ${base:+"$recipe_dir/conf/$base"} "$file"
 }
 
-# cross_axes: the product of the axes that options of this recipe have values for, each run as AXIS=VALUE words in
-# axes_of[RUN], its configuration's system in system_of[RUN]; in first_runs those of the first seed, in pass_runs[K] the
-# runs of every system's pass K.
+# networks_of SYSTEM: a line each of the networks that its trainings keep and that are runs of their own, as the line
+# `networks: [a, b]` of its configuration names them, of those that --network asks for; none where it has no such line.
+networks_of() {
+    local file=$recipe_dir/conf/$1.yaml base name asked=() known=() kept=()
+    base=$(sed -n 's/^base: *//p' "$file")
+    mapfile -t known < <(recipe_words networks "$file")
+    ((${#known[@]})) || [[ -z $base ]] || mapfile -t known < <(recipe_words networks "$recipe_dir/conf/$base")
+    [[ ${known[*]} != null ]] || known=()
+    IFS=, read -ra asked <<<"$network"
+    for name in "${known[@]}"; do
+        [[ -n $network && " ${asked[*]} " != *" $name "* ]] || kept+=("$name")
+    done
+    ((${#kept[@]} || !${#known[@]})) || bad_use "--network ${network@Q}: $1 has none of these; it has: $(joined "${known[@]}")"
+    ((!${#kept[@]})) || printf '%s\n' "${kept[@]}"
+}
+
+# check_networks NAMES...: ends with status 2 where --network asks for one that is not among the words.
+check_networks() {
+    local name asked=() all="$*"
+    IFS=, read -ra asked <<<"$network"
+    for name in "${asked[@]}"; do
+        [[ " ${all//$'\n'/ } " == *" $name "* ]] || bad_use "--network ${name@Q}: no such network of $(joined "${systems[@]}")"
+    done
+}
+
+# cross_axes: the product of the axes that options of this recipe have values for, each training as AXIS=VALUE words in
+# axes_of[RUN], its configuration's system in system_of[RUN]. Its networks are the runs that are scored, or it is one
+# itself. In first_trainings and first_runs those of the first seed, in pass_runs[K] the runs of every system's pass K.
 declare -A axes_of=() system_of=()
 cross_axes() {
-    local axis option one value name pass depth
-    local -A passes=()
+    local axis option one value name pass depth kept
+    local -A passes=() networks=()
     local -a values products=('') crossed
     while IFS=$'\t' read -r _ axis _ _ option; do
         [[ $option != - && $option != option && -v $option ]] || continue
@@ -98,8 +123,12 @@ cross_axes() {
         done
         products=("${crossed[@]}")
     done <"$SEDKIT_ROOT/metadata/run_axes.tsv"
-    runs=() first_runs=() pass_runs=()
-    for one in "${systems[@]}"; do passes[$one]=$(passes_of "$one"); done
+    trainings=() first_trainings=() runs=() first_runs=() pass_runs=()
+    for one in "${systems[@]}"; do
+        passes[$one]=$(passes_of "$one")
+        networks[$one]=$(networks_of "$one") || exit $?
+    done
+    check_networks "${networks[@]}"
     for one in "${products[@]}"; do
         read -r value _ <<<"${one#system=}"
         depth=0
@@ -115,9 +144,16 @@ cross_axes() {
         done
         # shellcheck disable=SC2086 # words
         name=$(run_name $one)
-        runs+=("$name")
+        trainings+=("$name")
         axes_of[$name]=$one system_of[$name]=$value
-        [[ $one != *" seed=${values[0]}" ]] || first_runs+=("$name")
+        kept=()
+        for pass in ${networks[$value]}; do
+            # shellcheck disable=SC2086 # words
+            kept+=("$(run_name $one network="$pass")")
+        done
+        ((${#kept[@]})) || kept=("$name")
+        runs+=("${kept[@]}")
+        [[ $one != *" seed=${values[0]}" ]] || { first_trainings+=("$name") && first_runs+=("${kept[@]}"); }
     done
 }
 

@@ -25,7 +25,7 @@ prepare_data_sets() {
 }
 
 # Features depend on the system alone.
-stage_features() { launch_together features_run "${first_runs[@]}"; }
+stage_features() { launch_together features_run "${first_trainings[@]}"; }
 features_run() { staged features "$@" --jobs "$jobs" "${overrides[@]}"; }
 
 # First each pass of the systems, as far as the tags that the next one needs.
@@ -37,7 +37,7 @@ stage_train() {
         launch train_run "${of_depth[@]}"
         for job in predict_run tune_run tag_run; do launch_together "$job" "${of_depth[@]}"; done
     done
-    launch train_run "${runs[@]}"
+    launch train_run "${trainings[@]}"
 }
 tag_run() { staged tag "$@"; }
 train_run() {

@@ -89,8 +89,14 @@ def add_seed(parser: argparse.ArgumentParser, help: str) -> None:
 
 
 def add_prediction(parser: argparse.ArgumentParser) -> None:
-    """Add which checkpoint scores, in what windows, where and at which precision."""
+    """Add which checkpoint and network score, in what windows, where and at which precision."""
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="default: best")
+    parser.add_argument(
+        "--network",
+        metavar="NAME",
+        help="where a training keeps several, such as student and teacher (default: the one that its run is of, else "
+        "the one that the objective selects)",
+    )
     parser.add_argument(
         "--window",
         type=lambda text: text if text == "whole" else number(0.01, 86400)(text),

@@ -17,7 +17,7 @@ class Run:
 
     def __init__(self, experiment: Path) -> None:
         self.folder, self.axes = experiment, run_axes(experiment)
-        self.system, self.of_pass = experiment.parent.name, "pass" in self.axes
+        self.system, self.of_pass = self.axes["system"], "pass" in self.axes
         everything, _, more = self.axes.get("trained_on", "").partition("+")
         #: The run of the split that this one takes its rules from; None for such a run.
         self.split = None
@@ -50,7 +50,8 @@ class Uses:
     def open(self, run: Run, recipe: Recipe) -> None:
         """Take a run in hand; a pass is decoded as a system without a section of its own."""
         path = self.args.recipe.parent / "conf" / f"{run.system}.yaml"
-        self.recipe, self.system = recipe.of(run.axes), read_system(path) if path.is_file() else System()
+        of_system = path.is_file() and not run.of_pass
+        self.recipe, self.system = recipe.of(run.axes), read_system(path) if of_system else System()
 
     @property
     def presets(self) -> dict[str, str]:

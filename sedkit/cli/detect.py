@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Detect, and print or write what was found."""
-    from sedkit.inference.clips import checkpoint_path
+    from sedkit.inference.clips import checkpoint_of
 
-    checkpoint = checkpoint_path(args.experiment, args.checkpoint)
+    checkpoint, network = checkpoint_of(args.experiment, args.checkpoint, args.network)
     from sedkit.core.errors import SedkitError
     from sedkit.core.files import write_text
     from sedkit.core.log import log
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
         if len({stem(path.name) for path in recordings}) < len(recordings):
             raise UsageError("--format audacity: two recordings have the same name, and so would their label tracks")
     refused: list[str] | None = [] if several else None
-    predictor = Predictor.open(checkpoint, args.device, args.precision)
+    predictor = Predictor.open(checkpoint, args.device, args.precision, network)
     rules = read_postprocessing(_rules_of(args), predictor.labels.labels)
     scores = detect_scores(predictor, recordings, args.window, args.hop, refused=refused)
     events = decode(scores, rules)

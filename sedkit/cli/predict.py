@@ -19,9 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", type=Path, metavar="EXP", help="experiment folder, or a checkpoint file")
     parser.add_argument("source", type=Path, metavar="FEATURES.h5|DATA_DIR", help="what to score")
     parser.add_argument("--out", required=True, type=Path, metavar="scores.h5")
-    parser.add_argument(
-        "--network", metavar="NAME", help="where a checkpoint keeps several networks (student, teacher)"
-    )
     parser.add_argument("--fold", type=words, metavar="FOLD,...", help="only these folds of the data dir")
     parser.add_argument(
         "--windows",
@@ -39,11 +36,11 @@ def run(args: argparse.Namespace) -> None:
     """Predict unless the scores are up to date."""
     from sedkit.core.energy import say_unmeasured, track_energy
     from sedkit.core.stamp import Step
-    from sedkit.inference.clips import Place, checkpoint_path, frontend_of
+    from sedkit.inference.clips import Place, checkpoint_of, frontend_of
 
     if args.windows is not None and args.window is not None:
         raise UsageError("--window and --windows: the table tells how long its windows are, expected one of the two")
-    checkpoint = checkpoint_path(args.experiment, args.checkpoint)
+    checkpoint, args.network = checkpoint_of(args.experiment, args.checkpoint, args.network)
     config = {name: getattr(args, name) for name in ("fold", "network", "precision", "device", "window", "hop")}
     place = Place.of(args.source, frontend_of(checkpoint), args.fold, args.windows)
     run: dict[str, Any] = {}
@@ -55,13 +52,13 @@ def run(args: argparse.Namespace) -> None:
         args.force,
         facts=lambda: {"run": run, "saw": run.pop("saw", {})} | place.facts(),
     )
-    if args.energy and not args.experiment.is_dir():
+    if args.energy and args.experiment.is_file():
         raise UsageError(
             f"--energy true: {args.experiment} is a checkpoint, expected the experiment that keeps the figure"
         )
     figure = args.experiment / "energy" / f"{args.out.stem}.json"
     energy: AbstractContextManager[Any] = nullcontext()
-    if args.experiment.is_dir():
+    if not args.experiment.is_file():
         energy = track_energy(figure, args.energy and not step.holds(quiet=True))
     if not step.run(lambda: run.update(_predict(args, checkpoint, place, energy))):
         say_unmeasured(figure, args.energy)

@@ -46,21 +46,21 @@ def run(args: argparse.Namespace) -> None:
     from sedkit.core.log import log
     from sedkit.core.parallel import progress
     from sedkit.dataio.datadir import DataDir
-    from sedkit.inference.clips import checkpoint_path
+    from sedkit.inference.clips import checkpoint_of
     from sedkit.report.figures import file_stems, left_out, write_figures
     from sedkit.report.panels import figure_class
     from sedkit.report.sets import SetSubject
     from sedkit.report.subject import Subjects, chosen_clips
 
     figure_class()
-    checkpoint, data = checkpoint_path(args.experiment, args.checkpoint), DataDir(args.data)
+    checkpoint, network = checkpoint_of(args.experiment, args.checkpoint, args.network)
+    data = DataDir(args.data)
     names = chosen_clips(data, args.clips, args.fold)
     of_set = SetSubject.of(data, args.experiment, args.scores, args.events, args.fold)
     file_stems([*names, of_set.name])
     rules = args.experiment / "postprocessing.yaml"
-    subjects = Subjects(
-        checkpoint, data, rules if rules.is_file() else None, args.device, args.precision, args.window, args.hop
-    )
+    tuned = rules if rules.is_file() else None
+    subjects = Subjects(checkpoint, data, tuned, args.device, args.precision, args.window, args.hop, network)
     written, lines = 0, Counter[str]()
     for name in progress(names, description="report"):
         subject = subjects.of(name)

@@ -16,7 +16,14 @@ from sedkit.core.stamp import Source, Step, facts_of
 _OUTPUTS = ("estimate", "operating_points", "scores", "against")
 _INPUTS = (*_OUTPUTS, "reference", "durations", "labels", "groups", "clips")
 #: Options that say how masks are computed, and what they are where `--experiment` is not given.
-_PREDICTION = {"checkpoint": "best", "window": None, "hop": None, "device": "auto", "precision": "auto"}
+_PREDICTION = {
+    "checkpoint": "best",
+    "network": None,
+    "window": None,
+    "hop": None,
+    "device": "auto",
+    "precision": "auto",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +99,7 @@ def run(args: argparse.Namespace) -> None:
     for name, default in _PREDICTION.items():
         if args.experiment is None and getattr(args, name) != default:
             raise UsageError(f"--{name} is of the network that gives masks: give --experiment too")
-    checkpoint = _checkpoint(args)
+    checkpoint, args.network = _checkpoint(args)
     if not args.json:
         print(_scored(args, threshold, checkpoint)[1], end="")
         return
@@ -120,18 +127,18 @@ def run(args: argparse.Namespace) -> None:
     Step("score", Path(args.json), config, inputs, args.force).run(score)
 
 
-def _checkpoint(args: argparse.Namespace) -> Path | None:
-    """Return the checkpoint whose masks are scored, None where they are not."""
+def _checkpoint(args: argparse.Namespace) -> tuple[Path | None, str | None]:
+    """Return the checkpoint whose masks are scored, None where they are not, and the network of it."""
     from sedkit.evaluation.metrics.registry import metrics_named
 
     wanted = [metric.name for metric in metrics_named(args.metrics or ()) if metric.reads == "masks"]
     if args.experiment is None or (args.metrics is not None and not wanted):
-        return None
+        return None, None
     if args.mixtures is None:
         raise UsageError(f"{f'--metrics {wanted[0]}' if wanted else '--experiment'} needs --mixtures")
-    from sedkit.inference.clips import checkpoint_path
+    from sedkit.inference.clips import checkpoint_of
 
-    return checkpoint_path(args.experiment, args.checkpoint)
+    return checkpoint_of(args.experiment, args.checkpoint, args.network)
 
 
 def _sounds(args: argparse.Namespace) -> dict[str, Path]:
@@ -168,7 +175,7 @@ def _scored(args: argparse.Namespace, threshold: Any, checkpoint: Path | None) -
     if checkpoint is not None:
         from sedkit.inference.masks import MaskPredictor
 
-        masks = MaskPredictor.open(checkpoint, args.device, args.precision, args.window, args.hop)
+        masks = MaskPredictor.open(checkpoint, args.device, args.precision, args.window, args.hop, args.network)
     results = score_files(Request(**given, options=options), masks)
     return results, as_text(results)
 

@@ -33,11 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Separate, write the sounds, print what they are."""
-    from sedkit.inference.clips import checkpoint_path
+    from sedkit.inference.clips import checkpoint_of
 
     if args.classes is not None and args.threshold is not None:
         raise UsageError("--threshold does not count where --classes says what to separate; leave one of them out")
-    checkpoint = checkpoint_path(args.experiment, args.checkpoint)
+    checkpoint, chosen = checkpoint_of(args.experiment, args.checkpoint, args.network)
     from sedkit.core.errors import SedkitError, listed, suggest
     from sedkit.core.files import write_json
     from sedkit.core.log import log
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     reference = None if args.reference is None else stem_folders(args.reference, folders)
     threshold = {} if args.threshold is None else {"threshold": args.threshold}
     request = Request(args.out, classes=args.classes, reference=reference, **threshold)
-    network = MaskPredictor.open(checkpoint, args.device, args.precision, args.window, args.hop)
+    network = MaskPredictor.open(checkpoint, args.device, args.precision, args.window, args.hop, chosen)
     for label in args.classes or ():
         if label not in network.labels:
             known = network.labels.labels

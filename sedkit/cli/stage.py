@@ -90,7 +90,7 @@ class _Stage(Uses):
         from sedkit.core.config import naming_file, read_config
         from sedkit.features.frontends import frontend_from
 
-        config = self.args.recipe.parent / "conf" / f"{run.system.partition('.')[0]}.yaml"
+        config = self.args.recipe.parent / "conf" / f"{run.system}.yaml"
         with naming_file(config, self.args.overrides):
             frontend = frontend_from(read_config(config, self.args.overrides).get("frontend"))
         if not frontend.sliceable:
@@ -192,7 +192,7 @@ class _Stage(Uses):
         """Hold the events of a run against those of the compared system's run of the same name, where that is there."""
         if self.recipe.compared is None:
             raise UsageError(f"{self.args.recipe}: names no system to compare with (compared: SYSTEM)")
-        if run.system == self.recipe.compared:
+        if run.folder.parent.name == self.recipe.compared:
             return
         for path in self.reported(run):
             tuned = [] if self.tuned_whole(path) else [name_of(path)]

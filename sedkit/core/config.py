@@ -25,7 +25,7 @@ T = TypeVar("T")
 #: Sections that decide what a training gives.
 TRAINED = ("frontend", "data", "normalise", "model", "objective", "optimiser", "schedule", "selection", "training")
 #: Every section and plain key that a configuration may hold.
-SECTIONS = ("recipe", "system", "run", "mix", *TRAINED, "decoding", "submission", "budgets", "passes")
+SECTIONS = ("recipe", "system", "networks", "run", "mix", *TRAINED, "decoding", "submission", "budgets", "passes")
 
 #: How a message about a configuration begins: the section's key, then the key in it.
 _KEY = re.compile(
@@ -74,7 +74,9 @@ def read_config(
     passes = _passes(out.pop("passes", None), path)
     if of_pass is not None:
         delta = _named(passes, of_pass, "pass", path)
-        _check_sections(delta, f"{path}: passes.{of_pass}", [s for s in SECTIONS if s != "passes"])
+        _check_sections(delta, f"{path}: passes.{of_pass}", [s for s in SECTIONS if s not in ("passes", "networks")])
+        # Those of the system's own training: a pass is one run.
+        out.pop("networks", None)
         out = merge((Layer(Path(path), delta), Layer(Path(path), out)))
     budgets = out.pop("budgets", None) or {}
     if budget is not None:

@@ -32,13 +32,13 @@ def axis_text(value: Any) -> str:
 
 
 def run_name(axes: Mapping[str, Any]) -> str:
-    """Return the folder of a run below that of its recipe: `system[.pass]/[snr<dB>_][fold<k>_][all_]seed<k>`.
+    """Return the folder of a run below that of its recipe: `system[.pass][@network]/[snr<dB>_][fold<k>_][all_]seed<k>`.
 
     Parameters
     ----------
     axes
-        Values by axis (`system`, `pass`, `snr_db`, `fold`, `trained_on`, `seed`); those that are None, or what goes
-        without saying, have no part in the name.
+        Values by axis (`system`, `pass`, `network`, `snr_db`, `fold`, `trained_on`, `seed`); those that are None, or
+        what goes without saying, have no part in the name.
 
     Raises
     ------
@@ -93,8 +93,14 @@ def run_axes(folder: Path) -> dict[str, str]:
     >>> run_axes(Path("exp/mixtures/crnn.second/snr-6_fold2_seed3"))
     {'system': 'crnn', 'pass': 'second', 'snr_db': '-6', 'fold': '2', 'seed': '3'}
     """
-    system, _, second = folder.parent.name.partition(".")
-    out = {"system": system} | ({"pass": second} if second else {})
+    out: dict[str, str] = {}
+    rest = folder.parent.name
+    for level, axis, prefix, _ in reversed(_axes()):
+        if level == "system" and prefix == _NOTHING:
+            out = {axis: rest} | out
+        elif level == "system":
+            rest, _, value = rest.partition(prefix)
+            out = ({axis: value} if value else {}) | out
     parts = [
         f"(?P<{axis}>{_PLAIN})" if prefix == _NOTHING else f"{prefix}(?P<{axis}>[^_]+)"
         for level, axis, prefix, _ in _axes()
@@ -102,3 +108,42 @@ def run_axes(folder: Path) -> dict[str, str]:
     ]
     match = re.fullmatch("".join(f"(?:{part}_)?" for part in parts[:-1]) + parts[-1], folder.name)
     return out | {axis: value for axis, value in (match.groupdict() if match else {}).items() if value is not None}
+
+
+def training_of(run: Path) -> tuple[Path, str | None]:
+    """Return the folder of the training behind a run, and the network of it that the run is of.
+
+    A training may keep several networks: each has a run of its own, with scores, rules and figures. None: the run is
+    the training's own, of the network that scores unless another is asked for.
+
+    >>> folder, network = training_of(Path("exp/mixtures/crnn@teacher/seed3"))
+    >>> folder.as_posix(), network
+    ('exp/mixtures/crnn/seed3', 'teacher')
+    """
+    axes = run_axes(run)
+    network = axes.get("network")
+    if network is None or (run / "config.yaml").is_file():
+        return run, None
+    axes = {axis: value for axis, value in axes.items() if axis in ("system", "pass")}
+    return run.parent.parent / run_name(axes) / run.name, network
+
+
+def network_name(system: str, network: str | None) -> str:
+    """Return what one of several networks of a system is called.
+
+    >>> network_name("crnn", "teacher"), network_name("crnn", None)
+    ('crnn@teacher', 'crnn')
+    """
+    return run_name({"system": system, "network": network})
+
+
+def run_of(training: Path, network: str | None) -> Path:
+    """Return the folder of the run of one of a training's networks, the inverse of `training_of`.
+
+    >>> run_of(Path("exp/mixtures/crnn/seed3"), "teacher").as_posix()
+    'exp/mixtures/crnn@teacher/seed3'
+    """
+    if network is None:
+        return training
+    axes = {axis: value for axis, value in run_axes(training).items() if axis in ("system", "pass")}
+    return training.parent.parent / run_name(axes | {"network": network}) / training.name

@@ -18,6 +18,13 @@ def to_amplitude(features: Tensor, scale: str) -> Tensor:
     return 10 ** (features / _PER_DECADE[scale]) if scale in _PER_DECADE else features ** (1 / _POWER[scale])
 
 
+def amplified(features: Tensor, gain_db: Tensor, scale: str) -> Tensor:
+    """Return the features on a scale of an amplitude that is `gain_db` (dB, of a shape that broadcasts) higher."""
+    if scale in _PER_DECADE:
+        return features + gain_db * (_PER_DECADE[scale] / 20)
+    return features * 10 ** (gain_db * (_POWER[scale] / 20))
+
+
 def from_amplitude(amplitude: Tensor, scale: str) -> Tensor:
     """Return the features on a scale; amplitudes below -600 dB count as that much."""
     if scale in _PER_DECADE:

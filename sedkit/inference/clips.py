@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sedkit.core.config import read_config
 from sedkit.core.errors import SedkitError, UsageError, listed
+from sedkit.core.runs import run_of, training_of
 from sedkit.core.stamp import Source as Inputs
 from sedkit.core.stamp import facts_of
 from sedkit.dataio.datadir import DataDir
@@ -22,21 +23,35 @@ from sedkit.features.frontends import FrontEnd, features_path, frontend_from, op
 from sedkit.features.sources import Source, StoredFeatures, open_waveforms, rows_of
 
 
-def checkpoint_path(experiment: Path, which: str = "best") -> Path:
-    """Return the checkpoint of an experiment (a checkpoint file stands for itself).
+def checkpoint_of(experiment: Path, which: str = "best", network: str | None = None) -> tuple[Path, str | None]:
+    """Return the checkpoint of an experiment (a checkpoint file stands for itself), and the network of it to take.
+
+    Parameters
+    ----------
+    experiment
+        Its folder, or that of the run of one of its networks (`sedkit.core.runs.training_of`).
+    which
+        `best` or `last`.
+    network
+        As asked for; None takes that of the run, else the one that the checkpoint selects (None is returned).
 
     Raises
     ------
     SedkitError
         Neither an experiment nor a file; the message says what is there.
+    UsageError
+        A network is asked for that is not the run's.
     """
     if experiment.is_file():
-        return experiment
-    path = experiment / "checkpoints" / f"{which}.pt"
+        return experiment, network
+    folder, named = training_of(experiment)
+    if named is not None and network not in (None, named):
+        raise UsageError(f"--network {network}: {experiment} is the run of {named}; give {run_of(folder, network)}")
+    path = folder / "checkpoints" / f"{which}.pt"
     if not path.is_file():
-        others = [p.stem for p in sorted((experiment / "checkpoints").glob("*.pt"))]
+        others = [p.stem for p in sorted((folder / "checkpoints").glob("*.pt"))]
         raise SedkitError(f"{path}: no such checkpoint (has {listed(others) or 'none'}); make it with `sedkit train`")
-    return path
+    return path, network or named
 
 
 def frontend_of(checkpoint: Path) -> FrontEnd:

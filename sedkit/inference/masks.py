@@ -101,10 +101,11 @@ class MaskPredictor:
         precision: str = "auto",
         window_s: float | str | None = None,
         hop_s: float | None = None,
+        network: str | None = None,
     ) -> MaskPredictor:
         """Read a checkpoint file, and name it where its network has no masks."""
         try:
-            return cls(Predictor.open(path, device, precision, full_output=True), window_s, hop_s)
+            return cls(Predictor.open(path, device, precision, network, full_output=True), window_s, hop_s)
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from None
 

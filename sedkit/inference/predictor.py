@@ -45,7 +45,7 @@ class Predictor:
     window
         Frames of the windows that it was trained on, on the front end's window grid.
     run
-        Where it comes from and what it saw.
+        Where it comes from and what it saw; the name of the network, where the checkpoint keeps several.
     """
 
     def __init__(
@@ -67,6 +67,9 @@ class Predictor:
         with checkpoint.refusals():
             self.frontend: FrontEnd = frontend_from(checkpoint.frontend)
         self.window, self.run, self.producer = checkpoint.window, checkpoint.run, producer
+        if len(checkpoint.networks) > 1:
+            name = network or checkpoint.selected
+            self.run, self.producer = self.run | {"network": name}, f"{producer}@{name}" if producer else ""
 
     @classmethod
     def open(
@@ -77,7 +80,7 @@ class Predictor:
         network: str | None = None,
         full_output: bool = False,
     ) -> Predictor:
-        """Read a checkpoint file; its hash becomes the producer."""
+        """Read a checkpoint file; its hash becomes the producer, with the network's name where it keeps several."""
         return cls(read_checkpoint(path), device, precision, network, f"sha256:{sha256_file(path)}", full_output)
 
     def score(self, features: Floats, n_frames: Ints) -> tuple[Floats, Floats]:

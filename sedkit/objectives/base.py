@@ -144,10 +144,26 @@ def _rows(value: Any, rows: slice) -> Any:
 
 
 class Objective:
-    """Base of the objectives: what training minimises, and what it owns beyond the network."""
+    """Base of the objectives: what training minimises, and what it owns beyond the network.
 
-    def start(self, network: SedModel) -> None:
-        """Make what is needed beyond the network, such as a teacher; called once, before weights are taken back."""
+    Attributes
+    ----------
+    kept
+        Names of `networks`, in their order.
+    """
+
+    kept: tuple[str, ...] = ("network",)
+
+    def start(self, network: SedModel, another: Callable[[], SedModel]) -> None:
+        """Make what is needed beyond the network, such as a teacher; called once, before weights are taken back.
+
+        Parameters
+        ----------
+        network
+            The one that is trained, on its device.
+        another
+            Makes a network of the same kind beside it, with random weights of its own.
+        """
 
     def loss(self, context: Context) -> dict[str, Term]:
         """Return the terms of the loss by name; `total` of them is minimised."""
@@ -157,7 +173,7 @@ class Objective:
         """Do what follows an optimiser step, such as moving a teacher; most objectives do nothing."""
 
     def networks(self, network: SedModel) -> dict[str, SedModel]:
-        """Return the networks to validate and keep, by name."""
+        """Return the networks to validate and keep, by name; the first one scores unless another is asked for."""
         return {"network": network}
 
     def state_dict(self) -> dict[str, Any]:

@@ -133,7 +133,7 @@ class Subjects:
         The data dir; where it is a rendered set, its stems are read, too.
     rules
         Post-processing that makes events of the scores; None: no events.
-    device, precision, window_s, hop_s
+    device, precision, window_s, hop_s, network
         As prediction takes them.
 
     Raises
@@ -151,8 +151,9 @@ class Subjects:
         precision: str = "auto",
         window_s: float | str | None = None,
         hop_s: float | None = None,
+        network: str | None = None,
     ) -> None:
-        self._predictor = Predictor.open(checkpoint, device, precision, full_output=True)
+        self._predictor = Predictor.open(checkpoint, device, precision, network, full_output=True)
         self._window_s, self._hop_s = window_s, hop_s
         labels = self._predictor.labels.labels
         self._rules = None if rules is None else read_postprocessing(str(rules), labels)

@@ -11,6 +11,7 @@ from typing import Any
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.facts import overlap
 from sedkit.core.files import read_json, read_yaml, sha256_file
+from sedkit.core.runs import network_name, run_of, training_of
 from sedkit.core.stamp import facts_of
 from sedkit.submission.numbers import is_number
 from sedkit.submission.stated import read_stated
@@ -43,7 +44,7 @@ class Experiment:
     Attributes
     ----------
     path
-        The folder.
+        The folder, or that of the run of one of its networks (`sedkit.core.runs.training_of`).
     development
         Which of its results are those of the development set.
     """
@@ -55,33 +56,44 @@ class Experiment:
     def open(cls, path: str | os.PathLike[str], development: str = DEVELOPMENT_RESULTS) -> Experiment:
         """Take a folder for an experiment; it has to hold a configuration."""
         folder = Path(path)
-        if not (folder / "config.yaml").is_file():
-            what = "no such folder" if not folder.is_dir() else "no config.yaml in it"
-            raise SedkitError(f"{path}: is no experiment ({what}); `sedkit train` makes one")
+        training, _ = training_of(folder)
+        if not (training / "config.yaml").is_file():
+            what = "no such folder" if not training.is_dir() else "no config.yaml in it"
+            raise SedkitError(f"{training}: is no experiment ({what}); `sedkit train` makes one")
         return cls(folder, development)
+
+    @property
+    def training(self) -> Path:
+        """The folder of the training, with configuration, environment and checkpoints."""
+        return training_of(self.path)[0]
+
+    @property
+    def network(self) -> str | None:
+        """Which of the networks of the training it is of; None: the one that scores unless another is asked for."""
+        return training_of(self.path)[1]
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved configuration."""
-        config = read_yaml(self.path / "config.yaml")
+        config = read_yaml(self.training / "config.yaml")
         return config if isinstance(config, dict) else {}
 
     @cached_property
     def environment(self) -> dict[str, Any]:
         """What the run was made with; empty where nothing was written."""
-        file = self.path / "environment.json"
+        file = self.training / "environment.json"
         environment = read_json(file) if file.is_file() else {}
         return environment if isinstance(environment, dict) else {}
 
     @cached_property
     def stated(self) -> dict[str, Any]:
         """What the configuration's section `submission` says of the system."""
-        return read_stated(self.config.get("submission"), f"{self.path / 'config.yaml'}: submission")
+        return read_stated(self.config.get("submission"), f"{self.training / 'config.yaml'}: submission")
 
     @property
     def system(self) -> str:
-        """The system's name."""
-        return str(self.config.get("system") or self.path.parent.name)
+        """The system's name, with the network that it is of as in the names of runs."""
+        return network_name(str(self.config.get("system") or self.training.parent.name), self.network)
 
     def choose_set(self, wanted: str | None, folder: str, ending: str) -> str:
         """Return the set to submit: the wanted one, else the first of `SET_ORDER` that has a file.
@@ -118,9 +130,9 @@ class Experiment:
         if not isinstance(written, str):
             return None
         # Experiments may have been moved together.
-        for folder in (Path(written), self.path.resolve().parent / Path(written).name):
+        for folder in (Path(written), self.training.resolve().parent / Path(written).name):
             if (folder / "config.yaml").is_file():
-                return Experiment(folder, self.development)
+                return Experiment(run_of(folder, self.network), self.development)
         return None
 
     def seen_in_training(self, name: str) -> bool:
@@ -140,10 +152,14 @@ class Experiment:
 
     def energy_kwh(self, name: str) -> float | None:
         """Return the energy in kWh that `energy/<name>.json` holds, None where it was not measured."""
-        file = self.path / "energy" / f"{name}.json"
+        file = self.energy_file(name, ".json")
         content = read_json(file) if file.is_file() else {}
         kwh = content.get("kwh") if isinstance(content, dict) else None
         return float(kwh) if is_number(kwh) and kwh > 0 else None
+
+    def energy_file(self, name: str, ending: str) -> Path:
+        """Return the file of the energy of predicting a set, or of `training`, which networks have in common."""
+        return (self.training if name == "training" else self.path) / "energy" / f"{name}{ending}"
 
     @property
     def parameters(self) -> int | None:
@@ -154,12 +170,12 @@ class Experiment:
     @cached_property
     def checkpoint_hashes(self) -> frozenset[str]:
         """The SHA-256 of each checkpoint: what scores name as their producer."""
-        return frozenset(sha256_file(file) for file in (self.path / "checkpoints").glob("*.pt"))
+        return frozenset(sha256_file(file) for file in (self.training / "checkpoints").glob("*.pt"))
 
     @cached_property
     def complexity(self) -> Complexity:
         """Count parameters and operations of the selected network; without a checkpoint what the run wrote down."""
-        file = self.path / "checkpoints" / "best.pt"
+        file = self.training / "checkpoints" / "best.pt"
         if not file.is_file():
             return Complexity(self.parameters, None)
         # Counting needs torch; so does nothing else here.

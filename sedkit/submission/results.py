@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sedkit.core.errors import UsageError, listed
-from sedkit.core.runs import run_name
+from sedkit.core.runs import network_name, run_name, training_of
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.maestro import OTHER_CLASSES, evaluated_area, of_evaluated
 from sedkit.submission.numbers import is_number
@@ -78,7 +78,7 @@ class Run:
         """Recipe, system, seed, fold and so on; what is unknown is absent."""
         written: Mapping[str, Any] = {}
         if self.experiment is not None:
-            where = f"{self.experiment.path / 'environment.json'}: run"
+            where = f"{self.experiment.training / 'environment.json'}: run"
             written = mapping(self.experiment.environment.get("run") or {}, where)
         told = self.results.get("run") or {}
         known = {**written, **{key: value for key, value in told.items() if value is not None}}
@@ -92,10 +92,14 @@ class Run:
 
     @property
     def system(self) -> str:
-        """The system's name; for results without a run, the file's."""
-        return self.control or str(
-            self.run.get("system") or (self.experiment.system if self.experiment else self.path.stem)
-        )
+        """The system's name, with its network where it is of one of several; for results without a run, the file's."""
+        if self.control:
+            return self.control
+        system = self.run.get("system")
+        if system is None:
+            return self.experiment.system if self.experiment else self.path.stem
+        of_folder = self.experiment.network if self.experiment else None
+        return network_name(str(system), self.run.get("network") or of_folder)
 
     @property
     def set_name(self) -> str:
@@ -305,6 +309,6 @@ def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = No
             runs += [Run(file, read_results(file), experiment) for file in files.values()]
         else:
             home = path.parent.parent
-            inside = path.parent.name == "results" and (home / "config.yaml").is_file()
+            inside = path.parent.name == "results" and (training_of(home)[0] / "config.yaml").is_file()
             runs.append(Run(path, read_results(path), Experiment(home) if inside else None))
     return runs

@@ -19,7 +19,7 @@ _TEXTS = (
     ("reference", "path"),
     ("reference", "sha256"),
     ("estimate", "path"),
-    *(("run", key) for key in ("recipe", "system", "pass", "trained_on", "budget")),
+    *(("run", key) for key in ("recipe", "system", "pass", "network", "trained_on", "budget")),
     ("versions", "sedkit"),
     ("versions", "commit"),
 )

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sedkit.core.config import read_config
+from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.training.plan import Plan
+from sedkit.training.settings import SelectionSettings
+
+if TYPE_CHECKING:
+    from sedkit.objectives.base import Objective
 
 
 def check_config(config: Path, overrides: list[str], budget: str | None = None, of_pass: str | None = None) -> None:
@@ -17,14 +23,30 @@ def check_config(config: Path, overrides: list[str], budget: str | None = None, 
         An unknown section, key, budget or pass, or a value that its section refuses.
     """
     from sedkit.models.registry import resolve_model
-    from sedkit.objectives.registry import resolve_objective
+    from sedkit.objectives.registry import build_objective
     from sedkit.objectives.schedules import resolve_schedule
     from sedkit.training.optimisers import resolve_optimiser
     from sedkit.training.selection import check_figures
 
     plan = Plan(read_config(config, overrides, budget, of_pass), Path(), Path())
     resolve_model(plan.config["model"])
-    resolve_objective(plan.config["objective"])
+    check_networks(build_objective(plan.config["objective"]), plan.config, plan.selection)
     resolve_optimiser(plan.config["optimiser"])
     resolve_schedule(plan.config.get("schedule") or {"name": "constant"})
     check_figures(plan.selection.figures.values())
+
+
+def check_networks(objective: Objective, config: dict[str, Any], selection: SelectionSettings) -> None:
+    """Refuse the name of a network that the objective does not keep, in `networks` or `selection.network`."""
+    networks = config.get("networks") or []
+    if not isinstance(networks, list):
+        raise UsageError(f"networks: got {networks!r}, expected a list of names, such as [student, teacher]")
+    wanted = [("networks", name) for name in networks]
+    if selection.network is not None:
+        wanted.append(("selection.network", selection.network))
+    for key, name in wanted:
+        if name not in objective.kept:
+            raise UsageError(
+                f"{key}: the objective keeps no network {name!r}{suggest(str(name), objective.kept)}, only "
+                f"{listed(objective.kept)}"
+            )

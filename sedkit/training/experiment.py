@@ -23,6 +23,7 @@ from sedkit.objectives.registry import build_objective, resolve_objective
 from sedkit.objectives.schedules import build_schedule, resolve_schedule
 from sedkit.postprocessing.rules import read_postprocessing
 from sedkit.training.batches import Batches, shares
+from sedkit.training.checking import check_networks
 from sedkit.training.loop import Loop
 from sedkit.training.optimisers import build_optimiser, resolve_optimiser
 from sedkit.training.plan import Plan
@@ -57,11 +58,11 @@ class Experiment:
 
         self._read_streams()
         sections = plan.config
-        self.network = build_model(sections["model"], len(self.labels), plan.frontend.n_bins)
+        self.network = self._new_network()
         if self.settings.weights:
             load_weights(self.network, self.settings.weights)
-        self.network.to(device=self.device, memory_format=torch.channels_last)
         self.objective = build_objective(sections["objective"])
+        check_networks(self.objective, sections, plan.selection)
         self.normalise = Normalisation.from_section(sections.get("normalise"), plan.frontend.n_bins)
         schedule = sections.get("schedule") or {"name": "constant"}
         self.schedule = build_schedule(schedule)
@@ -81,6 +82,10 @@ class Experiment:
             "selection": asdict(plan.selection),
             "training": asdict(self.settings),
         }
+
+    def _new_network(self) -> SedModel:
+        network = build_model(self.plan.config["model"], len(self.labels), self.plan.frontend.n_bins)
+        return network.to(device=self.device, memory_format=torch.channels_last)
 
     def _read_streams(self) -> None:
         """Read what is trained on, selected on and drawn; no clip may be on two of these sides."""
@@ -126,6 +131,7 @@ class Experiment:
             self.optimiser,
             self.schedule,
             settings.seed,
+            self._new_network,
         )
         self.elapsed_before = 0.0
         if last is not None:
@@ -203,32 +209,19 @@ class Experiment:
                 }
                 for name, network in networks.items()
             }
-        figures = {}
-        for name, by_stream in record["select"].items():
-            if selection.name == "last":
-                figures[name] = float(now.step)
-                continue
-            for stream, figure in chosen.items():
-                if figure not in by_stream[stream]:
-                    raise SedkitError(
-                        f"selection: {figure}, which data.select.{stream} does not give: no clip of it has labels, or "
-                        "the target is another"
-                    )
-            signed = (-row[chosen[s]] if chosen[s] == "loss" else row[chosen[s]] for s, row in by_stream.items())
-            if by_stream:
-                figures[name] = float(sum(signed))
-        if figures:
-            name = max(figures, key=lambda n: figures[n])
-            if now.best is None or figures[name] > now.best:
-                now.best, now.best_step = figures[name], now.step
-                record["best"] = name
-                self._write("best.pt", name)
+        if self.select:
+            deciding = selection.network or next(iter(networks))
+            figure = float(now.step) if selection.name == "last" else self._figure(record["select"][deciding], chosen)
+            if now.best is None or figure > now.best:
+                now.best, now.best_step = figure, now.step
+                record["best"] = deciding
+                self._write("best.pt")
         record["elapsed_s"] = round(self.elapsed_before + time.monotonic() - self.started, 1)
         with open(self.plan.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         shown = [f"loss {record['train'].get('loss', float('nan')):.4f}"]
         shown += [
-            f"{side} {key} {figure} {value:.3f}"
+            f"{f'{name} ' if len(networks) > 1 else ''}{side} {key} {figure} {value:.3f}"
             for side in ("select", "draw")
             for name, by_stream in record[side].items()
             for key, row in by_stream.items()
@@ -237,10 +230,20 @@ class Experiment:
         ]
         log.info("train: step %d: %s%s", now.step, ", ".join(shown), " (best)" if "best" in record else "")
 
+    def _figure(self, rows: dict[str, dict[str, float]], chosen: dict[str, str]) -> float:
+        """Return the sum of the chosen figures of the streams, the higher the better."""
+        for stream, figure in chosen.items():
+            if figure not in rows[stream]:
+                raise SedkitError(
+                    f"selection: {figure}, which data.select.{stream} does not give: no clip of it has labels, or the "
+                    "target is another"
+                )
+        return float(sum(-rows[s][f] if f == "loss" else rows[s][f] for s, f in chosen.items()))
+
     def _save(self) -> None:
         self._write("last.pt")
 
-    def _write(self, file: str, selected: str | None = None) -> None:
+    def _write(self, file: str) -> None:
         networks: dict[str, SedModel] = self.objective.networks(self.network)
         checkpoint = Checkpoint(
             model=self.config["model"],
@@ -251,7 +254,7 @@ class Experiment:
             normalise=self.config["normalise"],
             fitted=self.normalise.state_dict(),
             networks={name: network.state_dict() for name, network in networks.items()},
-            selected=selected or next(iter(networks)),
+            selected=next(iter(networks)),
             step=self.loop.progress.step,
             run=self.run_info,
             config=self.config,

@@ -96,6 +96,8 @@ class Loop:
         Factor of the base rates, by the share of the run that is done.
     seed
         The objective's random draws follow from it and the step.
+    another
+        Makes a network of the same kind with random weights of its own, as an objective may need one.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Loop:
         optimiser: torch.optim.Optimizer,
         schedule: Schedule,
         seed: int,
+        another: Callable[[], SedModel],
     ) -> None:
         self.network, self.objective, self.batches, self.settings = network, objective, batches, settings
         self.dtype, self.evaluate, self.save = dtype, evaluate, save
@@ -120,7 +123,7 @@ class Loop:
         self.progress = Progress()
         self._base_rates = [group["lr"] for group in optimiser.param_groups]
         self._sums: dict[str, Tensor] = {}
-        objective.start(network)
+        objective.start(network, another)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that resuming needs beyond the networks' weights: tensors and plain data."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from sedkit.core.config import read_config, typed
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import content_hash, read_json, same_place
 from sedkit.core.log import log
+from sedkit.core.runs import run_of
 from sedkit.core.stamp import Step, facts_of
 from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.folds import others, with_parts
@@ -276,13 +277,21 @@ class Plan:
             )
 
 
-def _find_split_run(folder: Path, given: Path | None) -> Path:
-    """Return the finished split run behind a run on all clips: as given, else the folder without its `all_`."""
+def _find_split_run(folder: Path, given: Path | None, networks: Sequence[str]) -> Path:
+    """Return the finished split run behind a run on all clips: as given, else the folder without its `all_`.
+
+    It is finished where it was trained, and rules tuned: its own, or those of the run of one of its networks.
+    """
     split = given or folder.with_name(re.sub(r"(^|_)all(\+validation)?_", r"\1", folder.name))
     if split.resolve() == folder.resolve():
         raise UsageError(f"{folder}: cannot tell which split run it follows; give --split-run EXP")
-    for name, what in (("checkpoints/best.pt.done.json", "training"), ("postprocessing.yaml", "post-processing")):
-        if not (split / name).is_file():
+    scored = [run_of(split, network) for network in networks] or [split]
+    finished = {
+        "training": (split / "checkpoints" / "best.pt.done.json").is_file(),
+        "post-processing": any((run / "postprocessing.yaml").is_file() for run in scored),
+    }
+    for what, there in finished.items():
+        if not there:
             raise SedkitError(
                 f"--train-on all takes the number of steps and the post-processing of a finished run with "
                 f"--train-on split: {split} has no finished {what}; run that first, or name it with --split-run EXP"
@@ -323,7 +332,7 @@ def make_plan(
     merged = read_config(config, overrides, budget, of_pass, folder)
     if typed(merged.get("training"), TrainingSettings, "training").train_on == "split":
         return Plan(merged, data_root, folder, budget, of_pass)
-    split = _find_split_run(folder, split_run)
+    split = _find_split_run(folder, split_run, merged.get("networks") or ())
     best = read_json(split / "summary.json")
     log.info("train: %d of %d steps, as the best of %s", best["best_step"], best["steps"], split)
     merged["training"] = {**merged["training"], "steps": best["steps"], "last_step": best["best_step"]}

@@ -208,6 +208,8 @@ class SelectionSettings:
     ----------
     name
         `best`: the evaluation with the highest sum of figures; `last`: the last step, with or without `data.select`.
+    network
+        Whose figures they are, where the objective keeps several; None: those of the one that scores.
     figures
         Figure of each stream of `data.select` (`sedkit.training.selection`); none: mean average precision of the clips.
     postprocessing
@@ -215,6 +217,7 @@ class SelectionSettings:
     """
 
     name: Literal["best", "last"] = "best"
+    network: str | None = None
     figures: dict[str, str] = field(default_factory=dict)
     postprocessing: str = "0.5"
 

@@ -184,6 +184,8 @@ class StreamReader:
             classes=self.labels.labels,
             frames=self.frontend.window_frames(longest),
             least_s=settings.labels.least_s,
+            n_bins=self.frontend.n_bins,
+            padding=self.frontend.padding,
         )
         steps = {
             view: Augmentations.from_section(section, setup if view is None else replace(setup, samples=0), where)

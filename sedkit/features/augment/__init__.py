@@ -37,6 +37,7 @@ class AugmentSetup:
     data_root : folder of the data dirs.
     classes : of the targets.
     least_s : a class is present where its events cover more than this much of the window, seconds.
+    n_bins, padding : of the features, and what a bin of silence holds.
     """
 
     sample_rate: int
@@ -47,6 +48,8 @@ class AugmentSetup:
     classes: tuple[str, ...]
     frames: int = 0
     least_s: float = 0.0
+    n_bins: int = 0
+    padding: float = 0.0
 
 
 class Draws:

@@ -17,7 +17,7 @@ from sedkit.submission.numbers import interval_text
 from sedkit.submission.official import METRICS
 from sedkit.submission.results import Run, Value
 
-_TERM = re.compile(r"(?P<sign>[+-]?)(?P<system>[A-Za-z_]\w*)(?:@(?P<snr>-?\d+(?:\.\d+)?))?")
+_TERM = re.compile(r"(?P<sign>[+-]?)(?P<system>[A-Za-z_]\w*(?:@[A-Za-z_]\w*)?)(?:@(?P<snr>-?\d+(?:\.\d+)?))?")
 
 #: (fold, seed) of a run.
 _Pair = tuple[str, str]
@@ -25,7 +25,7 @@ _Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Term:
-    """A system in a contrast, with its sign; at one level of its events in dB, or at each in turn (None)."""
+    """A system in a contrast, or its network, with its sign; at one level in dB, or at each in turn (None)."""
 
     sign: int
     system: str
@@ -33,7 +33,7 @@ class Term:
 
 
 def parse_contrast(text: str) -> tuple[Term, ...]:
-    """Read `a-b`, `a@0-b@0-a@10+b@10`.
+    """Read `a-b`, `a@teacher-a@student`, `a@0-b@0-a@10+b@10`.
 
     Raises
     ------

@@ -102,9 +102,14 @@ def abbreviate(name: str) -> str:
 
     >>> abbreviate("cnn9_synthetic_framewise")
     'cnn9-syn-f'
+    >>> abbreviate("crnn_mean_teacher@student")
+    'crnn-m-stu'
     """
     if len(name) <= 10:
         return name
+    name, _, network = name.partition("@")
+    if network:
+        return f"{abbreviate(name)[:6].rstrip('-')}-{network[:3]}"
     first, *rest = name.replace("-", "_").split("_")
     return "-".join([first[:6], *(word[:3] for word in rest)])[:10].rstrip("-")
 

@@ -75,7 +75,7 @@ def _write_scores(folder: Path, scores: Scores, form: Format) -> None:
 def copy_energy_tables(folder: Path, form: Format, experiment: Experiment, name: str | None, prefix: str = "") -> None:
     """Lay CodeCarbon's own tables beside the output, where the year asks for energy and it was measured."""
     for stage in energy_stages(name).values() if form.energy else ():
-        table = experiment.path / "energy" / f"{stage}{TABLE_SUFFIX}"
+        table = experiment.energy_file(stage, TABLE_SUFFIX)
         if table.is_file():
             write_text(folder / "codecarbon" / f"{prefix}{stage}.csv", read_text(table))
 

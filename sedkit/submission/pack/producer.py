@@ -50,10 +50,13 @@ class Producer:
     def weights_of(self, members: Sequence[Experiment]) -> list[float | None]:
         """Return the weight of each member, found by its checkpoints; None where it took no part."""
         weight = dict(self.parts)
-        return [
-            next((weight[name] for name in weight if name.removeprefix(_HASH) in member.checkpoint_hashes), None)
-            for member in members
-        ]
+        return [next((weight[name] for name in weight if _made_by(member, name)), None) for member in members]
+
+
+def _made_by(member: Experiment, name: str) -> bool:
+    """Tell whether scores name a checkpoint of an experiment, and the network that the experiment is of."""
+    digest, _, network = name.removeprefix(_HASH).partition("@")
+    return digest in member.checkpoint_hashes and member.network in (None, network)
 
 
 def read_producer(text: str) -> Producer:

@@ -134,3 +134,24 @@ def test_an_oracle_of_no_preset_is_bad_use(place: Place, capsys: pytest.CaptureF
     place.describe(**{**RECIPE, "oracle": {"oracle": "publishd"}})
     assert cli.main(place.call("score", "--dry-run", "true")) == 2
     assert "oracle has 'publishd', which is no preset (did you mean \"published\"?)" in capsys.readouterr().err
+
+
+def test_the_run_of_a_network_has_everything_but_the_training_of_its_own(passes: Place, calls: Stage) -> None:
+    run, folder = ("gated@teacher/fold2_all_seed0",), "exp/recipe/gated@teacher"
+    predicted = calls("predict", runs=run)
+    assert {line[2] for line in predicted} == {f"{folder}/fold2_all_seed0"}
+    assert predicted[0][-1] == f"{folder}/fold2_all_seed0/scores/test.h5"
+    # Its rules are those of the split run of the same network; the gate is its training's.
+    assert calls("tune", runs=run) == [
+        ["cp", "--", f"{folder}/fold2_seed0/postprocessing.yaml", f"{folder}/fold2_all_seed0/postprocessing.yaml"]
+    ]
+    gates = {line[line.index("--tags") + 1] for line in calls("score", runs=run) if "test.published.tsv" in line[-1]}
+    assert gates == {"exp/recipe/cnn.tagging/fold2_all_seed0/tags/test.tsv"}
+
+
+def test_a_network_can_be_what_others_are_compared_with(passes: Place, calls: Stage) -> None:
+    passes.describe(**RECIPE, compared="alone@student")
+    assert calls("compare", runs=("alone@student/seed0",)) == []
+    for run in ("alone@teacher", "gated"):
+        against = {line[line.index("--against") + 1] for line in calls("compare", runs=(f"{run}/seed0",))}
+        assert against and all(path.startswith("exp/recipe/alone@student/seed0/events/") for path in against)

@@ -7,7 +7,7 @@ import pytest
 
 from sedkit.core.errors import UsageError
 from sedkit.core.resources import metadata_path
-from sedkit.core.runs import run_axes, run_name
+from sedkit.core.runs import run_axes, run_name, run_of, training_of
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ from sedkit.core.runs import run_axes, run_name
         ({"system": "crnn", "trained_on": "split", "seed": 1}, "crnn/seed1"),
         ({"system": "crnn", "trained_on": "all+validation", "seed": 1, "fold": None}, "crnn/all+validation_seed1"),
         ({"seed": 4, "fold": "2", "snr_db": 0.5, "pass": "self", "system": "a"}, "a.self/snr0.5_fold2_seed4"),
+        ({"network": "teacher", "seed": 0, "system": "crnn"}, "crnn@teacher/seed0"),
     ],
 )
 def test_a_run_is_named_by_its_axes(axes, name):
@@ -30,6 +31,8 @@ def test_a_run_is_named_by_its_axes(axes, name):
         ("crnn/all_seed1", {"system": "crnn", "trained_on": "all", "seed": "1"}),
         ("crnn/fold2_all+my_set_seed1", {"system": "crnn", "fold": "2", "trained_on": "all+my_set", "seed": "1"}),
         ("a.self/snr0.5_fold2_seed4", {"system": "a", "pass": "self", "snr_db": "0.5", "fold": "2", "seed": "4"}),
+        ("crnn@teacher/fold2_seed1", {"system": "crnn", "network": "teacher", "fold": "2", "seed": "1"}),
+        ("a.self@b/seed4", {"system": "a", "pass": "self", "network": "b", "seed": "4"}),
         ("a/snr-6_seed4", {"system": "a", "snr_db": "-6", "seed": "4"}),
         ("a/mine_seed4", {"system": "a"}),
         ("a/seed4_old", {"system": "a"}),
@@ -52,3 +55,13 @@ def test_the_table_has_no_empty_cell_which_the_shell_would_skip():
     )
     rows = [line.split("\t") for line in metadata_path("run_axes.tsv").read_text().splitlines()]
     assert read.stdout.splitlines() == [f"{axis}={unsaid}" for _, axis, _, unsaid, _ in rows]
+
+
+def test_the_run_of_a_network_lies_beside_its_training(tmp_path):
+    training, run = tmp_path / "r/crnn.second/fold2_seed1", tmp_path / "r/crnn.second@teacher/fold2_seed1"
+    assert training_of(run) == (training, "teacher") and run_of(training, "teacher") == run
+    assert training_of(training) == (training, None) and run_of(training, None) == training
+    # A folder that somebody gave such a name, and trained in, is its own.
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text("")
+    assert training_of(run) == (run, None)

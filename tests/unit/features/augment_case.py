@@ -11,7 +11,9 @@ from sedkit.features.batch import StreamBatch
 
 RATE = 16000
 #: Frames of 10 ms, windows of 1 s.
-SETUP = AugmentSetup(RATE, TimeGrid(RATE, 160), "db_power", RATE, Path(), ("Cat", "Dog"), frames=100)
+SETUP = AugmentSetup(
+    RATE, TimeGrid(RATE, 160), "db_power", RATE, Path(), ("Cat", "Dog"), frames=100, n_bins=4, padding=-100.0
+)
 STEPS = {
     "gain": {"level_db": [-30, 0]},
     "noise": {"snr_db": [0, 10]},
@@ -21,6 +23,9 @@ STEPS = {
     "mixup": {"alpha": 1.0},
     "amplitude_noise": {"std": 0.1},
     "time_shift": {"most_s": 0.2},
+    "time_mask": {},
+    "frequency_mask": {"share": [0.25, 0.5]},
+    "filter_augment": {"bands": [2, 2], "least_bins": 1},
 }
 
 

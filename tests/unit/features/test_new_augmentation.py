@@ -18,7 +18,7 @@ from sedkit.features.augment import Augmentations, AugmentSetup, augment_options
 from sedkit.features.batch import StreamBatch
 from sedkit.features.normalise import normalise_options
 
-NAME = "sedkit.features.augment.time_mask"
+NAME = "sedkit.features.augment.gap"
 SETUP = AugmentSetup(16000, TimeGrid(16000, 160), "db_power", 0, Path(), ("Dog",))
 
 
@@ -26,19 +26,19 @@ SETUP = AugmentSetup(16000, TimeGrid(16000, 160), "db_power", 0, Path(), ("Dog",
 def _example(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     augment._STEPS.names()
     text = (repository / "docs/features.md").read_text(encoding="utf-8").split("### Adding an augmentation")[1]
-    (tmp_path / "time_mask.py").write_text(text.split("```python\n")[1].split("```")[0], encoding="utf-8")
+    (tmp_path / "gap.py").write_text(text.split("```python\n")[1].split("```")[0], encoding="utf-8")
     monkeypatch.setattr(augment, "__path__", [*augment.__path__, str(tmp_path)])
     monkeypatch.setattr(augment._STEPS, "_entries", dict(augment._STEPS._entries))
     yield
     sys.modules.pop(NAME)
-    del augment.time_mask  # type: ignore[attr-defined]
+    del augment.gap  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("_example")
 def test_the_step_of_the_page_masks_sounds_and_labels() -> None:
     ones = torch.ones(50, 300, 1)
     batch = StreamBatch(ones, torch.full((50,), 300), ones[:, 0], ones)
-    section = {"time_mask": {"length_s": [1, 1], "probability": 0.5}}
+    section = {"gap": {"length_s": [1, 1], "probability": 0.5}}
     after = Augmentations.from_section(section, SETUP).on_features(batch, (0, 0, 3, 0))
     masked = after.features[:, :, 0] == -100
     # One second is 100 frames of 10 ms, in one piece; a clip is drawn or left as it is.
@@ -51,11 +51,11 @@ def test_the_step_of_the_page_masks_sounds_and_labels() -> None:
 @pytest.mark.usefixtures("_example")
 def test_it_has_all_that_the_others_have() -> None:
     resolved = {"probability": 1.0, "length_s": [0.5, 2.0], "silence": -100.0}
-    assert augment_options({"time_mask": None}, "augment") == {"time_mask": resolved}
-    with pytest.raises(UsageError, match="augment.time_mask: unknown key 'lenght_s' .did you mean \"length_s\""):
-        augment_options({"time_mask": {"lenght_s": [1, 2]}}, "augment")
-    with pytest.raises(UsageError, match="augment.time_mask: probability is 0"):
-        augment_options({"time_mask": {"probability": 0}}, "augment")
+    assert augment_options({"gap": None}, "augment") == {"gap": resolved}
+    with pytest.raises(UsageError, match="augment.gap: unknown key 'lenght_s' .did you mean \"length_s\""):
+        augment_options({"gap": {"lenght_s": [1, 2]}}, "augment")
+    with pytest.raises(UsageError, match="augment.gap: probability is 0"):
+        augment_options({"gap": {"probability": 0}}, "augment")
 
 
 def test_the_tables_of_the_page_name_every_step_and_stage(repository: Path) -> None:

@@ -17,6 +17,8 @@ from sedkit.dataio.store import read_scores
 from sedkit.dataio.tables import read_strong
 from sedkit.inference.detect import as_audacity, as_json, as_tsv, detect_scores, names_of
 from sedkit.inference.predictor import Predictor
+from sedkit.models.checkpoint import read_checkpoint, write_checkpoint
+from sedkit.postprocessing import FrameRule, Postprocessing
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +108,28 @@ def test_command(experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         == 0
     )
     assert {p.name for p in (tmp_path / "tracks").iterdir()} == {"-short.txt", "long.txt", "exact.txt"}
+
+
+def test_the_run_of_a_network_detects_with_that_network_and_its_rules(tmp_path: Path) -> None:
+    """As `sedkit predict` scores it; the rules lie in the folder of the run."""
+    training = make_experiment(tmp_path / "mt/seed0", {"name": "cnn9_avg", "base_channels": 2})
+    kept = read_checkpoint(training / "checkpoints/best.pt")
+    state = {name: x + 1 if name.endswith("fc.bias") else x for name, x in kept.networks["network"].items()}
+    kept.networks = {"student": kept.networks["network"], "teacher": state}
+    kept.selected = "student"
+    write_checkpoint(training / "checkpoints/best.pt", kept)
+    recording, scores = str(make_recordings(tmp_path)[2]), {}
+    for name in ("student", "teacher"):
+        run, out = tmp_path / f"mt@{name}/seed0", tmp_path / f"{name}.h5"
+        run.mkdir(parents=True)
+        Postprocessing.uniform(("Alarm", "Cat", "Dog"), FrameRule(threshold=0.0)).write(run / "postprocessing.yaml")
+        assert main(["detect", str(run), recording, "--scores", str(out), "--precision", "fp32"]) == 0
+        scores[name] = read_scores(out).framewise
+    words = ["--postprocessing", "0.5", "--network", "teacher", "--precision", "fp32"]
+    assert main(["detect", str(training), recording, *words, "--scores", str(tmp_path / "t.h5")]) == 0
+    np.testing.assert_array_equal(read_scores(tmp_path / "t.h5").framewise, scores["teacher"])
+    logits = {name: np.log(p / (1 - p)) for name, p in scores.items()}
+    np.testing.assert_allclose(logits["teacher"] - logits["student"], 1, atol=1e-3)
 
 
 def test_goes_on_after_recordings_that_cannot_be_read(

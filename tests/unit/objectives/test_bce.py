@@ -76,6 +76,19 @@ def test_frame_bce_without_padding() -> None:
     assert float(frame_bce(p, y, 8, torch.tensor([0, 0])).mean) == 0.0
 
 
+def test_targets_of_whole_network_frames_count_by_their_real_frames() -> None:
+    """One clip of three network frames of 8, its event in frames 6 to 12, with 20 real frames."""
+    p, y = torch.tensor([0.2, 0.5, 0.9]).reshape(1, 3, 1), torch.zeros(1, 24, 1)
+    y[:, 6:13] = 1
+    real = torch.tensor([20])
+    # any: [1, 1, 0]; floor: the offset falls into frame 12, so that only network frame 0 is active.
+    for pooled, target in (("any", (1, 1, 0)), ("floor", (1, 0, 0))):
+        losses = [-np.log(q if t else 1 - q) for q, t in zip((0.2, 0.5, 0.9), target, strict=True)]
+        assert float(frame_bce(p, y, 8, None, pooled).mean) == pytest.approx(np.mean(losses), rel=1e-5)
+        weighted = np.average(losses, weights=(8, 8, 4))
+        assert float(frame_bce(p, y, 8, real, pooled).mean) == pytest.approx(weighted, rel=1e-5)
+
+
 def batch(n: int, seed: int, frame: bool) -> StreamBatch:
     torch.manual_seed(seed)
     y = (torch.rand(n, 32, 3) < 0.3).float()

@@ -28,8 +28,9 @@ def test_help_names_every_option_and_stage(runme, tree, listing):
     done = runme("--help")
     assert done.returncode == 0
     for option in (
-        "stage stop-stage system seeds dataset-root data-dir exp-dir submission-dir label budget train-on device jobs "
-        "miniature-size weights authors report lenient force dry-run launcher parallel list list-stages help"
+        "stage stop-stage system network seeds dataset-root data-dir exp-dir submission-dir label budget train-on "
+        "device jobs miniature-size weights authors report lenient force dry-run launcher parallel list list-stages "
+        "help"
     ).split():
         assert f"--{option} " in done.stdout
     assert done.stderr == ""

@@ -50,6 +50,16 @@ def test_pairs_are_those_that_both_have(runs: list[Run]) -> None:
     assert (at_10.interval, at_10.verdict) == (None, "not decided"), "one pair decides nothing"
 
 
+def test_networks_of_a_training_are_compared(tmp_path: Path) -> None:
+    paths = []
+    for network, figures in (("teacher", [0.5, 0.4]), ("student", [0.3, 0.1])):
+        for seed, f1 in enumerate(figures):
+            run = {"recipe": "mixtures", "system": "a", "network": network, "snr_db": 0.0, "seed": seed}
+            paths.append(save(tmp_path / f"{network}{seed}.json", results(None, f1, run=run)))
+    told = contrasts(["a@teacher-a@student", "a@teacher@0-a@student@0"], load_runs(paths))
+    assert [one.differences for one in told if one.metric == "event_f1"] == [pytest.approx([20.0, 30.0])] * 2
+
+
 def test_the_other_way_round_it_is_reversed_and_for_errors_less_is_better(runs: list[Run]) -> None:
     (reversed_, *_) = [one for one in contrasts(["b-a"], runs) if one.metric == "event_f1"]
     assert reversed_.verdict == "reversed"

@@ -23,6 +23,7 @@ from sedkit.models import registry as models
 from sedkit.models.checkpoint import read_checkpoint
 from sedkit.objectives import registry as objectives
 from sedkit.objectives.base import Context, total
+from sedkit.objectives.mean_teacher import MeanTeacherOptions
 from sedkit.objectives.schedules import resolve_schedule
 from sedkit.training.selection import FIGURES
 from sedkit.training.settings import LabelSettings, StreamSettings
@@ -48,7 +49,7 @@ def test_network_and_loss_of_the_page_do_what_it_says() -> None:
     network = models.build_model({"name": "loudness", "pooling": 8}, 3, 16)
     assert (network.time_pooling, network.input_frames) == (8, None)
     objective = objectives.build_objective({"name": "slow_copy", "decay": 0.75, "weight": 3.0})
-    objective.start(network)
+    objective.start(network, lambda: models.build_model({"name": "loudness", "pooling": 8}, 3, 16))
     slow = objective.networks(network)["slow"]
     start = slow.fc.weight.clone()
     with torch.no_grad():
@@ -123,10 +124,10 @@ def test_the_sections_of_the_page_train(repository: Path, data_root: Path, tmp_p
     text = (repository / "docs/training.md").read_text(encoding="utf-8")
     sections: dict = {"frontend": config()["frontend"]}
     blocks = [yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[2:]]
-    (mixed,) = (block for block in blocks if "mix" in block)
+    (mixed,), (teacher,) = ([block for block in blocks if key in block] for key in ("mix", "networks"))
     for block in blocks:
         # Those that say something else of the data stand for themselves.
-        sections |= {} if {"mix", "run"} & block.keys() else block
+        sections |= {} if {"mix", "run", "networks"} & block.keys() else block
     for key, value in (("model", {"base_channels": 2}), ("training", {"steps": 2, "eval_every": 2, "batch_size": 6})):
         sections[key] |= value
     write_yaml(tmp_path / "c.yaml", sections)
@@ -139,6 +140,12 @@ def test_the_sections_of_the_page_train(repository: Path, data_root: Path, tmp_p
     assert main([*call, str(tmp_path / "second"), "--pass", "student", "--budget", "quick", "training.steps=1"]) == 0
     student = read_checkpoint(tmp_path / "second/checkpoints/last.pt")
     assert (student.run["pass"], set(student.config["data"]["streams"])) == ("student", {"strong", "pseudo"})
+    # The sounds that nobody labelled are among those that somebody did.
+    teacher["data"]["streams"]["unlabelled"]["set"] = "weak"
+    write_yaml(tmp_path / "c.yaml", config(training__steps=2, training__eval_every=2, **teacher))
+    assert main([*call, str(tmp_path / "teacher")]) == 0
+    best = read_checkpoint(tmp_path / "teacher/checkpoints/best.pt")
+    assert (best.selected, set(best.networks)) == ("student", {"student", "teacher"})
     # Mixtures, of sounds as small as the tests have them.
     sounds = make_sounds(tmp_path / "sounds", folds=("1", "2", "1-select", "2-select"))
     mixed["mix"] |= {key: value for key, value in MIX.items() if key not in mixed["mix"]} | {
@@ -164,4 +171,5 @@ def test_tables_of_the_page_name_every_key(repository: Path) -> None:
     tables = {title: {name for row in rows for name in re.findall(r"`(\w+)`", row)} for title, rows in names.items()}
     assert tables["key of a stream"] == {field.name for field in dataclasses.fields(StreamSettings)}
     assert tables["key of `labels`"] == {field.name for field in dataclasses.fields(LabelSettings)}
+    assert tables["option"] == {field.name for field in dataclasses.fields(MeanTeacherOptions)}
     assert tables["figure"] == set(FIGURES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -94,6 +94,7 @@ def make(
         optimiser or build_optimiser({"name": "adam", "learning_rate": 0.01}, network.parameters()),
         build_schedule(schedule or {"name": "step", "factor": 0.5, "every": 0.3}),
         seed=3,
+        another=Small,
     )
     return loop, kept
 
@@ -185,7 +186,7 @@ class Drawing(Objective):
         self.draws: list[float] = []
         self.started, self.after = 0, 0
 
-    def start(self, network: SedModel) -> None:
+    def start(self, network: SedModel, another: Callable[[], SedModel]) -> None:
         self.started += 1
 
     def loss(self, context: Context) -> dict[str, Term]:

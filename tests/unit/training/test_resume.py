@@ -73,10 +73,17 @@ AUGMENTED = {
 }
 
 
-@pytest.mark.parametrize("stream", [{"set": "weak"}, AUGMENTED])
-def test_a_resumed_run_goes_on_exactly(data_root: Path, tmp_path: Path, stream: dict) -> None:
+#: Two networks, one of which the optimiser never sees.
+TEACHER = {
+    "objective": {"name": "mean_teacher", "teacher_view": "teacher", "start": "own"},
+    "model": {"name": "crnn", "bin_pooling": [4, 4], "time_pooling": 4, "channels": 2, "units": 2, "hidden": 0},
+}
+
+
+@pytest.mark.parametrize(("stream", "more"), [({"set": "weak"}, {}), (AUGMENTED, {}), (AUGMENTED, TEACHER)])
+def test_a_resumed_run_goes_on_exactly(data_root: Path, tmp_path: Path, stream: dict, more: dict) -> None:
     data = {"streams": {"weak": stream}, "select": {"weak": {"set": "weak", "folds": ["select"]}}}
-    changes = {"data": data, "objective": {"name": "weak_strong_bce"}}
+    changes = {"data": data, "objective": {"name": "weak_strong_bce"}, **more}
     whole = train(data_root, tmp_path / "whole", **changes)
     path = write_config(tmp_path / "c.yaml", **changes)
     stopped = Experiment(make_plan(path, [], data_root, tmp_path / "stopped"))
@@ -99,7 +106,8 @@ def test_a_resumed_run_goes_on_exactly(data_root: Path, tmp_path: Path, stream: 
     assert read_checkpoint(tmp_path / "stopped/checkpoints/last.pt").step == 8
     again = Experiment(make_plan(path, [], data_root, tmp_path / "stopped"))
     again.run(resume=True)
-    assert same_state(whole.network.state_dict(), again.network.state_dict())
+    for name, network in whole.objective.networks(whole.network).items():
+        assert same_state(network.state_dict(), again.objective.networks(again.network)[name].state_dict())
     assert same_state(whole.loop.optimiser.state_dict(), again.loop.optimiser.state_dict())
     assert records(tmp_path / "stopped") == records(tmp_path / "whole")
 
