@@ -38,8 +38,8 @@ class Recipe:
     ----------
     data_sets
         Data set -> folder of its data dirs.
-    trained, predicted
-        Sets that systems learn from; sets that they score.
+    predicted
+        Sets that systems score.
     tagged
         Sets that passes tag: for the gate of their systems, and as labels for what comes after them.
     tuned
@@ -67,7 +67,6 @@ class Recipe:
     """
 
     data_sets: dict[str, str]
-    trained: list[str]
     tuned: list[Tuned]
     predicted: list[str]
     reported: dict[str, list[str]]

@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -86,20 +87,25 @@ class _Stage(Uses):
         return main(words)
 
     def features(self, run: Run) -> Iterator[Call]:
-        """Extract each set once for all systems with the same front end."""
-        from sedkit.core.config import naming_file, read_config
+        """Extract each set that systems with the same front end learn from or score once for all of them."""
+        from sedkit.core.config import naming_file, read_config, read_passes
         from sedkit.features.frontends import frontend_from
+        from sedkit.training.settings import RunSettings, features_read
 
         config = self.args.recipe.parent / "conf" / f"{run.system}.yaml"
+        axes = [f"run.{field.name}={run.axes[field.name]}" for field in fields(RunSettings) if field.name in run.axes]
         with naming_file(config, self.args.overrides):
-            frontend = frontend_from(read_config(config, self.args.overrides).get("frontend"))
+            ways = [None, *read_passes(config)]
+            sections = [read_config(config, [*axes, *self.args.overrides], of_pass=way) for way in ways]
+            frontend = frontend_from(sections[0].get("frontend"))
+            learnt = [name for section in sections for name in features_read(section.get("data"))]
         if not frontend.sliceable:
             print(
                 f"{run.system}: features of each window on its own are computed where they are needed", file=sys.stderr
             )
             return
         recipe = self.recipe
-        sets = [*recipe.trained, *(tuned.set for tuned in recipe.tuned), *recipe.predicted, *recipe.tagged]
+        sets = [*learnt, *(tuned.set for tuned in recipe.tuned), *recipe.predicted, *recipe.tagged]
         for name in dict.fromkeys(sets):
             if self.has(name, "clips.tsv") and (frontend, name) not in self.extracted:
                 self.extracted.append((frontend, name))

@@ -237,6 +237,15 @@ def data_settings(raw: dict[str, Any]) -> DataSettings:
     return DataSettings(parts["streams"], parts["select"], rest.draw, rest.draw_clips, rest.held_out)
 
 
+def features_read(raw: dict[str, Any] | None) -> list[str]:
+    """Return the sets whose stored features the section `data` reads, each once; none without such a section."""
+    if raw is None:
+        return []
+    settings = data_settings(raw)
+    streams = [*settings.streams.values(), *settings.select.values()]
+    return list(dict.fromkeys([*(s.set for s in streams if s.source == "features"), *settings.draw]))
+
+
 @dataclass(frozen=True)
 class _PlainDataSettings:
     draw: list[str] = field(default_factory=list)

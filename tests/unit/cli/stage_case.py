@@ -8,7 +8,6 @@ import yaml
 
 RECIPE = {
     "data_sets": {"desed": "."},
-    "trained": ["weak"],
     "tuned": [
         {"set": "weak", "fold": "tune", "objective": "tagging", "labels": "weak.tsv"},
         {"set": "in/weaker", "fold": "tune", "objective": "event"},

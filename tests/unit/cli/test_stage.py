@@ -113,21 +113,29 @@ def test_windows_of_reported_sets_are_clips_of_their_own(calls: Stage, place: Pl
     assert decoded == [[out, "--postprocessing", "0.5", "--out", f"{RUN}/events/validation.pieces.plain.tsv"]]
 
 
-def test_systems_with_one_front_end_extract_once(
+def test_systems_with_one_front_end_extract_once_what_they_read(
     place: Place, made: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, frontend in (
-        ("one", {"name": "logmel"}),
-        ("two", {"name": "logmel"}),
-        ("wide", {"name": "logmel", "n_mels": 128}),
-        ("alone", {"name": "logmel", "edges": "window"}),
+    heard = {"more": {"set": "unlabelled"}, "mixed": {"set": "mix", "source": "waveforms"}}
+    first = {"data": {"streams": {"more": None, "mixed": None, "first": {"set": "snr{snr_db}"}}}}
+    for name, frontend, sections in (
+        ("one", {"name": "logmel"}, {}),
+        ("two", {"name": "logmel"}, {"data": {"streams": heard}, "passes": {"tagging": first}}),
+        ("wide", {"name": "logmel", "n_mels": 128}, {}),
+        ("alone", {"name": "logmel", "edges": "window"}, {}),
     ):
-        place.system(name, frontend=frontend)
-    for name in ("weak", "in/weaker", "public"):
+        place.system(name, frontend=frontend, **sections)
+    for name in ("weak", "in/weaker", "public", "unlabelled", "mix", "snr-5"):
         place.set(name)
-    runs = tuple(f"{name}/seed0" for name in ("one", "two", "wide", "alone"))
+    runs = tuple(f"{name}/snr-5_seed0" for name in ("one", "two", "wide", "alone"))
     assert cli.main(place.call("features", "--jobs", "3", "frontend.fmin_hz=20", runs=runs)) == 0
     conf = place.recipe.parent / "conf"
+    extracted = {
+        "one": ("weak", "in/weaker", "public"),
+        # What its pass learns from, too; recordings are no features.
+        "two": ("unlabelled", "snr-5"),
+        "wide": ("weak", "in/weaker", "public"),
+    }
     assert made == [
         [
             "extract",
@@ -138,8 +146,8 @@ def test_systems_with_one_front_end_extract_once(
             "3",
             "frontend.fmin_hz=20",
         ]
-        for system in ("one", "wide")
-        for name in ("weak", "in/weaker", "public")
+        for system, names in extracted.items()
+        for name in names
     ]
     assert "alone: features of each window on its own" in capsys.readouterr().err
 
@@ -251,7 +259,6 @@ def test_calls_are_made_here_and_skipped_while_up_to_date(place: Place, capsys: 
 
 
 MIXED = {
-    "trained": ["snr{snr_db}"],
     "tuned": [{"set": "snr{snr_db}", "fold": "select", "objective": "event"}],
     "predicted": ["snr{snr_db}"],
     "reported": {"snr{snr_db}": []},
