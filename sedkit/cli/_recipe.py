@@ -52,6 +52,10 @@ class Recipe:
         Of the submission: its format, and the results that it states as the development set's.
     presets
         Name -> rules that decode reported sets beside the tuned ones.
+    tuned_from
+        Name -> rules at which tuning begins another time, for further tuned rules beside those without a name.
+    operating_points
+        Thresholds at which reported sets are decoded, too, for PSDS; None: PSDS is that of the scores themselves.
     oracle
         Name -> preset that decodes reported sets again, behind a gate of their own reference's classes: an upper bound.
     windows
@@ -75,6 +79,8 @@ class Recipe:
     format: str = ""
     development: str = "validation"
     presets: dict[str, str | float] = field(default_factory=dict)
+    tuned_from: dict[str, str | float] = field(default_factory=dict)
+    operating_points: int | None = None
     oracle: dict[str, str] = field(default_factory=dict)
     windows: str | None = None
     score: dict[str, Any] = field(default_factory=dict)
@@ -91,7 +97,7 @@ class Recipe:
         for name in self.oracle.values():
             if name not in self.presets:
                 raise UsageError(f"oracle has {name!r}, which is no preset{suggest(name, self.presets)}")
-        _distinct("rules", [*self.presets, *self.oracle])
+        _distinct("rules", [*self.presets, *self.oracle, *self.tuned_from])
         _distinct("tuned sets", {(tuned.set, tuned.fold): name_of(tuned.set) for tuned in self.tuned}.values())
         _distinct("objectives", (tuned.objective for tuned in self.tuned))
         folds = [fold for folds in self.reported.values() for fold in folds]

@@ -91,6 +91,13 @@ class Uses:
             return run.path("postprocessing.yaml")
         return next(iter(self.presets.values()))
 
+    def variants(self, run: Run) -> dict[str, str]:
+        """Return the rules of a run by name: '' for its own, and those that were tuned from other ones."""
+        own = self.rules(run)
+        if own != run.path("postprocessing.yaml"):
+            return {"": own}
+        return {"": own} | {name: run.path(f"postprocessing.{name}.yaml") for name in self.recipe.tuned_from}
+
     def tuning(self, tuned: Tuned, run: Run) -> str:
         """Return the folds that are tuned on, as a word; of a cross-validation that part of the folds trained on."""
         if tuned.fold is None:

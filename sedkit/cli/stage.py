@@ -138,25 +138,26 @@ class _Stage(Uses):
 
         Where there is nothing to tune on, the first preset stands for the rules.
         """
-        rules = run.path("postprocessing.yaml")
         if run.split is not None:
-            yield ["cp", "--", str(run.split / "postprocessing.yaml"), rules]
+            for rules in self.variants(run).values():
+                yield ["cp", "--", str(run.split / Path(rules).name), rules]
             return
-        if self.rules(run) != rules:
+        if self.rules(run) != run.path("postprocessing.yaml"):
             print(f"{run.folder}: no clips to tune on; {self.rules(run)} stands", file=sys.stderr)
             return
-        start: list[str] = []
         labels = ["--labels", self.option(self.recipe.score["labels"])] if "labels" in self.recipe.score else []
-        for tuned in self.tuned(run):
-            last = tuned is self.tuned(run)[-1]
-            out = rules if last else run.path(f"postprocessing.{tuned.objective}.yaml")
-            yield [
-                *("sedkit", "tune", run.path("scores", f"{self.tuned_scores(tuned)}.h5")),
-                *("--reference", self.table(tuned.set, tuned.labels), *labels, "--objective", tuned.objective),
-                *("--groups", self.table(tuned.set, "clips.tsv"), *self.gate(tuned.set, run), *start, "--out", out),
-                *self.forced,
-            ]
-            start = ["--start", out]
+        for name, rules in self.variants(run).items():
+            start = ["--start", self.option(self.recipe.tuned_from[name])] if name else []
+            for tuned in self.tuned(run):
+                last = tuned is self.tuned(run)[-1]
+                out = rules if last else str(Path(rules).with_suffix(f".{tuned.objective}.yaml"))
+                yield [
+                    *("sedkit", "tune", run.path("scores", f"{self.tuned_scores(tuned)}.h5")),
+                    *("--reference", self.table(tuned.set, tuned.labels), *labels, "--objective", tuned.objective),
+                    *("--groups", self.table(tuned.set, "clips.tsv"), *self.gate(tuned.set, run), *start, "--out", out),
+                    *self.forced,
+                ]
+                start = ["--start", out]
 
     def tag(self, run: Run) -> Iterator[Call]:
         """Write what a pass says that clips hold, a table a set: a gate, or labels for what comes after it."""
@@ -169,30 +170,43 @@ class _Stage(Uses):
     def score(self, run: Run) -> Iterator[Call]:
         """Decode the predicted sets, score and print the reported ones."""
 
-        def decode(scores: str, events: str, rules: str, *gate: str) -> Call:
-            given = ["sedkit", "decode", run.path("scores", f"{scores}.h5"), "--postprocessing", rules, *gate]
+        def decode(scores: str, events: str, rules: str, *words: str) -> Call:
+            given = ["sedkit", "decode", run.path("scores", f"{scores}.h5"), "--postprocessing", rules, *words]
             return [*given, "--out", run.path("events", f"{events}.tsv"), *self.forced]
 
         for path in self.recipe.predicted:
             if self.has(path, "clips.tsv") and not self.tuned_whole(path):
-                yield decode(name_of(path), name_of(path), self.rules(run), *self.gate(path, run))
+                for variant, rules in self.variants(run).items():
+                    events = f"{name_of(path)}.{variant}" if variant else name_of(path)
+                    yield decode(name_of(path), events, rules, *self.gate(path, run), *self.points(run, path, events))
         for path in self.reported(run):
             name = name_of(path)
             for preset, rules in self.presets.items():
-                yield decode(name, f"{name}.{preset}", rules, *self.gate(path, run))
+                points = self.points(run, path, f"{name}.{preset}")
+                yield decode(name, f"{name}.{preset}", rules, *self.gate(path, run), *points)
                 if self.recipe.windows:
                     yield decode(self.windowed(path), f"{self.windowed(path)}.{preset}", rules)
                 yield self.figures(run, path, f"{name}.{preset}", f"results/{name}.{preset}")
             for preset, rules in self.oracle.items():
-                yield decode(name, f"{name}.{preset}", rules, "--tags", self.table(path, "strong.tsv"))
+                gate = ["--tags", self.table(path, "strong.tsv")]
+                yield decode(name, f"{name}.{preset}", rules, *gate, *self.points(run, path, f"{name}.{preset}"))
                 yield self.figures(run, path, f"{name}.{preset}", f"results/{name}.{preset}")
             if self.tuned_whole(path):
                 continue
+            for variant in filter(None, self.variants(run)):
+                yield self.figures(run, path, f"{name}.{variant}", f"results/{name}.{variant}")
             yield self.figures(run, path, name, f"results/{name}", *self.masks(path, run))
             yield self.figures(run, path, name)
             for fold in self.recipe.reported[path]:
                 if self.has_fold(path, fold):
                     yield self.figures(run, path, name, f"results/{fold}", *self.clips_of(path, fold))
+
+    def points(self, run: Run, path: str, events: str) -> list[str]:
+        """Return the words that decode a reported set at many thresholds, too, where the recipe asks for it."""
+        if self.recipe.operating_points is None or path not in self.reported(run):
+            return []
+        thresholds = ["--operating-points", str(self.recipe.operating_points)]
+        return ["--operating-points-out", run.path("points", events), *thresholds]
 
     def compare(self, run: Run) -> Iterator[Call]:
         """Hold the events of a run against those of the compared system's run of the same name, where that is there."""
@@ -202,7 +216,8 @@ class _Stage(Uses):
             return
         for path in self.reported(run):
             tuned = [] if self.tuned_whole(path) else [name_of(path)]
-            for events in (*tuned, *(f"{name_of(path)}.{preset}" for preset in (*self.presets, *self.oracle))):
+            variants = filter(None, self.variants(run)) if tuned else ()
+            for events in (*tuned, *(f"{name_of(path)}.{x}" for x in (*variants, *self.presets, *self.oracle))):
                 other = run.folder.parent.parent / self.recipe.compared / run.folder.name / "events" / f"{events}.tsv"
                 if self.args.dry_run or other.is_file():
                     yield self.figures(run, path, events, f"comparison/{events}", "--against", str(other))
@@ -215,6 +230,8 @@ class _Stage(Uses):
         given += ["--estimate", run.path("events", f"{events}.tsv"), "--durations", clips]
         if alone:
             given += ["--scores", run.path("scores", f"{name_of(path)}.h5")]
+            if self.recipe.operating_points is not None:
+                given += ["--operating-points", run.path("points", events)]
         # What is printed is read by people, who find intervals in the file.
         left_out = {"baselines"} if not alone else set() if written else {"bootstrap"}
         for option, value in self.recipe.score.items():

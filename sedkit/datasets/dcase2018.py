@@ -3,7 +3,7 @@
 The places are those of DCASE-REPO/dcase2018_baseline (task4), whose `dataset/` holds `audio/` and `metadata/`; tables
 are separated by tabs and end in .csv. The clips of `test` are labelled in three releases (`metadata/references.yaml`);
 of the first, 46 are also in `weak`: in July 2018 the organisers put others in their place. The validation set of DESED
-is `test` and `eval` in one folder, with a table of each.
+is `test` and `eval` in one folder, with a table of each; without these tables all of it is `test`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ def _train(name: str, labelled: bool) -> SetLayout:
     return SetLayout(name, "training", (place,), labelled=labelled)
 
 
-def _heard(name: str, role: str) -> SetLayout:
+def _heard(name: str, role: str, *more: Place) -> SetLayout:
     """A set with events: as part of DESED's validation set, and in the challenge's own layout."""
     # In this order, for `eval` is another set in a root of DESED.
     validation = Place(desed.VALIDATION, (f"{desed.META}/{name}_dcase2018",))
-    return SetLayout(name, role, (validation, Place((f"audio/{name}",), (f"metadata/{name}/{name}",))))
+    return SetLayout(name, role, (validation, Place((f"audio/{name}",), (f"metadata/{name}/{name}",)), *more))
 
 
-_TEST = _heard("test", "tuning")
+_TEST = _heard("test", "tuning", Place(desed.VALIDATION, (f"{desed.META}/validation",)))
 
 
 @register("dcase2018", NoOptions)
@@ -47,6 +47,13 @@ class Dcase2018(DataSet):
         _train("unlabel_out_of_domain", labelled=False),
         _heard("eval", "reported"),
     )
+
+    def sources(self, root: Path) -> list[SetOnDisk]:
+        """Return the sets; of a validation set that is not divided `test` alone."""
+        sources = {s.name: s for s in super().sources(root)}
+        if sources["eval"].folders == sources["test"].folders and not sources["eval"].tables:
+            del sources["eval"]
+        return list(sources.values())
 
     def read(self, root: Path, s: SetOnDisk, lenient: bool, labels: bool) -> None:
         """Read a set; weak clips that `test` lists too are left out, so that its figures stand."""

@@ -113,6 +113,15 @@ def test_a_root_of_desed_serves_too(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert sets["eval"].clips.filename == tuple(video(i, "v") for i in range(3, 7))
 
 
+def test_a_validation_set_that_is_not_divided_is_test_as_a_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desed_2019(tmp_path / "data", validation=7)
+    assert run_prepare("dcase2018", tmp_path / "data", tmp_path / "out") == 0
+    assert "test: 7/7 clips" in capsys.readouterr().out.splitlines()
+    assert "eval" not in open_sets(tmp_path / "out")
+
+
 def test_eval_as_it_was_handed_out_has_no_labels(root: Path, tmp_path: Path) -> None:
     table(root / "task4/dataset/metadata/eval/eval.csv", "filename", *(video(i, "e") for i in range(3)))
     assert run_prepare("dcase2018", root, tmp_path / "out") == 0
