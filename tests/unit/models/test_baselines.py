@@ -100,7 +100,7 @@ def test_frequency_dynamic_convolution_from_its_equations() -> None:
         norm.running_mean.uniform_(-1, 1)
         norm.running_var.uniform_(0.5, 2)
     x = torch.randn(2, 20, 4, 5)
-    w = array(layer.kernels.weight).reshape(3, 2, 20, 3, 3)
+    w = array(layer.weight).reshape(3, 2, 20, 3, 3)
     assert first.weight.shape == (5, 20, 3), "a quarter of the channels, at least 4"
     assert FrequencyDynamicConv(8, 2, 3).mixture[0].weight.shape == (4, 8, 3)
     for clip, got in zip(array(x), array(layer(x)), strict=True):
@@ -120,7 +120,7 @@ def test_frequency_dynamic_convolution_from_its_equations() -> None:
 def test_kernels_begin_each_as_a_convolution_of_its_own() -> None:
     """He et al. 2015, normal: variance 2 / (channels x 9), whatever the number of kernels."""
     torch.manual_seed(0)
-    weight = FrequencyDynamicConv(64, 64, 4).kernels.weight
+    weight = FrequencyDynamicConv(64, 64, 4).weight
     assert float(weight.detach().std()) == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.01)
 
 
@@ -155,7 +155,7 @@ def test_dropout_stands_before_pooling_or_after() -> None:
 
 
 def test_attention_over_classes_from_its_equation() -> None:
-    """clip_c = sum_t p_c(t) a_c(t) / sum_t a_c(t), a(t) = softmax over the classes, at least 1e-7; real frames alone."""
+    """clip_c = sum_t p_c(t) a_c(t) / sum_t a_c(t), a(t) = softmax over the classes, at least 1e-7."""
     torch.manual_seed(3)
     values, logits = torch.rand(2, 6, 4), 4 * torch.randn(2, 6, 4)
     logits[:, :, 3] -= 60  # below 1e-7 in every frame: a plain mean
@@ -262,8 +262,8 @@ def test_first_weights_of_torch() -> None:
     assert torch.equal(network.blocks[0].norm.weight, torch.ones(16))
 
 
-def test_operations_of_the_convolutions_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A basis kernel costs as much as a plain convolution: 9 x n_in x n_out a bin and frame."""
+def test_operations_of_dynamic_convolutions_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a plain convolution: each bin mixes 4 kernels of 9 x n_in x n_out numbers once, not once a frame."""
     counts = {}
     for kernels in (1, 4):
         section: dict[str, Any] = {**FDY, "channels": [8, 8], "pooling": [[4, 4], [1, 4]], "kernels": kernels}
@@ -273,6 +273,6 @@ def test_operations_of_the_convolutions_are_counted(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(complexity, "read_checkpoint", lambda path, content=content: content)
         counts[kernels] = complexity.count_complexity("best.pt")
     mixture = 4 * (3 * 8 * 4 + 4 * 4)  # two convolutions along 4 bins: 3 taps, 8 to 4 channels; 1 tap, 4 to 4
-    assert counts[4].macs - counts[1].macs == 3 * 9 * 8 * 8 * 25 * 4 + mixture
+    assert counts[4].macs - counts[1].macs == 4 * 4 * 9 * 8 * 8 + mixture
     norm, bias = 2 * 4, 8  # of the mixture; a plain convolution has a bias
     assert counts[4].parameters - counts[1].parameters == 3 * 9 * 8 * 8 + 3 * 8 * 4 + (4 * 4 + 4) + norm - bias
