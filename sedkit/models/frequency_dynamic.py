@@ -43,7 +43,7 @@ class FrequencyDynamicConv(nn.Module):
         first, last = nn.Conv1d(n_in, squeezed, 3, padding=1, bias=False), nn.Conv1d(squeezed, n_kernels, 1)
         for layer in (first, last):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(last.bias)
         self.mixture = nn.Sequential(first, nn.BatchNorm1d(squeezed), nn.ReLU(), last)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ class _LeaveOut(torch.autograd.Function):
         kind = torch.int8 if (256 * share).is_integer() else torch.int16
         bits = torch.iinfo(kind).bits
         drawn = torch.empty(-(-x.numel() * bits // 64), dtype=torch.int64).random_(-(2**63), None).view(kind)
-        n_left_out = round(share * 2**bits)
+        n_left_out = min(round(share * 2**bits), 2**bits - 1)
         out = torch.empty_like(x)
         kept = (drawn[: x.numel()] >= n_left_out - 2 ** (bits - 1)).view(torch.uint8)
         kept = kept.as_strided(out.shape, out.stride())
