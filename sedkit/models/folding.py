@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from sedkit.models.frequency_dynamic import FrequencyDynamicConv
 from sedkit.models.output import SedModel
 
 
@@ -19,8 +20,9 @@ def fold_batch_norms(network: nn.Module) -> None:
     for module in network.modules():
         for conv_name, norm_name in getattr(module, "folding", ()):
             conv, norm = getattr(module, conv_name, None), getattr(module, norm_name, None)
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(module, conv_name, fuse_conv_bn_eval(conv, norm))
+            if isinstance(norm, nn.BatchNorm2d) and isinstance(conv, nn.Conv2d | FrequencyDynamicConv):
+                fused = fuse_conv_bn_eval(conv, norm) if isinstance(conv, nn.Conv2d) else conv.folded(norm)
+                setattr(module, conv_name, fused)
                 setattr(module, norm_name, nn.Identity())
 
 

@@ -63,6 +63,19 @@ def attention_over_time(values: Tensor, logits: Tensor, valid: Tensor | None) ->
     return (weights * values).sum(dim=1).clamp(0.0, 1.0), weights
 
 
+def attention_over_classes(values: Tensor, logits: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Average frame probabilities over time, a frame's weights being a softmax over the classes.
+
+    The attention of the official baselines since 2019: clip_c = sum_t p_c(t) a_c(t) / sum_t a_c(t), a(t) = softmax over
+    the classes, at least 1e-7. Arguments and what is returned as `attention_over_time`.
+    """
+    weights = torch.softmax(logits, dim=2).clamp(1e-7, 1.0)
+    if valid is not None:
+        weights = weights * valid[:, :, None]
+    weights = weights / weights.sum(dim=1, keepdim=True)
+    return (weights * values).sum(dim=1).clamp(0.0, 1.0), weights
+
+
 def ranked_mean(values: Tensor, r: float, n_valid: Tensor | None = None) -> Tensor:
     """Pool by global weighted rank: sum_j r^j v_(j) / sum_j r^j, the values sorted from the largest (arXiv 1804.04715).
 

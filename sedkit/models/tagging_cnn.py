@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sedkit.core.errors import UsageError
-from sedkit.models.crnn import Block
+from sedkit.models.blocks import Block
 from sedkit.models.layers import init_glorot, no_autocast
 from sedkit.models.output import SedModel, SedOutput, valid_mask
 from sedkit.models.pooling import max_over_time, mean_over_time
@@ -70,10 +70,9 @@ class TaggingCnn(SedModel):
                 Block(
                     channels[i],
                     channels[i + 1],
-                    False,
                     (1 if i else options.time_pooling, 4),
                     nn.Dropout2d(options.block_dropout),
-                    options.norm_momentum,
+                    momentum=options.norm_momentum,
                 )
                 for i in range(3)
             )

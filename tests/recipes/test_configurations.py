@@ -222,7 +222,8 @@ def test_systems_of_dcase2018_task4(repository: Path, system: str) -> None:
     raw = read_config(path, budget="published")
     model = resolve_model(raw["model"])
     assert (model["name"], model["block"], model["clipwise"]) == ("crnn", block, clipwise)
-    assert (model["channels"], model["units"], model["time_pooling"], model["norm_momentum"]) == (64, 64, 1, 0.01)
+    assert (model["channels"], model["pooling"]) == ((64, 64, 64), ((1, 4), (1, 4), (1, 4)))
+    assert (model["units"], model["norm_momentum"]) == (64, 0.01)
     assert raw["objective"] == objective
     assert (raw["training"]["steps"], raw["training"]["batch_size"]) == (steps, batch)
     frontend, baseline = frontend_from(raw["frontend"]), system == "baseline2018"

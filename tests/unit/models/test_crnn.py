@@ -20,7 +20,7 @@ PUBLISHED = [
     ({"name": "crnn", **BASELINE}, 126_090, 125_706),
     ({"name": "crnn", **BASELINE, "clipwise": "frame_mean"}, 126_090, 125_706),
 ]
-SMALL = {"name": "crnn", "channels": 3, "units": 5, "hidden": 7}
+SMALL = {"name": "crnn", "channels": [3, 3, 3], "units": 5, "hidden": 7}
 
 
 @pytest.mark.parametrize(("section", "in_all", "trained"), PUBLISHED)
@@ -41,9 +41,11 @@ def test_published_frames() -> None:
     assert (out.framewise == out.clipwise[:, None]).all()
 
 
-@pytest.mark.parametrize("name", ["crnn", "tagging_cnn"])
-def test_frames_that_are_pooled(name: str) -> None:
-    network = build_model({"name": name, "time_pooling": 4}, 3, 64).eval()
+@pytest.mark.parametrize(
+    "section", [{"name": "crnn", "pooling": [[4, 4], [1, 4], [1, 4]]}, {"name": "tagging_cnn", "time_pooling": 4}]
+)
+def test_frames_that_are_pooled(section: dict[str, object]) -> None:
+    network = build_model(section, 3, 64).eval()
     assert network.time_pooling == 4
     assert network(torch.randn(2, 431, 64), torch.tensor([431, 9])).framewise.shape == (2, 107, 3)
 
@@ -156,11 +158,23 @@ def test_prediction_and_training_agree_in_bfloat16(section: dict[str, object]) -
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"bin_pooling": [4, 4, 8]}, "front end gives 64 bins, model.bin_pooling .4, 4, 8. needs at least 128"),
+        (
+            {"pooling": [[1, 4], [1, 4], [1, 8]]},
+            "front end gives 64 bins, the factors of model.pooling need at least 128",
+        ),
         ({"units": 0}, "model.units is 0, expected at least 1"),
         ({"conv_dropout": 1.0}, "model.conv_dropout is 1.0, expected from 0 to below 1"),
-        ({"bin_pooling": []}, "model.bin_pooling is .., expected a factor"),
+        ({"channels": []}, r"model.channels is \[\], expected a number of at least 1 a block"),
+        ({"channels": [8, 0, 8]}, r"model.channels is \[8, 0, 8\], expected a number of at least 1 a block"),
+        ({"pooling": [[1, 4], [1, 4]]}, r"model.pooling is \[\[1, 4\], \[1, 4\]\], .* for each of 3 blocks"),
+        ({"pooling": [[1, 4], [0, 4], [1, 4]]}, "expected two factors of at least 1"),
+        ({"pooling": [4, 4, 4]}, "model: key 'pooling'"),
+        ({"kernels": 0}, "model.kernels is 0, expected at least 1"),
+        ({"gru_layers": 0}, "model.gru_layers is 0, expected at least 1"),
+        ({"norm_momentum": 0.0}, "model.norm_momentum is 0.0, expected above 0, at most 1"),
+        ({"norm_eps": 0.0}, "model.norm_eps is 0.0, expected above 0"),
         ({"block": "gated"}, "gated"),
+        ({"init": "zeros"}, "zeros"),
     ],
 )
 def test_refused(options: dict[str, object], message: str) -> None:
