@@ -92,9 +92,9 @@ class Uses:
         return next(iter(self.presets.values()))
 
     def variants(self, run: Run) -> dict[str, str]:
-        """Return the rules of a run by name: '' for its own, and those that were tuned from other ones."""
+        """Return the rules of a run by name: '' for its own, and those tuned from other ones; a pass has its own."""
         own = self.rules(run)
-        if own != run.path("postprocessing.yaml"):
+        if own != run.path("postprocessing.yaml") or run.of_pass:
             return {"": own}
         return {"": own} | {name: run.path(f"postprocessing.{name}.yaml") for name in self.recipe.tuned_from}
 

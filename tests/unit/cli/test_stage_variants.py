@@ -1,0 +1,65 @@
+"""`sedkit stage` where rules are tuned from several ones, and events are decoded at many thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from stage_case import Place
+
+Stage = Callable[..., list[list[str]]]
+RUN, RULES = "exp/recipe/one/seed0", "exp/recipe/one/seed0/postprocessing"
+
+
+def after(line: list[str], option: str) -> str:
+    return line[line.index(option) + 1]
+
+
+@pytest.fixture
+def boxes(place: Place) -> Place:
+    place.describe(tuned_from={"boxes": "csebbs"}, operating_points=20, score={"metrics": ["segment", "psds1"]})
+    return place
+
+
+def test_each_variant_is_tuned_through_all_objectives(boxes: Place, calls: Stage) -> None:
+    lines = calls("tune")
+    starts = [after(line, "--start") if "--start" in line else None for line in lines]
+    outs = [after(line, "--out") for line in lines]
+    assert starts == [None, f"{RULES}.tagging.yaml", "csebbs", f"{RULES}.boxes.tagging.yaml"]
+    assert outs == [*(f"{RULES}{x}.yaml" for x in (".tagging", "", ".boxes.tagging", ".boxes"))]
+    assert [after(line, "--objective") for line in lines] == ["tagging", "event"] * 2
+
+
+def test_a_run_on_everything_takes_every_rule_of_the_split_run(boxes: Place, calls: Stage) -> None:
+    lines = calls("tune", runs=("one/all_seed0",))
+    names = ("postprocessing.yaml", "postprocessing.boxes.yaml")
+    everything = "exp/recipe/one/all_seed0"
+    assert [line[2:] for line in lines] == [[f"{RUN}/{name}", f"{everything}/{name}"] for name in names]
+
+
+def test_a_variant_is_decoded_and_scored_beside_the_run_s_own_rules(boxes: Place, calls: Stage) -> None:
+    lines = calls("score")
+    decoded = {after(line, "--out"): after(line, "--postprocessing") for line in lines if line[1] == "decode"}
+    assert decoded == {
+        f"{RUN}/events/validation.tsv": f"{RULES}.yaml",
+        f"{RUN}/events/validation.boxes.tsv": f"{RULES}.boxes.yaml",
+        f"{RUN}/events/public.tsv": f"{RULES}.yaml",
+        f"{RUN}/events/public.boxes.tsv": f"{RULES}.boxes.yaml",
+        f"{RUN}/events/validation.plain.tsv": "0.5",
+    }
+    written = [after(line, "--json") for line in lines if "--json" in line]
+    results = ("validation.plain", "validation.boxes", "validation", "test_a", "test_b")
+    assert written == [f"{RUN}/results/{name}.json" for name in results]
+
+
+def test_reported_sets_are_decoded_at_thresholds_that_are_scored(boxes: Place, calls: Stage) -> None:
+    lines = calls("score")
+    points = {after(x, "--out"): after(x, "--operating-points-out") for x in lines if "--operating-points-out" in x}
+    names = ("validation", "validation.boxes", "validation.plain")
+    assert points == {f"{RUN}/events/{name}.tsv": f"{RUN}/points/{name}" for name in names}
+    assert {after(line, "--operating-points") for line in lines if line[1] == "decode" and "validation" in line[2]} == {
+        "20"
+    }
+    for line in lines:
+        if line[1] == "score":
+            assert after(line, "--operating-points") == points[after(line, "--estimate")]
