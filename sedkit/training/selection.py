@@ -113,7 +113,9 @@ def _decoded(metric: str) -> Callable[[Outputs], float | None]:
         present[events.clip, events.label] = True
         truth = Truth(events, Tags(events.filenames, events.labels, present), durations)
         chosen = all_metrics()[metric]
-        block = chosen.measure(Work(truth, Output(estimate=estimate), Options(overlaps="merge"))).block
+        # A class that is never found counts as 0: left out, it would do a network good that finds little.
+        options = Options(undefined="zero", overlaps="merge")
+        block = chosen.measure(Work(truth, Output(estimate=estimate), options)).block
         value = block["macro"][chosen.primary]
         return None if value is None else float(value)
 
