@@ -47,4 +47,4 @@ def test_systems_that_hear_unlabelled_clips(repository: Path, system: str) -> No
         assert (objective["consistency"], objective["decay"]) == (2.0, 0.999)
         assert objective["selected"] == ("teacher" if deep else "student")
     quick = read_config(path, budget="quick")["training"]
-    assert (quick["steps"], quick["batch_size"]) == (700, 16), "systems are compared after equal steps"
+    assert (quick["steps"], quick["batch_size"]) == (1500, 16), "systems are compared after equal steps"
