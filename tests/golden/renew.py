@@ -60,6 +60,7 @@ def frames(data: Path) -> dict[str, Any]:
 
 def networks() -> dict[str, dict[str, int]]:
     """Parameters and output frames of each system's network, at its full width."""
+    from sedkit.features.frontends import frontend_from
     from sedkit.models.registry import build_model
 
     out = {}
@@ -67,9 +68,11 @@ def networks() -> dict[str, dict[str, int]]:
         config = read_config(path, [])
         if "system" not in config:
             continue
-        network = build_model(config["model"], 10, 64)
+        frontend = frontend_from(config["frontend"])
+        network = build_model(config["model"], 10, frontend.n_bins)
         parameters = sum(p.numel() for p in network.parameters())
-        out[path.stem] = {"parameters": parameters, "output_frames": 640 // network.time_pooling}
+        frames = frontend.frames_for(10.0) // network.time_pooling
+        out[path.stem] = {"parameters": parameters, "output_frames": frames}
     return out
 
 

@@ -28,8 +28,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SCORED = ("validation", "evaluation", "public")
 RESULTS = (
     "validation",
+    "validation.csebbs",
     "validation.published",
     "public",
+    "public.csebbs",
     "public.published",
     "test_dcase2018",
     "eval_dcase2018",
@@ -102,14 +104,17 @@ def test_every_stage_leaves_what_the_house_says(finished: Place) -> None:
     for pattern in (*features, *(f"{p}.done.json" for p in features), "unlabelled/clips.tsv", "prepare.json.done.json"):
         assert len(list(finished.data.glob(pattern))) == 1, pattern
     assert not list(finished.root.rglob("*.parts")) and not list(finished.root.rglob("*.part"))
+    decoded = [f"{name}{rules}" for name in ("validation", "public") for rules in ("", ".csebbs", ".published")]
     made = {str(p.relative_to(finished.experiment)) for p in finished.experiment.rglob("*") if p.name[0] != "."}
     assert {p for p in made if not p.endswith(".done.json")} == {
         *("config.yaml", "environment.json", "metrics.jsonl", "summary.json", "run.sh"),
         *("checkpoints", "checkpoints/best.pt", "checkpoints/last.pt"),
         *("scores", "scores/weak.tune.h5", "scores/synthetic.tune.h5", *(f"scores/{name}.h5" for name in SCORED)),
-        *("postprocessing.yaml", "postprocessing.tagging.yaml"),
-        *("events", *(f"events/{name}.tsv" for name in SCORED)),
+        *(f"postprocessing{name}.yaml" for name in ("", ".tagging", ".csebbs", ".csebbs.tagging")),
+        *("events", *(f"events/{name}{variant}.tsv" for name in SCORED for variant in ("", ".csebbs"))),
         *("events/validation.published.tsv", "events/public.published.tsv"),
+        *("points", *(f"points/{name}" for name in decoded)),
+        *(f"points/{name}/predictions_th_{k / 100:g}.tsv" for name in decoded for k in range(1, 100, 2)),
         *("results", *(f"results/{name}.json" for name in RESULTS)),
     }
     log = (finished.exp / "runs.log").read_text()
@@ -169,9 +174,9 @@ def test_a_second_run_does_nothing_twice(finished: Place) -> None:
     anew = {p for p, time_ns in after.items() if time_ns != before[p]}
     assert {p for p in anew if not p.is_relative_to(finished.submissions)} <= told
     assert content(finished.experiment, "results/*.json") == shown
-    # The miniature, the data dirs, 5 features files, a training, 5 predictions, 2 tunings, 5 tables of events,
-    # 6 files of figures.
-    assert again.stderr.count("is up to date") == 26
+    # The miniature, the data dirs, 5 features files, a training, 5 predictions, 4 tunings, 8 tables of events,
+    # 6 folders of operating points, 8 files of figures.
+    assert again.stderr.count("is up to date") == 39
     assert "train: step" not in again.stderr
 
 

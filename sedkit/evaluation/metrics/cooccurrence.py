@@ -20,7 +20,6 @@ from sedkit.evaluation.inputs import Output, Truth, Work
 from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.metrics.frame import Activity
 from sedkit.evaluation.metrics.registry import register
-from sedkit.evaluation.overlaps import merge_overlaps
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
@@ -60,12 +59,12 @@ class _Cooccurrence(Metric):
     @staticmethod
     def matrix(rows: NDArray[np.float64], weights: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
         """Return each class with each, (..., classes, classes)."""
-        raise NotImplementedError
+        raise TypeError("this metric does not say what classes have in common")
 
     @staticmethod
     def summary(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the figure of the pairs along the last axis."""
-        raise NotImplementedError
+        raise TypeError("this metric does not say what it makes of pairs")
 
     @classmethod
     def headline(cls, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -217,6 +216,8 @@ def overlap_s(events: Events) -> NDArray[np.float64]:
 
     Events of one class that overlap are one event.
     """
+    from sedkit.evaluation.overlaps import merge_overlaps
+
     events, _ = merge_overlaps(events)
     first, label, onset_s, offset_s = grouped(events)
     k = len(events.labels)

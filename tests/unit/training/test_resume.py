@@ -76,7 +76,7 @@ AUGMENTED = {
 #: Two networks, one of which the optimiser never sees.
 TEACHER = {
     "objective": {"name": "mean_teacher", "teacher_view": "teacher", "start": "own"},
-    "model": {"name": "crnn", "bin_pooling": [4, 4], "time_pooling": 4, "channels": 2, "units": 2, "hidden": 0},
+    "model": {"name": "crnn", "pooling": [[4, 4], [1, 4]], "channels": [2, 2], "units": 2, "hidden": 0},
 }
 
 
