@@ -9,7 +9,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../common/lib.sh"
 RECIPE_HELP="DCASE 2019 task 4: CNNs on weak and synthetic labels (DESED)"
 DEFAULT_SYSTEM=cnn9_weak
 declare -A EXPECTED_TIME=(
-    [quick]="one to six minutes per system and seed on 2 cores, seconds on a GPU"
+    [quick]="one to ten minutes per system and seed on 2 cores, seconds on a GPU"
     [published]="5000 steps of 32: minutes per system and seed on a GPU, days on 2 cores"
 )
 RECIPE_OPTIONS=("evaluation|existing||clips to enter the challenge with: a folder of audio or a list; none: what the data set holds")
