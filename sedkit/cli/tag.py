@@ -63,7 +63,7 @@ def _rules(word: str, labels: tuple[str, ...]) -> Postprocessing:
     """Return the rules that a word stands for; a number is a clip threshold here."""
     from dataclasses import replace
 
-    from sedkit.postprocessing.rules import read_postprocessing
+    from sedkit.postprocessing import read_postprocessing
 
     rules = read_postprocessing(word, labels)
     try:

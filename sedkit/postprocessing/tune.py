@@ -14,8 +14,8 @@ from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.postprocessing.choose import folds_of
 from sedkit.postprocessing.gate import open_gate
 from sedkit.postprocessing.objectives.base import Problem, build_objective
-from sedkit.postprocessing.rule import BoxRule, FrameRule
-from sedkit.postprocessing.rules import Postprocessing, Preset
+from sedkit.postprocessing.presets import Preset
+from sedkit.postprocessing.rules import BoxRule, FrameRule, Postprocessing
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores

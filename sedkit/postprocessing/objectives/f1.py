@@ -23,12 +23,12 @@ from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.metrics.registry import all_metrics
 from sedkit.postprocessing import grids
 from sedkit.postprocessing.choose import Counts, cross_validated, macro_f1, per_fold
-from sedkit.postprocessing.decode import Limits, decode, decode_thresholds, filter_scores, find_intervals
+from sedkit.postprocessing.decode import decode, decode_thresholds, find_intervals
 from sedkit.postprocessing.objectives.base import Objective, Problem, Solution, register
 from sedkit.postprocessing.objectives.settings import box_grid, box_settings, windows_s, with_box
-from sedkit.postprocessing.operating_points import events_at
-from sedkit.postprocessing.rule import FrameRule, Rule
-from sedkit.postprocessing.rules import Postprocessing
+from sedkit.postprocessing.operating_points import DecodedPoints
+from sedkit.postprocessing.processed import Curves, filtered_curves, processed_curves, tidied
+from sedkit.postprocessing.rules import FrameRule, Postprocessing, Rule
 
 THRESHOLDS = (0.02, *(round(0.05 * k, 2) for k in range(1, 20)), 0.98)
 LOW_SHARES = (None, 0.75, 0.5, 0.25)
@@ -109,13 +109,13 @@ def _chosen(search: _Search, first: _Stage, left_out: int | None) -> tuple[list[
     if not frame_rules:
         return rules, first.counts.at(setting, threshold)
     tidy = [(gap, duration) for gap in GAPS_S for duration in DURATIONS_S]
-    filtered = filter_scores(problem.scores, Limits.of(problem.start.with_rules(rules)))
-    times = grids.times_s(problem.scores)
+    found = processed_curves(problem.scores, problem.start.with_rules(rules))
+    thresholds = np.array([[rule.threshold] for rule in rules])
 
     def events(gap: float, duration: float) -> Iterator[Events]:
-        tidied = [replace(rule, merge_gap_s=gap, min_duration_s=duration) for rule in frame_rules]
-        limits = Limits.of(problem.start.with_rules(tidied))
-        yield _events(problem, find_intervals(filtered, problem.gate.present, limits), times)
+        # What the second threshold does has been done.
+        after = [replace(rule, low=None, merge_gap_s=gap, min_duration_s=duration) for rule in frame_rules]
+        yield from _events(problem, [tidied(one, problem.start.with_rules(after)) for one in found], thresholds)
 
     counts = search.counts([events(*pair) for pair in tidy])
     setting, only = counts.choose(left_out)
@@ -126,8 +126,12 @@ def _chosen(search: _Search, first: _Stage, left_out: int | None) -> tuple[list[
     return rules, counts.at(setting, only)
 
 
-def _events(problem: Problem, intervals: np.ndarray, times: np.ndarray) -> Events:
-    return events_at(intervals, times, problem.scores.filenames, problem.scores.labels, "decoded events")
+def _events(problem: Problem, found: Sequence[Curves], thresholds: np.ndarray) -> Iterator[Events]:
+    """Yield the events of (classes, points) thresholds, point after point."""
+    scores = problem.scores
+    bounds, intervals = find_intervals(found, problem.gate.present, thresholds)
+    points = np.arange(thresholds.shape[1], dtype=np.float64)
+    yield from DecodedPoints(points, scores.filenames, scores.labels, bounds, intervals, grids.times_s(scores))
 
 
 def _threshold_stage(search: _Search) -> _Stage:
@@ -138,21 +142,16 @@ def _threshold_stage(search: _Search) -> _Stage:
         raise UsageError("the decoder derivative is not tuned by F1; start from another, such as threshold")
     windows = windows_s(problem.scores)
     settings = [(window, share) for window in windows for share in LOW_SHARES]
-    times = grids.times_s(problem.scores)
-    filtered: dict[float, list] = {}
-
-    def limits_at(window: float, threshold: float, share: float | None) -> Limits:
-        low = None if share is None else share * threshold
-        rules = [replace(r, threshold=threshold, low=low, median_s=window, **_UNTIDIED) for r in frame_rules]
-        return Limits.of(problem.start.with_rules(rules))
+    filtered: dict[float, list[Curves]] = {}
+    thresholds = np.tile(THRESHOLDS, (len(frame_rules), 1))
 
     def events(window: float, share: float | None) -> Iterator[Events]:
+        rules = [replace(r, threshold=1.0, low=share, median_s=window, **_UNTIDIED) for r in frame_rules]
         if window not in filtered:
             filtered.clear()
-            filtered[window] = filter_scores(problem.scores, limits_at(window, THRESHOLDS[0], share))
-        for threshold in THRESHOLDS:
-            limits = limits_at(window, threshold, share)
-            yield _events(problem, find_intervals(filtered[window], problem.gate.present, limits), times)
+            filtered[window] = filtered_curves(problem.scores, problem.start.with_rules(rules))
+        found = [tidied(one, problem.start.with_rules(rules)) for one in filtered[window]]
+        yield from _events(problem, found, thresholds)
 
     def rule(start: Rule, setting: int, threshold: int) -> Rule:
         window, share = settings[setting]

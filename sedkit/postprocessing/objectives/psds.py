@@ -21,8 +21,7 @@ from sedkit.postprocessing.decode import decode_thresholds
 from sedkit.postprocessing.objectives.base import Objective, Problem, Solution, register
 from sedkit.postprocessing.objectives.settings import box_grid, box_settings, windows_s, with_box
 from sedkit.postprocessing.operating_points import even_thresholds
-from sedkit.postprocessing.rule import FrameRule, Rule
-from sedkit.postprocessing.rules import Postprocessing
+from sedkit.postprocessing.rules import FrameRule, Postprocessing, Rule
 
 
 def _search(scenario: PsdsParameters, problem: Problem) -> Solution:

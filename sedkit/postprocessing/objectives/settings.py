@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sedkit.postprocessing import grids
-from sedkit.postprocessing.rule import BoxRule, Rule
+from sedkit.postprocessing.rules import BoxRule, Rule
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores

@@ -12,7 +12,7 @@ from sedkit.core.log import log
 from sedkit.dataio.events import Events
 from sedkit.dataio.tables import events_text, read_strong
 from sedkit.evaluation.reading import read_operating_points
-from sedkit.postprocessing.rules import Postprocessing, read_postprocessing
+from sedkit.postprocessing import Postprocessing, processed_scores, read_postprocessing
 from sedkit.submission.check.clips import ClipList
 from sedkit.submission.experiment import SET_ORDER, Experiment
 from sedkit.submission.formats import Format
@@ -30,7 +30,6 @@ from sedkit.submission.pack.meta import (
 )
 from sedkit.submission.pack.outputs import (
     copy_energy_tables,
-    filtered,
     read_output,
     read_output_scores,
     write_points,
@@ -146,7 +145,9 @@ def _system_of_runs(
     files = [str(run.path / "scores" / f"{name}.h5") for run, name in zip(runs, names, strict=True)]
     raw = read_output_scores(files, form, clips)
     rules = [_rules_of(run) for run in runs]
-    processed = [scores if rule is None else filtered(scores, rule) for scores, rule in zip(raw, rules, strict=True)]
+    processed = [
+        scores if rule is None else processed_scores(scores, rule) for scores, rule in zip(raw, rules, strict=True)
+    ]
     unprocessed = raw if form.scores.unprocessed else []
 
     def write(folder: Path, label: str) -> None:

@@ -80,13 +80,13 @@ def test_the_rules_that_were_given_are_described(
     assert bool(description["post-processing"]) == bool(words)
 
 
-def test_scores_are_handed_in_without_what_only_events_go_through(
+def test_scores_are_handed_in_after_all_but_the_threshold(
     tmp_path: Path, authors: Path, members: list[Path], pack_fused: Callable[..., int]
 ) -> None:
     words = ("--authors", authors, "--out", tmp_path / "single")
     run("pack", "--format", "dcase2023", "--experiment", members[0], *words)
     description = written(tmp_path / "single")["system"]["description"]
-    assert description["post-processing"] == "median filtering (2500 ms)"
+    assert description["post-processing"] == "median filtering (2500 ms), extension of events to a second threshold"
     assert description["segmentation_method"] is None, "no threshold touched the scores"
     pack_fused("dcase2023")
     description = written(tmp_path / "out")["system"]["description"]
