@@ -83,7 +83,7 @@ def processed_scores(
     for one in found:
         planes = np.where(gate[one.clips][:, :, None] & np.isfinite(one.planes), one.planes, 0.0)
         framewise[one.clips] = planes.transpose(0, 2, 1)
-    return replace(scores, framewise=framewise, producer=f"{scores.producer}, post-processed")
+    return replace(scores, framewise=framewise, processed=True)
 
 
 def processed_curves(scores: Scores, rules: Postprocessing) -> list[Curves]:
@@ -158,5 +158,4 @@ def _box_scores(scores: Scores, boxes: Boxes) -> Scores:
         first, last = np.searchsorted(edges[clip], [onset, offset])
         framewise[clip, first:last, label] = confidence
     grids_s = tuple(row if len(row) else np.zeros(1) for row in edges)
-    producer = f"{scores.producer}, post-processed"
-    return replace(scores, framewise=framewise, n_frames=n_frames, frame_edges_s=grids_s, producer=producer)
+    return replace(scores, framewise=framewise, n_frames=n_frames, frame_edges_s=grids_s, processed=True)

@@ -10,7 +10,7 @@ from sedkit.core.log import log
 from sedkit.postprocessing.rules import FrameRule, Postprocessing
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.numbers import is_number
-from sedkit.submission.pack.producer import decision_of, read_producer
+from sedkit.submission.pack.producer import Producer, decision_of
 
 #: Steps of `sedkit.features.augment` in words, where their names do not say it.
 _AUGMENTATIONS = {"gain": "level", "noise": "white noise", "background": "background sounds", "pitch": "pitch shift"}
@@ -29,14 +29,14 @@ def describe_experiment(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def describe_ensemble(members: Sequence[Experiment], producer: str) -> dict[str, Any]:
+def describe_ensemble(members: Sequence[Experiment], made: Producer) -> dict[str, Any]:
     """Return what members have in common, and each of the things in which they differ.
 
     Parameters
     ----------
     members
         The sub-systems, two or more.
-    producer
+    made
         Who made the fused scores, as they say themselves.
     """
     each = [describe_experiment(member) for member in members]
@@ -51,9 +51,8 @@ def describe_ensemble(members: Sequence[Experiment], producer: str) -> dict[str,
     if isinstance(features, str) and ", " in features:
         # The validators know single features, one a text.
         out["acoustic_features"] = features.split(", ")
-    made = read_producer(producer)
     # Whoever made the scores knows better than the call; a single network's scores are no ensemble's.
-    count = made.count if made.fused else None if made.known else len(members)
+    count = len(made.parts) if made.fused else None if made.known else len(members)
     out["ensemble_method_subsystem_count"] = count
     out["decision_making"] = decision_of(made, members)
     # What one member did after its scores is nothing that the ensemble's went through.

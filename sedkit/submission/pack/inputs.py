@@ -36,7 +36,7 @@ from sedkit.submission.pack.outputs import (
     write_runs,
     write_table,
 )
-from sedkit.submission.pack.producer import check_members
+from sedkit.submission.pack.producer import check_members, producer_of
 from sedkit.submission.pack.write import SystemInput, Writer
 
 
@@ -262,8 +262,9 @@ def from_scores(form: Format, given: ScoresInput, authors: Authors, clips: ClipL
     """
     _check_use(form, given)
     runs = read_output_scores(given.scores, form, clips)
+    producers = [producer_of(run) for run in runs]
     if given.members:
-        check_members(given.scores, [run.producer for run in runs], given.members)
+        check_members(given.scores, producers, given.members)
     raw = read_output_scores(given.unprocessed, form, clips)
     rules = read_postprocessing(given.postprocessing, runs[0].labels) if given.postprocessing else None
     name = name_of_file(given.scores[0])
@@ -282,7 +283,7 @@ def from_scores(form: Format, given: ScoresInput, authors: Authors, clips: ClipL
         write_points(folder, label, form, runs[0], rules)
 
     if given.members:
-        described = meta_of_experiments(given.members, name, rules, form, submitted, runs[0].producer)
+        described = meta_of_experiments(given.members, name, rules, form, submitted, producers[0])
     else:
         described = with_rules(_described_elsewhere(given.meta, form, name), rules)
         described = fill_energy(described, given.energy, form)

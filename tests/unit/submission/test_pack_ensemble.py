@@ -171,7 +171,7 @@ def test_scores_are_compared_with_the_experiments_named(
         (member / "checkpoints").mkdir()
         (member / "checkpoints" / "best.pt").write_bytes(member.name.encode())
         parts.append(scores(i))
-        parts[-1].producer = f"sha256:{hashlib.sha256(member.name.encode()).hexdigest()}, post-processed"
+        parts[-1].producer = f"sha256:{hashlib.sha256(member.name.encode()).hexdigest()}"
     monkeypatch.setattr(Experiment, "complexity", property(lambda self: Complexity(10, 20)))
 
     def said(made: Scores, *named: Path) -> tuple[bool, str, object]:
