@@ -61,8 +61,6 @@ def _tag(args: argparse.Namespace) -> dict[str, Any]:
 
 def _rules(word: str, labels: tuple[str, ...]) -> Postprocessing:
     """Return the rules that a word stands for; a number is a clip threshold here."""
-    from dataclasses import replace
-
     from sedkit.postprocessing import read_postprocessing
 
     rules = read_postprocessing(word, labels)
@@ -70,4 +68,4 @@ def _rules(word: str, labels: tuple[str, ...]) -> Postprocessing:
         threshold = float(word)
     except ValueError:
         return rules
-    return rules.with_rules([replace(rule, clip_threshold=threshold) for rule in rules.rules])
+    return rules.changed(clip_threshold=threshold)

@@ -214,6 +214,10 @@ class Postprocessing:
         """Return the same post-processing with other rules, in the order of the labels."""
         return replace(self, rules=tuple(rules))
 
+    def changed(self, **numbers: float | None) -> Postprocessing:
+        """Return the same post-processing with other numbers in all rules."""
+        return self.with_rules([replace(rule, **numbers) for rule in self.rules])
+
     def over(self, labels: Sequence[str]) -> Postprocessing:
         """Return the rules in the order of `labels`, which must be the same classes."""
         missing = [x for x in labels if x not in self.labels]

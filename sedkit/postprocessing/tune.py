@@ -105,14 +105,8 @@ def tune(
     opened = open_gate(scores, rules, tags) if chooser.gated else np.ones_like(true_tags.present)
     gate = Tags(scores.filenames, scores.labels, opened, "gate")
     problem = Problem(scores, true_tags, events, rules, folds_of(scores.filenames, groups or {}, seed), gate)
-    solution = chooser.search(problem)
-    return replace(
-        solution.rules,
-        objective=objective,
-        value=chooser.value(problem, solution.rules),
-        cross_validated=solution.cross_validated,
-        grid=solution.grid,
-    )
+    found = chooser.search(problem)
+    return replace(found, objective=objective, value=chooser.value(problem, found))
 
 
 def _truth(scores: Scores, reference: Events | Tags) -> tuple[Events | None, Tags, np.ndarray]:
