@@ -85,14 +85,12 @@ def reached(planes: np.ndarray, threshold: np.ndarray, low: np.ndarray) -> np.nd
     y = np.ascontiguousarray(np.moveaxis(planes, 2, 0), dtype=np.float64)
     scales = low > 0
     # Up to which threshold a frame is in the event that its neighbour is in (`at or above`: hence the next number).
-    factor = np.nextafter(threshold / np.where(scales, low, 1.0), np.inf)
-    scaled = y * np.where(scales, factor, 1.0)
-    within = np.where(scales, np.maximum(scaled, np.nextafter(threshold, np.inf)), np.inf)
-    reach = np.maximum(y, np.where(y >= low, within, np.minimum(scaled, threshold)))
-    for t in range(1, len(y)):
-        np.maximum(y[t], np.minimum(y[t - 1], reach[t]), out=y[t])
-    for t in range(len(y) - 2, -1, -1):
-        np.maximum(y[t], np.minimum(y[t + 1], reach[t]), out=y[t])
+    scaled = y * np.where(scales, np.nextafter(threshold / np.where(scales, low, 1.0), np.inf), 1.0)
+    least = np.where(scales, np.nextafter(threshold, np.inf), np.inf)
+    reach = np.where(y >= low, np.maximum(scaled, least), np.minimum(scaled, threshold))
+    for frames, limits in ((y, reach), (y[::-1], reach[::-1])):
+        for before, now, limit in zip(frames[:-1], frames[1:], limits[1:], strict=True):
+            np.maximum(now, np.minimum(before, limit), out=now)
     return np.moveaxis(y, 0, 2)
 
 

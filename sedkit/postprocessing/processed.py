@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from sedkit.postprocessing.sebbs import Boxes
 
 
+#: So many scores are worked on at a time: what is made of them on the way stays in the processor's cache.
+_IN_CACHE = 50_000
+
+
 @dataclass(frozen=True)
 class Curves:
     """The curves of the clips that share a frame rate.
@@ -115,11 +119,8 @@ def filtered_curves(scores: Scores, rules: Postprocessing) -> list[Curves]:
 
 def tidied(found: Curves, rules: Postprocessing) -> Curves:
     """Do what frame rules do to events: second thresholds, gaps, short events."""
-    planes, low = found.planes, rules.column("low")
-    reaching = np.flatnonzero(~np.isnan(low))
-    if len(reaching) and rules.decoder != "derivative":
-        planes = planes.astype(np.float64)
-        planes[:, reaching] = curves.reached(planes[:, reaching], rules.column("threshold")[reaching], low[reaching])
+    low = rules.column("low")
+    reaching = np.flatnonzero(~np.isnan(low) & (rules.decoder != "derivative"))
     gap = grids.at_most_frames(rules.column("merge_gap_s"), found.rate_hz)
     if rules.decoder == "published":
         # As published: with a second threshold one inactive frame never parts events, and salt goes by "not longer".
@@ -127,7 +128,16 @@ def tidied(found: Curves, rules: Postprocessing) -> Curves:
         shortest = grids.at_most_frames(rules.column("min_duration_s"), found.rate_hz) + 1
     else:
         shortest = grids.at_least_frames(rules.column("min_duration_s"), found.rate_hz)
-    return replace(found, planes=curves.kept(curves.bridged(planes, gap), shortest))
+    if not (len(reaching) or gap.any() or (shortest > 1).any()):
+        return found
+    planes = found.planes.astype(np.float64 if len(reaching) else found.planes.dtype)
+    clips = max(1, _IN_CACHE // max(1, planes[0].size)) if len(planes) else 1
+    for first in range(0, len(planes), clips):
+        block = planes[first : first + clips]
+        if len(reaching):
+            block[:, reaching] = curves.reached(block[:, reaching], rules.column("threshold")[reaching], low[reaching])
+        block[:] = curves.kept(curves.bridged(block, gap), shortest)
+    return replace(found, planes=planes)
 
 
 def switched(found: Curves, rules: Postprocessing, thresholds: np.ndarray) -> Curves:

@@ -49,7 +49,8 @@ class _MacroF1(Objective):
             raise UsageError("the decoder derivative is not tuned by F1; start from another, such as threshold")
         tried: dict[str, Any] = {"threshold": list(THRESHOLDS)}
         if start.decoder == "csebbs":
-            every = (partial(self._points, problem, problem.scores, start.changed(**setting)) for setting in settings)
+            points = partial(decode_thresholds, problem.scores, THRESHOLDS, tags=problem.gate)
+            every = (partial(points, start.changed(**setting)) for setting in settings)
             boxes = Stage(
                 self._counts(problem, every),
                 lambda rule, setting, k: replace(rule, threshold=THRESHOLDS[k], **settings[setting]),
@@ -76,7 +77,7 @@ class _MacroF1(Objective):
 
         def points(setting: dict[str, Any], share: float | None) -> Iterable[Events]:
             after = Postprocessing.uniform(start.labels, FrameRule(1.0, low=share), start.decoder)
-            return self._points(problem, filtered(**setting), after)
+            return decode_thresholds(filtered(**setting), THRESHOLDS, after)
 
         def rule(before: Rule, pair: int, k: int) -> Rule:
             (setting, share), threshold = pairs[pair], THRESHOLDS[k]
@@ -88,19 +89,18 @@ class _MacroF1(Objective):
     def _tidied(self, problem: Problem, rules: Sequence[Rule]) -> Stage:
         """Count every gap x minimum duration behind rules that have neither."""
         chosen = problem.start.with_rules(rules)
+        # What is in the scores now, the gate too, is not done again, and nothing of them counts but where events are.
         scores = processed_scores(problem.scores, chosen, problem.gate)
-        # What is in the scores now is not done again.
-        after = chosen.with_rules([FrameRule(threshold) for threshold in chosen.column("threshold")])
+        active = (scores.framewise > chosen.column("threshold")).astype(np.float32)
+        scores = replace(scores, framewise=active)
+        after = Postprocessing.uniform(chosen.labels, FrameRule(0.5), chosen.decoder)
         pairs = [{"merge_gap_s": gap, "min_duration_s": duration} for gap in GAPS_S for duration in DURATIONS_S]
 
         def points(pair: dict[str, float]) -> Iterable[Events]:
-            return [decode(scores, after.changed(**pair), problem.gate)]
+            return [decode(scores, after.changed(**pair))]
 
         counts = self._counts(problem, (partial(points, pair) for pair in pairs))
         return Stage(counts, lambda rule, pair, _: replace(rule, **pairs[pair]))
-
-    def _points(self, problem: Problem, scores: Scores, rules: Postprocessing) -> Iterable[Events]:
-        return decode_thresholds(scores, THRESHOLDS, rules, problem.gate)
 
     def _counts(self, problem: Problem, settings: Iterable[Callable[[], Iterable[Events]]]) -> Counts:
         """Return the counts of settings, each of which gives the events of its thresholds."""
