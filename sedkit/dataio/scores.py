@@ -108,6 +108,13 @@ class Scores:
             clipwise=None if self.clipwise is None else self.clipwise[rows],
         )
 
+    def keep_labels(self, labels: Iterable[str]) -> Scores:
+        """Return the scores of exactly these of its classes, in this order."""
+        wanted = tuple(labels)
+        columns = [self.labels.index(label) for label in wanted]
+        clipwise = None if self.clipwise is None else self.clipwise[:, columns]
+        return replace(self, framewise=self.framewise[:, :, columns], labels=wanted, clipwise=clipwise)
+
 
 def _floats(values: NDArray[np.floating]) -> NDArray[np.floating]:
     """Leave float64 as it is: scores that others computed are compared as they stand, however close they are."""

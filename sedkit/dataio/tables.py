@@ -228,9 +228,13 @@ def active_events(path: str | os.PathLike[str], events: Events) -> Events:
     return active
 
 
-def _seconds(value: float) -> str:
-    """Write seconds with three decimals, or with as many as are needed to read the same number back."""
-    text = f"{value:.3f}"
+def decimal_text(value: float, decimals: int = 3) -> str:
+    """Write a number (seconds) with so many decimals, or with as many as are needed to read the same number back.
+
+    >>> decimal_text(0.5), decimal_text(0.5, 2), decimal_text(0.125, 2)
+    ('0.500', '0.50', '0.125')
+    """
+    text = f"{value:.{decimals}f}"
     return text if float(text) == value else repr(value)
 
 
@@ -246,7 +250,7 @@ def events_text(events: Events) -> str:
         if label is None or onset is None or offset is None:
             out.append(f"{name}\t\t\t\n")
         else:
-            out.append(f"{name}\t{_seconds(onset)}\t{_seconds(offset)}\t{label}\n")
+            out.append(f"{name}\t{decimal_text(onset)}\t{decimal_text(offset)}\t{label}\n")
     return "".join(out)
 
 

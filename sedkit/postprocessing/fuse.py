@@ -47,8 +47,6 @@ def fuse(
     if len(systems) < 2:
         raise UsageError(f"{len(systems)} scores to fuse, expected at least two")
     share = _shares(weights, len(systems))
-    first = systems[0]
-    framewise = np.zeros(first.framewise.shape, np.float64)
     without = [name for system, name in zip(systems, names, strict=True) if system.clipwise is None]
     if without and len(without) < len(systems):
         log.warning(
@@ -56,46 +54,32 @@ def fuse(
             listed(without, 3),
             " holds" if len(systems) - len(without) == 1 else "s hold",
         )
-    clipwise = None if without or first.clipwise is None else np.zeros(first.clipwise.shape, np.float64)
+    if without:
+        systems = [replace(system, clipwise=None) for system in systems]
+    framewise, clipwise = np.zeros(()), np.zeros(())
     seen: dict[str, int] = {}
     for i, (system, name, weight) in enumerate(zip(systems, names, share, strict=True)):
-        system = system.named_as(first.filenames)
-        rows = _order(first.filenames, system.filenames, "clips", names[0], name)
-        columns = _order(first.labels, system.labels, "classes", names[0], name)
-        _check_grid(first, system, rows, names[0], name)
-        ordered = system.framewise[rows][:, :, columns]
-        tags = None if clipwise is None or system.clipwise is None else system.clipwise[np.ix_(rows, columns)]
-        twin = seen.setdefault(_digest(ordered, tags), i)
+        one = _aligned(system, systems[0], name, names[0])
+        twin = seen.setdefault(_digest(one), i)
         if twin != i:
             raise UsageError(
                 f"{name}: the same scores as {names[twin]}; give each system once (weights tell how much each counts)"
             )
-        framewise += weight * ordered
-        if clipwise is not None and tags is not None:
-            clipwise += weight * tags
-    if clipwise is not None:
-        clipwise = clipwise.astype(
-            np.result_type(*(system.clipwise for system in systems if system.clipwise is not None))
-        )
+        framewise = framewise + weight * one.framewise
+        if one.clipwise is not None:
+            clipwise = clipwise + weight * one.clipwise
     parts = tuple(
         Part(system.producer or name, float(weight), system.parts)
         for system, name, weight in zip(systems, names, share, strict=True)
     )
     members = " + ".join(f"{part.share:.4g} x {part.producer}" for part in parts)
     return replace(
-        first,
+        systems[0],
         framewise=framewise.astype(np.result_type(*(system.framewise for system in systems))),
-        clipwise=clipwise,
+        clipwise=None if without else clipwise.astype(np.result_type(*(system.clipwise for system in systems))),
         producer=f"ensemble of {len(systems)}: {members}",
         parts=parts,
     )
-
-
-def _digest(framewise: np.ndarray, clipwise: np.ndarray | None) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(framewise, dtype=np.float64).tobytes())
-    if clipwise is not None:
-        digest.update(np.ascontiguousarray(clipwise, dtype=np.float64).tobytes())
-    return digest.hexdigest()
 
 
 def _shares(weights: Sequence[float] | None, n: int) -> np.ndarray:
@@ -109,48 +93,47 @@ def _shares(weights: Sequence[float] | None, n: int) -> np.ndarray:
     return share / share.sum()
 
 
-def _order(wanted: tuple[str, ...], given: tuple[str, ...], what: str, first: str, name: str) -> np.ndarray:
-    """Return where the `wanted` clips or classes stand among those `given`."""
-    at = {word: i for i, word in enumerate(given)}
-    missing = [word for word in wanted if word not in at]
-    added = [word for word in given if word not in set(wanted)]
-    if missing or added:
-        raise SedkitError(
-            f"{name}: other {what} than {first} (missing: {listed(missing, 3) or 'none'}; "
-            f"additional: {listed(added, 3) or 'none'})"
-        )
-    return np.array([at[word] for word in wanted], dtype=np.int64)
+def _digest(scores: Scores) -> str:
+    digest = hashlib.sha256()
+    for values in (scores.framewise, scores.clipwise):
+        if values is not None:
+            digest.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())
+    return digest.hexdigest()
 
 
-def _check_grid(a: Scores, b: Scores, rows: np.ndarray, first: str, name: str) -> None:
-    if b.framewise.shape[1] != a.framewise.shape[1]:
-        raise SedkitError(
-            f"{name}: {b.framewise.shape[1]} frames a clip, {first} has {a.framewise.shape[1]}; "
-            "expected scores on the same time grid"
-        )
-    differs = np.flatnonzero(np.asarray(a.n_frames) != np.asarray(b.n_frames)[rows])
-    if len(differs):
-        i = int(differs[0])
-        raise SedkitError(
-            f"{name}: {b.n_frames[rows[i]]} frames in {a.filenames[i]}, {first} has {a.n_frames[i]}; "
-            "expected scores on the same time grid"
-        )
-    late = np.flatnonzero(np.abs(a.duration_s - b.duration_s[rows]) > _SAME_S)
-    if len(late):
-        i = int(late[0])
-        raise SedkitError(
-            f"{name}: {a.filenames[i]} lasts {b.duration_s[rows[i]]:.3f} s, in {first} {a.duration_s[i]:.3f} s; "
-            "expected scores of the same recordings"
-        )
-    if isinstance(a.frame_edges_s, tuple) or isinstance(b.frame_edges_s, tuple):
-        pairs = [(a.edges(i), b.edges(int(rows[i]))) for i in range(len(rows))]
-    else:
-        pairs = [(a.frame_edges_s, b.frame_edges_s)]
-    for ours, theirs in pairs:
-        off = np.abs(ours - theirs)
-        if off.size and off.max() > _SAME_S:
-            k = int(off.argmax())
+def _aligned(system: Scores, first: Scores, name: str, first_name: str) -> Scores:
+    """Return scores with clips and classes in the order of the first ones', on whose time grid they are."""
+    system = system.named_as(first.filenames)
+    for what, wanted, given in (
+        ("clips", first.filenames, system.filenames),
+        ("classes", first.labels, system.labels),
+    ):
+        missing, added = set(wanted) - set(given), set(given) - set(wanted)
+        if missing or added:
             raise SedkitError(
-                f"{name}: frame edge {k} at {theirs[k]:.4f} s, in {first} at {ours[k]:.4f} s; "
-                "expected scores on the same time grid"
+                f"{name}: other {what} than {first_name} "
+                f"(missing: {listed([word for word in wanted if word in missing], 3) or 'none'}; "
+                f"additional: {listed([word for word in given if word in added], 3) or 'none'})"
             )
+    system = system.keep_clips(first.filenames).keep_labels(first.labels)
+    same_grid = "expected scores on the same time grid"
+    frames, wanted_frames = system.framewise.shape[1], first.framewise.shape[1]
+    if frames != wanted_frames:
+        raise SedkitError(f"{name}: {frames} frames a clip, {first_name} has {wanted_frames}; {same_grid}")
+    for i, clip in enumerate(first.filenames):
+        if system.n_frames[i] != first.n_frames[i]:
+            raise SedkitError(
+                f"{name}: {system.n_frames[i]} frames in {clip}, {first_name} has {first.n_frames[i]}; {same_grid}"
+            )
+        if abs(system.duration_s[i] - first.duration_s[i]) > _SAME_S:
+            raise SedkitError(
+                f"{name}: {clip} lasts {system.duration_s[i]:.3f} s, in {first_name} {first.duration_s[i]:.3f} s; "
+                "expected scores of the same recordings"
+            )
+        theirs, ours = system.edges(i), first.edges(i)
+        k = int(np.argmax(np.abs(theirs - ours)))
+        if abs(theirs[k] - ours[k]) > _SAME_S:
+            raise SedkitError(
+                f"{name}: frame edge {k} at {theirs[k]:.4f} s, in {first_name} at {ours[k]:.4f} s; {same_grid}"
+            )
+    return system

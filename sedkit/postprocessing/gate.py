@@ -71,24 +71,17 @@ def open_gate(scores: Scores, rules: Postprocessing, tags: Scores | Tags | None 
             "clip scores; give them with --tags, or leave clip_threshold out of the rules"
         )
     gate = np.ones((len(scores.filenames), len(scores.labels)), bool)
-    if clip_scores is not None and gated.any():
-        bad = np.flatnonzero(np.isnan(clip_scores[:, gated]).any(axis=1))
-        if len(bad):
-            raise SedkitError(
-                f"scores: {len(bad)} clips hold clip scores that are no numbers "
-                f"({listed([scores.filenames[i] for i in bad], 3)})"
-            )
+    if clip_scores is not None:
         gate[:, gated] = clip_scores[:, gated].astype(np.float64) > limit[gated]
     return gate
 
 
 def _check_all_gated(rules: Postprocessing) -> None:
-    for label, rule in zip(rules.labels, rules.rules, strict=True):
-        if rule.clip_threshold is None:
-            raise SedkitError(
-                f"{rules.source}: {label} has no clip_threshold, which clip scores are held against; choose them with "
-                "sedkit tune --objective tagging"
-            )
+    for label in np.array(rules.labels)[np.isnan(rules.column("clip_threshold"))]:
+        raise SedkitError(
+            f"{rules.source}: {label} has no clip_threshold, which clip scores are held against; choose them with "
+            "sedkit tune --objective tagging"
+        )
 
 
 def _clip_scores_of(tags: Scores, scores: Scores) -> np.ndarray:
@@ -100,6 +93,6 @@ def _clip_scores_of(tags: Scores, scores: Scores) -> np.ndarray:
             f"(only in the tags: {listed(sorted(set(tags.labels) - set(scores.labels))) or 'none'}; "
             f"only in the scores: {listed(sorted(set(scores.labels) - set(tags.labels))) or 'none'})"
         )
-    ordered = tags.named_as(scores.filenames).keep_clips(scores.filenames).clipwise
+    ordered = tags.named_as(scores.filenames).keep_clips(scores.filenames).keep_labels(scores.labels).clipwise
     assert ordered is not None
-    return ordered[:, [tags.labels.index(label) for label in scores.labels]]
+    return ordered

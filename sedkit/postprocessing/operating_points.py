@@ -12,6 +12,7 @@ import numpy as np
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import atomic_folder
 from sedkit.dataio.events import Events
+from sedkit.dataio.tables import decimal_text
 from sedkit.postprocessing import engine
 
 HEADER = b"filename\tonset\toffset\tevent_label\n"
@@ -56,7 +57,7 @@ class DecodedPoints:
     def events(self, point: int) -> Events:
         """Return the events of one operating point."""
         rows = self.intervals[self.bounds[point] : self.bounds[point + 1]]
-        source = f"events at threshold {threshold_text(self.thresholds[point])}"
+        source = f"events at threshold {_name(self.thresholds[point])}"
         return events_at(rows, self.times_s, self.filenames, self.labels, source)
 
     def write(self, folder: str | os.PathLike[str]) -> None:
@@ -68,7 +69,7 @@ class DecodedPoints:
         ends = np.array([f"{label}\n".encode() for label in self.labels], dtype=object)
         distinct, code = np.unique(self.times_s, return_inverse=True)
         code = code.reshape(self.times_s.shape)
-        times = np.array([f"{_seconds_text(x)}\t".encode() for x in distinct.tolist()], dtype=object)
+        times = np.array([f"{decimal_text(x)}\t".encode() for x in distinct.tolist()], dtype=object)
         with atomic_folder(folder) as aside:
             for k, threshold in enumerate(self.thresholds):
                 clip, label, first, last = self.intervals[self.bounds[k] : self.bounds[k + 1]].T
@@ -77,7 +78,7 @@ class DecodedPoints:
                 cells[:, 1] = times[code[clip, first]]
                 cells[:, 2] = times[code[clip, last]]
                 cells[:, 3] = ends[label]
-                path = Path(aside) / f"predictions_th_{threshold_text(threshold)}.tsv"
+                path = Path(aside) / f"predictions_th_{_name(threshold)}.tsv"
                 path.write_bytes(HEADER + b"".join(cells.ravel().tolist()))
 
 
@@ -98,20 +99,9 @@ def events_at(
     )
 
 
-def _seconds_text(seconds: float) -> str:
-    """Write seconds as `dataio.tables.write_events` does: three decimals, more where they are needed."""
-    text = f"{seconds:.3f}"
-    return text if float(text) == seconds else repr(seconds)
-
-
-def threshold_text(threshold: float) -> str:
-    """Return a threshold as it stands in a file name: two decimals, more where they are needed.
-
-    >>> threshold_text(0.5), threshold_text(0.125)
-    ('0.50', '0.125')
-    """
-    text = f"{threshold:.2f}"
-    return text if float(text) == threshold else repr(float(threshold))
+def _name(threshold: float) -> str:
+    """Return a threshold as it stands in a file name."""
+    return decimal_text(float(threshold), 2)
 
 
 def even_thresholds(n: int = 50) -> np.ndarray:

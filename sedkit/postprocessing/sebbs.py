@@ -109,39 +109,25 @@ def _area_until(at: np.ndarray, shift: float, edges: np.ndarray, area: np.ndarra
 
 
 @njit(cache=True, nogil=True)
-def _step_filter(edges: np.ndarray, scores: np.ndarray, step_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the breakpoints of Delta within the clip, seconds, and Delta there."""
-    n = len(scores)
-    half = step_s / 2
-    area = np.zeros(n + 1)
-    for t in range(n):
-        area[t + 1] = area[t] + scores[t] * (edges[t + 1] - edges[t])
-    # Three ascending lists merged: edges, edges - half, edges + half.
-    at = np.empty(3 * (n + 1))
-    a = b = c = k = 0
-    while a <= n or b <= n or c <= n:
-        here = edges[a] if a <= n else np.inf
-        before = edges[b] - half if b <= n else np.inf
-        after = edges[c] + half if c <= n else np.inf
-        point = min(here, before, after)
-        if point == here:
-            a += 1
-        elif point == before:
-            b += 1
-        else:
-            c += 1
+def _breakpoints(edges: np.ndarray, half: float) -> np.ndarray:
+    """Return the breakpoints of Delta within the clip, seconds, ascending."""
+    points = np.sort(np.concatenate((edges, edges - half, edges + half)))
+    at, k = np.empty(len(points)), 0
+    for point in points:
         # Breakpoints nearer than rounding are one.
-        if edges[0] <= point <= edges[n] and (k == 0 or point - at[k - 1] > _FLAT):
+        if edges[0] <= point <= edges[-1] and (k == 0 or point - at[k - 1] > _FLAT):
             at[k] = point
             k += 1
-    at = at[:k]
-    middle = _area_until(at, 0.0, edges, area)
-    before_it = _area_until(at, -half, edges, area)
-    after_it = _area_until(at, half, edges, area)
-    delta = np.empty(k)
-    for j in range(k):
-        delta[j] = (after_it[j] - 2 * middle[j] + before_it[j]) / half
-    return at, delta
+    return at[:k]
+
+
+@njit(cache=True, nogil=True)
+def _step_filter(at: np.ndarray, half: float, edges: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return Delta of step length 2 * `half` at breakpoints."""
+    area = np.zeros(len(edges))
+    area[1:] = np.cumsum(scores * np.diff(edges))
+    rises = _area_until(at, half, edges, area) - 2 * _area_until(at, 0.0, edges, area)
+    return (rises + _area_until(at, -half, edges, area)) / half
 
 
 @njit(cache=True, nogil=True)
@@ -176,13 +162,7 @@ def _changes(delta: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
 def _segment(edges: np.ndarray, scores: np.ndarray, begin: float, end: float) -> tuple[float, float, float]:
     """Return integral, minimum and maximum of the scores over [begin, end]; of the frame at hand where it is empty."""
     n = len(scores)
-    t, last = 0, n - 1
-    while t < last:  # the last frame that begins at or before `begin`
-        middle = (t + last + 1) // 2
-        if edges[middle] <= begin + _FLAT:
-            t = middle
-        else:
-            last = middle - 1
+    t = max(np.searchsorted(edges[:n], begin + _FLAT, side="right") - 1, 0)  # the last frame that begins by then
     area, low, high = 0.0, scores[t], scores[t]
     while t < n and edges[t] < end - _FLAT:
         low, high = min(low, scores[t]), max(high, scores[t])
@@ -193,10 +173,9 @@ def _segment(edges: np.ndarray, scores: np.ndarray, begin: float, end: float) ->
 
 @njit(cache=True, nogil=True)
 def _boxes(
-    edges: np.ndarray, scores: np.ndarray, step_s: float, merge_abs: float, merge_rel: float
+    at: np.ndarray, delta: np.ndarray, edges: np.ndarray, scores: np.ndarray, merge_abs: float, merge_rel: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return onsets, offsets (seconds) and confidences of one clip and class."""
-    at, delta = _step_filter(edges, scores, step_s)
     maxima, minima, k = _changes(delta)
     onset, offset = np.empty(k), np.empty(k)
     top, floor = np.empty(k), np.empty(k)
@@ -245,13 +224,15 @@ def _all_boxes(
         if n == 0:
             continue
         edges = times[i, : n + 1]
+        at = _breakpoints(edges, step_s[0] / 2)
         for c in range(n_classes):
+            if c > 0 and step_s[c] != step_s[c - 1]:
+                at = _breakpoints(edges, step_s[c] / 2)
             if not gate[i, c]:
                 continue
-            scores = np.empty(n)
-            for t in range(n):
-                scores[t] = framewise[i, t, c]
-            onset, offset, confidence = _boxes(edges, scores, step_s[c], merge_abs[c], merge_rel[c])
+            scores = framewise[i, :n, c].astype(np.float64)
+            delta = _step_filter(at, step_s[c] / 2, edges, scores)
+            onset, offset, confidence = _boxes(at, delta, edges, scores, merge_abs[c], merge_rel[c])
             while k + len(onset) > len(rows):
                 rows = doubled(rows)
             for j in range(len(onset)):

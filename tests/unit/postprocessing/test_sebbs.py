@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from slow_decoder import as_set, make_scores
 
 from sedkit.postprocessing import BoxRule, Postprocessing, decode, decode_thresholds
-from sedkit.postprocessing.sebbs import _step_filter, find_boxes
+from sedkit.postprocessing.sebbs import _breakpoints, _step_filter, find_boxes
 
 
 def boxes_of(x, rule, rate_hz=1.0, **kwargs):
@@ -94,7 +94,8 @@ def test_the_least_fall_merges_first():
 @given(st.lists(st.sampled_from([0.0, 0.2, 0.5, 0.9]), min_size=1, max_size=12), st.sampled_from([0.7, 1.0, 3.0, 30.0]))
 def test_the_step_filter_is_the_difference_of_two_means(x, step_s):
     edges, scores = np.arange(len(x) + 1) * 0.5, np.array(x)
-    at, delta = _step_filter(edges, scores, step_s)
+    at = _breakpoints(edges, step_s / 2)
+    delta = _step_filter(at, step_s / 2, edges, scores)
     n = 4000
     for t, value in zip(at, delta, strict=True):
         offsets = (np.arange(n) + 0.5) / n * step_s / 2
