@@ -71,7 +71,7 @@ class Uses:
 
     def tuned(self, run: Run) -> list[Tuned]:
         """Return what a run's rules are tuned on: of a pass the gate alone, behind another's gate all but the gate."""
-        from sedkit.postprocessing.objectives.base import build_objective
+        from sedkit.postprocessing.tuning.base import build_objective
 
         if not run.of_pass and self.system.decoding.gate is None:
             return self.recipe.tuned

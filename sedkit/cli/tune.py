@@ -14,7 +14,7 @@ from sedkit.core.stamp import Step, facts_of
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from sedkit.postprocessing.objectives.base import objective_names
+    from sedkit.postprocessing.tuning.base import objective_names
 
     parser.add_argument(
         "scores", metavar="SCORES", help="scores of the tuning set: scores.h5, or a folder of score TSVs"

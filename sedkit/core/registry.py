@@ -5,13 +5,18 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
 
 from sedkit.core.config import typed
 from sedkit.core.errors import UsageError, listed, suggest
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Of what has none."""
 
 
 class Registry(Generic[Builder]):

@@ -13,19 +13,19 @@ from sedkit.dataio.names import renamed
 
 
 @dataclass(frozen=True)
-class Part:
-    """A system's part in the scores of an ensemble.
+class Member:
+    """A system in an ensemble.
 
     Attributes
     ----------
     producer : as of `Scores`.
-    share : its weight in the mean; those of all parts sum to 1.
-    parts : its own, where it is an ensemble itself.
+    share : its weight in the mean; those of all members sum to 1.
+    members : its own, where it is an ensemble itself.
     """
 
     producer: str
     share: float
-    parts: tuple[Part, ...] = ()
+    members: tuple[Member, ...] = ()
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Scores:
     filenames, labels : tuples of str.
     clipwise : (clips, classes) float32 or float64, or None.
     producer : who made them: a checkpoint's hash or free text.
-    parts : of an ensemble's scores, what they are the mean of.
+    members : of an ensemble's scores, what they are the mean of.
     processed : whether post-processing has been done to them.
     """
 
@@ -54,7 +54,7 @@ class Scores:
     labels: tuple[str, ...]
     clipwise: NDArray[np.floating] | None = None
     producer: str = ""
-    parts: tuple[Part, ...] = ()
+    members: tuple[Member, ...] = ()
     processed: bool = False
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from sedkit.core.errors import SedkitError, first_line
 from sedkit.core.files import atomic_path
 from sedkit.core.log import log
 from sedkit.dataio.score_tsvs import read_score_tsvs
-from sedkit.dataio.scores import Part, Scores
+from sedkit.dataio.scores import Member, Scores
 
 SCALES = ("db_power", "db_amplitude", "ln_magnitude", "ln_power", "power", "magnitude")
 _FEATURE_ATTRIBUTES = ("frontend", "frontend_hash", "scale", "sample_rate", "hop_samples")
@@ -183,7 +183,7 @@ def read_scores(path: str | Path) -> Scores:
                 labels=_strings(file["labels"]),
                 clipwise=file["clipwise"][:] if "clipwise" in file else None,
                 producer=str(file.attrs.get("producer", path.name)),
-                parts=_read_parts(str(file.attrs.get("parts", "[]"))),
+                members=_read_members(str(file.attrs.get("members", "[]"))),
                 processed=bool(file.attrs.get("processed", False)),
             )
         except SedkitError as error:
@@ -208,22 +208,22 @@ def write_scores(path: str | Path, scores: Scores) -> None:
         _write_strings(file, "filename", scores.filenames)
         _write_strings(file, "labels", scores.labels)
         file.attrs["producer"] = scores.producer
-        if scores.parts:
-            file.attrs["parts"] = json.dumps([asdict(part) for part in scores.parts])
+        if scores.members:
+            file.attrs["members"] = json.dumps([asdict(member) for member in scores.members])
         if scores.processed:
             file.attrs["processed"] = True
         file.attrs["version"] = sedkit.__version__
 
 
-def _read_parts(text: str) -> tuple[Part, ...]:
+def _read_members(text: str) -> tuple[Member, ...]:
     try:
-        return _parts(json.loads(text))
+        return _members(json.loads(text))
     except (KeyError, TypeError, ValueError):
-        raise SedkitError(f"the attribute parts is {text[:60]!r}, expected what `sedkit fuse` writes") from None
+        raise SedkitError(f"the attribute members is {text[:60]!r}, expected what `sedkit fuse` writes") from None
 
 
-def _parts(raw: list[dict[str, Any]]) -> tuple[Part, ...]:
-    return tuple(Part(part["producer"], part["share"], _parts(part["parts"])) for part in raw)
+def _members(raw: list[dict[str, Any]]) -> tuple[Member, ...]:
+    return tuple(Member(one["producer"], one["share"], _members(one["members"])) for one in raw)
 
 
 def _open(path: Path) -> h5py.File:

@@ -11,11 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from sedkit.core.log import log
+from sedkit.core.registry import NoOptions
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.tables import read_filenames
 from sedkit.datasets import desed_places as desed
 from sedkit.datasets.base import DataSet, Place, SetLayout, SetOnDisk
-from sedkit.datasets.registry import NoOptions, register
+from sedkit.datasets.registry import register
 
 
 def _train(name: str, labelled: bool) -> SetLayout:

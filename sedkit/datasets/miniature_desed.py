@@ -22,10 +22,11 @@ import numpy as np
 from sedkit.core.files import write_text
 from sedkit.core.options import option
 from sedkit.core.parallel import run_jobs
+from sedkit.core.registry import NoOptions
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.audio import write_wav
 from sedkit.datasets.miniature import SAMPLE_RATE_HZ, fingerprint, made_up_id, pcm16, scale_of
-from sedkit.datasets.registry import NoOptions, register_miniature
+from sedkit.datasets.registry import register_miniature
 from sedkit.synthesis.backgrounds import HOME, PLAIN
 from sedkit.synthesis.render import Placed, Room, mix
 from sedkit.synthesis.sounds import DOMESTIC, render_event

@@ -14,11 +14,12 @@ import numpy as np
 
 from sedkit.core.files import write_text
 from sedkit.core.parallel import run_jobs
+from sedkit.core.registry import NoOptions
 from sedkit.core.resources import metadata_path
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import write_wav
 from sedkit.datasets.miniature import SAMPLE_RATE_HZ, fingerprint, isolated, pcm16, scale_of
-from sedkit.datasets.registry import NoOptions, register_miniature
+from sedkit.datasets.registry import register_miniature
 from sedkit.synthesis.signals import ramps
 from sedkit.synthesis.sounds import DOMESTIC, OTHER, Kind
 

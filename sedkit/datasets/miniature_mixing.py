@@ -14,9 +14,10 @@ import numpy as np
 
 from sedkit.core.files import write_text
 from sedkit.core.parallel import run_jobs
+from sedkit.core.registry import NoOptions
 from sedkit.dataio.audio import write_wav
 from sedkit.datasets.miniature import SAMPLE_RATE_HZ, isolated, pcm16, scale_of
-from sedkit.datasets.registry import NoOptions, register_miniature
+from sedkit.datasets.registry import register_miniature
 from sedkit.synthesis.backgrounds import HOME, PLAIN, Background
 from sedkit.synthesis.signals import ramps, unit_rms
 from sedkit.synthesis.sounds import DOMESTIC, OTHER

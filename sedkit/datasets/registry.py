@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sedkit.core.options import filled
-from sedkit.core.registry import Registry
+from sedkit.core.registry import NoOptions, Registry
 from sedkit.datasets.base import DataSet
 
 DATASETS: Registry[Callable[[str, Any], DataSet]] = Registry("sedkit.datasets", "data set")
 MINIATURES: Registry[Callable[..., dict[str, int]]] = Registry("sedkit.datasets", "miniature")
-
-
-@dataclass(frozen=True)
-class NoOptions:
-    """Of a data set or miniature that has none."""
 
 
 def register(name: str, options: type = NoOptions) -> Callable[[type[DataSet]], type[DataSet]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
-from sedkit.dataio.scores import Part, Scores
+from sedkit.dataio.scores import Member, Scores
 
 #: Frame edges that differ by less than this are the same (grids read from text carry their rounding).
 _SAME_S = 1e-4
@@ -68,17 +68,17 @@ def fuse(
         framewise = framewise + weight * one.framewise
         if one.clipwise is not None:
             clipwise = clipwise + weight * one.clipwise
-    parts = tuple(
-        Part(system.producer or name, float(weight), system.parts)
+    members = tuple(
+        Member(system.producer or name, float(weight), system.members)
         for system, name, weight in zip(systems, names, share, strict=True)
     )
-    members = " + ".join(f"{part.share:.4g} x {part.producer}" for part in parts)
+    told = " + ".join(f"{member.share:.4g} x {member.producer}" for member in members)
     return replace(
         systems[0],
         framewise=framewise.astype(np.result_type(*(system.framewise for system in systems))),
         clipwise=None if without else clipwise.astype(np.result_type(*(system.clipwise for system in systems))),
-        producer=f"ensemble of {len(systems)}: {members}",
-        parts=parts,
+        producer=f"ensemble of {len(systems)}: {told}",
+        members=members,
     )
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
 from sedkit.dataio.events import Events, Tags, tags_of
-from sedkit.postprocessing.choose import folds_of
 from sedkit.postprocessing.gate import open_gate
-from sedkit.postprocessing.objectives.base import Problem, build_objective
 from sedkit.postprocessing.presets import Preset
 from sedkit.postprocessing.rules import BoxRule, FrameRule, Postprocessing
+from sedkit.postprocessing.tuning.base import Problem, build_objective
+from sedkit.postprocessing.tuning.choose import folds_of
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sedkit.core.errors import UsageError
 from sedkit.core.log import log
-from sedkit.dataio.scores import Part, Scores
+from sedkit.dataio.scores import Member, Scores
 from sedkit.submission.experiment import Experiment
 
 _HASH = "sha256:"
@@ -54,20 +54,20 @@ def _made_by(member: Experiment, name: str) -> bool:
 def producer_of(scores: Scores) -> Producer:
     """Return what scores say of who made them.
 
-    >>> pair = (Part("sha256:ab", 0.75), Part("net.h5", 0.25))
-    >>> list(_leaves((Part("ensemble", 0.5, pair), Part("third.h5", 0.5))))
+    >>> pair = (Member("sha256:ab", 0.75), Member("net.h5", 0.25))
+    >>> list(_leaves((Member("ensemble", 0.5, pair), Member("third.h5", 0.5))))
     [('sha256:ab', 0.375), ('net.h5', 0.125), ('third.h5', 0.5)]
     """
-    parts = scores.parts or (Part(scores.producer, 1.0),)
-    return Producer(tuple(_leaves(parts)), bool(scores.parts), any(part.parts for part in scores.parts))
+    members = scores.members or (Member(scores.producer, 1.0),)
+    return Producer(tuple(_leaves(members)), bool(scores.members), any(one.members for one in scores.members))
 
 
-def _leaves(parts: Sequence[Part], share: float = 1.0) -> Iterator[tuple[str, float]]:
-    for part in parts:
-        if part.parts:
-            yield from _leaves(part.parts, share * part.share)
+def _leaves(members: Sequence[Member], share: float = 1.0) -> Iterator[tuple[str, float]]:
+    for one in members:
+        if one.members:
+            yield from _leaves(one.members, share * one.share)
         else:
-            yield part.producer, share * part.share
+            yield one.producer, share * one.share
 
 
 def decision_of(producer: Producer, members: Sequence[Experiment]) -> str | None:

@@ -16,7 +16,7 @@ from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import sha256_file
 from sedkit.dataio.score_tsvs import write_score_tsvs
-from sedkit.dataio.scores import Part
+from sedkit.dataio.scores import Member
 from sedkit.dataio.store import read_scores, write_scores
 from sedkit.postprocessing.fuse import fuse
 
@@ -42,12 +42,12 @@ def test_what_was_fused_is_written_as_data(tmp_path):
     made = fuse([pair, parts[2]])
     write_scores(tmp_path / "fused.h5", made)
     read = read_scores(tmp_path / "fused.h5")
-    assert read.parts == made.parts
-    members = (Part(parts[0].producer, 0.75), Part(parts[1].producer, 0.25))
-    assert read.parts == (Part(pair.producer, 0.5, members), Part(parts[2].producer, 0.5))
+    assert read.members == made.members
+    pair_of = (Member(parts[0].producer, 0.75), Member(parts[1].producer, 0.25))
+    assert read.members == (Member(pair.producer, 0.5, pair_of), Member(parts[2].producer, 0.5))
     with h5py.File(tmp_path / "fused.h5", "a") as file:
-        file.attrs["parts"] = '[{"producer": "a"}]'
-    with pytest.raises(SedkitError, match=r"fused.h5: the attribute parts is .*expected what `sedkit fuse` writes"):
+        file.attrs["members"] = '[{"producer": "a"}]'
+    with pytest.raises(SedkitError, match=r"fused.h5: the attribute members is .*expected what `sedkit fuse` writes"):
         read_scores(tmp_path / "fused.h5")
 
 

@@ -19,10 +19,10 @@ from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.evaluation.parameters import PSDS1
 from sedkit.evaluation.psds import psds_of_points
 from sedkit.postprocessing import BoxRule, FrameRule, Postprocessing, decode, decode_thresholds
-from sedkit.postprocessing.choose import PRIOR_POSITIVES, choose, folds_of, macro_f1, shrunk
-from sedkit.postprocessing.objectives.tagging import tagging_counts
 from sedkit.postprocessing.operating_points import even_thresholds
 from sedkit.postprocessing.tune import describe, tune
+from sedkit.postprocessing.tuning.choose import PRIOR_POSITIVES, choose, folds_of, macro_f1, shrunk
+from sedkit.postprocessing.tuning.clip_thresholds import tagging_counts
 
 LABELS = ("Blender", "Cat", "Speech")
 

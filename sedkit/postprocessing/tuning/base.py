@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sedkit.core.registry import Registry
+from sedkit.core.registry import NoOptions, Registry
 from sedkit.dataio.events import Events, Tags
 from sedkit.postprocessing import grids
 from sedkit.postprocessing.rules import Postprocessing
@@ -83,7 +83,7 @@ def grid_of(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     }
 
 
-class Objective(ABC):
+class RuleSearch(ABC):
     """A way to choose rules.
 
     Attributes
@@ -109,18 +109,13 @@ class Objective(ABC):
         """Return what rules reach on the very clips of a problem."""
 
 
-@dataclass(frozen=True)
-class NoOptions:
-    """Objectives have no options: the rules of a start say what there is to choose."""
+_SEARCHES: Registry[Callable[[NoOptions], RuleSearch]] = Registry("sedkit.postprocessing.tuning", "objective")
+
+objective_names = _SEARCHES.names
+#: Returns the search of a section that holds an objective's name; raises UsageError.
+build_objective: Callable[[dict[str, Any]], RuleSearch] = _SEARCHES.build
 
 
-_OBJECTIVES: Registry[Callable[[Any], Objective]] = Registry("sedkit.postprocessing.objectives", "objective")
-
-objective_names = _OBJECTIVES.names
-#: Returns the objective of a section that holds its name; raises UsageError.
-build_objective: Callable[[dict[str, Any]], Objective] = _OBJECTIVES.build
-
-
-def register(name: str, objective: Objective) -> None:
-    """Register an objective under a name."""
-    _OBJECTIVES.register(name, NoOptions)(lambda _: objective)
+def register(name: str, search: RuleSearch) -> None:
+    """Register what chooses rules for an objective; it has no options: a start's rules say what there is to choose."""
+    _SEARCHES.register(name, NoOptions)(lambda _: search)

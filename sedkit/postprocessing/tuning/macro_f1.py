@@ -22,11 +22,11 @@ from sedkit.dataio.scores import Scores
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
 from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.metrics.registry import all_metrics
-from sedkit.postprocessing.choose import Counts, Stage, macro_f1, per_fold, searched
 from sedkit.postprocessing.decode import decode, decode_thresholds
-from sedkit.postprocessing.objectives.base import Objective, Problem, grid_of, register
 from sedkit.postprocessing.processed import processed_scores
 from sedkit.postprocessing.rules import FrameRule, Postprocessing, Rule
+from sedkit.postprocessing.tuning.base import Problem, RuleSearch, grid_of, register
+from sedkit.postprocessing.tuning.choose import Choice, Counts, macro_f1, per_fold, searched
 
 THRESHOLDS = (0.02, *(round(0.05 * k, 2) for k in range(1, 20)), 0.98)
 LOW_SHARES = (None, 0.75, 0.5, 0.25)
@@ -36,7 +36,7 @@ DURATIONS_S = (0.0, 0.1, 0.25, 0.5)
 _UNTIDIED: dict[str, Any] = {"merge_gap_s": 0.0, "min_duration_s": 0.0}
 
 
-class _MacroF1(Objective):
+class _MacroF1(RuleSearch):
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
         # Metrics of psds_eval's kind refuse overlaps.
@@ -51,7 +51,7 @@ class _MacroF1(Objective):
         if start.decoder == "csebbs":
             points = partial(decode_thresholds, problem.scores, THRESHOLDS, tags=problem.gate)
             every = (partial(points, start.changed(**setting)) for setting in settings)
-            boxes = Stage(
+            boxes = Choice(
                 self._counts(problem, every),
                 lambda rule, setting, k: replace(rule, threshold=THRESHOLDS[k], **settings[setting]),
             )
@@ -64,7 +64,7 @@ class _MacroF1(Objective):
         """Return macro F1, over the classes that the reference holds, of the events that rules make."""
         return macro_f1(*self._count(problem, decode(problem.scores, rules, problem.gate)).sum(axis=1))
 
-    def _thresholds(self, problem: Problem, settings: Sequence[dict[str, Any]]) -> Stage:
+    def _thresholds(self, problem: Problem, settings: Sequence[dict[str, Any]]) -> Choice:
         """Count every median window x second threshold x threshold; gaps stay and short events too."""
         start = problem.start
         pairs = [(setting, share) for setting in settings for share in LOW_SHARES]
@@ -84,9 +84,9 @@ class _MacroF1(Objective):
             low = None if share is None else round(share * threshold, 6)
             return replace(before, threshold=threshold, low=low, **setting, **_UNTIDIED)
 
-        return Stage(self._counts(problem, (partial(points, *pair) for pair in pairs)), rule)
+        return Choice(self._counts(problem, (partial(points, *pair) for pair in pairs)), rule)
 
-    def _tidied(self, problem: Problem, rules: Sequence[Rule]) -> Stage:
+    def _tidied(self, problem: Problem, rules: Sequence[Rule]) -> Choice:
         """Count every gap x minimum duration behind rules that have neither."""
         chosen = problem.start.with_rules(rules)
         # What is in the scores now, the gate too, is not done again, and nothing of them counts but where events are.
@@ -100,7 +100,7 @@ class _MacroF1(Objective):
             return [decode(scores, after.changed(**pair))]
 
         counts = self._counts(problem, (partial(points, pair) for pair in pairs))
-        return Stage(counts, lambda rule, pair, _: replace(rule, **pairs[pair]))
+        return Choice(counts, lambda rule, pair, _: replace(rule, **pairs[pair]))
 
     def _counts(self, problem: Problem, settings: Iterable[Callable[[], Iterable[Events]]]) -> Counts:
         """Return the counts of settings, each of which gives the events of its thresholds."""

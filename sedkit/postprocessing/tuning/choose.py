@@ -137,7 +137,7 @@ def macro_f1(n_reference: np.ndarray, n_true: np.ndarray, n_estimate: np.ndarray
 
 
 @dataclass(frozen=True)
-class Stage:
+class Choice:
     """Settings and thresholds that were counted, and the rule that a rule becomes with one of each (indices)."""
 
     counts: Counts
@@ -152,9 +152,9 @@ class Stage:
 
 def searched(
     start: Postprocessing,
-    first: Stage,
+    first: Choice,
     grid: Mapping[str, Any],
-    then: Callable[[Sequence[Rule]], Stage] | None = None,
+    then: Callable[[Sequence[Rule]], Choice] | None = None,
 ) -> Postprocessing:
     """Return the best rules, with the macro F1 where every fold is decided on with what the other folds choose.
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 
 from sedkit.core.errors import SedkitError
-from sedkit.postprocessing.choose import FOLDS, Counts, Stage, macro_f1, per_fold, searched
-from sedkit.postprocessing.objectives.base import Objective, Problem, register
 from sedkit.postprocessing.rules import Postprocessing
+from sedkit.postprocessing.tuning.base import Problem, RuleSearch, register
+from sedkit.postprocessing.tuning.choose import FOLDS, Choice, Counts, macro_f1, per_fold, searched
 
 #: More distinct clip scores than this are thinned out evenly before thresholds are laid between them.
 _MOST_CANDIDATES = 20_000
 
 
-class _Tagging(Objective):
+class _Tagging(RuleSearch):
     needs_events = False
     gated = False
 
@@ -24,7 +24,7 @@ class _Tagging(Objective):
         clipwise, present = _clipwise(problem)
         candidates = _between(clipwise)
         counts = tagging_counts(clipwise, present, candidates, problem.fold)
-        stage = Stage(counts, lambda rule, _, k: replace(rule, clip_threshold=_short(candidates, k)))
+        stage = Choice(counts, lambda rule, _, k: replace(rule, clip_threshold=_short(candidates, k)))
         return searched(
             problem.start, stage, {"clip_threshold": "midway between neighbouring clip scores of all classes"}
         )

@@ -13,14 +13,14 @@ import numpy as np
 from sedkit.core.parallel import progress
 from sedkit.dataio.events import Events
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
-from sedkit.postprocessing.choose import FOLDS, shrunk
 from sedkit.postprocessing.decode import decode_thresholds
-from sedkit.postprocessing.objectives.base import Objective, Problem, grid_of, register
 from sedkit.postprocessing.operating_points import even_thresholds
 from sedkit.postprocessing.rules import Postprocessing
+from sedkit.postprocessing.tuning.base import Problem, RuleSearch, grid_of, register
+from sedkit.postprocessing.tuning.choose import FOLDS, shrunk
 
 
-class _Psds(Objective):
+class _Psds(RuleSearch):
     joins_overlaps = True
 
     def __init__(self, scenario: PsdsParameters) -> None:
