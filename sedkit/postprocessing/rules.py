@@ -34,17 +34,40 @@ from sedkit.core.files import read_yaml, write_yaml
 
 
 @dataclass(frozen=True)
-class FrameRule:
+class Rule:
+    """What the rules of every decoder say of a class.
+
+    Parameters
+    ----------
+    threshold
+        What is greater than this is active: frame scores, rises of them (`SlopeRule`), confidences (`BoxRule`).
+    clip_threshold
+        Events are looked for only where the clip score is greater than this; None: everywhere.
+    """
+
+    threshold: float
+    clip_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value is None and item.default is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+                raise UsageError(f"{item.name} is {value!r}, expected a number")
+            if item.name.endswith("_s") and value < 0:
+                raise UsageError(f"{item.name} is {value:g}, expected seconds of at least 0")
+            object.__setattr__(self, item.name, float(value))
+
+
+@dataclass(frozen=True)
+class FrameRule(Rule):
     """How the frame scores of one class become events (decoders `threshold` and `published`).
 
     What is done comes in this order: gate, rescaling, moving average, median, thresholds, gaps, short events.
 
     Parameters
     ----------
-    threshold
-        A frame is active where its score is greater than this.
-    clip_threshold
-        Events are looked for only where the clip score is greater than this; None: everywhere.
     low
         Second threshold: an event reaches as far as the scores stay at or above it; None: no second threshold.
     rescale_trim_s
@@ -60,8 +83,6 @@ class FrameRule:
         `threshold`: shorter events are dropped; `published`: events that are not longer are dropped. Seconds.
     """
 
-    threshold: float
-    clip_threshold: float | None = None
     low: float | None = None
     rescale_trim_s: float | None = None
     mean_s: float = 0.0
@@ -70,11 +91,7 @@ class FrameRule:
     min_duration_s: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_numbers(
-            self,
-            optional=("clip_threshold", "low", "rescale_trim_s"),
-            durations=[item.name for item in fields(self) if item.name.endswith("_s")],
-        )
+        super().__post_init__()
         if self.low is not None and self.low > self.threshold:
             raise UsageError(f"low is {self.low:g}, expected at most the threshold {self.threshold:g}")
 
@@ -83,12 +100,11 @@ class FrameRule:
 class SlopeRule(FrameRule):
     """How what the scores of one class rise and fall becomes events (decoder `derivative`).
 
+    An event begins where the scores rise by more than `threshold`, and ends where they rise by less than `low`, a
+    negative number: where they fall; None: by the threshold.
+
     Parameters
     ----------
-    threshold
-        An event begins where the scores rise by more than this.
-    low
-        It ends where they rise by less than this, a negative number: where they fall; None: by the threshold.
     slope_s
         Over which time, seconds: from half of it before a frame to half of it after.
     """
@@ -97,15 +113,11 @@ class SlopeRule(FrameRule):
 
 
 @dataclass(frozen=True)
-class BoxRule:
+class BoxRule(Rule):
     """How the frame scores of one class become sound event bounding boxes (decoder `csebbs`).
 
     Parameters
     ----------
-    threshold
-        Boxes with a confidence greater than this are events.
-    clip_threshold
-        As in `FrameRule`.
     step_s
         Length of the step filter that finds changes, seconds.
     merge_abs, merge_rel
@@ -113,37 +125,20 @@ class BoxRule:
         `merge_rel`, below the maximum of either; None: no condition (at least one is needed).
     """
 
-    threshold: float
-    clip_threshold: float | None = None
     step_s: float = 0.48
     merge_abs: float | None = None
     merge_rel: float | None = None
 
     def __post_init__(self) -> None:
-        _check_numbers(self, optional=("clip_threshold", "merge_abs", "merge_rel"), durations=("step_s",))
+        super().__post_init__()
         if self.step_s <= 0:
             raise UsageError(f"step_s is {self.step_s:g}, expected seconds above 0")
         if self.merge_abs is None and self.merge_rel is None:
             raise UsageError("neither merge_abs nor merge_rel is given, expected at least one of them")
 
 
-Rule = FrameRule | BoxRule
-
-
-def _check_numbers(rule: Rule, optional: Sequence[str], durations: Sequence[str]) -> None:
-    for item in fields(rule):
-        value = getattr(rule, item.name)
-        if value is None and item.name in optional:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise UsageError(f"{item.name} is {value!r}, expected a number")
-        if item.name in durations and value < 0:
-            raise UsageError(f"{item.name} is {value:g}, expected seconds of at least 0")
-        object.__setattr__(rule, item.name, float(value))
-
-
 #: Decoders that a rule file can name, and the kind of rule that each needs.
-DECODERS: dict[str, type[FrameRule] | type[BoxRule]] = {
+DECODERS: dict[str, type[Rule]] = {
     "threshold": FrameRule,
     "published": FrameRule,
     "derivative": SlopeRule,
@@ -288,7 +283,7 @@ class _RuleFile:
     grid: dict[str, Any] | None = None
 
 
-def _kind_of(decoder: str, where: str) -> type[FrameRule] | type[BoxRule]:
+def _kind_of(decoder: str, where: str) -> type[Rule]:
     if decoder not in DECODERS:
         raise UsageError(
             f"{where}: decoder is {decoder!r}{suggest(decoder, DECODERS)}, expected one of {listed(DECODERS)}"

@@ -47,16 +47,6 @@ class Counts:
     n_true: np.ndarray
     n_estimate: np.ndarray
 
-    def choose(self, left_out: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return each class's setting and threshold, indices (classes,), from all folds but one."""
-        folds = [p for p in range(len(self.n_reference)) if p != left_out]
-        return choose(self.n_reference[folds].sum(0), self.n_true[folds].sum(0), self.n_estimate[folds].sum(0))
-
-    def at(self, setting: np.ndarray, threshold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return n_true and n_estimate (folds, classes) at one setting and threshold per class."""
-        classes = np.arange(self.n_reference.shape[1])
-        return self.n_true[:, classes, setting, threshold], self.n_estimate[:, classes, setting, threshold]
-
 
 def choose(
     n_reference: np.ndarray, n_true: np.ndarray, n_estimate: np.ndarray, prior: float = PRIOR_POSITIVES
@@ -143,11 +133,14 @@ class Choice:
     counts: Counts
     rule: Callable[[Rule, int, int], Rule]
 
-    def chosen(self, rules: Sequence[Rule], left_out: int | None) -> tuple[list[Rule], Sequence[np.ndarray]]:
+    def made(self, rules: Sequence[Rule], left_out: int | None) -> tuple[list[Rule], np.ndarray, np.ndarray]:
         """Return rules chosen on all folds but one, and their n_true and n_estimate (folds, classes)."""
-        setting, threshold = self.counts.choose(left_out)
+        counted = self.counts.n_reference, self.counts.n_true, self.counts.n_estimate
+        folds = [fold for fold in range(FOLDS) if fold != left_out]
+        setting, threshold = choose(*(count[folds].sum(axis=0) for count in counted))
         chosen = [self.rule(*place) for place in zip(rules, setting.tolist(), threshold.tolist(), strict=True)]
-        return chosen, self.counts.at(setting, threshold)
+        n_true, n_estimate = (count[:, np.arange(len(rules)), setting, threshold] for count in counted[1:])
+        return chosen, n_true, n_estimate
 
 
 def searched(
@@ -170,18 +163,18 @@ def searched(
         Returns what is chosen next, given the rules chosen first.
     """
 
-    def chosen(left_out: int | None) -> tuple[list[Rule], Sequence[np.ndarray]]:
-        rules, counted = first.chosen(start.rules, left_out)
-        return (rules, counted) if then is None else then(rules).chosen(rules, left_out)
+    def made(left_out: int | None) -> tuple[list[Rule], np.ndarray, np.ndarray]:
+        rules, *counted = first.made(start.rules, left_out)
+        return (rules, *counted) if then is None else then(rules).made(rules, left_out)
 
     n_reference = first.counts.n_reference
     n_true, n_estimate = np.zeros(n_reference.shape[1]), np.zeros(n_reference.shape[1])
     for left_out in range(FOLDS):
         if np.delete(n_reference, left_out, axis=0).any():
-            true, estimate = chosen(left_out)[1]
+            _, true, estimate = made(left_out)
             n_true, n_estimate = n_true + true[left_out], n_estimate + estimate[left_out]
     value = macro_f1(n_reference.sum(0), n_true, n_estimate)
-    return replace(start.with_rules(chosen(None)[0]), cross_validated=value, grid=grid)
+    return replace(start.with_rules(made(None)[0]), cross_validated=value, grid=grid)
 
 
 def shrunk(values: np.ndarray, n_reference: np.ndarray, prior: float = PRIOR_POSITIVES) -> np.ndarray:
