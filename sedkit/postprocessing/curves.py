@@ -12,6 +12,9 @@ import numpy as np
 #: Keeps the range of a constant curve away from 0: such a curve becomes 0 throughout.
 _EPSILON = 1e-7
 
+#: Some units in the last place of a quotient.
+_ROUNDING = 1e-15
+
 
 def rescaled(x: np.ndarray, trim: int) -> np.ndarray:
     """Return curves stretched to the range from 0 to 1.
@@ -74,18 +77,18 @@ def reached(planes: np.ndarray, threshold: np.ndarray, low: np.ndarray) -> np.nd
     planes
         (clips, classes, frames).
     threshold, low
-        (classes,) the two thresholds of each rule. At another threshold `low` keeps its proportion to it; where it is
-        not above 0, it stays as it is.
+        (classes,) the two thresholds of each rule. At another threshold above 0 `low` keeps its proportion to it; where
+        it is not above 0 itself, it stays as it is.
 
     Returns
     -------
     curves
-        float64, since between two float32 numbers there is no room for the thresholds at which a frame is reached.
+        float64, since float32 has no room for the thresholds at which a frame is reached; at `threshold` itself exact.
     """
     y = np.ascontiguousarray(np.moveaxis(planes, 2, 0), dtype=np.float64)
     scales = low > 0
-    # Up to which threshold a frame is in the event that its neighbour is in (`at or above`: hence the next number).
-    scaled = y * np.where(scales, np.nextafter(threshold / np.where(scales, low, 1.0), np.inf), 1.0)
+    # Below which threshold a frame is in the event that its neighbour is in: `at or above`, rounding aside.
+    scaled = y * np.where(scales, threshold / np.where(scales, low, 1.0) * (1 + _ROUNDING), 1.0)
     least = np.where(scales, np.nextafter(threshold, np.inf), np.inf)
     reach = np.where(y >= low, np.maximum(scaled, least), np.minimum(scaled, threshold))
     for frames, limits in ((y, reach), (y[::-1], reach[::-1])):
