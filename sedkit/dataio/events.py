@@ -129,8 +129,12 @@ class Tags:
         return replace(self, filenames=renamed(self.filenames, filenames, self.source))
 
     def keep_labels(self, labels: Sequence[str]) -> Tags:
-        """Return the table with exactly these of its classes in this order; the clips stay."""
-        return replace(self, labels=tuple(labels), present=self.present[:, [self.labels.index(k) for k in labels]])
+        """Return the table with exactly these classes in this order; no clip holds one that was not there."""
+        present = np.zeros((len(self.filenames), len(labels)), bool)
+        for k, label in enumerate(labels):
+            if label in self.labels:
+                present[:, k] = self.present[:, self.labels.index(label)]
+        return replace(self, labels=tuple(labels), present=present)
 
     def keep_clips(self, filenames: Sequence[str]) -> Tags:
         """Return the rows of these clips, in this order; a clip that is not listed is an error."""

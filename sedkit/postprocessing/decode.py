@@ -91,7 +91,7 @@ def decode_thresholds(
         One block of events per threshold, ascending.
     """
     at = ascending(thresholds)
-    rules = (postprocessing or Preset("thresholds", "threshold", FrameRule(threshold=0.5), "")).over(scores.labels)
+    rules = (postprocessing or Postprocessing.uniform(scores.labels, FrameRule(0.5))).over(scores.labels)
     bounds, intervals, times_s = _decoded(scores, rules, np.tile(at, (len(scores.labels), 1)), tags)
     return DecodedPoints(at, scores.filenames, scores.labels, bounds, intervals, times_s)
 
@@ -107,15 +107,15 @@ def _decoded(
         return find_boxes(scores, rules, gate).above(thresholds, len(scores.filenames))
     found = filtered_curves(scores, rules)
     if rules.decoder != "derivative":
-        bounds, intervals = find_intervals([tidied(one, rules) for one in found], gate, thresholds)
+        bounds, intervals = _find_intervals([tidied(one, rules) for one in found], gate, thresholds)
     else:
         half = np.full((len(rules.labels), 1), 0.5)
-        every = [find_intervals([switched(one, rules, at) for one in found], gate, half)[1] for at in thresholds.T]
+        every = [_find_intervals([switched(one, rules, at) for one in found], gate, half)[1] for at in thresholds.T]
         bounds, intervals = np.cumsum([0, *map(len, every)]), np.concatenate(every)
     return bounds, intervals, grids.times_s(scores)
 
 
-def find_intervals(found: Sequence[Curves], gate: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _find_intervals(found: Sequence[Curves], gate: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the runs of curves above thresholds.
 
     Parameters

@@ -56,10 +56,7 @@ def open_gate(scores: Scores, rules: Postprocessing, tags: Scores | Tags | None 
         unknown = [label for label in tags.labels if label not in scores.labels]
         if unknown:
             raise SedkitError(f"{tags.source}: tags of classes that the scores lack: {listed(unknown)}")
-        gate = np.zeros((len(scores.filenames), len(scores.labels)), bool)
-        columns = [scores.labels.index(label) for label in tags.labels]
-        gate[:, columns] = tags.named_as(scores.filenames).keep_clips(scores.filenames).present
-        return gate
+        return tags.named_as(scores.filenames).keep_clips(scores.filenames).keep_labels(scores.labels).present
     limit = rules.column("clip_threshold")
     gated = ~np.isnan(limit)
     clip_scores = scores.clipwise if tags is None else _clip_scores_of(tags, scores)

@@ -73,7 +73,7 @@ def tune(
         )
     if tags is not None and not chooser.gated:
         raise UsageError(f"--tags: the objective {objective} chooses the clip gate, expected one that works behind it")
-    rules = (start or Preset("start", "threshold", FrameRule(threshold=0.5), "")).over(scores.labels)
+    rules = (start or Postprocessing.uniform(scores.labels, FrameRule(0.5))).over(scores.labels)
     scores = scores.named_as(reference.filenames)
     clips = set(reference.filenames)
     unknown = [name for name in scores.filenames if name not in clips]
@@ -85,10 +85,13 @@ def tune(
     foreign = [label for label in reference.labels if label not in scores.labels]
     if foreign:
         raise SedkitError(f"{reference.source}: holds classes that the scores lack: {listed(foreign)}")
-    events, true_tags, n_positive = _truth(scores, reference)
-    if chooser.needs_events and not n_positive.any():
+    known = reference.keep_clips(scores.filenames).keep_labels(scores.labels)
+    events = known if isinstance(known, Events) else None
+    true_tags = tags_of(known) if isinstance(known, Events) else known
+    positive = true_tags.present.any(axis=0)
+    if chooser.needs_events and not positive.any():
         raise SedkitError(f"{reference.source}: no event in the {len(scores.filenames)} scored clips to tune on")
-    missing = [label for label, n in zip(scores.labels, n_positive, strict=True) if n == 0]
+    missing = [label for label, there in zip(scores.labels, positive, strict=True) if not there]
     if missing and len(missing) < len(scores.labels):
         log.warning(
             "%s: no positive of %s: %s the optimum of all classes together",
@@ -107,17 +110,6 @@ def tune(
     problem = Problem(scores, true_tags, events, rules, folds_of(scores.filenames, groups or {}, seed), gate)
     found = chooser.search(problem)
     return replace(found, objective=objective, value=chooser.value(problem, found))
-
-
-def _truth(scores: Scores, reference: Events | Tags) -> tuple[Events | None, Tags, np.ndarray]:
-    """Return events and tags of the clips and classes of scores, and the classes' positives, (classes,)."""
-    if isinstance(reference, Events):
-        events = reference.keep_clips(scores.filenames).keep_labels(scores.labels)
-        return events, tags_of(events), np.bincount(events.label, minlength=len(events.labels))
-    present = np.zeros((len(scores.filenames), len(scores.labels)), bool)
-    columns = [scores.labels.index(label) for label in reference.labels]
-    present[:, columns] = reference.keep_clips(scores.filenames).present
-    return None, Tags(scores.filenames, scores.labels, present, reference.source), present.sum(axis=0)
 
 
 def describe(rules: Postprocessing) -> str:
