@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from sedkit.cli._options import add_config, add_force, add_jobs, jobs_of
+from sedkit.cli._options import add_budget, add_config, add_force, add_jobs, jobs_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("data", metavar="DATA_DIR", help="data dir of a set, as `sedkit prepare` leaves it")
     add_config(parser)
+    add_budget(parser)
     parser.add_argument(
         "--out", default=None, metavar="FEATURES.h5", help="default: DATA_DIR/<front end>-<hash of its parameters>.h5"
     )
@@ -38,8 +39,8 @@ def run(args: argparse.Namespace) -> None:
     from sedkit.features.frontends import features_path, frontend_from
 
     data = DataDir(args.data)
-    with naming_file(args.config, args.overrides):
-        frontend = frontend_from(read_config(args.config, args.overrides).get("frontend"))
+    with naming_file(args.config, args.overrides, args.budget):
+        frontend = frontend_from(read_config(args.config, args.overrides, args.budget).get("frontend"))
     if not frontend.sliceable:
         log.info("extract: %s: nothing to store, the front end transforms every window on its own", args.data)
         return

@@ -123,7 +123,7 @@ class Experiment:
         loop = self.loop = Loop(
             self.network,
             self.objective,
-            Batches(self.streams, counts, settings.seed, self.normalise, self.device),
+            Batches(self.streams, counts, settings.seed, self.normalise, self.device, settings.resident),
             settings,
             self.dtype,
             self._evaluate,

@@ -169,6 +169,9 @@ class TrainingSettings:
         Of the initial weights, the order of the windows and their augmentation.
     device, precision
         `auto`, `cpu`, `cuda`; `auto` (bfloat16 where the hardware has it), `fp32`, `bf16`.
+    resident
+        Keep stored features that are trained on in the device's memory: all, none, or (None) what fits into half of a
+        GPU's free memory. On a CPU a memory map is as fast, but for a slow disk.
     deterministic
         Ask torch for deterministic algorithms (a CUDA matter; on the CPU a run repeats itself anyway).
     weights
@@ -186,6 +189,7 @@ class TrainingSettings:
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    resident: bool | None = None
     deterministic: bool = False
     weights: str | None = None
     train_on: Literal["split", "all", "all+validation"] = "split"

@@ -121,14 +121,15 @@ def test_systems_with_one_front_end_extract_once_what_they_read(
     for name, frontend, sections in (
         ("one", {"name": "logmel"}, {}),
         ("two", {"name": "logmel"}, {"data": {"streams": heard}, "passes": {"tagging": first}}),
-        ("wide", {"name": "logmel", "n_mels": 128}, {}),
+        # Another front end in this budget alone.
+        ("wide", {"name": "logmel"}, {"budgets": {"quick": {"frontend.n_mels": 128}}}),
         ("alone", {"name": "logmel", "edges": "window"}, {}),
     ):
-        place.system(name, frontend=frontend, **sections)
+        place.system(name, frontend=frontend, **{"budgets": {"quick": None}, **sections})
     for name in ("weak", "in/weaker", "public", "unlabelled", "mix", "snr-5"):
         place.set(name)
     runs = tuple(f"{name}/snr-5_seed0" for name in ("one", "two", "wide", "alone"))
-    assert cli.main(place.call("features", "--jobs", "3", "frontend.fmin_hz=20", runs=runs)) == 0
+    assert cli.main(place.call("features", "--budget", "quick", "--jobs", "3", "frontend.fmin_hz=20", runs=runs)) == 0
     conf = place.recipe.parent / "conf"
     extracted = {
         "one": ("weak", "in/weaker", "public"),
@@ -142,6 +143,8 @@ def test_systems_with_one_front_end_extract_once_what_they_read(
             str(place.data / name),
             "--config",
             str(conf / f"{system}.yaml"),
+            "--budget",
+            "quick",
             "--jobs",
             "3",
             "frontend.fmin_hz=20",
