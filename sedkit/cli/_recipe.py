@@ -159,7 +159,8 @@ def read_system(path: Path) -> System:
     UsageError
         An unknown key, or a gate that is neither a pass of the system nor a folder.
     """
-    from sedkit.core.config import naming_file, read_config, read_passes, typed
+    from sedkit.core.config import read_config, read_passes, typed
+    from sedkit.core.naming import naming_file
 
     with naming_file(path):
         decoding = typed(read_config(path).get("decoding"), DecodingSettings, "decoding")

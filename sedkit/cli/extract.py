@@ -30,9 +30,10 @@ def run(args: argparse.Namespace) -> None:
     """Extract, unless the file that is there was made from the same recordings with the same front end."""
     from pathlib import Path
 
-    from sedkit.core.config import naming_file, read_config
+    from sedkit.core.config import read_config
     from sedkit.core.files import content_hash
     from sedkit.core.log import log
+    from sedkit.core.naming import naming_file
     from sedkit.core.stamp import Step
     from sedkit.dataio.datadir import DataDir
     from sedkit.features.extract import check_resampler, extract

@@ -89,7 +89,8 @@ class _Stage(Uses):
 
     def features(self, run: Run) -> Iterator[Call]:
         """Extract each set that systems with the same front end learn from or score once for all of them."""
-        from sedkit.core.config import naming_file, read_config, read_passes
+        from sedkit.core.config import read_config, read_passes
+        from sedkit.core.naming import naming_file
         from sedkit.features.frontends import frontend_from
         from sedkit.training.settings import RunSettings, features_read
 

@@ -6,6 +6,7 @@ that a narrow network spends half of its time in calls.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.flop_counter import register_flop_formula
 
 Floats = NDArray[np.float32]
 _F = np.float32
@@ -102,34 +104,45 @@ def _back(
             carried += through
 
 
-class _Scan(torch.autograd.Function):
-    """States of a GRU, of all directions, and their gradient by hand.
+@torch.library.custom_op("sedkit::gru", mutates_args=())
+def _scan(inputs: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the states of a GRU, all directions; its gates and the recurrent part of the third for the gradient.
 
     With a the recurrent and x the input part of a gate: r = sigmoid(x_r + a_r), z = sigmoid(x_z + a_z),
     n = tanh(x_n + r a_n), h' = (1 - z) n + z h (Cho et al., arXiv 1406.1078, with the reset gate behind the product as
     cuDNN has it).
 
     Shapes: inputs (frames, directions, batch, 3 units), weight (directions, 3 units, units), bias (directions, 3 units)
-    -> states (frames, directions, batch, units).
+    -> states and recurrent part (frames, directions, batch, units), gates as inputs.
     """
+    gates = torch.empty_like(inputs)
+    states, products = (inputs.new_empty(*inputs.shape[:3], weight.shape[2]) for _ in range(2))
+    turned = weight.transpose(1, 2).contiguous()
+    _ahead(*(x.numpy() for x in (inputs, turned, bias, states, gates, products)))
+    return states, gates, products
 
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        gates, weight = torch.empty_like(inputs), weight.contiguous()
-        states, products = (inputs.new_empty(*inputs.shape[:3], weight.shape[2]) for _ in range(2))
-        turned = weight.transpose(1, 2).contiguous()
-        _ahead(*(x.numpy() for x in (inputs, turned, bias, states, gates, products)))
-        ctx.save_for_backward(weight, states, gates, products)
-        return states
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        weight, states, gates, products = ctx.saved_tensors
-        inputs, recurrent = torch.empty_like(gates), torch.empty_like(gates)
-        _back(*(x.numpy() for x in (grad.contiguous(), weight, states, gates, products, inputs, recurrent)))
-        before = torch.cat([torch.zeros_like(states[:1]), states[:-1]]).transpose(0, 1).flatten(1, 2)
-        flat = recurrent.transpose(0, 1).flatten(1, 2)
-        return inputs, flat.transpose(1, 2) @ before, flat.sum(1)
+def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(inputs[1], *output)
+
+
+def _gradient(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor, Tensor, Tensor]:
+    weight, states, gates, products = ctx.saved_tensors
+    inputs, recurrent = torch.empty_like(gates), torch.empty_like(gates)
+    _back(*(x.numpy() for x in (grad.contiguous(), weight, states, gates, products, inputs, recurrent)))
+    before = torch.cat([torch.zeros_like(states[:1]), states[:-1]]).transpose(0, 1).flatten(1, 2)
+    flat = recurrent.transpose(0, 1).flatten(1, 2)
+    return inputs, flat.transpose(1, 2) @ before, flat.sum(1)
+
+
+_scan.register_autograd(_gradient, setup_context=_keep)
+
+
+@register_flop_formula(torch.ops.sedkit.gru)
+def _operations(inputs: tuple[int, ...], weight: tuple[int, ...], *_: Any, **__: Any) -> int:
+    """Return the floating point operations of the recurrent products, for shapes."""
+    return 2 * math.prod(inputs) * weight[2]
 
 
 class Gru(nn.GRU):
@@ -151,6 +164,6 @@ class Gru(nn.GRU):
             inputs = F.linear(x, torch.cat(of_inputs), torch.cat(input_biases)).transpose(0, 1)
             ahead, back = inputs.chunk(2, dim=-1)
             inputs = torch.stack([ahead, back.flip(0)], dim=1)
-            states = _Scan.apply(inputs, torch.stack(weights), torch.stack(biases))
+            states, _, _ = _scan(inputs, torch.stack(weights), torch.stack(biases))
             x = torch.cat([states[:, 0], states[:, 1].flip(0)], dim=-1).transpose(0, 1)
         return x

@@ -109,8 +109,8 @@ class Batches:
     normalise, device
         What views are normalised by, and where they are.
     resident
-        Keep streams of stored features on the device whole: True all, False none, None on a GPU as many as fit into half
-        of its free memory, the smallest first.
+        Keep streams of stored features on the device whole: all (True), none (False), or on a GPU as many as fit into
+        half of its free memory, the smallest first (None).
     """
 
     def __init__(

@@ -10,9 +10,10 @@ import pytest
 from fake_data import config, write_config
 
 from sedkit.cli.main import main
-from sedkit.core.config import naming_file, read_config, typed
+from sedkit.core.config import read_config, typed
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import read_json, write_json
+from sedkit.core.naming import naming_file
 from sedkit.core.stamp import Step
 from sedkit.models.checkpoint import read_checkpoint
 from sedkit.training.checking import check_config
@@ -232,7 +233,7 @@ def test_reported_sets_are_refused_in_one_line(
 
 def test_folds_default_to_train(data_root: Path, tmp_path: Path) -> None:
     made = plan(data_root, tmp_path)
-    assert made.saw() == {"trained": [["fake/weak", "train"]], "selected": [["fake/weak", "select"]]}
+    assert made.run_info()["saw"] == {"trained": [["fake/weak", "train"]], "selected": [["fake/weak", "select"]]}
     # Of a set without folds, all; of one without that fold, none is taken for granted.
     root = tmp_path / "data"
     shutil.copytree(data_root, root)
@@ -242,7 +243,7 @@ def test_folds_default_to_train(data_root: Path, tmp_path: Path) -> None:
         plan(root, tmp_path).check()
     (root / "weak/clips.tsv").write_text("".join(line.rpartition("\t")[0] + "\n" for line in table.splitlines()))
     made = plan(root, tmp_path, "data.select={other: {set: synthetic, folds: [tune]}}")
-    assert made.saw() == {"trained": [["fake/weak", None]], "selected": [["fake/synthetic", "tune"]]}
+    assert made.run_info()["saw"] == {"trained": [["fake/weak", None]], "selected": [["fake/synthetic", "tune"]]}
 
 
 @pytest.mark.parametrize("folds", [None, ["train"], ["train", "select"]])
@@ -281,11 +282,28 @@ def test_all_needs_a_finished_split_run(data_root: Path, tmp_path: Path) -> None
     made = follow("all_seed0")
     assert (made.training.steps, made.training.last_step) == (9, 6)
     assert made.run_info()["trained_on"] == "all"
-    assert made.saw() == {"trained": [["fake/weak", None]], "selected": []}
+    assert made.run_info()["saw"] == {"trained": [["fake/weak", None]], "selected": []}
     both = follow("all+validation_seed0", "all+validation")
     assert {name.split("/")[0] for name in inputs_of(both)} == {"weak", "validation"}
-    assert both.saw()["trained"] == [["fake/weak", None], ["fake/validation", None]]
-    assert both.drawn == ()
+    assert both.run_info()["saw"]["trained"] == [["fake/weak", None], ["fake/validation", None]]
+    assert both.sets.drawn == ()
+
+
+def test_validation_is_a_stream_of_its_own_where_one_names_it(data_root: Path, tmp_path: Path) -> None:
+    strong = {"set": "validation", "labels": {"target": "frame"}, "train_on": "all+validation", "share": 2}
+    path = write_config(tmp_path / "c.yaml", data__streams={"weak": {"set": "weak"}, "strong": strong})
+    split = make_plan(path, [], data_root, tmp_path / "seed0")
+    split.check()
+    assert list(split.sets.trained) == ["weak"]
+    config = read_config(path, ["training.train_on=all+validation"])
+    both = Plan(config, data_root, tmp_path / "all+validation_seed0")
+    both.check()
+    assert {name: both.sets.of(stream, "data.streams.x") for name, stream in both.sets.trained.items()} == {
+        "weak": ["weak"],
+        "strong": ["validation"],
+    }
+    assert shares(both.sets.trained, 9) == {"weak": 3, "strong": 6}
+    assert both.run_info()["saw"]["trained"] == [["fake/weak", None], ["fake/validation", None]]
 
 
 def test_a_pass_is_part_of_the_run_and_recorded(
