@@ -174,11 +174,6 @@ def _check_sections(raw: dict[str, Any], where: str, sections: Sequence[str] = S
             raise UsageError(f"{where}: unknown section {name!r}{suggest(name, sections)}; has {listed(sections, 12)}")
 
 
-def select(raw: dict[str, Any], sections: Sequence[str]) -> dict[str, Any]:
-    """Return the sections that a verb reads, for its stamp."""
-    return {name: raw[name] for name in sections if name in raw}
-
-
 def typed(raw: dict[str, Any] | None, cls: type[T], where: str) -> T:
     """Turn a mapping into the dataclass `cls`.
 

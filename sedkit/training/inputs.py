@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sedkit.core.config import TRAINED, select
+from sedkit.core.config import TRAINED
 from sedkit.core.errors import SedkitError
 from sedkit.core.stamp import Source
 from sedkit.dataio.datadir import TABLES
@@ -39,7 +39,7 @@ def compared(config: dict[str, Any], mix: MixSettings | None) -> dict[str, Any]:
 
     The section `mix` counts where a stream is of mixtures (None: none is).
     """
-    sections = copy.deepcopy(select(config, TRAINED))
+    sections = copy.deepcopy({name: config[name] for name in TRAINED if name in config})
     name_files(sections, lambda path: path.name)
     # Hashes do not see the order of keys, which counts where steps are done in turn.
     sections["normalise"] = list((sections.get("normalise") or {}).items())

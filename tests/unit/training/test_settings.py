@@ -16,6 +16,7 @@ from sedkit.core.files import read_json, write_json
 from sedkit.core.naming import naming_file
 from sedkit.core.stamp import Step
 from sedkit.models.checkpoint import read_checkpoint
+from sedkit.training.batches import shares
 from sedkit.training.checking import check_config
 from sedkit.training.inputs import inputs_of
 from sedkit.training.optimisers import resolve_optimiser
@@ -185,7 +186,7 @@ def test_a_plan_names_what_is_missing(data_root: Path, tmp_path: Path) -> None:
 
 def test_inputs_leave_out_what_is_only_drawn(data_root: Path, tmp_path: Path) -> None:
     made = plan(data_root, tmp_path)
-    assert made.drawn == ("validation",)
+    assert made.sets.drawn == ("validation",)
     assert set(inputs_of(made)) == {"weak/clips.tsv", "weak/weak.tsv", "weak/labels.txt", "weak/features"}
 
 
