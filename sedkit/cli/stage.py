@@ -154,7 +154,7 @@ class _Stage(Uses):
             start = ["--start", self.option(self.recipe.tuned_from[name])] if name else []
             for tuned in self.tuned(run):
                 last = tuned is self.tuned(run)[-1]
-                out = rules if last else str(Path(rules).with_suffix(f".{tuned.objective}.yaml"))
+                out = rules if last else str(Path(rules).with_suffix(f".{tuned.name}.yaml"))
                 yield [
                     *("sedkit", "tune", run.path("scores", f"{self.tuned_scores(tuned)}.h5")),
                     *("--reference", self.table(tuned.set, tuned.labels), *labels, "--objective", tuned.objective),

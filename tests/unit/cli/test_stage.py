@@ -49,7 +49,7 @@ def test_predict_scores_what_is_tuned_on_and_what_is_predicted(calls: Stage) -> 
 
 
 def test_each_objective_starts_with_the_rules_of_the_one_before(calls: Stage) -> None:
-    tagging, labels = f"{RUN}/postprocessing.tagging.yaml", ["--labels", "a recipe/labels.txt"]
+    tagging, labels = f"{RUN}/postprocessing.tagging.weak.yaml", ["--labels", "a recipe/labels.txt"]
     assert [line[2:] for line in calls("tune")] == [
         [
             *(f"{RUN}/scores/weak.tune.h5", "--reference", "data/weak/weak.tsv"),
@@ -60,6 +60,27 @@ def test_each_objective_starts_with_the_rules_of_the_one_before(calls: Stage) ->
             *(*labels, "--objective", "event", "--groups", "data/in/weaker/clips.tsv"),
             *("--start", tagging, "--out", f"{RUN}/postprocessing.yaml"),
         ],
+    ]
+
+
+def test_an_optional_set_is_tuned_on_last_where_it_is_there(place: Place, made: list[list[str]]) -> None:
+    real = {"set": "real", "fold": "tune", "objective": "event", "optional": True}
+    place.describe(tuned=[{"set": "weak", "fold": "tune", "objective": "event"}, real], predicted=["weak"], reported={})
+    place.set("weak", folds="tune")
+
+    def calls() -> list[list[str]]:
+        made.clear()
+        for stage in ("predict", "tune"):
+            assert cli.main(place.call(stage)) == 0
+        return [[Path(word).name for word in words if word.endswith((".h5", ".yaml"))] for words in made]
+
+    weak = ["weak.tune.h5", "weak.h5"]
+    assert calls() == [*([name] for name in weak), ["weak.tune.h5", "postprocessing.yaml"]]
+    place.set("real", folds="tune")
+    assert calls() == [
+        *([name] for name in ("weak.tune.h5", "real.tune.h5", "weak.h5")),
+        ["weak.tune.h5", "postprocessing.event.weak.yaml"],
+        ["real.tune.h5", "postprocessing.event.weak.yaml", "postprocessing.yaml"],
     ]
 
 
