@@ -114,17 +114,18 @@ class Plan:
             "seed": self.training.seed,
             "trained_on": self.training.train_on,
             "budget": self.budget,
-            "saw": self._saw(),
+            "saw": self.saw(),
         }
 
-    def _saw(self) -> dict[str, list[list[str | None]]]:
+    def saw(self) -> dict[str, list[list[str | None]]]:
+        """Return what the run trains and selects on (`Sets.saw`)."""
         return self.sets.saw(self.training.weights)
 
     @cached_property
     def _step(self) -> Step:
         config = compared(self.config, self.mix) | {"pass": self.of_pass}
         output = self.folder / "checkpoints" / "best.pt"
-        return Step("train", output, config, inputs_of(self), facts=lambda: {"saw": self._saw()})
+        return Step("train", output, config, inputs_of(self), facts=lambda: {"saw": self.saw()})
 
     def step(self, force: bool) -> Step:
         """Return the stamped call."""

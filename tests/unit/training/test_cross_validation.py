@@ -33,7 +33,7 @@ def test_train_and_select_are_the_other_folds(mixed: Path) -> None:
     plan = plan_of(mixed)
     plan.check()
     # Three clips of fold 3, which has no selection part.
-    assert plan.run_info()["saw"] == {
+    assert plan.saw() == {
         "trained": [["fake/mix", "1"], ["fake/mix", "3"]],
         "selected": [["fake/mix", "1-select"]],
     }

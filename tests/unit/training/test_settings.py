@@ -234,7 +234,7 @@ def test_reported_sets_are_refused_in_one_line(
 
 def test_folds_default_to_train(data_root: Path, tmp_path: Path) -> None:
     made = plan(data_root, tmp_path)
-    assert made.run_info()["saw"] == {"trained": [["fake/weak", "train"]], "selected": [["fake/weak", "select"]]}
+    assert made.saw() == {"trained": [["fake/weak", "train"]], "selected": [["fake/weak", "select"]]}
     # Of a set without folds, all; of one without that fold, none is taken for granted.
     root = tmp_path / "data"
     shutil.copytree(data_root, root)
@@ -244,7 +244,7 @@ def test_folds_default_to_train(data_root: Path, tmp_path: Path) -> None:
         plan(root, tmp_path).check()
     (root / "weak/clips.tsv").write_text("".join(line.rpartition("\t")[0] + "\n" for line in table.splitlines()))
     made = plan(root, tmp_path, "data.select={other: {set: synthetic, folds: [tune]}}")
-    assert made.run_info()["saw"] == {"trained": [["fake/weak", None]], "selected": [["fake/synthetic", "tune"]]}
+    assert made.saw() == {"trained": [["fake/weak", None]], "selected": [["fake/synthetic", "tune"]]}
 
 
 @pytest.mark.parametrize("folds", [None, ["train"], ["train", "select"]])
@@ -283,10 +283,10 @@ def test_all_needs_a_finished_split_run(data_root: Path, tmp_path: Path) -> None
     made = follow("all_seed0")
     assert (made.training.steps, made.training.last_step) == (9, 6)
     assert made.run_info()["trained_on"] == "all"
-    assert made.run_info()["saw"] == {"trained": [["fake/weak", None]], "selected": []}
+    assert made.saw() == {"trained": [["fake/weak", None]], "selected": []}
     both = follow("all+validation_seed0", "all+validation")
     assert {name.split("/")[0] for name in inputs_of(both)} == {"weak", "validation"}
-    assert both.run_info()["saw"]["trained"] == [["fake/weak", None], ["fake/validation", None]]
+    assert both.saw()["trained"] == [["fake/weak", None], ["fake/validation", None]]
     assert both.sets.drawn == ()
 
 
@@ -304,7 +304,7 @@ def test_validation_is_a_stream_of_its_own_where_one_names_it(data_root: Path, t
         "strong": ["validation"],
     }
     assert shares(both.sets.trained, 9) == {"weak": 3, "strong": 6}
-    assert both.run_info()["saw"]["trained"] == [["fake/weak", None], ["fake/validation", None]]
+    assert both.saw()["trained"] == [["fake/weak", None], ["fake/validation", None]]
 
 
 def test_a_pass_is_part_of_the_run_and_recorded(
