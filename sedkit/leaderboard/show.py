@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sedkit.submission.benchmark.report import NOT_RANKED, OTHER_DATA, Report, Row, Table
-from sedkit.submission.numbers import interval_text
-from sedkit.submission.official import METRICS
+from sedkit.leaderboard.contrasts import Contrast
+from sedkit.leaderboard.published import METRICS
+from sedkit.leaderboard.table import NOT_RANKED, OTHER_DATA, Report, Row, Table
 
 #: Characters of a note that still stands in its row.
 _LONGEST_NOTE = 40
@@ -18,6 +18,9 @@ _LONGEST_NOTE = 40
 _BELOW = "an official PSDS of few clips may lie below its interval, which is about very many clips"
 
 _OTHER_VARIANTS = "other variant or parameters: no differences, no ranks"
+
+#: Columns of numbers, which stand to the right.
+_NUMBERS = ("difference", "parameters", "ratio")
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class _Block:
     head: tuple[str, ...]
     rows: list[tuple[str, ...]]
     ours: list[bool]
-    sources: list[tuple[tuple[str, str], ...]]
+    sources: list[list[tuple[str, str]]]
     about: str = ""
     remarks: tuple[str, ...] = ()
 
@@ -45,24 +48,23 @@ class _Section:
     blocks: list[_Block]
 
 
+def interval_text(bounds: tuple[float, float] | None, metric: str) -> str:
+    """Return an interval in a metric's unit as printed; empty where there is none.
+
+    >>> interval_text((0.36, 0.39), "psds1")
+    '[0.3600, 0.3900]'
+    """
+    decimals = METRICS[metric].decimals
+    return "" if bounds is None else f"[{bounds[0]:.{decimals}f}, {bounds[1]:.{decimals}f}]"
+
+
+def figure_text(row: Row, metric: str) -> str:
+    """Return a figure as printed, with its standard deviation or its interval."""
+    return f"{_value(row)} {interval_text(row.interval, metric)}".rstrip()
+
+
 def _value(row: Row) -> str:
     return row.text + (f" ± {row.spread}" if row.spread else "")
-
-
-def _interval(row: Row, metric: str) -> str:
-    return "" if row.interval is None else interval_text(row.interval, METRICS[metric].decimals)
-
-
-def _below(tables: Iterable[Table]) -> tuple[str, ...]:
-    """Explain figures below their intervals where there are some."""
-    rows = [row for table in tables for row in table.rows]
-    return (_BELOW,) if any(row.interval is not None and row.value < row.interval[0] for row in rows) else ()
-
-
-def _rank(row: Row) -> str:
-    if row.rank is None:
-        return "-"
-    return f"{row.rank}{'=' if row.tied else ''} of {row.of}"
 
 
 def _difference(row: Row, table: Table) -> str:
@@ -72,30 +74,41 @@ def _difference(row: Row, table: Table) -> str:
     return f"{round(row.difference, table.decimals) + 0.0:+.{table.decimals}f}"
 
 
-def _source(row: Row) -> tuple[tuple[str, str], ...]:
-    return () if row.ours else ((row.source, row.scorer),)
+def _ratio(row: Row) -> str:
+    return "" if row.ratio is None else f"{row.ratio:.2f}"
+
+
+def _count(parameters: int | None) -> str:
+    return "" if parameters is None else f"{parameters:,}"
 
 
 def _remarks(row: Row) -> list[str]:
     parts = [] if row.verified else ["unverified"]
     if row.level_with:
         parts.append(f"level with {', '.join(row.level_with)}")
-    parts += _mean_of(row)
-    return [*parts, *row.notes]
+    return [*parts, *_mean_of(row), *row.notes]
 
 
 def _mean_of(row: Row) -> list[str]:
     return [f"mean of {row.runs} runs"] if row.runs and row.runs > 1 else []
 
 
-def _footnotes(rows: Iterable[Row]) -> dict[str, int]:
-    """Number the notes that would make a table too wide."""
-    long = (note for row in rows for note in row.notes if len(note) > _LONGEST_NOTE)
-    return {note: number for number, note in enumerate(dict.fromkeys(long), start=1)}
+def _sources(rows: Iterable[Row]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((row.source, row.scorer) for row in rows if not row.ours))
 
 
-def _count(parameters: int | None) -> str:
-    return "" if parameters is None else f"{parameters:,}"
+class _Footnotes:
+    """Notes that would make a table too wide, numbered; with what has to be said of figures below their intervals."""
+
+    def __init__(self, tables: Sequence[Table], notes: Iterable[str]) -> None:
+        self._numbers = {note: number for number, note in enumerate(dict.fromkeys(notes), start=1)}
+        rows = [row for table in tables for row in table.rows]
+        below = any(row.interval is not None and row.value < row.interval[0] for row in rows)
+        self.lines = ((_BELOW,) if below else ()) + tuple(f"note {n}: {note}" for note, n in self._numbers.items())
+
+    def short(self, note: str) -> str:
+        """Return a note, or which one below it is."""
+        return f"note {self._numbers[note]}" if note in self._numbers else note
 
 
 def _filled(head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -106,21 +119,21 @@ def _filled(head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> tuple[tuple
 
 def _ranked(table: Table) -> _Block:
     """A table with ranks and differences."""
-    below = _footnotes(table.rows)
+    footnotes = _Footnotes([table], (note for row in table.rows for note in row.notes if len(note) > _LONGEST_NOTE))
+    head = ("rank", "system", "value", "95 % interval", "difference", "parameters", "ratio", "remarks")
     rows = [
         (
-            _rank(row),
+            "-" if row.rank is None else f"{row.rank}{'=' if row.tied else ''} of {row.of}",
             row.system,
             _value(row),
-            _interval(row, table.metric),
+            interval_text(row.interval, table.quantity.metric),
             _difference(row, table),
             _count(row.parameters),
-            "" if row.ratio is None else f"{row.ratio:.2f}",
-            "; ".join(f"note {below[remark]}" if remark in below else remark for remark in _remarks(row)),
+            _ratio(row),
+            "; ".join(map(footnotes.short, _remarks(row))),
         )
         for row in table.rows
     ]
-    head = ("rank", "system", "value", "95 % interval", "difference", "parameters", "ratio", "remarks")
     about = []
     if table.systems:
         about.append(f"rank among {table.systems} systems, this one and each published one by its best figure")
@@ -128,45 +141,51 @@ def _ranked(table: Table) -> _Block:
         about.append(f"differences and ratios to {table.baseline}")
     if all(row.ours for row in table.rows):
         about.append("no official figure for this reference and variant")
-    remarks = (*_below([table]), *(f"note {number}: {note}" for note, number in below.items()))
-    ours, sources = [row.ours for row in table.rows], [_source(row) for row in table.rows]
-    return _Block(table.title, *_filled(head, rows), ours, sources, "; ".join(about), remarks)
+    ours, sources = [row.ours for row in table.rows], [_sources([row]) for row in table.rows]
+    return _Block(table.quantity.title, *_filled(head, rows), ours, sources, "; ".join(about), footnotes.lines)
 
 
 def _wide(title: str, tables: Sequence[Table]) -> _Block:
     """Several metrics side by side, a row a system: for figures that are neither ranked nor compared."""
-    heads = []
-    for table in tables:
-        short, long = METRICS[table.metric].short, METRICS[table.metric].title
-        heads.append(short + table.title.removeprefix(long))
-    systems = list(dict.fromkeys((row.system, row.ours) for table in tables for row in table.rows))
-    published = [note for table in tables for row in table.rows if not row.ours for note in row.notes]
-    below = {note: n for n, note in enumerate(dict.fromkeys(x for x in published if x != NOT_RANKED), start=1)}
+    every = [row for table in tables for row in table.rows]
+    footnotes = _Footnotes(tables, (note for row in every if not row.ours for note in row.notes if note != NOT_RANKED))
+    systems = list(dict.fromkeys((row.system, row.ours) for row in every))
     rows, sources = [], []
     for system, ours in systems:
-        cells, parameters, notes = [], None, []
-        cited: dict[tuple[str, str], None] = {}
-        for table in tables:
-            # A system may have several figures of one metric: as published, and recomputed. Those that count go first.
-            same = sorted((r for r in table.rows if (r.system, r.ours) == (system, ours)), key=lambda r: r.unranked)
-            cells.append(" / ".join(_cell(row, table.metric, below) for row in same))
-            parameters = next((row.parameters for row in same if row.parameters), parameters)
-            cited.update(dict.fromkeys(source for row in same for source in _source(row)))
-            for row in same if ours else ():
-                notes += [*_mean_of(row), *row.notes]
-        rows.append((system, *cells, _count(parameters), "; ".join(dict.fromkeys(notes))))
-        sources.append(tuple(cited))
-    head = ("system", *heads, "parameters", "runs")
-    remarks = (*_below(tables), *(f"note {number}: {note}" for note, number in below.items()))
-    return _Block(title, *_filled(head, rows), [ours for _, ours in systems], sources, "", remarks)
+        # A system may have several figures of one metric: as published, and recomputed. Those that count go first.
+        figures = [
+            sorted((r for r in table.rows if (r.system, r.ours) == (system, ours)), key=lambda r: r.unranked)
+            for table in tables
+        ]
+        cells = [
+            " / ".join(_cell(row, table.quantity.metric, footnotes) for row in same)
+            for table, same in zip(tables, figures, strict=True)
+        ]
+        its_rows = [row for same in figures for row in same]
+        counts = [row.parameters for same in reversed(figures) for row in same if row.parameters]
+        notes = [note for row in its_rows if ours for note in (*_mean_of(row), *row.notes)]
+        rows.append((system, *cells, _count(counts[0] if counts else None), "; ".join(dict.fromkeys(notes))))
+        sources.append(_sources(its_rows))
+    head = ("system", *(table.quantity.short_title for table in tables), "parameters", "runs")
+    return _Block(title, *_filled(head, rows), [ours for _, ours in systems], sources, "", footnotes.lines)
 
 
-def _cell(row: Row, metric: str, below: dict[str, int]) -> str:
+def _cell(row: Row, metric: str, footnotes: _Footnotes) -> str:
     """A figure with its interval, and in brackets what has to be said of it; long remarks stand below the table."""
     marks = [] if row.verified else ["unverified"]
-    marks += [] if row.ours else [f"note {below[note]}" if note in below else note for note in row.notes]
-    text = " ".join(x for x in (_value(row), _interval(row, metric)) if x)
+    marks += [] if row.ours else map(footnotes.short, row.notes)
+    text = figure_text(row, metric)
     return f"{text} ({', '.join(marks)})" if marks else text
+
+
+def _paired(contrasts: Sequence[Contrast]) -> _Block:
+    head = ("system", "on", "metric", "difference", "95 % interval", "folds and seeds", "verdict")
+    rows = []
+    for one in contrasts:
+        metric = METRICS[one.metric]
+        mean, interval = f"{one.mean:+.{metric.decimals}f}", interval_text(one.interval, one.metric)
+        rows.append((one.text, one.where, metric.short, mean, interval, str(len(one.differences)), one.verdict))
+    return _Block("", *_filled(head, rows), [False] * len(rows), [[] for _ in rows])
 
 
 def _sections(report: Report) -> Iterable[_Section]:
@@ -180,20 +199,14 @@ def _sections(report: Report) -> Iterable[_Section]:
             yield _Section(f"{heading}, {_OTHER_VARIANTS}", (), [_wide("", rest)])
     for apart in report.apart:
         named = f"{apart.set_title}: " if apart.set_title else ""
-        lines = [f"{apart.about}: {'; '.join(apart.reasons)}"]
-        yield _Section(f"{named}not comparable", tuple(lines), [_wide("", apart.tables)])
+        why = f"{apart.about}: {'; '.join(apart.reasons)}"
+        yield _Section(f"{named}not comparable", (why,), [_wide("", apart.tables)])
     if report.contrasts:
-        head = ("system", "on", "metric", "difference", "95 % interval", "folds and seeds", "verdict")
-        cells = [contrast.cells for contrast in report.contrasts]
-        block = _Block("", *_filled(head, cells), [False] * len(cells), [()] * len(cells))
-        yield _Section("paired differences over folds and seeds", (), [block])
+        yield _Section("paired differences over folds and seeds", (), [_paired(report.contrasts)])
     for title, tables in report.published.items():
         sets = dict.fromkeys(t.reference for t in tables)
         blocks = [_wide(f"on {name}", [t for t in tables if t.reference == name]) for name in sets]
         yield _Section(f"{OTHER_DATA}: {title}", (), blocks)
-
-
-_NUMBERS = ("difference", "parameters", "ratio")
 
 
 def as_text(report: Report) -> str:
@@ -203,22 +216,21 @@ def as_text(report: Report) -> str:
         out += [f"== {section.heading}", *section.lines, ""]
         for block in section.blocks:
             at = block.head.index("system")
-            rows = [
-                tuple(("* " if ours else "  ") + cell if i == at else cell for i, cell in enumerate(cells))
-                for cells, ours in zip(block.rows, block.ours, strict=True)
+            marks = ["  ", *("* " if ours else "  " for ours in block.ours)]
+            lines = [
+                [mark + cell if i == at else cell for i, cell in enumerate(cells)]
+                for mark, cells in zip(marks, [block.head, *block.rows], strict=True)
             ]
-            head = tuple("  " + name if i == at else name for i, name in enumerate(block.head))
-            widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+            widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
             about = f" ({block.about})" if block.about else ""
             out += [block.title + about] if block.title else []
-            for line in [head, *rows]:
+            for line in lines:
                 cells = [
                     cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
                     for cell, width, name in zip(line, widths, block.head, strict=True)
                 ]
                 out.append(("  " + "  ".join(cells)).rstrip())
-            out += [f"  ({remark})" for remark in block.remarks]
-            out.append("")
+            out += [*(f"  ({remark})" for remark in block.remarks), ""]
     return "\n".join(out).rstrip() + "\n"
 
 
@@ -266,31 +278,9 @@ def markdown_row(cells: Iterable[str]) -> str:
 
 
 _CSV_HEAD = (
-    "section",
-    "reference",
-    "metric",
-    "unit",
-    "variant",
-    "parameters_of_metric",
-    "system",
-    "ours",
-    "value",
-    "sd",
-    "low",
-    "high",
-    "runs",
-    "rank",
-    "of",
-    "difference",
-    "parameters",
-    "ratio",
-    "coverage",
-    "reasons",
-    "verified",
-    "remarks",
-    "scorer",
-    "source",
-)
+    "section reference metric unit variant parameters_of_metric system ours value sd low high runs rank of difference "
+    "parameters ratio coverage reasons verified remarks scorer source"
+).split()
 
 
 def as_csv(report: Report) -> str:
@@ -299,16 +289,15 @@ def as_csv(report: Report) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_CSV_HEAD)
     for section, reasons, table in _flat(report):
-        metric = METRICS[table.metric]
-        parameters = " ".join(f"{k}={v:g}" for k, v in table.parameters.items())
+        quantity, metric = table.quantity, table.quantity.definition
+        parameters = " ".join(f"{name}={value:g}" for name, value in quantity.parameters.items())
         for row in table.rows:
-            bounds = row.interval or (None, None)
-            shown = [None if bound is None else f"{bound:.{metric.decimals}f}" for bound in bounds]
-            cells: list[object] = [section, table.reference, table.metric, metric.unit, table.variant, parameters]
-            cells += [row.system, str(row.ours).lower(), row.text, row.spread, *shown, row.runs, row.rank, row.of]
-            cells += [_difference(row, table), row.parameters, None if row.ratio is None else f"{row.ratio:.2f}"]
-            cells += [row.coverage, reasons, str(row.verified).lower(), "; ".join(_remarks(row))]
-            writer.writerow(["" if cell is None else cell for cell in [*cells, row.scorer, row.source]])
+            bounds = [f"{bound:.{metric.decimals}f}" for bound in row.interval] if row.interval else [None, None]
+            cells: list[object] = [section, table.reference, quantity.metric, metric.unit, quantity.variant, parameters]
+            cells += [row.system, str(row.ours).lower(), row.text, row.spread, *bounds, row.runs, row.rank, row.of]
+            cells += [_difference(row, table), row.parameters, _ratio(row), row.coverage, reasons]
+            cells += [str(row.verified).lower(), "; ".join(_remarks(row)), row.scorer, row.source]
+            writer.writerow(cells)
     return stream.getvalue()
 
 
@@ -323,17 +312,23 @@ def _flat(report: Report) -> Iterable[tuple[str, str, Table]]:
 def as_json(report: Report) -> dict[str, Any]:
     """Return the comparison as plain data."""
 
-    def plain(table: Table) -> dict[str, Any]:
-        return asdict(table) | {"title": table.title}
+    def plain(tables: Iterable[Table]) -> list[dict[str, Any]]:
+        return [_plain(table) for table in tables]
 
     return {
-        "compared": [plain(t) for t in report.tables],
+        "compared": plain(report.tables),
         "remarks": {reference: list(lines) for reference, lines in report.remarks.items()},
-        "other_variants": [plain(t) for t in report.other_variants],
+        "other_variants": plain(report.other_variants),
         "not_comparable": [
-            {"set": a.set_title, "about": a.about, "reasons": list(a.reasons), "tables": [plain(t) for t in a.tables]}
+            {"set": a.set_title, "about": a.about, "reasons": list(a.reasons), "tables": plain(a.tables)}
             for a in report.apart
         ],
         "contrasts": [asdict(c) | {"interval": c.interval, "verdict": c.verdict} for c in report.contrasts],
-        "published_other_data": {title: [plain(t) for t in tables] for title, tables in report.published.items()},
+        "published_other_data": {title: plain(tables) for title, tables in report.published.items()},
     }
+
+
+def _plain(table: Table) -> dict[str, Any]:
+    of_table = asdict(table)
+    quantity = of_table.pop("quantity")
+    return {"reference": of_table.pop("reference"), **quantity, **of_table, "title": table.quantity.title}

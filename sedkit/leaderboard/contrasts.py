@@ -12,10 +12,8 @@ from functools import cached_property
 from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.core.log import log
 from sedkit.core.runs import axis_text
-from sedkit.submission.groups import shown_metrics
-from sedkit.submission.numbers import interval_text
-from sedkit.submission.official import METRICS
-from sedkit.submission.results import Run, Value
+from sedkit.leaderboard.published import METRICS, shown_metrics
+from sedkit.leaderboard.runs import Run
 
 _TERM = re.compile(r"(?P<sign>[+-]?)(?P<system>[A-Za-z_]\w*(?:@[A-Za-z_]\w*)?)(?:@(?P<snr>-?\d+(?:\.\d+)?))?")
 
@@ -93,15 +91,6 @@ class Contrast:
             low, high = -high, -low
         return "holds" if low > 0 else "reversed" if high < 0 else "not decided"
 
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The contrast as a row: what, where, metric, difference, interval, number of differences, verdict."""
-        metric = METRICS[self.metric]
-        digits = metric.decimals
-        interval = "" if self.interval is None else interval_text(self.interval, digits)
-        mean, n = f"{self.mean:+.{digits}f}", str(len(self.differences))
-        return self.text, self.where, metric.short, mean, interval, n, self.verdict
-
 
 def contrasts(texts: Sequence[str], runs: Iterable[Run]) -> list[Contrast]:
     """Evaluate contrasts in every metric that all their systems have and that a table shows for itself.
@@ -119,35 +108,33 @@ def contrasts(texts: Sequence[str], runs: Iterable[Run]) -> list[Contrast]:
     """
     runs = list(runs)
     shown = set().union(*(shown_metrics(recipe) for recipe in {run.recipe for run in runs}))
-    cells: dict[tuple[str, str, str], dict[_Pair, dict[str, Value]]] = {}
+    metrics = [name for name in METRICS if name in shown]
+    figures: dict[tuple[str, str, str], dict[_Pair, dict[str, float]]] = {}
     for run in runs:
         level = "" if run.run.get("snr_db") is None else axis_text(run.run["snr_db"])
         # Sets of mixtures differ from level to level; what comes after the point is the post-processing.
         place = "." + run.set_name.partition(".")[2] if level else run.set_name
         pair = (str(run.run.get("fold")), str(run.run.get("seed")))
-        values = {value.metric: value for value in run.values()}
-        cells.setdefault((run.system, level, place), {})[pair] = values
-    systems, places = {run.system for run in runs}, dict.fromkeys((level, place) for _, level, place in cells)
+        values = {value.quantity.metric: value.value for value in run.values()}
+        figures.setdefault((run.system, level, place), {})[pair] = values
+    systems, places = {run.system for run in runs}, dict.fromkeys((level, place) for _, level, place in figures)
     out: list[Contrast] = []
     for text in texts:
         terms = parse_contrast(text)
         before = len(out)
         fixed = all(term.snr_db is not None for term in terms)
         for level, place in dict.fromkeys(("", place) if fixed else (level, place) for level, place in places):
-            keys = [(term.system, term.snr_db or level, place) for term in terms]
-            members = [cells.get(key, {}) for key in keys]
+            members = [figures.get((term.system, term.snr_db or level, place), {}) for term in terms]
             pairs = [pair for pair in members[0] if all(pair in member for member in members)]
             where = " ".join(filter(None, (f"{level} dB" if level else "", place.lstrip("."))))
-            for metric in (name for name in METRICS if name in shown):
-                rows = [[member[pair].get(metric) for member in members] for pair in pairs]
-                known = [[value.value for value in row if value is not None] for row in rows]
-                differences = [
-                    sum(term.sign * value for term, value in zip(terms, row, strict=True))
-                    for row in known
-                    if len(row) == len(terms)
-                ]
+            for metric in metrics:
+                differences = tuple(
+                    sum(term.sign * member[pair][metric] for term, member in zip(terms, members, strict=True))
+                    for pair in pairs
+                    if all(metric in member[pair] for member in members)
+                )
                 if differences:
-                    out.append(Contrast(text, where, metric, tuple(differences)))
+                    out.append(Contrast(text, where, metric, differences))
         if len(out) == before:
             absent = [f"{t.system!r}{suggest(t.system, systems)}" for t in terms if t.system not in systems]
             why = f"there are no results of {listed(absent)}" if absent else "no fold and seed has all its systems"

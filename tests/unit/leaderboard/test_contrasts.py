@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from results_files import results, save
 from scipy.stats import ttest_rel
-from submission_systems import results, save
 
 from sedkit.cli.main import main
 from sedkit.core.errors import UsageError
-from sedkit.submission.benchmark.contrasts import Contrast, contrasts, parse_contrast
-from sedkit.submission.results import Run, load_runs
+from sedkit.leaderboard.contrasts import Contrast, contrasts, parse_contrast
+from sedkit.leaderboard.runs import Run, load_runs
 
 #: System, level, fold, seed -> event F1.
 FIGURES = {
