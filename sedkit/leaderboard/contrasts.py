@@ -86,9 +86,7 @@ class Contrast:
     @property
     def verdict(self) -> str:
         """`holds` where the first system is better with an interval that excludes 0, `reversed`, or `not decided`."""
-        low, high = self.interval or (0.0, 0.0)
-        if METRICS[self.metric].lower:
-            low, high = -high, -low
+        low, high = sorted(-METRICS[self.metric].place_of(bound) for bound in self.interval or (0.0, 0.0))
         return "holds" if low > 0 else "reversed" if high < 0 else "not decided"
 
 

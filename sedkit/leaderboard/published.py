@@ -6,14 +6,15 @@ version and source. Values are texts as published, so that the number of decimal
 
 from __future__ import annotations
 
+import csv
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sedkit.core.files import read_yaml
+from sedkit.core.files import read_text, read_yaml
 from sedkit.core.resources import metadata_path
 
 YEARS = tuple(range(2018, 2025))
@@ -40,7 +41,7 @@ _PARAMETERS: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as it is printed.
+    """A metric as it is printed, a row of `metadata/official/metrics.tsv`.
 
     Attributes
     ----------
@@ -50,19 +51,19 @@ class Metric:
         Keys that lead to it in a results file, joined by points; empty where sedkit does not compute it.
     unit, decimals
         ``percent``, ``fraction``, ``ratio``, ``dB``, ``kwh``, ``million``, and how many decimals are printed.
-    minor
-        Shown only where the recipe's year or papers state it.
-    lower
-        Whether less is better.
+    shown
+        ``always``, or where the recipe's year or papers have it ``stated``.
+    better
+        ``higher`` or ``lower``.
     """
 
     title: str
     short: str
-    place: str = ""
-    unit: str = "percent"
-    decimals: int = 2
-    minor: bool = False
-    lower: bool = False
+    place: str
+    unit: str
+    decimals: int
+    shown: str
+    better: str
 
     @property
     def block(self) -> str:
@@ -74,59 +75,18 @@ class Metric:
         """Those that official figures have unless they say otherwise."""
         return _PARAMETERS.get(self.block, {})
 
+    def place_of(self, value: float) -> float:
+        """Return what values sort by, the best first."""
+        return value if self.better == "lower" else -value
 
-METRICS: dict[str, Metric] = {
-    "event_f1": Metric("event-based F1, macro (%)", "event F1", "event_based.macro.f1"),
-    "event_er": Metric(
-        "event-based error rate, macro", "event ER", "event_based.macro.error_rate", "ratio", minor=True, lower=True
-    ),
-    "event_f1_micro": Metric("event-based F1, micro (%)", "micro event F1", "event_based.micro.f1", minor=True),
-    "event_er_micro": Metric(
-        "event-based error rate, micro",
-        "micro event ER",
-        "event_based.micro.error_rate",
-        "ratio",
-        minor=True,
-        lower=True,
-    ),
-    "segment_f1": Metric("segment-based F1, macro (%)", "segment F1", "segment_based.macro.f1"),
-    "segment_f1_micro": Metric("segment-based F1, micro (%)", "micro segment F1", "segment_based.micro.f1", minor=True),
-    "intersection_f1": Metric("intersection-based F1, macro (%)", "intersection F1", "intersection_based.macro.f1"),
-    "psds1": Metric("PSDS1", "PSDS1", "psds1.value", "fraction", 4),
-    "psds2": Metric("PSDS2", "PSDS2", "psds2.value", "fraction", 4),
-    "psds_2020": Metric("PSDS of 2020", "PSDS", "", "fraction", 3),
-    "map": Metric("tagging mAP (%)", "mAP", "tagging.macro.average_precision"),
-    "map_micro": Metric(
-        "tagging micro average precision (%)", "micro AP", "tagging.micro.average_precision", minor=True
-    ),
-    "roc_auc": Metric("tagging ROC AUC (%)", "AUC", "tagging.macro.roc_auc", minor=True),
-    "tagging_f1": Metric("tagging F1, macro (%)", "tagging F1", "tagging.macro.f1", minor=True),
-    "frame_f1": Metric("frame-based F1, macro (%)", "frame F1", "frame_based.macro.f1"),
-    "frame_map": Metric("frame-based mAP (%)", "frame mAP", "frame_based.macro.average_precision"),
-    "tf_segmentation_f1": Metric("time-frequency segmentation F1 (%)", "T-F F1", "segmentation.macro.f1"),
-    "tf_segmentation_map": Metric(
-        "time-frequency segmentation mAP (%)", "T-F mAP", "segmentation.macro.average_precision"
-    ),
-    "sdr": Metric("SDR, mean over sounds (dB)", "SDR", "separation.micro.sdr", "dB"),
-    "sir": Metric("SIR, mean over sounds (dB)", "SIR", "separation.micro.sir", "dB"),
-    "sar": Metric("SAR, mean over sounds (dB)", "SAR", "separation.micro.sar", "dB"),
-    "sdr_improvement": Metric(
-        "SDR improvement, mean over sounds (dB)", "SDR improvement", "separation.micro.sdr_improvement", "dB"
-    ),
-    "class_correlation": Metric(
-        "correlation of classes, mean over pairs",
-        "class correlation",
-        "class_correlation.value",
-        "fraction",
-        3,
-        lower=True,
-    ),
-    "mpauc": Metric("mean partial AUC", "mPAUC", "segment_auc.value", "fraction", 3),
-    "chunk_first_column_f1": Metric("F1 of the first class column (%)", "first-column F1"),
-    "energy_training_kwh": Metric("energy of training (kWh)", "training kWh", "", "kwh", 3, lower=True),
-    "energy_devtest_kwh": Metric("energy of devtest inference (kWh)", "devtest kWh", "", "kwh", 3, lower=True),
-    "macs": Metric("multiply-accumulate operations (millions)", "MACs (M)", "", "million", 3, lower=True),
-}
+
+def _metrics() -> dict[str, Metric]:
+    rows = csv.DictReader(read_text(metadata_path("official", "metrics.tsv")).splitlines(), delimiter="\t")
+    return {row.pop("metric"): Metric(decimals=int(row.pop("decimals")), **row) for row in rows}
+
+
+#: Metrics by name, in the order in which their tables are shown.
+METRICS = _metrics()
 
 
 @dataclass(frozen=True)
@@ -199,33 +159,29 @@ class Figure:
 
     system: str
     title: str
-    competitor: str
-    role: str
-    year: int | None
     metric: str
-    parameters: Mapping[str, float]
-    variants: tuple[str, ...]
-    reference: str | None
-    set_name: str
     text: str
-    spread: str | None
-    runs: int | None
-    scorer: str
-    version: str
     source: str
     verified: bool
-    ranked: bool
-    note: str
-    model_parameters: int | None
+    competitor: str = ""
+    role: str = "submission"
+    year: int | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    variants: Sequence[str] = ()
+    reference: str | None = None
+    set_name: str = ""
+    spread: str | None = None
+    runs: int | None = None
+    scorer: str = "the authors' own"
+    version: str = "unknown"
+    ranked: bool = True
+    note: str = ""
+    model_parameters: int | None = None
 
     @property
     def value(self) -> float:
         """The figure in its metric's unit."""
         return float(self.text)
-
-    def beats(self, value: float) -> bool:
-        """Whether the figure is better than a value in the same unit."""
-        return self.value < value if METRICS[self.metric].lower else self.value > value
 
     @property
     def decimals(self) -> int:
@@ -283,82 +239,29 @@ def collections_for(recipe: str | None) -> tuple[Collection, ...]:
 def shown_metrics(recipe: str | None) -> set[str]:
     """Return the metrics that tables of a recipe show: all but minor ones that its publications do not state."""
     stated = {figure.metric for collection in collections_for(recipe) for figure in collection.figures}
-    return {name for name, metric in METRICS.items() if not metric.minor or name in stated}
-
-
-@dataclass(frozen=True)
-class _System:
-    """A system as a file has it; `of` is the one that it counts as in a rank."""
-
-    title: str = ""
-    role: str = "submission"
-    parameters: int | None = None
-    of: str = ""
-
-
-@dataclass(frozen=True)
-class _FigureTable:
-    """A table as a file has it: figures by system, as text or with their spread."""
-
-    metric: str
-    values: Mapping[str, str | Mapping[str, str]]
-    source: str
-    verified: bool
-    reference: str | None = None
-    set: str | None = None
-    variant: tuple[str, ...] = ()
-    parameters: Mapping[str, float] = field(default_factory=dict)
-    role: str | None = None
-    scorer: str = "the authors' own"
-    version: str = "unknown"
-    ranked: bool = True
-    note: str | None = None
-    runs: int | None = None
+    return {name for name, metric in METRICS.items() if metric.shown == "always" or name in stated}
 
 
 def _collection(
     title: str,
-    tables: list[dict[str, Any]],
-    recipes: list[str] | None = None,
+    tables: Sequence[Mapping[str, Any]],
+    recipes: Sequence[str] = (),
     year: int | None = None,
     systems: Mapping[str, Mapping[str, Any]] | None = None,
-    role: str | None = None,
-    note: str | None = None,
+    note: str = "",
     **shared: Any,
 ) -> Collection:
-    """Read a file, whose keys are the arguments; `shared` are keys that stand for all its tables."""
-    known = {key: _System(**system) for key, system in (systems or {}).items()}
+    """Read a file, whose keys are the arguments; `shared` are attributes of `Figure` that all its tables have."""
     figures = []
-    for raw in tables:
-        table = _FigureTable(**{**shared, **raw})
-        parameters = {**METRICS[table.metric].parameters, **table.parameters}
-        if tuple(table.variant) == ("exact",):
+    for table in tables:
+        common = {**shared, **table, "year": year}
+        common["note"] = "; ".join(filter(None, (note, common.get("note"))))
+        common.setdefault("set_name", common.get("reference") or "")
+        parameters = {**METRICS[table["metric"]].parameters, **table.get("parameters", {})}
+        if table.get("variants") == ["exact"]:
             parameters.pop(_POINTS, None)
-        for key, value in table.values.items():
-            system = known.get(key, _System())
-            cell = {"value": value} if isinstance(value, str) else value
-            figures.append(
-                Figure(
-                    system=key,
-                    title=system.title or key,
-                    competitor=system.of or key,
-                    role=table.role or role or system.role,
-                    year=year,
-                    metric=table.metric,
-                    parameters=parameters,
-                    variants=tuple(table.variant),
-                    reference=table.reference,
-                    set_name=table.set or table.reference or "",
-                    text=cell["value"],
-                    spread=cell.get("spread"),
-                    runs=table.runs,
-                    scorer=table.scorer,
-                    version=str(table.version),
-                    source=table.source,
-                    verified=table.verified,
-                    ranked=table.ranked,
-                    note="; ".join(x for x in (note, table.note) if x),
-                    model_parameters=system.parameters,
-                )
-            )
-    return Collection(title, tuple(recipes or ()), tuple(figures), year)
+        for name, cell in common.pop("values").items():
+            system = {"title": name, "competitor": name, **(systems or {}).get(name, {}), "system": name}
+            value = {"text": cell} if isinstance(cell, str) else cell
+            figures.append(Figure(**{**system, **common, **value, "parameters": parameters}))
+    return Collection(title, tuple(recipes), tuple(figures), year)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,30 +75,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Summary:
-    """A system's figure over its runs.
+    """A system's figures over its runs, which are alike.
 
-    `reasons` say why official figures must not stand beside it, whatever the set; none where they may.
+    `reasons` say why official figures must not stand beside them, whatever the set; none where they may.
     """
 
     group: Group
     quantity: Quantity
     reasons: tuple[str, ...]
     values: list[Value]
-
-    @property
-    def mean(self) -> float:
-        """Mean over the runs, in the metric's unit."""
-        return statistics.fmean(v.value for v in self.values)
-
-    @property
-    def spread(self) -> float | None:
-        """Sample standard deviation over the runs, None for a single one."""
-        return statistics.stdev(v.value for v in self.values) if len(self.values) > 1 else None
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """The interval of a single run; runs are never pooled."""
-        return self.values[0].interval if len(self.values) == 1 else None
 
 
 def _run_name(identity: tuple[str, str]) -> str:

@@ -6,12 +6,13 @@ conventions or at a threshold chosen on the set, and other variants of PSDS stan
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sedkit.leaderboard.contrasts import Contrast
-from sedkit.leaderboard.published import METRICS, Figure, Quantity, all_figures, collections_for
+from sedkit.leaderboard.published import Figure, Quantity, all_figures, collections_for
 from sedkit.leaderboard.systems import Group, Summary
 
 #: Heading of figures that stand beside nothing.
@@ -227,42 +228,33 @@ def _baseline(figures: Sequence[Figure], years: set[int]) -> Figure | None:
 def _table(
     reference: str, quantity: Quantity, ours: Sequence[Summary], published: Sequence[Figure], years: set[int]
 ) -> Table:
-    base = _baseline(published, years)
-    rivals = _best_of_each(f for f in published if f.ranked and f.verified)
+    metric, base = quantity.definition, _baseline(published, years)
+    counted = sorted((f for f in published if f.ranked and f.verified), key=lambda f: metric.place_of(f.value))
+    # A system's student, its teacher and what was recomputed are one competitor, which its best figure stands for.
+    rivals = list({f.competitor: f for f in reversed(counted)}.values())
     count = len(rivals) + 1 if rivals else None
     rows = [_published_row(f, base) for f in published]
     for summary in ours:
-        row, value = own_row(summary), summary.mean
-        above = sum(f.beats(value) and not f.level_with(value) for f in rivals)
+        row = own_row(summary)
+        level = [f for f in published if f.ranked and f.level_with(row.value)]
+        above = [f for f in rivals if f not in level and metric.place_of(f.value) < metric.place_of(row.value)]
         rows.append(
             replace(
                 row,
-                rank=above + 1 if rivals and not summary.group.first.control else None,
+                rank=len(above) + 1 if rivals and not summary.group.first.control else None,
                 of=count,
-                tied=any(f.level_with(value) for f in rivals),
-                level_with=tuple(f"{f.title} ({f.text})" for f in published if f.ranked and f.level_with(value)),
-                difference=value - base.value if base else None,
+                tied=any(f in level for f in rivals),
+                level_with=tuple(f"{f.title} ({f.text})" for f in level),
+                difference=row.value - base.value if base else None,
                 ratio=_ratio(row.parameters, base),
             )
         )
-    metric = METRICS[quantity.metric]
-    sign = 1 if metric.lower else -1
     # What may not be ranked stands below: a wrong figure on top of the table would be read as the best one.
-    rows.sort(key=lambda row: (row.unranked, sign * row.value, not row.ours))
+    rows.sort(key=lambda row: (row.unranked, metric.place_of(row.value), not row.ours))
     if base is None:
         return Table(reference, quantity, tuple(rows), systems=count)
     name, decimals = f"{base.title} ({base.text})", min(metric.decimals, base.decimals)
     return Table(reference, quantity, tuple(rows), name, count, decimals)
-
-
-def _best_of_each(figures: Iterable[Figure]) -> list[Figure]:
-    """Return the best figure of each system: its student, its teacher and what was recomputed are one competitor."""
-    best: dict[str, Figure] = {}
-    for figure in figures:
-        known = best.setdefault(figure.competitor, figure)
-        if figure.beats(known.value):
-            best[figure.competitor] = figure
-    return list(best.values())
 
 
 def _ratio(parameters: int | None, base: Figure | None) -> float | None:
@@ -270,17 +262,18 @@ def _ratio(parameters: int | None, base: Figure | None) -> float | None:
 
 
 def own_row(summary: Summary) -> Row:
-    """Return the row of a system of ours, without a rank."""
-    decimals, group = summary.quantity.definition.decimals, summary.group
+    """Return the row of a system of ours, without a rank: mean and sample deviation, of a single run its interval."""
+    decimals, group, values = summary.quantity.definition.decimals, summary.group, [v.value for v in summary.values]
     axes = ((axis, group.each(axis)) for axis in ("seed", "fold"))
+    mean = statistics.fmean(values)
     return Row(
         ours=True,
         system=group.name,
-        value=summary.mean,
-        text=f"{summary.mean:.{decimals}f}",
-        spread=None if summary.spread is None else f"{summary.spread:.{decimals}f}",
-        interval=summary.interval,
-        runs=len(summary.values),
+        value=mean,
+        text=f"{mean:.{decimals}f}",
+        spread=f"{statistics.stdev(values):.{decimals}f}" if len(values) > 1 else None,
+        interval=summary.values[0].interval if len(values) == 1 else None,
+        runs=len(values),
         parameters=group.parameters,
         coverage="; ".join(group.coverage),
         notes=tuple(f"{axis}{'s' if len(each) > 1 else ''} {', '.join(each)}" for axis, each in axes if each),

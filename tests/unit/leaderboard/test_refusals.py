@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from leaderboard_runs import report_of, scored, table
+from leaderboard_runs import report_of, scored
 from results_files import PSDS1, results, save
 
 from sedkit.cli.main import main
