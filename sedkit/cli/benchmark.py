@@ -54,14 +54,14 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("--command belongs to --rows")
     runs = load_runs(args.results, args.set)
     groups = group_runs([*runs, *controls(runs)])
-    report = benchmark(groups, contrasts(args.contrast or (), runs))
-    print(as_text(report), end="")
+    comparison = benchmark(groups, contrasts(args.contrast or (), runs))
+    print(as_text(comparison), end="")
     if args.markdown:
-        write_text(args.markdown, as_markdown(report))
+        write_text(args.markdown, as_markdown(comparison))
     if args.csv:
-        write_text(args.csv, as_csv(report))
+        write_text(args.csv, as_csv(comparison))
     if args.json:
-        write_json(args.json, as_json(report))
+        write_json(args.json, as_json(comparison))
     if args.rows:
         command = args.command or shlex.join(["sedkit", *sys.argv[1:]])
         update_rows(args.rows, groups, command)

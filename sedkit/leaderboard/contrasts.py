@@ -13,7 +13,7 @@ from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.core.log import log
 from sedkit.core.runs import axis_text
 from sedkit.leaderboard.published import METRICS, shown_metrics
-from sedkit.leaderboard.runs import Run
+from sedkit.leaderboard.runs import ScoredRun
 
 _TERM = re.compile(r"(?P<sign>[+-]?)(?P<system>[A-Za-z_]\w*(?:@[A-Za-z_]\w*)?)(?:@(?P<snr>-?\d+(?:\.\d+)?))?")
 
@@ -22,7 +22,7 @@ _Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Term:
+class ContrastTerm:
     """A system in a contrast, or its network, with its sign; at one level in dB, or at each in turn (None)."""
 
     sign: int
@@ -30,7 +30,7 @@ class Term:
     snr_db: str | None
 
 
-def parse_contrast(text: str) -> tuple[Term, ...]:
+def parse_contrast(text: str) -> tuple[ContrastTerm, ...]:
     """Read `a-b`, `a@teacher-a@student`, `a@0-b@0-a@10+b@10`.
 
     Raises
@@ -38,10 +38,10 @@ def parse_contrast(text: str) -> tuple[Term, ...]:
     UsageError
         Another form, or signs that do not cancel.
     """
-    terms: list[Term] = []
+    terms: list[ContrastTerm] = []
     place = 0
     while (match := _TERM.match(text, place)) is not None and (match["sign"] or not place):
-        terms.append(Term(-1 if match["sign"] == "-" else 1, match["system"], match["snr"]))
+        terms.append(ContrastTerm(-1 if match["sign"] == "-" else 1, match["system"], match["snr"]))
         place = match.end()
     if place < len(text) or len(terms) < 2 or sum(term.sign for term in terms) != 0:
         raise UsageError(f"contrast {text!r}: expected systems with signs that cancel: a-b or a@0-b@0-a@10+b@10")
@@ -90,7 +90,7 @@ class Contrast:
         return "holds" if low > 0 else "reversed" if high < 0 else "not decided"
 
 
-def contrasts(texts: Sequence[str], runs: Iterable[Run]) -> list[Contrast]:
+def contrasts(texts: Sequence[str], runs: Iterable[ScoredRun]) -> list[Contrast]:
     """Evaluate contrasts in every metric that all their systems have and that a table shows for itself.
 
     Parameters

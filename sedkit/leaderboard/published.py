@@ -40,7 +40,7 @@ _PARAMETERS: dict[str, dict[str, float]] = {
 
 
 @dataclass(frozen=True)
-class Metric:
+class PrintedMetric:
     """A metric as it is printed, a row of `metadata/official/metrics.tsv`.
 
     Attributes
@@ -80,9 +80,9 @@ class Metric:
         return value if self.better == "lower" else -value
 
 
-def _metrics() -> dict[str, Metric]:
+def _metrics() -> dict[str, PrintedMetric]:
     rows = csv.DictReader(read_text(metadata_path("official", "metrics.tsv")).splitlines(), delimiter="\t")
-    return {row.pop("metric"): Metric(decimals=int(row.pop("decimals")), **row) for row in rows}
+    return {row.pop("metric"): PrintedMetric(decimals=int(row.pop("decimals")), **row) for row in rows}
 
 
 #: Metrics by name, in the order in which their tables are shown.
@@ -98,7 +98,7 @@ class Quantity:
     parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
-    def definition(self) -> Metric:
+    def definition(self) -> PrintedMetric:
         """The metric."""
         return METRICS[self.metric]
 
@@ -167,7 +167,7 @@ class Figure:
     role: str = "submission"
     year: int | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
-    variants: Sequence[str] = ()
+    variants: tuple[str, ...] = ()
     reference: str | None = None
     set_name: str = ""
     spread: str | None = None
@@ -254,11 +254,11 @@ def _collection(
     """Read a file, whose keys are the arguments; `shared` are attributes of `Figure` that all its tables have."""
     figures = []
     for table in tables:
-        common = {**shared, **table, "year": year}
+        common = {**shared, **table, "year": year, "variants": tuple(table.get("variants", ()))}
         common["note"] = "; ".join(filter(None, (note, common.get("note"))))
         common.setdefault("set_name", common.get("reference") or "")
         parameters = {**METRICS[table["metric"]].parameters, **table.get("parameters", {})}
-        if table.get("variants") == ["exact"]:
+        if common["variants"] == ("exact",):
             parameters.pop(_POINTS, None)
         for name, cell in common.pop("values").items():
             system = {"title": name, "competitor": name, **(systems or {}).get(name, {}), "system": name}

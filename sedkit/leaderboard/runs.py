@@ -50,7 +50,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Run:
+class ScoredRun:
     """The results of a run, or a control that stands in them.
 
     Attributes
@@ -195,7 +195,7 @@ def _value(name: str, results: Results) -> Value | None:
     return Value(Quantity(name, variant, stated), scale * value, interval, tuple(reasons))
 
 
-def _run_of(path: Path, experiment: ExperimentFolder | None) -> Run:
+def _run_of(path: Path, experiment: ExperimentFolder | None) -> ScoredRun:
     results = read_results(path)
     run = dict(results.run)
     if experiment is not None:
@@ -207,10 +207,10 @@ def _run_of(path: Path, experiment: ExperimentFolder | None) -> Run:
         system = network_name(str(run["system"]), network)
     else:
         system = experiment.system if experiment else path.stem
-    return Run(results, experiment, run, system, path.stem if experiment else "")
+    return ScoredRun(results, experiment, run, system, path.stem if experiment else "")
 
 
-def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = None) -> list[Run]:
+def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = None) -> list[ScoredRun]:
     """Read results files and the results of experiments.
 
     Parameters
@@ -252,7 +252,7 @@ def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = No
     return runs
 
 
-def controls(runs: Iterable[Run]) -> list[Run]:
+def controls(runs: Iterable[ScoredRun]) -> list[ScoredRun]:
     """Return the controls of results, each once for a reference: systems and seeds have the same.
 
     Parameters
@@ -260,7 +260,7 @@ def controls(runs: Iterable[Run]) -> list[Run]:
     runs
         Results of systems.
     """
-    out: dict[tuple[object, ...], Run] = {}
+    out: dict[tuple[object, ...], ScoredRun] = {}
     for run in runs:
         for name, keys in _CONTROLS.items():
             block = run.results.blocks

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sedkit.leaderboard.contrasts import Contrast
 from sedkit.leaderboard.published import METRICS
-from sedkit.leaderboard.table import NOT_RANKED, OTHER_DATA, Report, Row, Table
+from sedkit.leaderboard.table import NOT_RANKED, OTHER_DATA, Comparison, FigureRow, Table
 
 #: Characters of a note that still stands in its row.
 _LONGEST_NOTE = 40
@@ -23,20 +23,37 @@ _OTHER_VARIANTS = "other variant or parameters: no differences, no ranks"
 _NUMBERS = ("difference", "parameters", "ratio")
 
 
+#: Source and scorer of a published figure.
+_Source = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A row as printed: its cells, whether it is ours, and the sources of its figures."""
+
+    cells: Sequence[str]
+    ours: bool = False
+    sources: Sequence[_Source] = ()
+
+
 @dataclass(frozen=True)
 class _Block:
-    """A table as printed: a title, what it says of the whole table, cells, and remarks below.
-
-    For each row: whether it is ours, and the sources of its figures, each with the scorer.
-    """
+    """A table as printed: a title, its columns, rows, what it says of the whole table, and remarks below."""
 
     title: str
-    head: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-    ours: list[bool]
-    sources: list[list[tuple[str, str]]]
+    head: Sequence[str]
+    lines: Sequence[_Line]
     about: str = ""
-    remarks: tuple[str, ...] = ()
+    remarks: Sequence[str] = ()
+
+    def cells(self, mark: Callable[[str, bool], str]) -> list[list[str]]:
+        """Return the head and the rows, columns that are empty throughout left out, what is ours marked."""
+        rows = [[*line.cells] for line in self.lines]
+        at = self.head.index("system")
+        for row, line in zip(rows, self.lines, strict=True):
+            row[at] = mark(row[at], line.ours)
+        keep = [i for i in range(len(self.head)) if any(line.cells[i] for line in self.lines)]
+        return [[row[i] for i in keep] for row in ([*self.head], *rows)]
 
 
 @dataclass(frozen=True)
@@ -58,23 +75,23 @@ def interval_text(bounds: tuple[float, float] | None, metric: str) -> str:
     return "" if bounds is None else f"[{bounds[0]:.{decimals}f}, {bounds[1]:.{decimals}f}]"
 
 
-def figure_text(row: Row, metric: str) -> str:
+def figure_text(row: FigureRow, metric: str) -> str:
     """Return a figure as printed, with its standard deviation or its interval."""
     return f"{_value(row)} {interval_text(row.interval, metric)}".rstrip()
 
 
-def _value(row: Row) -> str:
+def _value(row: FigureRow) -> str:
     return row.text + (f" ± {row.spread}" if row.spread else "")
 
 
-def _difference(row: Row, table: Table) -> str:
+def _difference(row: FigureRow, table: Table) -> str:
     """A difference has no more decimals than its baseline was published with."""
     if row.difference is None or table.decimals is None:
         return ""
     return f"{round(row.difference, table.decimals) + 0.0:+.{table.decimals}f}"
 
 
-def _ratio(row: Row) -> str:
+def _ratio(row: FigureRow) -> str:
     return "" if row.ratio is None else f"{row.ratio:.2f}"
 
 
@@ -82,18 +99,18 @@ def _count(parameters: int | None) -> str:
     return "" if parameters is None else f"{parameters:,}"
 
 
-def _remarks(row: Row) -> list[str]:
+def _remarks(row: FigureRow) -> list[str]:
     parts = [] if row.verified else ["unverified"]
     if row.level_with:
         parts.append(f"level with {', '.join(row.level_with)}")
     return [*parts, *_mean_of(row), *row.notes]
 
 
-def _mean_of(row: Row) -> list[str]:
+def _mean_of(row: FigureRow) -> list[str]:
     return [f"mean of {row.runs} runs"] if row.runs and row.runs > 1 else []
 
 
-def _sources(rows: Iterable[Row]) -> list[tuple[str, str]]:
+def _sources(rows: Iterable[FigureRow]) -> list[_Source]:
     return list(dict.fromkeys((row.source, row.scorer) for row in rows if not row.ours))
 
 
@@ -111,18 +128,13 @@ class _Footnotes:
         return f"note {self._numbers[note]}" if note in self._numbers else note
 
 
-def _filled(head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Leave out columns that are empty throughout."""
-    keep = [i for i in range(len(head)) if any(row[i] for row in rows)]
-    return tuple(head[i] for i in keep), [tuple(row[i] for i in keep) for row in rows]
-
-
 def _ranked(table: Table) -> _Block:
     """A table with ranks and differences."""
     footnotes = _Footnotes([table], (note for row in table.rows for note in row.notes if len(note) > _LONGEST_NOTE))
     head = ("rank", "system", "value", "95 % interval", "difference", "parameters", "ratio", "remarks")
-    rows = [
-        (
+    lines = []
+    for row in table.rows:
+        cells = (
             "-" if row.rank is None else f"{row.rank}{'=' if row.tied else ''} of {row.of}",
             row.system,
             _value(row),
@@ -132,8 +144,7 @@ def _ranked(table: Table) -> _Block:
             _ratio(row),
             "; ".join(map(footnotes.short, _remarks(row))),
         )
-        for row in table.rows
-    ]
+        lines.append(_Line(cells, row.ours, _sources([row])))
     about = []
     if table.systems:
         about.append(f"rank among {table.systems} systems, this one and each published one by its best figure")
@@ -141,17 +152,15 @@ def _ranked(table: Table) -> _Block:
         about.append(f"differences and ratios to {table.baseline}")
     if all(row.ours for row in table.rows):
         about.append("no official figure for this reference and variant")
-    ours, sources = [row.ours for row in table.rows], [_sources([row]) for row in table.rows]
-    return _Block(table.quantity.title, *_filled(head, rows), ours, sources, "; ".join(about), footnotes.lines)
+    return _Block(table.quantity.title, head, lines, "; ".join(about), footnotes.lines)
 
 
 def _wide(title: str, tables: Sequence[Table]) -> _Block:
     """Several metrics side by side, a row a system: for figures that are neither ranked nor compared."""
     every = [row for table in tables for row in table.rows]
     footnotes = _Footnotes(tables, (note for row in every if not row.ours for note in row.notes if note != NOT_RANKED))
-    systems = list(dict.fromkeys((row.system, row.ours) for row in every))
-    rows, sources = [], []
-    for system, ours in systems:
+    lines = []
+    for system, ours in dict.fromkeys((row.system, row.ours) for row in every):
         # A system may have several figures of one metric: as published, and recomputed. Those that count go first.
         figures = [
             sorted((r for r in table.rows if (r.system, r.ours) == (system, ours)), key=lambda r: r.unranked)
@@ -163,14 +172,14 @@ def _wide(title: str, tables: Sequence[Table]) -> _Block:
         ]
         its_rows = [row for same in figures for row in same]
         counts = [row.parameters for same in reversed(figures) for row in same if row.parameters]
-        notes = [note for row in its_rows if ours for note in (*_mean_of(row), *row.notes)]
-        rows.append((system, *cells, _count(counts[0] if counts else None), "; ".join(dict.fromkeys(notes))))
-        sources.append(_sources(its_rows))
+        notes = dict.fromkeys(note for row in its_rows if ours for note in (*_mean_of(row), *row.notes))
+        cells = [system, *cells, _count(counts[0] if counts else None), "; ".join(notes)]
+        lines.append(_Line(cells, ours, _sources(its_rows)))
     head = ("system", *(table.quantity.short_title for table in tables), "parameters", "runs")
-    return _Block(title, *_filled(head, rows), [ours for _, ours in systems], sources, "", footnotes.lines)
+    return _Block(title, head, lines, "", footnotes.lines)
 
 
-def _cell(row: Row, metric: str, footnotes: _Footnotes) -> str:
+def _cell(row: FigureRow, metric: str, footnotes: _Footnotes) -> str:
     """A figure with its interval, and in brackets what has to be said of it; long remarks stand below the table."""
     marks = [] if row.verified else ["unverified"]
     marks += [] if row.ours else map(footnotes.short, row.notes)
@@ -180,77 +189,72 @@ def _cell(row: Row, metric: str, footnotes: _Footnotes) -> str:
 
 def _paired(contrasts: Sequence[Contrast]) -> _Block:
     head = ("system", "on", "metric", "difference", "95 % interval", "folds and seeds", "verdict")
-    rows = []
+    lines = []
     for one in contrasts:
         metric = METRICS[one.metric]
         mean, interval = f"{one.mean:+.{metric.decimals}f}", interval_text(one.interval, one.metric)
-        rows.append((one.text, one.where, metric.short, mean, interval, str(len(one.differences)), one.verdict))
-    return _Block("", *_filled(head, rows), [False] * len(rows), [[] for _ in rows])
+        lines.append(_Line((one.text, one.where, metric.short, mean, interval, str(len(one.differences)), one.verdict)))
+    return _Block("", head, lines)
 
 
-def _sections(report: Report) -> Iterable[_Section]:
-    for reference in dict.fromkeys(t.reference for t in report.tables):
-        named = ", ".join(report.sets.get(reference, ()))
+def _sections(comparison: Comparison) -> Iterable[_Section]:
+    for reference in dict.fromkeys(t.reference for t in comparison.tables):
+        named = ", ".join(comparison.sets.get(reference, ()))
         heading = f"{named}: reference {reference}" if named else f"reference {reference}"
-        here = [_ranked(t) for t in report.tables if t.reference == reference]
-        yield _Section(heading, report.remarks.get(reference, ()), here)
-        rest = [t for t in report.other_variants if t.reference == reference]
+        here = [_ranked(t) for t in comparison.tables if t.reference == reference]
+        yield _Section(heading, comparison.remarks.get(reference, ()), here)
+        rest = [t for t in comparison.other_variants if t.reference == reference]
         if rest:
             yield _Section(f"{heading}, {_OTHER_VARIANTS}", (), [_wide("", rest)])
-    for apart in report.apart:
+    for apart in comparison.apart:
         named = f"{apart.set_title}: " if apart.set_title else ""
         why = f"{apart.about}: {'; '.join(apart.reasons)}"
         yield _Section(f"{named}not comparable", (why,), [_wide("", apart.tables)])
-    if report.contrasts:
-        yield _Section("paired differences over folds and seeds", (), [_paired(report.contrasts)])
-    for title, tables in report.published.items():
+    if comparison.contrasts:
+        yield _Section("paired differences over folds and seeds", (), [_paired(comparison.contrasts)])
+    for title, tables in comparison.published.items():
         sets = dict.fromkeys(t.reference for t in tables)
         blocks = [_wide(f"on {name}", [t for t in tables if t.reference == name]) for name in sets]
         yield _Section(f"{OTHER_DATA}: {title}", (), blocks)
 
 
-def as_text(report: Report) -> str:
+def as_text(comparison: Comparison) -> str:
     """Return the comparison for a terminal; our own rows carry a star."""
     out: list[str] = []
-    for section in _sections(report):
+    for section in _sections(comparison):
         out += [f"== {section.heading}", *section.lines, ""]
         for block in section.blocks:
-            at = block.head.index("system")
-            marks = ["  ", *("* " if ours else "  " for ours in block.ours)]
-            lines = [
-                [mark + cell if i == at else cell for i, cell in enumerate(cells)]
-                for mark, cells in zip(marks, [block.head, *block.rows], strict=True)
-            ]
-            widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+            rows = block.cells(lambda name, ours: f"* {name}" if ours else f"  {name}")
+            rows[0] = ["  system" if name == "system" else name for name in rows[0]]
+            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
             about = f" ({block.about})" if block.about else ""
             out += [block.title + about] if block.title else []
-            for line in lines:
+            for row in rows:
                 cells = [
                     cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
-                    for cell, width, name in zip(line, widths, block.head, strict=True)
+                    for name, cell, width in zip(rows[0], row, widths, strict=True)
                 ]
                 out.append(("  " + "  ".join(cells)).rstrip())
             out += [*(f"  ({remark})" for remark in block.remarks), ""]
     return "\n".join(out).rstrip() + "\n"
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(comparison: Comparison) -> str:
     """Return the comparison as Markdown tables; our own rows are bold, sources are numbered and stand below."""
     out: list[str] = []
     scorers: dict[str, dict[str, None]] = {}
-    for section in _sections(report):
+    for section in _sections(comparison):
         out += [f"## {section.heading}", "", *(f"{line}  " for line in section.lines)]
         out += [""] if section.lines else []
         for block in section.blocks:
             out += [f"**{block.title}**", ""] if block.title else []
             out += [f"{block.about[0].upper()}{block.about[1:]}.", ""] if block.about else []
-            cited = [_cited(sources, scorers) for sources in block.sources]
-            head = (*block.head, "source") if any(cited) else block.head
-            out += [markdown_row(head), markdown_row(["---:" if name in _NUMBERS else "---" for name in head])]
-            at = block.head.index("system")
-            for cells, ours, source in zip(block.rows, block.ours, cited, strict=True):
-                bold = [f"**{cell}**" if ours and i == at else cell for i, cell in enumerate(cells)]
-                out.append(markdown_row(map(markdown_cell, [*bold, source] if any(cited) else bold)))
+            rows = block.cells(lambda name, ours: f"**{name}**" if ours else name)
+            cited = ["source", *(_cited(line.sources, scorers) for line in block.lines)]
+            if any(cited[1:]):
+                rows = [[*row, numbers] for row, numbers in zip(rows, cited, strict=True)]
+            rule = ["---:" if name in _NUMBERS else "---" for name in rows[0]]
+            out += [markdown_row(map(markdown_cell, row)) for row in (rows[0], rule, *rows[1:])]
             out += ["", *(f"{remark}  " for remark in block.remarks)]
             out += [""] if block.remarks else []
     if scorers:
@@ -259,7 +263,7 @@ def as_markdown(report: Report) -> str:
     return "\n".join(out).rstrip() + "\n"
 
 
-def _cited(sources: Sequence[tuple[str, str]], scorers: dict[str, dict[str, None]]) -> str:
+def _cited(sources: Sequence[_Source], scorers: dict[str, dict[str, None]]) -> str:
     """Return the numbers of a row's sources; new ones and their scorers are put down."""
     for source, scorer in sources:
         scorers.setdefault(source, {})[scorer] = None
@@ -283,12 +287,12 @@ _CSV_HEAD = (
 ).split()
 
 
-def as_csv(report: Report) -> str:
+def as_csv(comparison: Comparison) -> str:
     """Return the comparison as CSV, one row a figure; what is unknown is empty."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_CSV_HEAD)
-    for section, reasons, table in _flat(report):
+    for section, reasons, table in _flat(comparison):
         quantity, metric = table.quantity, table.quantity.definition
         parameters = " ".join(f"{name}={value:g}" for name, value in quantity.parameters.items())
         for row in table.rows:
@@ -301,30 +305,30 @@ def as_csv(report: Report) -> str:
     return stream.getvalue()
 
 
-def _flat(report: Report) -> Iterable[tuple[str, str, Table]]:
+def _flat(comparison: Comparison) -> Iterable[tuple[str, str, Table]]:
     """Every table with its section, and why it is compared with nothing."""
-    yield from (("compared", "", t) for t in report.tables)
-    yield from (("other variant", "", t) for t in report.other_variants)
-    yield from (("not comparable", "; ".join(apart.reasons), t) for apart in report.apart for t in apart.tables)
-    yield from ((OTHER_DATA, "", t) for tables in report.published.values() for t in tables)
+    yield from (("compared", "", t) for t in comparison.tables)
+    yield from (("other variant", "", t) for t in comparison.other_variants)
+    yield from (("not comparable", "; ".join(apart.reasons), t) for apart in comparison.apart for t in apart.tables)
+    yield from ((OTHER_DATA, "", t) for tables in comparison.published.values() for t in tables)
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(comparison: Comparison) -> dict[str, Any]:
     """Return the comparison as plain data."""
 
     def plain(tables: Iterable[Table]) -> list[dict[str, Any]]:
         return [_plain(table) for table in tables]
 
     return {
-        "compared": plain(report.tables),
-        "remarks": {reference: list(lines) for reference, lines in report.remarks.items()},
-        "other_variants": plain(report.other_variants),
+        "compared": plain(comparison.tables),
+        "remarks": {reference: list(lines) for reference, lines in comparison.remarks.items()},
+        "other_variants": plain(comparison.other_variants),
         "not_comparable": [
             {"set": a.set_title, "about": a.about, "reasons": list(a.reasons), "tables": plain(a.tables)}
-            for a in report.apart
+            for a in comparison.apart
         ],
-        "contrasts": [asdict(c) | {"interval": c.interval, "verdict": c.verdict} for c in report.contrasts],
-        "published_other_data": {title: plain(tables) for title, tables in report.published.items()},
+        "contrasts": [asdict(c) | {"interval": c.interval, "verdict": c.verdict} for c in comparison.contrasts],
+        "published_other_data": {title: plain(tables) for title, tables in comparison.published.items()},
     }
 
 

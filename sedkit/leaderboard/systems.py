@@ -9,17 +9,17 @@ from functools import cached_property
 from sedkit.core.errors import UsageError
 from sedkit.core.runs import axis_text
 from sedkit.leaderboard.published import Quantity, shown_metrics
-from sedkit.leaderboard.runs import Run, Value
+from sedkit.leaderboard.runs import ScoredRun, Value
 
 
 @dataclass(frozen=True)
 class Group:
     """Runs of one system on one reference that differ in seed or fold alone."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[ScoredRun, ...]
 
     @property
-    def first(self) -> Run:
+    def first(self) -> ScoredRun:
         """The run that stands for what they have in common."""
         return self.runs[0]
 
@@ -91,7 +91,7 @@ def _run_name(identity: tuple[str, str]) -> str:
     return " ".join(f"{what} {number}" for what, number in named if number != "None") or "the only run"
 
 
-def group_runs(runs: Iterable[Run]) -> list[Group]:
+def group_runs(runs: Iterable[ScoredRun]) -> list[Group]:
     """Put runs together that differ in seed or fold alone.
 
     Raises
@@ -99,7 +99,7 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
     UsageError
         The same run twice: it would pass for a repetition and shrink the spread.
     """
-    groups: dict[tuple[str, ...], dict[tuple[str, str], Run]] = {}
+    groups: dict[tuple[str, ...], dict[tuple[str, str], ScoredRun]] = {}
     for run in runs:
         identity = (str(run.run.get("seed")), str(run.run.get("fold")))
         repeated = run.control or identity != ("None", "None")

@@ -23,7 +23,7 @@ NOT_RANKED = "not ranked"
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """One line of a table: a system of ours, or a published figure.
 
     Attributes
@@ -84,7 +84,7 @@ class Table:
 
     reference: str
     quantity: Quantity
-    rows: tuple[Row, ...]
+    rows: tuple[FigureRow, ...]
     baseline: str | None = None
     systems: int | None = None
     decimals: int | None = None
@@ -101,7 +101,7 @@ class Apart:
 
 
 @dataclass(frozen=True)
-class Report:
+class Comparison:
     """The whole comparison.
 
     Attributes
@@ -127,7 +127,7 @@ class Report:
     contrasts: tuple[Contrast, ...] = ()
 
 
-def benchmark(groups: Sequence[Group], contrasts: Iterable[Contrast] = ()) -> Report:
+def benchmark(groups: Sequence[Group], contrasts: Iterable[Contrast] = ()) -> Comparison:
     """Put systems beside official figures.
 
     Parameters
@@ -166,7 +166,7 @@ def benchmark(groups: Sequence[Group], contrasts: Iterable[Contrast] = ()) -> Re
             if figures := [f for f in collection.figures if f.reference not in comparable]:
                 published[collection.title] = _figure_tables(figures)
     beside_nothing = tuple(_apart(where, reasons, summaries) for (where, reasons), summaries in apart.items())
-    return Report(tuple(tables), tuple(others), sets, remarks, beside_nothing, published, tuple(contrasts))
+    return Comparison(tuple(tables), tuple(others), sets, remarks, beside_nothing, published, tuple(contrasts))
 
 
 def _apart(where: str, reasons: tuple[str, ...], summaries: Sequence[Summary]) -> Apart:
@@ -261,12 +261,12 @@ def _ratio(parameters: int | None, base: Figure | None) -> float | None:
     return parameters / base.model_parameters if parameters and base and base.model_parameters else None
 
 
-def own_row(summary: Summary) -> Row:
+def own_row(summary: Summary) -> FigureRow:
     """Return the row of a system of ours, without a rank: mean and sample deviation, of a single run its interval."""
     decimals, group, values = summary.quantity.definition.decimals, summary.group, [v.value for v in summary.values]
     axes = ((axis, group.each(axis)) for axis in ("seed", "fold"))
     mean = statistics.fmean(values)
-    return Row(
+    return FigureRow(
         ours=True,
         system=group.name,
         value=mean,
@@ -280,10 +280,10 @@ def own_row(summary: Summary) -> Row:
     )
 
 
-def _published_row(figure: Figure, base: Figure | None = None) -> Row:
+def _published_row(figure: Figure, base: Figure | None = None) -> FigureRow:
     recomputed = "recomputed from published output" if figure.role == "recomputed" else ""
     unranked = "" if figure.ranked else NOT_RANKED
-    return Row(
+    return FigureRow(
         ours=False,
         system=figure.title,
         value=figure.value,
@@ -302,7 +302,7 @@ def _published_row(figure: Figure, base: Figure | None = None) -> Row:
 
 def _figure_tables(figures: Iterable[Figure]) -> tuple[Table, ...]:
     """Put published figures into tables without ranks, differences or ratios."""
-    tables: dict[tuple[str, Quantity], list[Row]] = {}
+    tables: dict[tuple[str, Quantity], list[FigureRow]] = {}
     for figure in figures:
         quantity = Quantity(figure.metric, " = ".join(figure.variants) or None, figure.parameters)
         tables.setdefault((figure.set_name, quantity), []).append(_published_row(figure))

@@ -10,7 +10,7 @@ from results_files import results, save
 from sedkit.core.files import write_yaml
 from sedkit.leaderboard.runs import load_runs
 from sedkit.leaderboard.systems import group_runs
-from sedkit.leaderboard.table import Report, Table, benchmark
+from sedkit.leaderboard.table import Comparison, Table, benchmark
 
 
 def scored(path: Path, seed: int, f1: float, known_as: str | None = "validation_2019", **run: Any) -> Path:
@@ -22,9 +22,9 @@ def scored(path: Path, seed: int, f1: float, known_as: str | None = "validation_
     return path
 
 
-def report_of(*paths: Path) -> Report:
+def report_of(*paths: Path) -> Comparison:
     return benchmark(group_runs(load_runs(paths)))
 
 
-def table(report: Report, metric: str, variant: str | None = None) -> Table:
+def table(report: Comparison, metric: str, variant: str | None = None) -> Table:
     return next(t for t in report.tables if (t.quantity.metric, t.quantity.variant) == (metric, variant))

@@ -17,17 +17,17 @@ from sedkit.leaderboard.results_page import result_row
 from sedkit.leaderboard.runs import load_runs
 from sedkit.leaderboard.show import as_text
 from sedkit.leaderboard.systems import group_runs
-from sedkit.leaderboard.table import Report, benchmark
+from sedkit.leaderboard.table import Comparison, benchmark
 
 SEGMENTS = {"parameters": {"segment_s": 1.0}, "macro": {"f1": 0.7}, "micro": {"f1": 0.75}}
 
 
-def compared(report: Report) -> set[str]:
+def compared(report: Comparison) -> set[str]:
     assert all(any(row.ours for row in table.rows) for table in report.tables)
     return {table.quantity.metric for table in report.tables}
 
 
-def apart(report: Report) -> dict[str, tuple[str, ...]]:
+def apart(report: Comparison) -> dict[str, tuple[str, ...]]:
     rows = [(table.quantity.metric, part.reasons, table.rows) for part in report.apart for table in part.tables]
     assert all(row.rank is None and row.difference is None for _, _, found in rows for row in found)
     return {metric: reasons for metric, reasons, _ in rows}
