@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -159,15 +159,14 @@ def _text(value: object) -> str | None:
 
 def _value(name: str, results: Results) -> Value | None:
     metric = METRICS[name]
-    block = results.blocks.section(metric.block)
-    parameters = block.section("parameters")
-    stated = {key: value for key in parameters.content if (value := parameters.number(key)) is not None}
-    variant, points = block.text("variant"), block.items("points")
+    block = place = results.blocks.section(metric.block)
     _, *way, last = metric.place.split(".")
-    place = block
     for key in way:
         place = place.section(key)
-    value, bounds = place.number(last), place.interval("interval")
+    value, bounds, variant = place.number(last), place.interval("interval"), block.text("variant")
+    stated = block.section("parameters")
+    parameters = {key: number for key in stated.content if (number := stated.number(key)) is not None}
+    reasons = tuple(_reasons(name, results))
     if value is None:
         return None
     if name.startswith("psds") and variant not in VARIANTS:
@@ -175,24 +174,29 @@ def _value(name: str, results: Results) -> Value | None:
     # The one interval of a place is that of its first figure: average precision of tagging, else F1, SDR or the value.
     if last not in (("average_precision",) if metric.block == "tagging" else ("f1", "sdr", "value")):
         bounds = None
-
-    reasons = []
-    if name == "mpauc":
-        area, missing = evaluated_area(block)
-        reasons += [_OTHER_CLASSES] if missing else []
-        if area is not None and not math.isclose(area, value, abs_tol=1e-9):
-            # The interval of a mean over other classes is about something else.
-            value, bounds = area, None
-    # Files of before these keys existed were scored by the defaults.
-    if results.undefined == "zero" and ("macro" in way or name == "mpauc"):
-        reasons.append(_ZERO)
-    if results.overlaps == "merge" and metric.block in ("intersection_based", "psds1", "psds2"):
-        reasons.append(_MERGED)
-    if points is not None:
-        reasons.append(f"{_BEST} (the best of {len(points)})")
+    area, _ = evaluated_area(block) if name == "mpauc" else (None, ())
+    if area is not None and not math.isclose(area, value, abs_tol=1e-9):
+        # The interval of a mean over other classes is about something else.
+        value, bounds = area, None
     scale = 100.0 if metric.unit == "percent" else 1.0
     interval = None if bounds is None else (scale * bounds[0], scale * bounds[1])
-    return Value(Quantity(name, variant, stated), scale * value, interval, tuple(reasons))
+    return Value(Quantity(name, variant, parameters), scale * value, interval, reasons)
+
+
+def _reasons(name: str, results: Results) -> Iterator[str]:
+    """Say why official figures must not stand beside a metric's figure, however official its reference is."""
+    metric = METRICS[name]
+    block = results.blocks.section(metric.block)
+    if name == "mpauc" and evaluated_area(block)[0] is None:
+        yield _OTHER_CLASSES
+    # Files of before these keys existed were scored by the defaults.
+    if results.undefined == "zero" and (".macro." in metric.place or name == "mpauc"):
+        yield _ZERO
+    if results.overlaps == "merge" and metric.block in ("intersection_based", "psds1", "psds2"):
+        yield _MERGED
+    points = block.items("points")
+    if points is not None:
+        yield f"{_BEST} (the best of {len(points)})"
 
 
 def _run_of(path: Path, experiment: ExperimentFolder | None) -> ScoredRun:
