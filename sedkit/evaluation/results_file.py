@@ -43,6 +43,11 @@ class ResultsSection:
     content: Mapping[str, Any]
     where: str
 
+    @property
+    def known(self) -> dict[str, Any]:
+        """All that is not null."""
+        return {key: value for key, value in self.content.items() if value is not None}
+
     def section(self, key: str) -> ResultsSection:
         """Return the mapping below a key."""
         found = self._checked(key, lambda value: isinstance(value, Mapping), "a mapping")
@@ -182,7 +187,7 @@ def read_results(path: Path) -> Results:
         output_path=output.text("path"),
         share=output.number("coverage"),
         partial=output.flag("partial"),
-        run={key: value for key, value in run.content.items() if value is not None},
+        run=run.known,
         undefined=blocks.text("undefined"),
         overlaps=blocks.text("overlaps"),
         version=versions.text("sedkit"),

@@ -109,10 +109,10 @@ def contrasts(texts: Sequence[str], runs: Iterable[ScoredRun]) -> list[Contrast]
     metrics = [name for name in METRICS if name in shown]
     figures: dict[tuple[str, str, str], dict[_Pair, dict[str, float]]] = {}
     for run in runs:
-        level = "" if run.run.get("snr_db") is None else axis_text(run.run["snr_db"])
+        level = axis_text(run.axes.get("snr_db", ""))
         # Sets of mixtures differ from level to level; what comes after the point is the post-processing.
         place = "." + run.set_name.partition(".")[2] if level else run.set_name
-        pair = (str(run.run.get("fold")), str(run.run.get("seed")))
+        pair = (str(run.axes.get("fold")), str(run.axes.get("seed")))
         values = {value.quantity.metric: value.value for value in run.values()}
         figures.setdefault((run.system, level, place), {})[pair] = values
     systems, places = {run.system for run in runs}, dict.fromkeys((level, place) for _, level, place in figures)

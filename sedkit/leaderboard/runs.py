@@ -59,7 +59,7 @@ class ScoredRun:
         The file.
     experiment
         The experiment that it lies in, or None.
-    run
+    axes
         Recipe, seed, fold and so on; what is unknown is absent.
     system
         The system's name, with its network where it is of one of several; for results without a run, the file's.
@@ -72,7 +72,7 @@ class ScoredRun:
 
     results: Results
     experiment: ExperimentFolder | None
-    run: Mapping[str, Any]
+    axes: Mapping[str, Any]
     system: str
     set_name: str
     control: bool = False
@@ -85,7 +85,7 @@ class ScoredRun:
     @property
     def recipe(self) -> str | None:
         """The recipe's name."""
-        return _text(self.run.get("recipe"))
+        return _text(self.axes.get("recipe"))
 
     @property
     def _whole_set(self) -> str:
@@ -121,7 +121,7 @@ class ScoredRun:
     def budget(self) -> str | None:
         """Budget of the training, None where it is not told."""
         trained_by = self.experiment.environment.get("budget") if self.experiment else None
-        return _text(trained_by or self.run.get("budget"))
+        return _text(trained_by or self.axes.get("budget"))
 
     @property
     def parameters(self) -> int | None:
@@ -135,10 +135,10 @@ class ScoredRun:
         """What runs of one system on one reference have in common: every axis but seed and fold."""
         reference = self.results.known_as or str(self.results.reference_sha256 or self.results.reference_path)
         # The folds of a cross-validation have a reference each: there the set's name stands for it.
-        if self.run.get("fold") is not None and not self.results.known_as:
+        if "fold" in self.axes and not self.results.known_as:
             reference = f"folds of {self.set_name}"
-        axes = {"system": self.system} | {name: self.run.get(name) for name in ("pass", "snr_db", "trained_on")}
-        return (str(self.recipe), run_name(axes), reference, self.set_name, str(self.run.get("budget")))
+        axes = {"system": self.system} | {name: self.axes.get(name) for name in ("pass", "snr_db", "trained_on")}
+        return (str(self.recipe), run_name(axes), reference, self.set_name, str(self.axes.get("budget")))
 
     def not_comparable(self) -> list[str]:
         """Return the reasons why official figures must not stand beside this run's, none where they may."""
@@ -201,17 +201,15 @@ def _reasons(name: str, results: Results) -> Iterator[str]:
 
 def _run_of(path: Path, experiment: ExperimentFolder | None) -> ScoredRun:
     results = read_results(path)
-    run = dict(results.run)
+    axes, network, system, set_name = dict(results.run), None, path.stem, ""
     if experiment is not None:
         environment = ResultsSection(experiment.environment, f"{experiment.training / 'environment.json'}: ")
-        run = {**environment.section("run").content, **run}
-        run["recipe"] = run.get("recipe") or experiment.config.get("recipe")
-    if run.get("system") is not None:
-        network = run.get("network") or (experiment.network if experiment else None)
-        system = network_name(str(run["system"]), network)
-    else:
-        system = experiment.system if experiment else path.stem
-    return ScoredRun(results, experiment, run, system, path.stem if experiment else "")
+        written = environment.section("run").known
+        axes = {"recipe": experiment.config.get("recipe"), **written, **axes}
+        network, system, set_name = experiment.network, experiment.system, path.stem
+    if "system" in axes:
+        system = network_name(str(axes["system"]), axes.get("network") or network)
+    return ScoredRun(results, experiment, axes, system, set_name)
 
 
 def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = None) -> list[ScoredRun]:
@@ -280,10 +278,10 @@ def controls(runs: Iterable[ScoredRun]) -> list[ScoredRun]:
                 # It lists every clip, and is the same however a system was trained.
                 results=replace(run.results, blocks=block, output_path=None, share=None, partial=None),
                 experiment=None,
-                run={key: run.run[key] for key in ("recipe", "snr_db", "fold") if key in run.run},
+                axes={axis: run.axes[axis] for axis in ("recipe", "snr_db", "fold") if axis in run.axes},
                 system=name,
                 set_name=run.set_name.partition(".")[0],
                 control=True,
             )
-            out.setdefault((control.key, control.run.get("fold")), control)
+            out.setdefault((control.key, control.axes.get("fold")), control)
     return list(out.values())

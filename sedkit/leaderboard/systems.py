@@ -26,14 +26,14 @@ class Group:
     @property
     def system(self) -> str:
         """System, with the pass, signal-to-noise ratio and training sets where they are not the usual ones."""
-        run = self.first.run
+        axes = self.first.axes
         parts = [self.first.system]
-        if run.get("pass") is not None:
-            parts.append(f"pass {run['pass']}")
-        if run.get("snr_db") is not None:
-            parts.append(f"{axis_text(run['snr_db'])} dB")
-        if run.get("trained_on") not in (None, "split"):
-            parts.append(f"trained on {run['trained_on']}")
+        if "pass" in axes:
+            parts.append(f"pass {axes['pass']}")
+        if "snr_db" in axes:
+            parts.append(f"{axis_text(axes['snr_db'])} dB")
+        if axes.get("trained_on", "split") != "split":
+            parts.append(f"trained on {axes['trained_on']}")
         return ", ".join(parts)
 
     @property
@@ -49,7 +49,7 @@ class Group:
 
     def each(self, axis: str) -> tuple[str, ...]:
         """Return the values of an axis that the runs have, such as their seeds, each once."""
-        return tuple(dict.fromkeys(str(run.run[axis]) for run in self.runs if run.run.get(axis) is not None))
+        return tuple(dict.fromkeys(str(run.axes[axis]) for run in self.runs if axis in run.axes))
 
     @property
     def coverage(self) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def group_runs(runs: Iterable[ScoredRun]) -> list[Group]:
     """
     groups: dict[tuple[str, ...], dict[tuple[str, str], ScoredRun]] = {}
     for run in runs:
-        identity = (str(run.run.get("seed")), str(run.run.get("fold")))
+        identity = (str(run.axes.get("seed")), str(run.axes.get("fold")))
         repeated = run.control or identity != ("None", "None")
         members = groups.setdefault(run.key if repeated else (str(run.path),), {})
         if identity in members:
