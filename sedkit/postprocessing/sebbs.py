@@ -53,9 +53,7 @@ class Boxes:
 
     def above(self, thresholds: np.ndarray, n_clips: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return bounds, intervals and times_s of `DecodedPoints`: boxes above (classes, points) thresholds."""
-        order = np.argsort(self.clip, kind="stable")
-        slot = np.empty(len(order), np.int64)
-        slot[order] = np.arange(len(order)) - np.searchsorted(self.clip[order], self.clip[order])
+        slot = np.arange(len(self.clip)) - np.searchsorted(self.clip, self.clip)
         times_s = np.zeros((n_clips, 2 * (int(slot.max(initial=0)) + 1)))
         times_s[self.clip, 2 * slot] = self.onset_s
         times_s[self.clip, 2 * slot + 1] = self.offset_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class Problem:
         assert self.events is not None
         return self.events
 
-    @property
+    @cached_property
     def durations_s(self) -> dict[str, float]:
         """How long each clip lasts, seconds."""
         return dict(zip(self.scores.filenames, self.scores.duration_s.tolist(), strict=True))

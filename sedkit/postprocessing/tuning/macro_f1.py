@@ -71,9 +71,8 @@ class _MacroF1(RuleSearch):
 
         @lru_cache(1)
         def filtered(median_s: float) -> Scores:
-            return processed_scores(
-                problem.scores, start.changed(low=None, median_s=median_s, **_UNTIDIED), problem.gate
-            )
+            rules = start.changed(low=None, median_s=median_s, **_UNTIDIED)
+            return processed_scores(problem.scores, rules, problem.gate)
 
         def points(setting: dict[str, Any], share: float | None) -> Iterable[Events]:
             after = Postprocessing.uniform(start.labels, FrameRule(1.0, low=share), start.decoder)

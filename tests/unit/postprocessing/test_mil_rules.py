@@ -158,6 +158,13 @@ def test_rows_behind_the_end_of_a_clip_have_no_say() -> None:
     assert not [clip for clip, _ in whole if clip == 2]
 
 
+def test_a_clip_without_frames_has_no_slope() -> None:
+    """Once a warning of numpy's: minus infinity from minus infinity."""
+    scores = make_scores(curves(clips=2), n_frames=np.array([0, 431]), rate_hz=RATE_HZ)
+    rules = Postprocessing.uniform(scores.labels, SlopeRule(0.05, slope_s=0.2), "derivative")
+    assert {clip for clip, _ in frames_of(scores, rules)} == {1}
+
+
 def test_a_constant_curve_has_no_event_and_any_other_has_one() -> None:
     """The published code divides by zero where nothing changes; whatever is tagged gets an event elsewhere."""
     flat = make_scores(np.full((1, 431, 1), 0.7), rate_hz=RATE_HZ)
