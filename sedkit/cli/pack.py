@@ -93,12 +93,12 @@ def run(args: argparse.Namespace) -> int:
     """Pack, check what was packed, and say what is missing for a zip."""
     _check_use(args)
     from sedkit.core.log import log
-    from sedkit.submission.check.clips import read_clip_list
+    from sedkit.submission.authors import read_authors
+    from sedkit.submission.clips import read_clip_list
+    from sedkit.submission.energy_tables import read_energy_tables
     from sedkit.submission.experiment import DEVELOPMENT_RESULTS
     from sedkit.submission.findings import as_text, status
     from sedkit.submission.formats import get_format
-    from sedkit.submission.pack.authors import read_authors
-    from sedkit.submission.pack.energy_tables import read_energy_tables
     from sedkit.submission.pack.inputs import (
         ScoresInput,
         from_events,

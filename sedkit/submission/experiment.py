@@ -13,8 +13,8 @@ from sedkit.core.facts import overlap
 from sedkit.core.files import read_json, read_yaml, sha256_file
 from sedkit.core.runs import network_name, run_of, training_of
 from sedkit.core.stamp import facts_of
+from sedkit.submission.hand_stated import read_stated
 from sedkit.submission.numbers import is_number
-from sedkit.submission.stated import read_stated
 
 #: Sets a submission is written for, in this order of preference.
 SET_ORDER = ("evaluation", "public", "validation")

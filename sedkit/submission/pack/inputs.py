@@ -13,13 +13,18 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.tables import events_text, read_strong
 from sedkit.evaluation.reading import read_operating_points
 from sedkit.postprocessing.rules import Postprocessing, read_postprocessing
-from sedkit.submission.check.clips import ClipList
+from sedkit.submission.authors import Authors
+from sedkit.submission.clips import ClipList
+from sedkit.submission.energy_tables import (
+    EnergyTable,
+    energy_fields,
+    kwh_of_tables,
+    tables_of_experiments,
+    write_energy_tables,
+)
 from sedkit.submission.experiment import SET_ORDER, Experiment
 from sedkit.submission.formats import Format
-from sedkit.submission.pack.authors import Authors
-from sedkit.submission.pack.development import results_of_experiment, results_of_files
-from sedkit.submission.pack.energy_tables import EnergyTable, energy_fields, fill_energy, write_energy_tables
-from sedkit.submission.pack.meta import (
+from sedkit.submission.meta.write import (
     SystemMeta,
     abbreviate,
     meta_of_experiments,
@@ -27,9 +32,10 @@ from sedkit.submission.pack.meta import (
     named,
     with_results,
     with_rules,
+    with_values,
 )
+from sedkit.submission.pack.development import results_of_experiment, results_of_files
 from sedkit.submission.pack.outputs import (
-    copy_energy_tables,
     filtered,
     read_output,
     read_output_scores,
@@ -124,7 +130,7 @@ def _system_of_events(
         write_table(folder, label, form, events)
         if form.points is not None and scores.is_file():
             write_points(folder, label, form, read_output_scores([str(scores)], form, clips)[0], rules)
-        copy_energy_tables(folder, form, experiment, name)
+        write_energy_tables(folder, tables_of_experiments([experiment], form, name))
 
     return _of_experiment(form, experiment, authors, rules, name, write, results)
 
@@ -151,7 +157,7 @@ def _system_of_runs(
 
     def write(folder: Path, label: str) -> None:
         write_runs(folder, label, form, processed, unprocessed)
-        copy_energy_tables(folder, form, runs[0], names[0])
+        write_energy_tables(folder, tables_of_experiments(runs[:1], form, names[0]))
 
     # Size, results and energy are those of the first run.
     return _of_experiment(form, runs[0], authors, rules[0], names[0], write, results)
@@ -224,10 +230,11 @@ def from_events(
         write_table(folder, label, form, events)
         for name, point in tables.items():
             write_text(folder / f"{label}{form.points.suffix if form.points else ''}" / name, events_text(point))
-        write_energy_tables(folder, energy or {})
+        write_energy_tables(folder, _paths(energy or {}))
 
     name = name_of_file(table)
-    described = fill_energy(_described_elsewhere(meta, form, name), energy or {}, form)
+    described = _described_elsewhere(meta, form, name)
+    described = with_values(described, kwh_of_tables(described.values, energy or {}, form))
     if results:
         described = with_results(described, results_of_files(results, form))
     return SystemInput(name, write, named(described, authors.systems.get(name, {})))
@@ -269,9 +276,8 @@ def from_scores(form: Format, given: ScoresInput, authors: Authors, clips: ClipL
     submitted = _submitted(form, given)
 
     def write(folder: Path, label: str) -> None:
-        write_energy_tables(folder, given.energy)
-        for i, member in enumerate(given.members, start=1):
-            copy_energy_tables(folder, form, member, submitted, f"member{i}_" if len(given.members) > 1 else "")
+        write_energy_tables(folder, _paths(given.energy))
+        write_energy_tables(folder, tables_of_experiments(given.members, form, submitted))
         if rules is None:
             write_runs(folder, label, form, runs, raw)
             return
@@ -284,12 +290,16 @@ def from_scores(form: Format, given: ScoresInput, authors: Authors, clips: ClipL
         described = meta_of_experiments(given.members, name, rules, form, submitted, runs[0].producer)
     else:
         described = with_rules(_described_elsewhere(given.meta, form, name), rules)
-        described = fill_energy(described, given.energy, form)
+        described = with_values(described, kwh_of_tables(described.values, given.energy, form))
     if given.results:
         described = with_results(described, results_of_files(given.results, form))
     elif len(given.members) == 1:
         described = with_results(described, results_of_experiment(given.members[0], form))
     return SystemInput(name, write, named(described, authors.systems.get(name, {})))
+
+
+def _paths(tables: Mapping[str, EnergyTable]) -> dict[str, Path]:
+    return {stage: table.path for stage, table in tables.items()}
 
 
 def _described_elsewhere(meta: str | None, form: Format, name: str) -> SystemMeta:

@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sedkit.core.energy import TABLE_SUFFIX
 from sedkit.core.errors import SedkitError, UsageError, listed
-from sedkit.core.files import read_text, write_text
+from sedkit.core.files import write_text
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.tables import events_text, read_strong
 from sedkit.postprocessing.rule import FrameRule
 from sedkit.postprocessing.rules import Postprocessing
-from sedkit.submission.check.clips import ClipList
-from sedkit.submission.experiment import Experiment
+from sedkit.submission.clips import ClipList
 from sedkit.submission.formats import Format
-from sedkit.submission.pack.meta import energy_stages
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
@@ -70,14 +67,6 @@ def _write_scores(folder: Path, scores: Scores, form: Format) -> None:
     columns = [scores.labels.index(label) for label in form.labels]
     submitted = replace(scores, framewise=scores.framewise[:, :, columns], labels=form.labels, clipwise=None)
     write_score_tsvs(folder, submitted)
-
-
-def copy_energy_tables(folder: Path, form: Format, experiment: Experiment, name: str | None, prefix: str = "") -> None:
-    """Lay CodeCarbon's own tables beside the output, where the year asks for energy and it was measured."""
-    for stage in energy_stages(name).values() if form.energy else ():
-        table = experiment.energy_file(stage, TABLE_SUFFIX)
-        if table.is_file():
-            write_text(folder / "codecarbon" / f"{prefix}{stage}.csv", read_text(table))
 
 
 def read_output_scores(paths: Sequence[str], form: Format, clips: ClipList | None) -> list[Scores]:

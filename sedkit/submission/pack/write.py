@@ -11,14 +11,14 @@ from pathlib import Path
 from sedkit.core.errors import SedkitError, listed
 from sedkit.core.files import atomic_folder, atomic_path, sha256_file, write_text
 from sedkit.core.log import log
-from sedkit.submission.archive import folder_files, write_zip
-from sedkit.submission.check.clips import ClipList
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.check.technical_report import judge_report
+from sedkit.submission.authors import Authors, label_of
+from sedkit.submission.check import check_package
+from sedkit.submission.clips import ClipList
 from sedkit.submission.findings import REFUSED, Finding
 from sedkit.submission.formats import Format
-from sedkit.submission.pack.authors import Authors, label_of
-from sedkit.submission.pack.meta import SystemMeta, build_meta, meta_text
+from sedkit.submission.meta.write import SystemMeta, build_meta, meta_text
+from sedkit.submission.package import folder_files, write_zip
+from sedkit.submission.technical_report import judge_report
 
 #: Writes a system's output files, given its folder and label.
 Writer = Callable[[Path, str], None]

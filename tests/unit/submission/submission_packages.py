@@ -7,10 +7,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from sedkit.submission.check.clips import ClipList
+from sedkit.submission.authors import Authors
+from sedkit.submission.clips import ClipList
 from sedkit.submission.formats import Format, get_format
-from sedkit.submission.pack.authors import Authors
-from sedkit.submission.pack.meta import SystemMeta, build_meta, meta_text
+from sedkit.submission.meta.write import SystemMeta, build_meta, meta_text
 
 CLIPS = tuple(f"clip_{i:02d}.wav" for i in range(12))
 CLIP_LIST = ClipList(CLIPS, dict.fromkeys(CLIPS, 10.0))

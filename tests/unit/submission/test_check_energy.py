@@ -9,7 +9,7 @@ import pytest
 from submission_faults import Files, in_meta
 from submission_packages import CLIP_LIST, as_zip, correct
 
-from sedkit.submission.check.examine import check_package
+from sedkit.submission.check import check_package
 from sedkit.submission.findings import NOTE, WARNING, Finding
 from sedkit.submission.formats import get_format
 

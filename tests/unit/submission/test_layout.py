@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from submission_faults import Files, relabel
 from submission_packages import CLIP_LIST, as_folder, as_zip, correct
 
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.check.layout import find_layout
+from sedkit.submission.check import check_package
 from sedkit.submission.findings import NOTE, REFUSED, WARNING, Finding, Findings, as_text
 from sedkit.submission.formats import get_format
+from sedkit.submission.layout import find_layout
 
 FORM = get_format("dcase2019")
 LABEL = "Okafor_UNI_task4_1"

@@ -10,8 +10,8 @@ from submission_packages import PEOPLE, events
 from submission_systems import experiment, run, written
 
 from sedkit.core.files import read_yaml, write_yaml
+from sedkit.submission.authors import read_authors
 from sedkit.submission.formats import get_format
-from sedkit.submission.pack.authors import read_authors
 
 
 def test_the_example_is_read(repository: Path, tmp_path: Path) -> None:

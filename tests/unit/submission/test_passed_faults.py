@@ -9,7 +9,7 @@ import pytest
 from submission_faults import Files, in_meta, raw_table
 from submission_packages import CLIP_LIST, CLIPS, FORMATS, as_folder, as_zip, correct
 
-from sedkit.submission.check.examine import check_package
+from sedkit.submission.check import check_package
 from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Finding
 from sedkit.submission.formats import get_format
 

@@ -10,8 +10,8 @@ import pytest
 from submission_faults import Files
 from submission_packages import CLIP_LIST, CLIPS, as_zip, correct
 
-from sedkit.submission.check.clips import read_clip_list
-from sedkit.submission.check.examine import check_package
+from sedkit.submission.check import check_package
+from sedkit.submission.clips import read_clip_list
 from sedkit.submission.findings import NOTE, WARNING, Finding
 from sedkit.submission.formats import get_format
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from submission_packages import CLIP_LIST, as_zip, correct
 
-from sedkit.submission.check.examine import check_package
+from sedkit.submission.check import check_package
 from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Finding
 from sedkit.submission.formats import get_format
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from submission_packages import CLIP_LIST, as_zip, correct, pdf, pdf_of, pdf_of_objects
 
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.check.technical_report import judge_report
+from sedkit.submission.check import check_package
 from sedkit.submission.findings import REFUSED, WARNING, Finding
 from sedkit.submission.formats import get_format
+from sedkit.submission.technical_report import judge_report
 
 #: Letters of a short paper.
 PROSE = "T*\n".join(f"(Sentence {i} says how the network was trained and tested.) Tj " for i in range(60))

@@ -12,7 +12,7 @@ from script_oracles import stops
 from submission_faults import F1, Files, in_meta, relabel
 from submission_packages import CLIP_LIST, as_folder, as_zip, correct
 
-from sedkit.submission.check.examine import check_package
+from sedkit.submission.check import check_package
 from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Finding
 from sedkit.submission.formats import get_format
 

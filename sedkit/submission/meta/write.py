@@ -10,11 +10,12 @@ from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.core.files import read_yaml
 from sedkit.core.log import log
 from sedkit.postprocessing.rules import Postprocessing
-from sedkit.submission.check.yaml_lines import get, tracked_blocks
-from sedkit.submission.experiment import DEVELOPMENT_RESULTS, Complexity, Experiment
+from sedkit.submission.authors import Authors
+from sedkit.submission.energy_tables import kwh_of_experiments
+from sedkit.submission.experiment import Complexity, Experiment
 from sedkit.submission.formats import Format
-from sedkit.submission.pack.authors import Authors
-from sedkit.submission.pack.description import describe_ensemble, describe_experiment, describe_rules, joined
+from sedkit.submission.meta.describe import describe_ensemble, describe_experiment, describe_rules, joined
+from sedkit.submission.meta.read import ABSENT, Meta, get
 from sedkit.submission.pack.development import Development
 
 _SEPARATION = ("ss_system", "ss_results")
@@ -150,7 +151,7 @@ def meta_of_experiments(
         complexity = complexity + other.complexity
     values = {f"system.description.{key}": value for key, value in described.items()}
     values |= _size(complexity)
-    values |= _energy(members, submitted)
+    values |= kwh_of_experiments(members, submitted)
     for key in ("external_datasets", "source_code"):
         values[f"system.{key}"] = joined([member.stated.get(key) for member in members])
     meta = SystemMeta(system, abbreviate(system), values)
@@ -192,37 +193,36 @@ def meta_of_file(path: str, form: Format, fallback: str) -> SystemMeta:
     SedkitError
         No such file, or none that holds a meta file's blocks.
     """
-    meta = read_yaml(path)
-    if not isinstance(meta, dict):
-        raise SedkitError(f"{path}: is {meta!r:.60}, expected a mapping with submission, system and results")
-    separation = {name: meta.pop(name) for name in _SEPARATION if form.separation and name in meta}
-    for tracked, plain in tracked_blocks(meta).items():
-        meta[plain] = meta.pop(tracked)
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise SedkitError(f"{path}: is {content!r:.60}, expected a mapping with submission, system and results")
+    separation = {name: content.pop(name) for name in _SEPARATION if form.separation and name in content}
+    meta = Meta.of(path, content)
     values = {}
     class_values: dict[str, dict[str, Any]] = {}
     for item in form.fields:
-        if "*" in item.path:
-            above, _, below = item.path.partition(".*.")
-            block = get(meta, above)[1] or {}
+        above, every, below = item.path.partition(".*.")
+        if every:
+            block = meta.get(above) or {}
             if not isinstance(block, Mapping):
                 raise SedkitError(f"{path}: {above} is {block!r:.60}, expected a mapping with a block per class")
-            class_values[below] = {name: get(block[name], below)[1] for name in form.labels if name in block}
-        elif get(meta, item.path)[0] and not item.path.startswith("submission."):
-            values[item.path] = get(meta, item.path)[1]
-    _name_unknown(path, meta, form)
-    name = get(meta, "submission.name")[1] or fallback
-    short = get(meta, "submission.abbreviation")[1] or abbreviate(fallback)
+            class_values[below] = {name: get(block[name], below) for name in form.labels if name in block}
+        elif not item.path.startswith("submission.") and meta.get(item.path, ABSENT) is not ABSENT:
+            values[item.path] = meta.get(item.path)
+    _name_unknown(meta, form)
+    name = meta.get("submission.name") or fallback
+    short = meta.get("submission.abbreviation") or abbreviate(fallback)
     return SystemMeta(str(name), str(short), values, class_values, separation=separation)
 
 
-def _name_unknown(path: str, meta: Mapping[str, Any], form: Format) -> None:
-    known = [*(item.path for item in form.fields), "submission.authors"]
-    above = tuple(f"{path.partition('.*')[0]}." for path in known)
-    unknown = [place for place in _leaves(meta) if place not in known and not place.startswith(above)]
+def _name_unknown(meta: Meta, form: Format) -> None:
+    asked = [*(item.path.partition(".*")[0] for item in form.fields), "submission.authors"]
+    known = [meta.called(path) for path in asked]
+    within = tuple(f"{path}." for path in known)
+    unknown = [place for place in _leaves(meta.values) if not f"{place}.".startswith(within)]
     if unknown:
-        last = unknown[0].rpartition(".")[2]
-        hint = suggest(last, [one.rpartition(".")[2] for one in known])
-        log.warning("%s: not taken over, not asked for by %s: %s%s", path, form.name, listed(unknown), hint)
+        hint = suggest(unknown[0].rpartition(".")[2], [path.rpartition(".")[2] for path in known])
+        log.warning("%s: not taken over, not asked for by %s: %s%s", meta.file, form.name, listed(unknown), hint)
 
 
 def _leaves(block: Any, above: str = "") -> list[str]:
@@ -239,6 +239,11 @@ def with_rules(system: SystemMeta, rules: Postprocessing | None) -> SystemMeta:
     )
 
 
+def with_values(system: SystemMeta, values: Mapping[str, Any]) -> SystemMeta:
+    """Return a system with these values in place of those it states."""
+    return replace(system, values={**system.values, **values})
+
+
 def with_results(system: SystemMeta, results: Development) -> SystemMeta:
     """Return the description with these development results in place of those it states."""
     return replace(
@@ -251,19 +256,3 @@ def with_results(system: SystemMeta, results: Development) -> SystemMeta:
 
 def _size(complexity: Complexity) -> dict[str, Any]:
     return {"system.complexity.total_parameters": complexity.parameters, "system.complexity.MACS": complexity.macs}
-
-
-def energy_stages(submitted: str | None) -> dict[str, str]:
-    """Return the stages that formats with energy ask for: field, and name below `EXP/energy`."""
-    stages = {"training": "training", "devtest_inference": DEVELOPMENT_RESULTS}
-    return stages | ({"evaluation_inference": submitted} if submitted else {})
-
-
-def _energy(members: Sequence[Experiment], submitted: str | None) -> dict[str, Any]:
-    """Energy in kWh summed over the members; one that was not measured leaves the sum unknown."""
-    out: dict[str, Any] = {}
-    for key, name in energy_stages(submitted).items():
-        known = [kwh for member in members if (kwh := member.energy_kwh(name)) is not None]
-        if len(known) == len(members):
-            out[f"system.complexity.energy.{key}"] = float(f"{sum(known):.6g}")
-    return out

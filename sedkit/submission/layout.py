@@ -77,12 +77,11 @@ def without_junk(names: Iterable[str], form: Format, findings: Findings) -> list
             junk[place] = junk.get(place, 0) + 1
     for place, count in list(junk.items())[:MOST_PER_KIND]:
         message = "was left by a file manager" + (f" ({count} files)" if count > 1 else "")
-        if form.folders_checked and place.count("/") == 1 and place.endswith("/"):
-            findings.add(REFUSED, "stray_file", place, f"{message}: {_STOPS}", "only the submission's files")
-        else:
-            findings.add(NOTE, "stray_file", place, message, "only the submission's files")
+        stops = form.folders_checked and place.count("/") == 1 and place.endswith("/")
+        message += f": {_STOPS}" if stops else ""
+        findings.add("stray_file", place, message, "only the submission's files", severity=REFUSED if stops else NOTE)
     if len(junk) > MOST_PER_KIND:
-        findings.add(NOTE, "stray_file", "", f"{len(junk) - MOST_PER_KIND} more left by a file manager")
+        findings.add("stray_file", "", f"{len(junk) - MOST_PER_KIND} more left by a file manager")
     return files
 
 
@@ -111,13 +110,13 @@ def find_layout(
         layout = Layout(tuple(_collect(names, {"": label})), "", single=root_name is not None)
         if root_name is None:
             message = "the zip holds a system's files without its folder"
-            findings.add(REFUSED, "no_folder", "", message, f"{label}/{label}.…")
+            findings.add("no_folder", "", message, f"{label}/{label}.…")
         return layout
     systems = _collect(names, {home: PurePosixPath(home).name for home in homes})
     systems.sort(key=lambda system: (system.path.count("/"), system.path))
     parents = {_parent(home) for home in homes}
     base = parents.pop() if len(parents) == 1 else ""
-    _check_places(systems, form, findings)
+    _check_places(systems, findings)
     # In a folder the zip that was made of it is no fault, in a zip it is.
     packed = _zips_of(homes, form) if root_name is not None else frozenset()
     astray = _give_points_back(names, homes, systems, form) if form.points else frozenset()
@@ -240,7 +239,7 @@ def _collect(names: Iterable[str], label_of: Mapping[str, str]) -> list[System]:
     return list(systems.values())
 
 
-def _check_places(systems: Sequence[System], form: Format, findings: Findings) -> None:
+def _check_places(systems: Sequence[System], findings: Findings) -> None:
     """Note systems that stand twice, and those that lie too deep."""
     first: dict[str, str] = {}
     deep: dict[str, list[str]] = {}
@@ -248,15 +247,14 @@ def _check_places(systems: Sequence[System], form: Format, findings: Findings) -
         parent = _parent(system.path)
         if system.label in first:
             message = f"system {system.label} stands in {first[system.label]} as well"
-            # The scripts of other years do not look so deep.
-            severity = REFUSED if form.folders_checked else WARNING
-            findings.add(severity, "label_twice", system.path, message, "each system once")
+            # The scripts of other years than 2024 do not look so deep.
+            findings.add("label_twice", system.path, message, "each system once")
         elif parent:
             deep.setdefault(parent, []).append(system.label)
         first.setdefault(system.label, system.path)
     for parent, labels in deep.items():
         message = f"{listed(labels, 4)} lies in it: the organisers' script looks into the folders at the top alone"
-        findings.add(REFUSED, "nested", parent, message, "<label>/ at the top, the report beside it")
+        findings.add("nested", parent, message, "<label>/ at the top, the report beside it")
 
 
 def _give_points_back(names: Iterable[str], homes: Sequence[str], systems: Sequence[System], form: Format) -> Set[str]:
@@ -319,7 +317,7 @@ def _check_others(
     expected = "system folders and the report only"
     if files:
         message = "belongs to no part of a submission"
-        findings.add(WARNING, "extra_file", files[0], message, expected, count=len(files))
+        findings.add("extra_file", files[0], message, expected, count=len(files))
     for name in empty:
         if _home_of(f"{name}/", within) is None and name not in known:
             folders.setdefault(name.split("/")[0] if name.split("/")[0] not in known else name, 0)
@@ -333,4 +331,4 @@ def _check_others(
         message = message if count else "is empty"
         message += f" (and so {len(some) - 1} more folders: {listed(some[1:], 3)})" if len(some) > 1 else ""
         message += f": {_STOPS}" if severity == REFUSED else ""
-        findings.add(severity, "extra_folder", some[0], message, expected, count=len(some))
+        findings.add("extra_folder", some[0], message, expected, count=len(some), severity=severity)

@@ -10,9 +10,10 @@ from typing import Any
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import read_yaml
 from sedkit.core.log import log
-from sedkit.submission.check.meta import is_example_author, plain_name
 from sedkit.submission.formats import Format
-from sedkit.submission.stated import check_keys, check_text, read_stated
+from sedkit.submission.hand_stated import check_keys, check_text, read_stated
+from sedkit.submission.labels import plain_name
+from sedkit.submission.meta.people import is_example_author
 
 _KEYS = ("authors", "systems", "source_code")
 _PERSON_KEYS = ("lastname", "firstname", "email", "corresponding", "affiliation")
