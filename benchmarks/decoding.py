@@ -17,7 +17,7 @@ from benchmarks._measure import Comparisons, Form, Report, in_turn
 from benchmarks.peers import decoding_loop
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.scores import Scores
-from sedkit.postprocessing import FrameRule, OperatingPoints, Postprocessing, decode_thresholds, engine, kernels, plain
+from sedkit.postprocessing import DecodedPoints, FrameRule, Postprocessing, decode_thresholds, engine, kernels, plain
 from sedkit.postprocessing.operating_points import even_thresholds
 
 RUNS = 7
@@ -51,14 +51,14 @@ def make_scores(clips: int) -> Scores:
     )
 
 
-def with_seconds(scores: Scores, thresholds: np.ndarray) -> tuple[OperatingPoints, np.ndarray, np.ndarray]:
+def with_seconds(scores: Scores, thresholds: np.ndarray) -> tuple[DecodedPoints, np.ndarray, np.ndarray]:
     """Decode, and look up every event's onset and offset in seconds."""
     rules = Postprocessing.uniform(scores.labels, FrameRule(0.5, median_s=WINDOW * FRAME_S))
     points = decode_thresholds(scores, thresholds, rules)
     return points, *points.seconds()
 
 
-def rows_of(points: OperatingPoints, clips: int) -> set[Row]:
+def rows_of(points: DecodedPoints, clips: int) -> set[Row]:
     """Return the events of the first clips."""
     out: set[Row] = set()
     for threshold, events in zip(points.thresholds.tolist(), points, strict=True):
@@ -75,7 +75,7 @@ def run(form: Form) -> Report:
     start = scores.framewise[:few], scores.filenames[:few], scores.labels
     duration_s = float(scores.duration_s[0])
 
-    def ours(functions: ModuleType) -> OperatingPoints:
+    def ours(functions: ModuleType) -> DecodedPoints:
         # The choice by size is what users get; here each engine is measured on its own.
         with mock.patch.object(engine, "choose", return_value=functions):
             return with_seconds(scores, thresholds)[0]

@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scores-out",
         metavar="SCORES.h5|DIR",
-        help="the scores after median filter and clip gate, or boxes as scores (csebbs): for exact PSDS and, as a "
-        "folder of TSVs, for the challenge since 2023",
+        help="the scores after all that the rules do but the threshold: for exact PSDS and, as a folder of TSVs, for "
+        "the challenge since 2023",
     )
     add_force(parser)
 
@@ -87,9 +87,9 @@ class _Decoded:
     def given(self) -> tuple[Scores, Postprocessing, Scores | Tags | None]:
         """Scores, rules and tags."""
         from sedkit.dataio.store import read_scores
+        from sedkit.postprocessing import read_postprocessing
         from sedkit.postprocessing.gate import read_tags
         from sedkit.postprocessing.operating_points import parse_thresholds
-        from sedkit.postprocessing.rules import read_postprocessing
 
         # Refused before anything is written.
         parse_thresholds(self.points)
@@ -123,7 +123,7 @@ class _Decoded:
     def write_scores(self) -> None:
         from sedkit.dataio.score_tsvs import write_score_tsvs
         from sedkit.dataio.store import write_scores
-        from sedkit.postprocessing.processed import processed_scores
+        from sedkit.postprocessing import processed_scores
 
         scores = processed_scores(*self.given)
         write = write_scores if Path(self.args.scores_out).suffix in _HDF5 else write_score_tsvs

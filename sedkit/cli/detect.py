@@ -41,8 +41,7 @@ def run(args: argparse.Namespace) -> None:
     from sedkit.dataio.store import write_scores
     from sedkit.inference.detect import as_audacity, as_json, as_tsv, detect_scores, names_of, recordings_of
     from sedkit.inference.predictor import Predictor
-    from sedkit.postprocessing import decode
-    from sedkit.postprocessing.rules import read_postprocessing
+    from sedkit.postprocessing import decode, read_postprocessing
 
     recordings = recordings_of(args.audio)
     names_of(recordings)

@@ -61,13 +61,11 @@ def _tag(args: argparse.Namespace) -> dict[str, Any]:
 
 def _rules(word: str, labels: tuple[str, ...]) -> Postprocessing:
     """Return the rules that a word stands for; a number is a clip threshold here."""
-    from dataclasses import replace
-
-    from sedkit.postprocessing.rules import read_postprocessing
+    from sedkit.postprocessing import read_postprocessing
 
     rules = read_postprocessing(word, labels)
     try:
         threshold = float(word)
     except ValueError:
         return rules
-    return rules.with_rules([replace(rule, clip_threshold=threshold) for rule in rules.rules])
+    return rules.changed(clip_threshold=threshold)

@@ -74,8 +74,8 @@ def _tune(args: argparse.Namespace) -> None:
     from sedkit.dataio.store import read_scores
     from sedkit.evaluation.cut import read_labels
     from sedkit.evaluation.reading import read_groups
+    from sedkit.postprocessing import read_postprocessing
     from sedkit.postprocessing.gate import read_tags
-    from sedkit.postprocessing.rules import read_postprocessing
     from sedkit.postprocessing.tune import describe, tune
 
     scores = read_scores(args.scores)

@@ -260,7 +260,8 @@ def typed(raw: dict[str, Any] | None, cls: type[T], where: str) -> T:
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--section", type=cls)
     try:
-        parsed = parser.parse_object({"section": raw})
+        # A copy, in which jsonargparse makes a number of a text that looks like one.
+        parsed = parser.parse_object({"section": copy.deepcopy(raw)})
         return parser.instantiate(parsed).section
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None

@@ -12,6 +12,22 @@ from sedkit.core.errors import SedkitError, listed
 from sedkit.dataio.names import renamed
 
 
+@dataclass(frozen=True)
+class Part:
+    """A system's part in the scores of an ensemble.
+
+    Attributes
+    ----------
+    producer : as of `Scores`.
+    share : its weight in the mean; those of all parts sum to 1.
+    parts : its own, where it is an ensemble itself.
+    """
+
+    producer: str
+    share: float
+    parts: tuple[Part, ...] = ()
+
+
 @dataclass
 class Scores:
     """A model's scores of a set of clips, on the model's own time grid.
@@ -26,6 +42,8 @@ class Scores:
     filenames, labels : tuples of str.
     clipwise : (clips, classes) float32 or float64, or None.
     producer : who made them: a checkpoint's hash or free text.
+    parts : of an ensemble's scores, what they are the mean of.
+    processed : whether post-processing has been done to them.
     """
 
     framewise: NDArray[np.floating]
@@ -36,6 +54,8 @@ class Scores:
     labels: tuple[str, ...]
     clipwise: NDArray[np.floating] | None = None
     producer: str = ""
+    parts: tuple[Part, ...] = ()
+    processed: bool = False
 
     def __post_init__(self) -> None:
         self.framewise = _floats(self.framewise)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from sedkit.core.errors import SedkitError, first_line
 from sedkit.core.files import atomic_path
 from sedkit.core.log import log
 from sedkit.dataio.score_tsvs import read_score_tsvs
-from sedkit.dataio.scores import Scores
+from sedkit.dataio.scores import Part, Scores
 
 SCALES = ("db_power", "db_amplitude", "ln_magnitude", "ln_power", "power", "magnitude")
 _FEATURE_ATTRIBUTES = ("frontend", "frontend_hash", "scale", "sample_rate", "hop_samples")
@@ -182,6 +183,8 @@ def read_scores(path: str | Path) -> Scores:
                 labels=_strings(file["labels"]),
                 clipwise=file["clipwise"][:] if "clipwise" in file else None,
                 producer=str(file.attrs.get("producer", path.name)),
+                parts=_read_parts(str(file.attrs.get("parts", "[]"))),
+                processed=bool(file.attrs.get("processed", False)),
             )
         except SedkitError as error:
             raise SedkitError(f"{path}: {error}") from None
@@ -205,7 +208,22 @@ def write_scores(path: str | Path, scores: Scores) -> None:
         _write_strings(file, "filename", scores.filenames)
         _write_strings(file, "labels", scores.labels)
         file.attrs["producer"] = scores.producer
+        if scores.parts:
+            file.attrs["parts"] = json.dumps([asdict(part) for part in scores.parts])
+        if scores.processed:
+            file.attrs["processed"] = True
         file.attrs["version"] = sedkit.__version__
+
+
+def _read_parts(text: str) -> tuple[Part, ...]:
+    try:
+        return _parts(json.loads(text))
+    except (KeyError, TypeError, ValueError):
+        raise SedkitError(f"the attribute parts is {text[:60]!r}, expected what `sedkit fuse` writes") from None
+
+
+def _parts(raw: list[dict[str, Any]]) -> tuple[Part, ...]:
+    return tuple(Part(part["producer"], part["share"], _parts(part["parts"])) for part in raw)
 
 
 def _open(path: Path) -> h5py.File:

@@ -1,18 +1,22 @@
 """From scores to events: decoders, their rules, tuning and ensembles."""
 
 from sedkit.postprocessing.decode import decode, decode_thresholds
-from sedkit.postprocessing.operating_points import OperatingPoints
-from sedkit.postprocessing.rule import BoxRule, FrameRule
-from sedkit.postprocessing.rules import PRESETS, PUBLISHED, Postprocessing, Preset
+from sedkit.postprocessing.operating_points import DecodedPoints
+from sedkit.postprocessing.presets import PRESETS, PUBLISHED, Preset, read_postprocessing
+from sedkit.postprocessing.processed import processed_scores
+from sedkit.postprocessing.rules import BoxRule, FrameRule, Postprocessing, SlopeRule
 
 __all__ = [
     "PRESETS",
     "PUBLISHED",
     "BoxRule",
+    "DecodedPoints",
     "FrameRule",
-    "OperatingPoints",
     "Postprocessing",
     "Preset",
+    "SlopeRule",
     "decode",
     "decode_thresholds",
+    "processed_scores",
+    "read_postprocessing",
 ]

@@ -14,11 +14,13 @@ thresholds, the middle of the longest run: between two neighbouring scores the t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from sedkit.core.errors import SedkitError
+from sedkit.postprocessing.rules import Postprocessing, Rule
 
 #: How many positives of all classes together stand beside a class's own.
 PRIOR_POSITIVES = 5.0
@@ -134,22 +136,52 @@ def macro_f1(n_reference: np.ndarray, n_true: np.ndarray, n_estimate: np.ndarray
     return float((2 * n_true[known] / (n_reference[known] + n_estimate[known])).mean())
 
 
-def cross_validated(n_reference: np.ndarray, chosen: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> float:
-    """Return macro F1 where every fold is decided on with what the other folds choose.
+@dataclass(frozen=True)
+class Stage:
+    """Settings and thresholds that were counted, and the rule that a rule becomes with one of each (indices)."""
+
+    counts: Counts
+    rule: Callable[[Rule, int, int], Rule]
+
+    def chosen(self, rules: Sequence[Rule], left_out: int | None) -> tuple[list[Rule], Sequence[np.ndarray]]:
+        """Return rules chosen on all folds but one, and their n_true and n_estimate (folds, classes)."""
+        setting, threshold = self.counts.choose(left_out)
+        chosen = [self.rule(*place) for place in zip(rules, setting.tolist(), threshold.tolist(), strict=True)]
+        return chosen, self.counts.at(setting, threshold)
+
+
+def searched(
+    start: Postprocessing,
+    first: Stage,
+    grid: Mapping[str, Any],
+    then: Callable[[Sequence[Rule]], Stage] | None = None,
+) -> Postprocessing:
+    """Return the best rules, with the macro F1 where every fold is decided on with what the other folds choose.
 
     Parameters
     ----------
-    n_reference
-        (folds, classes) positives.
-    chosen
-        n_true and n_estimate, (folds, classes), of what is chosen without a fold.
+    start
+        The rules that the search starts from.
+    first
+        What is chosen first.
+    grid
+        The values tried, as they stand in the file.
+    then
+        Returns what is chosen next, given the rules chosen first.
     """
+
+    def chosen(left_out: int | None) -> tuple[list[Rule], Sequence[np.ndarray]]:
+        rules, counted = first.chosen(start.rules, left_out)
+        return (rules, counted) if then is None else then(rules).chosen(rules, left_out)
+
+    n_reference = first.counts.n_reference
     n_true, n_estimate = np.zeros(n_reference.shape[1]), np.zeros(n_reference.shape[1])
     for left_out in range(FOLDS):
         if np.delete(n_reference, left_out, axis=0).any():
-            true, estimate = chosen(left_out)
+            true, estimate = chosen(left_out)[1]
             n_true, n_estimate = n_true + true[left_out], n_estimate + estimate[left_out]
-    return macro_f1(n_reference.sum(0), n_true, n_estimate)
+    value = macro_f1(n_reference.sum(0), n_true, n_estimate)
+    return replace(start.with_rules(chosen(None)[0]), cross_validated=value, grid=grid)
 
 
 def shrunk(values: np.ndarray, n_reference: np.ndarray, prior: float = PRIOR_POSITIVES) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
-from sedkit.dataio.scores import Scores
+from sedkit.dataio.scores import Part, Scores
 
 #: Frame edges that differ by less than this are the same (grids read from text carry their rounding).
 _SAME_S = 1e-4
@@ -77,14 +77,17 @@ def fuse(
         clipwise = clipwise.astype(
             np.result_type(*(system.clipwise for system in systems if system.clipwise is not None))
         )
-    members = " + ".join(
-        f"{w:.4g} x {system.producer or n}" for w, system, n in zip(share, systems, names, strict=True)
+    parts = tuple(
+        Part(system.producer or name, float(weight), system.parts)
+        for system, name, weight in zip(systems, names, share, strict=True)
     )
+    members = " + ".join(f"{part.share:.4g} x {part.producer}" for part in parts)
     return replace(
         first,
         framewise=framewise.astype(np.result_type(*(system.framewise for system in systems))),
         clipwise=clipwise,
         producer=f"ensemble of {len(systems)}: {members}",
+        parts=parts,
     )
 
 

@@ -60,7 +60,7 @@ def open_gate(scores: Scores, rules: Postprocessing, tags: Scores | Tags | None 
         columns = [scores.labels.index(label) for label in tags.labels]
         gate[:, columns] = tags.named_as(scores.filenames).keep_clips(scores.filenames).present
         return gate
-    limit = np.array([np.nan if rule.clip_threshold is None else rule.clip_threshold for rule in rules.rules])
+    limit = rules.column("clip_threshold")
     gated = ~np.isnan(limit)
     clip_scores = scores.clipwise if tags is None else _clip_scores_of(tags, scores)
     if tags is not None:

@@ -10,104 +10,159 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from sedkit.core.compiled import doubled
-from sedkit.postprocessing.medians import median_planes
 
-__all__ = ["look_up", "median_planes", "regions", "regions_at"]
+@njit(cache=True, nogil=True)
+def _order(a: float, b: float) -> tuple[float, float]:
+    """Return the smaller and the larger; as selections, which the compiler turns into vector instructions."""
+    return (a if a < b else b), (b if a < b else a)
+
+
+# Forgetful selection: of any n // 2 + 2 values out of n, the smallest and the largest cannot be the median, so they
+# are dropped and the next value comes in, until three are left.
 
 
 @njit(cache=True, nogil=True)
-def _row_regions(x: np.ndarray, high: float, low: float, merge: int, shortest: int, intervals: np.ndarray) -> int:
-    """Write the events of a row `x` (n,) into columns 2 and 3 of `intervals` ((n + 1) // 2 at most); count them."""
-    n, k = len(x), 0
-    begin, end = -1, -1
-    t = 0
-    while t < n:
-        if not x[t] > high:
-            t += 1
-            continue
-        b = t
-        while b > 0 and x[b - 1] >= low:
-            b -= 1
-        t += 1
-        while t < n and (x[t] > high or x[t] >= low):
-            t += 1
-        if begin >= 0 and b - end <= merge:
-            end = t
-            continue
-        if begin >= 0 and end - begin >= shortest:
-            intervals[k, 2], intervals[k, 3] = begin, end
-            k += 1
-        begin, end = b, t
-    if begin >= 0 and end - begin >= shortest:
-        intervals[k, 2], intervals[k, 3] = begin, end
-        k += 1
-    return k
+def _median3(a: float, b: float, c: float) -> float:
+    a, b = _order(a, b)
+    b, c = _order(b, c)
+    a, b = _order(a, b)
+    return b
 
 
 @njit(cache=True, nogil=True)
-def _all_regions(
-    planes: np.ndarray,
-    n_frames: np.ndarray,
-    gate: np.ndarray,
-    threshold: np.ndarray,
-    low: np.ndarray,
-    merge: np.ndarray,
-    shortest: np.ndarray,
-) -> tuple[np.ndarray, int]:
-    """Do what `regions` says; return an array of which the first rows are used, and how many."""
-    n_clips, n_classes, length = planes.shape
-    most = (length + 1) // 2
-    intervals = np.empty((max(1024, 2 * most), 4), np.int32)
-    k = 0
-    for i in range(n_clips):
-        for c in range(n_classes):
-            if not gate[i, c]:
+def _inner2of4(a: float, b: float, c: float, d: float) -> tuple[float, float]:
+    a, b = _order(a, b)
+    c, d = _order(c, d)
+    a, c = _order(a, c)
+    b, d = _order(b, d)
+    return b, c
+
+
+@njit(cache=True, nogil=True)
+def _inner3of5(a: float, b: float, c: float, d: float, e: float) -> tuple[float, float, float]:
+    a, b = _order(a, b)
+    c, d = _order(c, d)
+    a, c = _order(a, c)
+    b, d = _order(b, d)
+    a, e = _order(a, e)
+    e, d = _order(e, d)
+    return b, c, e
+
+
+@njit(cache=True, nogil=True)
+def _inner4of6(a: float, b: float, c: float, d: float, e: float, f: float) -> tuple[float, float, float, float]:
+    a, b = _order(a, b)
+    c, d = _order(c, d)
+    e, f = _order(e, f)
+    a, c = _order(a, c)
+    a, e = _order(a, e)
+    b, f = _order(b, f)
+    d, f = _order(d, f)
+    return b, c, d, e
+
+
+@njit(cache=True, nogil=True)
+def _median_row(p: np.ndarray, half: int, n: int, out: np.ndarray) -> None:
+    """Median filter of a padded row `p` (n + 2 * half,) into `out` (n,)."""
+    if half == 1:
+        for t in range(n):
+            out[t] = _median3(p[t], p[t + 1], p[t + 2])
+    elif half == 2:
+        for t in range(n):
+            b, c = _inner2of4(p[t], p[t + 1], p[t + 2], p[t + 3])
+            out[t] = _median3(b, c, p[t + 4])
+    elif half == 3:
+        for t in range(n):
+            b, c, e = _inner3of5(p[t], p[t + 1], p[t + 2], p[t + 3], p[t + 4])
+            b, c = _inner2of4(b, c, e, p[t + 5])
+            out[t] = _median3(b, c, p[t + 6])
+    elif half == 4:
+        for t in range(n):
+            b, c, d, e = _inner4of6(p[t], p[t + 1], p[t + 2], p[t + 3], p[t + 4], p[t + 5])
+            b, c, e = _inner3of5(b, c, d, e, p[t + 6])
+            b, c = _inner2of4(b, c, e, p[t + 7])
+            out[t] = _median3(b, c, p[t + 8])
+    else:
+        # The window kept sorted: one value leaves, one comes in.
+        width = 2 * half + 1
+        window = np.empty(width, p.dtype)
+        for k in range(width):
+            at = k
+            while at > 0 and window[at - 1] > p[k]:
+                window[at] = window[at - 1]
+                at -= 1
+            window[at] = p[k]
+        out[0] = window[half]
+        for t in range(1, n):
+            old, new = p[t - 1], p[t + width - 1]
+            if old == new:
+                out[t] = window[half]
                 continue
-            if k + most > len(intervals):
-                intervals = doubled(intervals)
-            row = planes[i, c, : n_frames[i]]
-            n = _row_regions(row, threshold[c], low[c], merge[c], shortest[c], intervals[k:])
-            for j in range(k, k + n):
-                intervals[j, 0], intervals[j, 1] = i, c
-            k += n
-    return intervals, k
+            low, high = 0, width - 1
+            while low < high:
+                middle = (low + high) // 2
+                if window[middle] < old:
+                    low = middle + 1
+                else:
+                    high = middle
+            at = low
+            if new > old:
+                while at + 1 < width and window[at + 1] < new:
+                    window[at] = window[at + 1]
+                    at += 1
+            else:
+                while at > 0 and window[at - 1] > new:
+                    window[at] = window[at - 1]
+                    at -= 1
+            window[at] = new
+            out[t] = window[half]
 
 
-def regions(
-    planes: np.ndarray,
-    n_frames: np.ndarray,
-    gate: np.ndarray,
-    threshold: np.ndarray,
-    low: np.ndarray,
-    merge: np.ndarray,
-    shortest: np.ndarray,
-) -> np.ndarray:
-    """Find the half-open frame intervals of events.
+@njit(cache=True, nogil=True)
+def median_planes(framewise: np.ndarray, n_frames: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Run a median filter along time over each clip's valid frames.
 
     Parameters
     ----------
-    planes
-        (clips, classes, frames) of the scores' type.
+    framewise
+        (clips, frames, classes) float32 or float64.
     n_frames
         (clips,) int64, valid frames.
-    gate
-        (clips, classes) bool; a closed pair has no events.
-    threshold, low
-        (classes,) of the scores' type; active frames are > threshold, and intervals reach as far as frames are >= low
-        (infinity: no second threshold).
-    merge
-        (classes,) int64; intervals with a gap of at most so many frames become one.
-    shortest
-        (classes,) int64; intervals of fewer frames are dropped.
+    half
+        (classes,) int64, half the window: windows are 2 * half + 1 frames long. The clip is continued by reflection
+        (the last frame repeated), as scipy.ndimage does.
 
     Returns
     -------
-    intervals
-        (n, 4) int32: clip, class, first and last frame (exclusive), ordered by clip, class and time.
+    planes
+        (clips, classes, frames) of the scores' type.
     """
-    intervals, n = _all_regions(planes, n_frames, gate, threshold, low, merge, shortest)
-    return intervals[:n].copy()
+    n_clips, length, n_classes = framewise.shape
+    planes = np.empty((n_clips, n_classes, length), framewise.dtype)
+    widest = 0
+    for c in range(n_classes):
+        widest = max(widest, half[c])
+    padded = np.empty(length + 2 * widest, framewise.dtype)
+    for i in range(n_clips):
+        n = n_frames[i]
+        for c in range(n_classes):
+            row = planes[i, c]
+            for t in range(n, length):
+                row[t] = -np.inf
+            h = half[c]
+            if h == 0 or n == 0:
+                for t in range(n):
+                    row[t] = framewise[i, t, c]
+                continue
+            for t in range(n):
+                padded[h + t] = framewise[i, t, c]
+            for k in range(1, h + 1):
+                at = (k - 1) % (2 * n)
+                at = at if at < n else 2 * n - 1 - at
+                padded[h - k] = framewise[i, at, c]
+                padded[h + n - 1 + k] = framewise[i, n - 1 - at, c]
+            _median_row(padded[: n + 2 * h], h, n, row)
+    return planes
 
 
 @njit(cache=True, nogil=True)
@@ -120,7 +175,7 @@ def _levels(
     threshold as differences to those of the one before.
     """
     n_clips, n_classes, length = planes.shape
-    opened = np.zeros(len(thresholds) + 1, np.int64)
+    opened = np.zeros(thresholds.shape[1] + 1, np.int64)
     row = np.empty(length, np.int32)
     for i in range(n_clips):
         n = n_frames[i]
@@ -134,8 +189,8 @@ def _levels(
             for t in range(n):
                 row[t] = 0
             # All thresholds against all frames: as vector instructions this is faster than any search.
-            for k in range(len(thresholds)):
-                threshold = thresholds[k]
+            for k in range(thresholds.shape[1]):
+                threshold = thresholds[c, k]
                 for t in range(n):
                     row[t] += 1 if x[t] > threshold else 0
             before = 0
@@ -153,7 +208,7 @@ def _levels(
 
 @njit(cache=True, nogil=True)
 def _emit(levels: np.ndarray, at: np.ndarray, intervals: np.ndarray) -> None:
-    """Write every run at the place `at` (points,) that its threshold's block has come to; see `regions_at`."""
+    """Write every run at the place `at` (points,) that its threshold's block has come to; see `runs_above`."""
     n_clips, n_classes, length = levels.shape
     start = np.empty(len(at), np.int32)
     for i in range(n_clips):
@@ -176,7 +231,7 @@ def _emit(levels: np.ndarray, at: np.ndarray, intervals: np.ndarray) -> None:
                 before = now
 
 
-def regions_at(
+def runs_above(
     planes: np.ndarray, n_frames: np.ndarray, gate: np.ndarray, thresholds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the runs above each of many thresholds in one pass per clip and class.
@@ -187,10 +242,14 @@ def regions_at(
 
     Parameters
     ----------
-    planes, n_frames, gate
-        As in `regions`.
+    planes
+        (clips, classes, frames) of the scores' type.
+    n_frames
+        (clips,) int64, valid frames.
+    gate
+        (clips, classes) bool; a closed pair has no runs.
     thresholds
-        (points,) of the scores' type, ascending.
+        (classes, points) of the scores' type, ascending.
 
     Returns
     -------

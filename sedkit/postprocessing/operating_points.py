@@ -18,7 +18,7 @@ HEADER = b"filename\tonset\toffset\tevent_label\n"
 
 
 @dataclass(frozen=True)
-class OperatingPoints:
+class DecodedPoints:
     """The events of every threshold, integer-coded, one block per threshold.
 
     Attributes
@@ -84,7 +84,7 @@ class OperatingPoints:
 def events_at(
     intervals: np.ndarray, times_s: np.ndarray, filenames: tuple[str, ...], labels: tuple[str, ...], source: str
 ) -> Events:
-    """Return events given as in `OperatingPoints.intervals` and `times_s`."""
+    """Return events given as in `DecodedPoints.intervals` and `times_s`."""
     onset_s, offset_s = engine.choose(len(intervals)).look_up(intervals, times_s)
     return Events(
         filenames=filenames,

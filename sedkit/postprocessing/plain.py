@@ -22,56 +22,19 @@ def median_planes(framewise: np.ndarray, n_frames: np.ndarray, half: np.ndarray)
     return planes
 
 
-def _runs(active: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (row, first, last) of the runs of True in (rows, frames), ordered by row and time."""
-    edges = np.diff(np.pad(active, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    row, first = np.nonzero(edges == 1)
-    last = np.nonzero(edges == -1)[1]
-    return row, first, last
-
-
-def regions(
-    planes: np.ndarray,
-    n_frames: np.ndarray,
-    gate: np.ndarray,
-    threshold: np.ndarray,
-    low: np.ndarray,
-    merge: np.ndarray,
-    shortest: np.ndarray,
-) -> np.ndarray:
-    """Find the half-open frame intervals of events; see `kernels.regions` (`planes` marks the valid frames)."""
-    _, n_classes, length = planes.shape
-    high = planes > threshold[:, None]
-    high &= gate[:, :, None]
-    wide = high | ((planes >= low[:, None]) & gate[:, :, None])
-    high, wide = high.reshape(-1, length), wide.reshape(-1, length)
-    row, first, last = _runs(wide)
-    # A run of the second threshold counts where it holds a frame above the first one.
-    active = np.concatenate([np.zeros((len(high), 1), np.int64), np.cumsum(high, axis=1)], axis=1)
-    keep = active[row, last] > active[row, first]
-    row, first, last = row[keep], first[keep], last[keep]
-    if len(row):
-        label = row % n_classes
-        new = np.ones(len(row), bool)
-        new[1:] = (row[1:] != row[:-1]) | (first[1:] - last[:-1] > merge[label[1:]])
-        start = np.flatnonzero(new)
-        row, first, last = row[start], first[start], last[np.append(start[1:], len(new)) - 1]
-        keep = last - first >= shortest[row % n_classes]
-        row, first, last = row[keep], first[keep], last[keep]
-    return np.stack([row // n_classes, row % n_classes, first, last], axis=1).astype(np.int32)
-
-
-def regions_at(
+def runs_above(
     planes: np.ndarray, n_frames: np.ndarray, gate: np.ndarray, thresholds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the runs above each of many thresholds; see `kernels.regions_at`."""
+    """Find the runs above each of many thresholds; see `kernels.runs_above` (`planes` marks the valid frames)."""
     _, n_classes, length = planes.shape
     intervals = [np.zeros((0, 4), np.int32)]
-    for threshold in thresholds:
-        row, first, last = _runs(((planes > threshold) & gate[:, :, None]).reshape(-1, length))
+    for threshold in thresholds.T:
+        active = (planes > threshold[:, None]) & gate[:, :, None]
+        edges = np.diff(np.pad(active.reshape(-1, length), ((0, 0), (1, 1))).astype(np.int8), axis=1)
+        row, first = np.nonzero(edges == 1)
+        last = np.nonzero(edges == -1)[1]
         intervals.append(np.stack([row // n_classes, row % n_classes, first, last], axis=1).astype(np.int32))
-    bounds = np.cumsum([len(x) for x in intervals])
-    return bounds, np.concatenate(intervals)
+    return np.cumsum([len(x) for x in intervals]), np.concatenate(intervals)
 
 
 def look_up(intervals: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,12 @@
-"""Scores after post-processing: what the challenge has asked for since 2023, and what exact PSDS is computed from."""
+"""Scores after post-processing: the curves that events are the runs of, whatever the threshold.
+
+Every rule but the decoder `derivative` is first done to the scores, then compared: what is written as post-processed
+scores (asked for by the challenge since 2023, read by exact PSDS) is what `decode` compares.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +14,35 @@ import numpy as np
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Tags
 from sedkit.dataio.scores import Scores
-from sedkit.postprocessing import grids
-from sedkit.postprocessing.decode import Limits, filter_scores
+from sedkit.postprocessing import curves, engine, grids
 from sedkit.postprocessing.gate import open_gate
-from sedkit.postprocessing.rules import Postprocessing, Preset
+from sedkit.postprocessing.presets import Preset
+from sedkit.postprocessing.rules import Postprocessing
 
 if TYPE_CHECKING:
     from sedkit.postprocessing.sebbs import Boxes
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of the clips that share a frame rate.
+
+    Attributes
+    ----------
+    clips
+        (n,) int64, which of the scores' clips.
+    planes
+        (n, classes, frames), minus infinity behind a clip's last frame.
+    n_frames
+        (n,) int64, frames that begin before the clip ends.
+    rate_hz
+        Frames a second.
+    """
+
+    clips: np.ndarray
+    planes: np.ndarray
+    n_frames: np.ndarray
+    rate_hz: float
 
 
 def processed_scores(
@@ -24,31 +50,96 @@ def processed_scores(
 ) -> Scores:
     """Return scores whose runs above any threshold are the events that the rules find at that threshold.
 
-    Filtered frame scores, 0 where the clip gate is closed; for `csebbs` the boxes' confidences on a grid per
-    clip that has a frame edge at each of their boundaries.
+    Parameters
+    ----------
+    scores, postprocessing, tags
+        As in `decode`.
+
+    Returns
+    -------
+    processed
+        0 where the clip gate is closed. For `csebbs` the boxes' confidences, on a grid per clip that has a frame edge
+        at each of their boundaries. float64 for boxes and where a rule has a second threshold: float32 has no room for
+        what these compute.
 
     Raises
     ------
     SedkitError
-        A rule whose second threshold, merging or minimum duration no frame score can express.
+        Rules of the decoder `derivative`, and what `decode` raises.
     """
     rules = postprocessing.over(scores.labels)
+    if rules.decoder == "derivative":
+        raise SedkitError(
+            f"{rules.source}: no scores hold the events of the decoder derivative (at a lower threshold they end "
+            "earlier); expected rules of another decoder, or events in place of scores"
+        )
     gate = open_gate(scores, rules, tags)
     if rules.decoder == "csebbs":
         from sedkit.postprocessing.sebbs import find_boxes
 
         return _box_scores(scores, find_boxes(scores, rules, gate))
-    limits = Limits.of(rules)
-    if not limits.only_threshold:
-        raise SedkitError(
-            f"{rules.source}: rules with low, merge_gap_s or min_duration_s cannot be written as scores; "
-            "leave them out, or write --operating-points-out"
-        )
-    framewise = np.zeros_like(scores.framewise)
-    for group in filter_scores(scores, limits):
-        planes = np.where(gate[group.clips][:, :, None] & np.isfinite(group.planes), group.planes, 0.0)
-        framewise[group.clips] = planes.transpose(0, 2, 1)
-    return replace(scores, framewise=framewise, producer=f"{scores.producer}, post-processed")
+    found = processed_curves(scores, rules)
+    framewise = np.zeros(scores.framewise.shape, np.result_type(scores.framewise, *(one.planes for one in found)))
+    for one in found:
+        planes = np.where(gate[one.clips][:, :, None] & np.isfinite(one.planes), one.planes, 0.0)
+        framewise[one.clips] = planes.transpose(0, 2, 1)
+    return replace(scores, framewise=framewise, processed=True)
+
+
+def processed_curves(scores: Scores, rules: Postprocessing) -> list[Curves]:
+    """Do to the scores all that frame rules do before and after they compare, but for the gate."""
+    return [tidied(one, rules) for one in filtered_curves(scores, rules)]
+
+
+def filtered_curves(scores: Scores, rules: Postprocessing) -> list[Curves]:
+    """Do what frame rules do before they compare: rescaling, moving average, median filter, for `derivative` slopes."""
+    rates = grids.frame_rates_hz(scores)
+    n_frames = grids.n_frames_heard(scores, grids.times_s(scores))
+    framewise = np.ascontiguousarray(scores.framewise)
+    trim_s = rules.column("rescale_trim_s")
+    out = []
+    for rate in np.unique(rates):
+        clips = np.flatnonzero(rates == rate)
+        heard = n_frames[clips]
+        trim = np.where(np.isnan(trim_s), -1, grids.at_most_frames(np.nan_to_num(trim_s), rate))
+        frames = framewise if len(clips) == len(rates) else framewise[clips]
+        frames = curves.shaped(frames, heard, trim, grids.half_window(rules.column("mean_s"), rate))
+        half = grids.half_window(rules.column("median_s"), rate)
+        functions = engine.choose(frames.size * (1 + 2 * int(half.max(initial=0))))
+        planes = functions.median_planes(frames, heard, half)
+        if rules.decoder == "derivative":
+            planes = curves.slopes(planes, heard, grids.half_window(rules.column("slope_s"), rate))
+        out.append(Curves(clips, planes, heard, float(rate)))
+    return out
+
+
+def tidied(found: Curves, rules: Postprocessing) -> Curves:
+    """Do what frame rules do to events: second thresholds, gaps, short events."""
+    planes, low = found.planes, rules.column("low")
+    reaching = np.flatnonzero(~np.isnan(low))
+    if len(reaching) and rules.decoder != "derivative":
+        planes = planes.astype(np.float64)
+        planes[:, reaching] = curves.reached(planes[:, reaching], rules.column("threshold")[reaching], low[reaching])
+    gap = grids.at_most_frames(rules.column("merge_gap_s"), found.rate_hz)
+    if rules.decoder == "published":
+        # As published: with a second threshold one inactive frame never parts events, and salt goes by "not longer".
+        gap[reaching] = np.maximum(gap[reaching], 1)
+        shortest = grids.at_most_frames(rules.column("min_duration_s"), found.rate_hz) + 1
+    else:
+        shortest = grids.at_least_frames(rules.column("min_duration_s"), found.rate_hz)
+    return replace(found, planes=curves.kept(curves.bridged(planes, gap), shortest))
+
+
+def switched(found: Curves, rules: Postprocessing, thresholds: np.ndarray) -> Curves:
+    """Return 1 in the events that rules of the decoder `derivative` find in slopes at one threshold a class, else 0.
+
+    At a threshold that is not the rule's own, its second one keeps its proportion to it.
+    """
+    own, low = rules.column("threshold"), rules.column("low")
+    low = np.where(np.isnan(low), -own, low)
+    scaled = np.divide(thresholds * low, own, out=np.minimum(low, thresholds), where=own > 0)
+    off = np.where(thresholds == own, low, scaled)
+    return tidied(replace(found, planes=curves.switched(found.planes, thresholds, off)), rules)
 
 
 def _box_scores(scores: Scores, boxes: Boxes) -> Scores:
@@ -60,12 +151,11 @@ def _box_scores(scores: Scores, boxes: Boxes) -> Scores:
         ends = [0.0, times[i, n_heard[i]]] if n_heard[i] else []
         edges.append(np.unique(np.concatenate([ends, boxes.onset_s[in_clip], boxes.offset_s[in_clip]])))
     n_frames = np.array([max(len(row) - 1, 0) for row in edges])
-    framewise = np.zeros((len(edges), int(n_frames.max(initial=0)), len(scores.labels)), scores.framewise.dtype)
+    framewise = np.zeros((len(edges), int(n_frames.max(initial=0)), len(scores.labels)))
     for clip, label, onset, offset, confidence in zip(
         boxes.clip, boxes.label, boxes.onset_s, boxes.offset_s, boxes.confidence, strict=True
     ):
         first, last = np.searchsorted(edges[clip], [onset, offset])
         framewise[clip, first:last, label] = confidence
     grids_s = tuple(row if len(row) else np.zeros(1) for row in edges)
-    producer = f"{scores.producer}, post-processed"
-    return replace(scores, framewise=framewise, n_frames=n_frames, frame_edges_s=grids_s, producer=producer)
+    return replace(scores, framewise=framewise, n_frames=n_frames, frame_edges_s=grids_s, processed=True)

@@ -1,4 +1,4 @@
-"""The rules by which scores become events: one per class, read from and written to YAML, and the published ones.
+"""The rules by which scores become events: one per class, read from and written to YAML.
 
 A file (`postprocessing.yaml`) holds one mapping per class under `classes` and says above it how it came about:
 
@@ -19,15 +19,136 @@ Durations are in seconds, so a rule means the same on every time grid.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+import numpy as np
+
 from sedkit import __version__
+from sedkit.core.config import typed
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import read_yaml, write_yaml
-from sedkit.postprocessing.rule import DECODERS, BoxRule, FrameRule, Rule, SlopeRule
+
+
+@dataclass(frozen=True)
+class FrameRule:
+    """How the frame scores of one class become events (decoders `threshold` and `published`).
+
+    What is done comes in this order: gate, rescaling, moving average, median, thresholds, gaps, short events.
+
+    Parameters
+    ----------
+    threshold
+        A frame is active where its score is greater than this.
+    clip_threshold
+        Events are looked for only where the clip score is greater than this; None: everywhere.
+    low
+        Second threshold: an event reaches as far as the scores stay at or above it; None: no second threshold.
+    rescale_trim_s
+        The scores of a clip are stretched to the range from 0 to 1 first; this much of it at each end, seconds, has no
+        say in the range. None: scores stay as they are.
+    mean_s
+        Length of the moving average over the scores, seconds (the nearest odd number of frames; 0: none).
+    median_s
+        Length of the median filter run over the scores, seconds (the nearest odd number of frames; 0: none).
+    merge_gap_s
+        Events of the class with a gap of at most this between them become one, seconds.
+    min_duration_s
+        `threshold`: shorter events are dropped; `published`: events that are not longer are dropped. Seconds.
+    """
+
+    threshold: float
+    clip_threshold: float | None = None
+    low: float | None = None
+    rescale_trim_s: float | None = None
+    mean_s: float = 0.0
+    median_s: float = 0.0
+    merge_gap_s: float = 0.0
+    min_duration_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_numbers(
+            self,
+            optional=("clip_threshold", "low", "rescale_trim_s"),
+            durations=[item.name for item in fields(self) if item.name.endswith("_s")],
+        )
+        if self.low is not None and self.low > self.threshold:
+            raise UsageError(f"low is {self.low:g}, expected at most the threshold {self.threshold:g}")
+
+
+@dataclass(frozen=True)
+class SlopeRule(FrameRule):
+    """How what the scores of one class rise and fall becomes events (decoder `derivative`).
+
+    Parameters
+    ----------
+    threshold
+        An event begins where the scores rise by more than this.
+    low
+        It ends where they rise by less than this, a negative number: where they fall; None: by the threshold.
+    slope_s
+        Over which time, seconds: from half of it before a frame to half of it after.
+    """
+
+    slope_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class BoxRule:
+    """How the frame scores of one class become sound event bounding boxes (decoder `csebbs`).
+
+    Parameters
+    ----------
+    threshold
+        Boxes with a confidence greater than this are events.
+    clip_threshold
+        As in `FrameRule`.
+    step_s
+        Length of the step filter that finds changes, seconds.
+    merge_abs, merge_rel
+        Two boxes become one when the score between them falls by less than `merge_abs`, and by a factor of less than
+        `merge_rel`, below the maximum of either; None: no condition (at least one is needed).
+    """
+
+    threshold: float
+    clip_threshold: float | None = None
+    step_s: float = 0.48
+    merge_abs: float | None = None
+    merge_rel: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, optional=("clip_threshold", "merge_abs", "merge_rel"), durations=("step_s",))
+        if self.step_s <= 0:
+            raise UsageError(f"step_s is {self.step_s:g}, expected seconds above 0")
+        if self.merge_abs is None and self.merge_rel is None:
+            raise UsageError("neither merge_abs nor merge_rel is given, expected at least one of them")
+
+
+Rule = FrameRule | BoxRule
+
+
+def _check_numbers(rule: Rule, optional: Sequence[str], durations: Sequence[str]) -> None:
+    for item in fields(rule):
+        value = getattr(rule, item.name)
+        if value is None and item.name in optional:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise UsageError(f"{item.name} is {value!r}, expected a number")
+        if item.name in durations and value < 0:
+            raise UsageError(f"{item.name} is {value:g}, expected seconds of at least 0")
+        object.__setattr__(rule, item.name, float(value))
+
+
+#: Decoders that a rule file can name, and the kind of rule that each needs.
+DECODERS: dict[str, type[FrameRule] | type[BoxRule]] = {
+    "threshold": FrameRule,
+    "published": FrameRule,
+    "derivative": SlopeRule,
+    "csebbs": BoxRule,
+}
 
 
 @dataclass(frozen=True)
@@ -62,11 +183,9 @@ class Postprocessing:
     source: str = "post-processing"
 
     def __post_init__(self) -> None:
-        if self.decoder not in DECODERS:
-            raise _unknown_decoder(self.source, self.decoder)
+        kind = _kind_of(self.decoder, self.source)
         if len(self.labels) != len(self.rules):
             raise SedkitError(f"{self.source}: {len(self.rules)} rules for {len(self.labels)} classes")
-        kind = DECODERS[self.decoder]
         for label, rule in zip(self.labels, self.rules, strict=True):
             if not isinstance(rule, kind):
                 raise SedkitError(f"{self.source}: {label}: the decoder {self.decoder} needs a {kind.__name__}")
@@ -86,9 +205,18 @@ class Postprocessing:
         """Return the rule of one class."""
         return self.rules[self.labels.index(label)]
 
+    def column(self, name: str) -> np.ndarray:
+        """Return a number of every rule, (classes,) float64; NaN where a rule has none."""
+        values = (getattr(rule, name, None) for rule in self.rules)
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+
     def with_rules(self, rules: Sequence[Rule]) -> Postprocessing:
         """Return the same post-processing with other rules, in the order of the labels."""
         return replace(self, rules=tuple(rules))
+
+    def changed(self, **numbers: float | None) -> Postprocessing:
+        """Return the same post-processing with other numbers in all rules."""
+        return self.with_rules([replace(rule, **numbers) for rule in self.rules])
 
     def over(self, labels: Sequence[str]) -> Postprocessing:
         """Return the rules in the order of `labels`, which must be the same classes."""
@@ -127,164 +255,42 @@ class Postprocessing:
             An unknown or missing key, a value that is no number or out of range, a class without a rule; the
             message names file, class and key.
         """
-        return _from_dict(read_yaml(path), str(path))
-
-
-def _unknown_decoder(where: str, decoder: Any) -> SedkitError:
-    return SedkitError(
-        f"{where}: decoder is {decoder!r}{suggest(str(decoder), DECODERS)}, expected one of {listed(DECODERS)}"
-    )
+        raw = read_yaml(path)
+        file = typed(raw, _RuleFile, str(path))
+        labels = tuple(file.labels or file.classes)
+        if not labels or sorted(labels) != sorted(file.classes):
+            raise UsageError(
+                f"{path}: labels are {listed(labels)}, but classes holds rules for {listed(file.classes) or 'none'}"
+            )
+        kind = _kind_of(file.decoder, str(path))
+        rules = tuple(typed(file.classes[label], kind, f"{path}: {label}") for label in labels)
+        # As they stand there: of texts such as a hash of digits only, a typed section makes numbers.
+        told = {key: raw[key] for key in _TOLD if raw.get(key) is not None}
+        return cls(labels, rules, source=str(path), **told)
 
 
 #: What a file says above its rules, besides version and class order.
 _TOLD = ("decoder", "tuned_on", "objective", "value", "cross_validated", "grid")
 
 
-def _from_dict(raw: Any, where: str) -> Postprocessing:
-    _check_keys(raw, ("version", "labels", *_TOLD, "classes"), required=("decoder", "classes"), where=where)
-    classes = raw["classes"]
-    if not isinstance(classes, Mapping) or not classes:
-        raise SedkitError(f"{where}: classes is {classes!r}, expected a mapping with one rule per class")
-    labels = tuple(str(x) for x in raw.get("labels") or classes)
-    if sorted(labels) != sorted(str(x) for x in classes):
-        raise SedkitError(f"{where}: labels are {listed(labels)}, but classes holds rules for {listed(classes)}")
-    decoder = raw["decoder"]
-    if decoder not in DECODERS:
-        raise _unknown_decoder(where, decoder)
-    kind = DECODERS[decoder]
-    rules: list[Rule] = []
-    for label in labels:
-        _check_keys(
-            classes[label], [item.name for item in fields(kind)], required=("threshold",), where=f"{where}: {label}"
-        )
-        try:
-            rules.append(kind(**classes[label]))
-        except SedkitError as error:
-            raise SedkitError(f"{where}: {label}: {error}") from None
-    return Postprocessing(
-        labels, tuple(rules), decoder, source=where, **{key: raw[key] for key in _TOLD[1:] if raw.get(key) is not None}
-    )
-
-
-def _check_keys(raw: Any, known: Sequence[str], required: Sequence[str], where: str) -> None:
-    if not isinstance(raw, Mapping):
-        raise SedkitError(f"{where}: got {raw!r}, expected a mapping with the keys {listed(known, 12)}")
-    for key in raw:
-        if key not in known:
-            raise SedkitError(f"{where}: unknown key {key!r}{suggest(key, known)}; expected {listed(known, 12)}")
-    for key in required:
-        if key not in raw:
-            raise SedkitError(f"{where}: no key {key!r}, which is needed")
-
-
-# ------------------------------------------------------------------------------------------------ published rules
-
-
 @dataclass(frozen=True)
-class Preset:
-    """A rule for any set of classes, or one per class, under a name.
+class _RuleFile:
+    """The keys of a file of rules."""
 
-    Parameters
-    ----------
-    name
-        As given to `sedkit decode --postprocessing`.
-    decoder, rule
-        As in `Postprocessing`.
-    source
-        Where the rule was published.
-    by_label
-        Rules of classes that differ from `rule`.
-    """
-
-    name: str
     decoder: str
-    rule: Rule
-    source: str
-    by_label: Mapping[str, Rule] = field(default_factory=dict)
-
-    def over(self, labels: Sequence[str]) -> Postprocessing:
-        """Return the rules for these classes."""
-        missing = [label for label in self.by_label if label not in labels]
-        if missing:
-            raise SedkitError(f"preset {self.name}: made for other classes, the scores lack {listed(missing)}")
-        rules = tuple(self.by_label.get(label, self.rule) for label in labels)
-        return Postprocessing(tuple(labels), rules, self.decoder, source=f"preset {self.name}")
+    classes: dict[str, dict[str, Any] | None]
+    version: str = ""
+    labels: list[str] | None = None
+    tuned_on: dict[str, Any] | None = None
+    objective: str | None = None
+    value: float | None = None
+    cross_validated: float | None = None
+    grid: dict[str, Any] | None = None
 
 
-#: System 002 (Kong et al. 2019, arXiv 1904.03476), the decoder of its code: 16 frames at 64 Hz for gap and salt.
-PUBLISHED = Preset(
-    name="published",
-    decoder="published",
-    rule=FrameRule(threshold=0.9, clip_threshold=0.9, low=0.5, merge_gap_s=0.25, min_duration_s=0.25),
-    source="DCASE 2019 task 4 cross-task CNNs, arXiv 1904.03476",
-)
-
-_FDY_FRAMES = {
-    "Alarm_bell_ringing": 5,
-    "Blender": 11,
-    "Cat": 5,
-    "Dishes": 5,
-    "Dog": 5,
-    "Electric_shaver_toothbrush": 67,
-    "Frying": 61,
-    "Running_water": 49,
-    "Speech": 5,
-    "Vacuum_cleaner": 17,
-}
-
-
-def _medians(name: str, median_s: float, source: str, windows_s: Mapping[str, float] | None = None) -> Preset:
-    """Return a threshold of 0.5 after a median filter, of another length for some classes."""
-    by_label = {label: FrameRule(threshold=0.5, median_s=s) for label, s in (windows_s or {}).items()}
-    return Preset(name, "threshold", FrameRule(threshold=0.5, median_s=median_s), source, by_label)
-
-
-_TFSEG = FrameRule(threshold=0.2, clip_threshold=0.1, low=0.1, merge_gap_s=0.32, min_duration_s=0.32)
-#: Stretched without 3 frames at each end, then 19 frames of 512 / 22050 s averaged.
-_MIL = {"rescale_trim_s": 3 * 512 / 22050, "mean_s": 19 * 512 / 22050}
-_MIL_SOURCE = "MIL with cosine penalty, arXiv 1901.03146"
-_SLOPE = SlopeRule(threshold=0.5, low=-0.5, slope_s=5 * 512 / 22050, **_MIL)
-# The area below 5 frames is to be above 5 / 4, and that is their mean above 1 / 4.
-_AREA = FrameRule(threshold=0.25, rescale_trim_s=_MIL["rescale_trim_s"], mean_s=5 * 512 / 22050)
-_CSEBBS = BoxRule(threshold=0.5, step_s=0.48, merge_abs=0.2)
-_FDY_S = {label: n * 0.064 for label, n in _FDY_FRAMES.items()}
-#: Rules that go by a name. Frames of the sources are given as seconds of their own grid.
-PRESETS: dict[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        PUBLISHED,
-        Preset("tfseg", "published", _TFSEG, "arXiv 1804.04715 (10 frames of 32 ms)"),
-        _medians("baseline2018", 51 * 0.02, "DCASE 2018 task 4 baseline (51 frames of 20 ms)"),
-        _medians("baseline2019", 5 * 8 * 511 / 44100, "DCASE 2019 task 4 baseline (5 frames of 8 x 511 / 44100 s)"),
-        _medians("baseline2021", 7 * 0.064, "DESED baselines 2021 to 2023 (7 frames of 64 ms)"),
-        _medians("fdy_crnn", 5 * 0.064, "FDY-CRNN, arXiv 2203.15296 (class-wise windows, frames of 64 ms)", _FDY_S),
-        Preset("mil", "threshold", FrameRule(threshold=0.03, **_MIL), _MIL_SOURCE),
-        Preset("mil_derivative", "derivative", _SLOPE, f"{_MIL_SOURCE}: its encoder by rises and falls"),
-        Preset("mil_area", "threshold", _AREA, f"{_MIL_SOURCE}: its encoder by area, without smoothing before"),
-        Preset("csebbs", "csebbs", _CSEBBS, "cSEBBs, arXiv 2406.04212: the middle of its tuning grid, not tuned"),
-    )
-}
-
-
-def read_postprocessing(name_or_path: str, labels: Sequence[str]) -> Postprocessing:
-    """Return the rules for `labels` that a word of the command line stands for.
-
-    A number is one frame threshold for all classes and nothing else, a name is a preset, all else a file.
-
-    >>> read_postprocessing("0.5", ["Cat"]).rules  # doctest: +ELLIPSIS
-    (FrameRule(threshold=0.5, ...),)
-    """
-    try:
-        threshold = float(name_or_path)
-    except ValueError:
-        pass
-    else:
-        return Postprocessing.uniform(labels, FrameRule(threshold=threshold))
-    if name_or_path in PRESETS:
-        return PRESETS[name_or_path].over(labels)
-    if not os.path.exists(name_or_path):
+def _kind_of(decoder: str, where: str) -> type[FrameRule] | type[BoxRule]:
+    if decoder not in DECODERS:
         raise UsageError(
-            f"--postprocessing {name_or_path}: no such file, nor a number, nor one of the presets "
-            f"{listed(PRESETS, 12)}{suggest(name_or_path, PRESETS)}"
+            f"{where}: decoder is {decoder!r}{suggest(decoder, DECODERS)}, expected one of {listed(DECODERS)}"
         )
-    return Postprocessing.read(name_or_path).over(labels)
+    return DECODERS[decoder]

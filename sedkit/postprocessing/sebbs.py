@@ -16,7 +16,6 @@ which boxes are events and never moves a boundary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,6 @@ from numba import njit
 
 from sedkit.core.compiled import doubled
 from sedkit.postprocessing import grids
-from sedkit.postprocessing.rule import BoxRule
 from sedkit.postprocessing.rules import Postprocessing
 
 if TYPE_CHECKING:
@@ -53,21 +51,17 @@ class Boxes:
     offset_s: np.ndarray
     confidence: np.ndarray
 
-    def intervals(self, n_clips: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return all boxes as `intervals` and `times_s` of `OperatingPoints`."""
+    def above(self, thresholds: np.ndarray, n_clips: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return bounds, intervals and times_s of `DecodedPoints`: boxes above (classes, points) thresholds."""
         order = np.argsort(self.clip, kind="stable")
         slot = np.empty(len(order), np.int64)
         slot[order] = np.arange(len(order)) - np.searchsorted(self.clip[order], self.clip[order])
         times_s = np.zeros((n_clips, 2 * (int(slot.max(initial=0)) + 1)))
         times_s[self.clip, 2 * slot] = self.onset_s
         times_s[self.clip, 2 * slot + 1] = self.offset_s
-        return np.stack([self.clip, self.label, 2 * slot, 2 * slot + 1], axis=1).astype(np.int32), times_s
-
-    def at(self, thresholds: np.ndarray, n_clips: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return bounds, intervals and times_s of `OperatingPoints`: the boxes of a confidence above each threshold."""
-        every, times_s = self.intervals(n_clips)
-        picks = [np.flatnonzero(self.confidence > threshold) for threshold in thresholds]
-        return np.cumsum([0, *(len(pick) for pick in picks)]), every[np.concatenate(picks)], times_s
+        every = np.stack([self.clip, self.label, 2 * slot, 2 * slot + 1], axis=1).astype(np.int32)
+        picks = [np.flatnonzero(self.confidence > threshold[self.label]) for threshold in thresholds.T]
+        return np.cumsum([0, *map(len, picks)]), every[np.concatenate(picks)], times_s
 
 
 def find_boxes(scores: Scores, rules: Postprocessing, gate: np.ndarray | None = None) -> Boxes:
@@ -82,7 +76,6 @@ def find_boxes(scores: Scores, rules: Postprocessing, gate: np.ndarray | None = 
     gate
         (clips, classes) bool, pairs to look into; None: all.
     """
-    box_rules = [rule for rule in rules.rules if isinstance(rule, BoxRule)]
     times = grids.times_s(scores)
     n_frames = grids.n_frames_heard(scores, times)
     if gate is None:
@@ -92,16 +85,12 @@ def find_boxes(scores: Scores, rules: Postprocessing, gate: np.ndarray | None = 
         times,
         n_frames,
         gate,
-        np.array([rule.step_s for rule in box_rules]),
-        _limits([rule.merge_abs for rule in box_rules]),
-        _limits([rule.merge_rel for rule in box_rules]),
+        rules.column("step_s"),
+        np.nan_to_num(rules.column("merge_abs"), nan=np.inf),
+        np.nan_to_num(rules.column("merge_rel"), nan=np.inf),
     )
     clip, label, onset_s, offset_s, confidence = rows[:n].T.copy()
     return Boxes(clip.astype(np.int64), label.astype(np.int64), onset_s, offset_s, confidence)
-
-
-def _limits(values: Sequence[float | None]) -> np.ndarray:
-    return np.array([np.inf if value is None else value for value in values])
 
 
 @njit(cache=True, nogil=True)

@@ -14,8 +14,8 @@ from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.postprocessing.choose import folds_of
 from sedkit.postprocessing.gate import open_gate
 from sedkit.postprocessing.objectives.base import Problem, build_objective
-from sedkit.postprocessing.rule import BoxRule, FrameRule
-from sedkit.postprocessing.rules import Postprocessing, Preset
+from sedkit.postprocessing.presets import Preset
+from sedkit.postprocessing.rules import BoxRule, FrameRule, Postprocessing
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
@@ -105,14 +105,8 @@ def tune(
     opened = open_gate(scores, rules, tags) if chooser.gated else np.ones_like(true_tags.present)
     gate = Tags(scores.filenames, scores.labels, opened, "gate")
     problem = Problem(scores, true_tags, events, rules, folds_of(scores.filenames, groups or {}, seed), gate)
-    solution = chooser.search(problem)
-    return replace(
-        solution.rules,
-        objective=objective,
-        value=chooser.value(problem, solution.rules),
-        cross_validated=solution.cross_validated,
-        grid=solution.grid,
-    )
+    found = chooser.search(problem)
+    return replace(found, objective=objective, value=chooser.value(problem, found))
 
 
 def _truth(scores: Scores, reference: Events | Tags) -> tuple[Events | None, Tags, np.ndarray]:

@@ -21,8 +21,7 @@ from sedkit.features.frontends import FrontEnd
 from sedkit.inference.masks import MaskPredictor, NetworkOutput
 from sedkit.inference.predict import predict_waveforms
 from sedkit.inference.predictor import Predictor
-from sedkit.postprocessing import decode
-from sedkit.postprocessing.rules import read_postprocessing
+from sedkit.postprocessing import decode, read_postprocessing
 from sedkit.synthesis.mixture_set import SCENE, Places
 
 Floats = NDArray[np.float32]

@@ -21,7 +21,7 @@ from sedkit.models.registry import build_model, resolve_model
 from sedkit.models.weights import load_weights
 from sedkit.objectives.registry import build_objective, resolve_objective
 from sedkit.objectives.schedules import build_schedule, resolve_schedule
-from sedkit.postprocessing.rules import read_postprocessing
+from sedkit.postprocessing import read_postprocessing
 from sedkit.training.batches import Batches, shares
 from sedkit.training.checking import check_networks
 from sedkit.training.loop import Loop

@@ -18,8 +18,7 @@ from sedkit.features.batch import StreamBatch
 from sedkit.features.normalise import Normalisation
 from sedkit.models.output import SedModel, SedOutput, valid_mask
 from sedkit.objectives.base import Context, Objective, total
-from sedkit.postprocessing import decode
-from sedkit.postprocessing.rules import read_postprocessing
+from sedkit.postprocessing import decode, read_postprocessing
 from sedkit.training.streams import Stream
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,16 @@ import numpy as np
 
 from sedkit.core.registry import Registry
 from sedkit.dataio.events import Events, Tags
+from sedkit.postprocessing import grids
 from sedkit.postprocessing.rules import Postprocessing
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
+
+MEDIANS_S = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+#: The grid of the cSEBBs paper: step filter lengths, and absolute or relative merge thresholds.
+STEPS_S = (0.32, 0.48, 0.64)
+MERGES = ((0.15, None), (0.2, None), (0.3, None), (None, 1.5), (None, 2.0), (None, 3.0))
 
 
 @dataclass(frozen=True)
@@ -49,26 +56,38 @@ class Problem:
         assert self.events is not None
         return self.events
 
+    @property
+    def durations_s(self) -> dict[str, float]:
+        """How long each clip lasts, seconds."""
+        return dict(zip(self.scores.filenames, self.scores.duration_s.tolist(), strict=True))
 
-@dataclass(frozen=True)
-class Solution:
-    """What a search came to: the rules, the value with rules chosen on other clips, and the values tried."""
+    @property
+    def settings(self) -> list[dict[str, Any]]:
+        """What searches try instead of the start's: median windows, of boxes step filters and mergings.
 
-    rules: Postprocessing
-    cross_validated: float
-    grid: dict[str, Any]
+        Windows of as many frames on all of the scores' grids are one.
+        """
+        if self.start.decoder == "csebbs":
+            merges = [{"merge_abs": least, "merge_rel": ratio} for least, ratio in MERGES]
+            return [{"step_s": step} | merge for step in STEPS_S for merge in merges]
+        half = [grids.half_window(np.array(MEDIANS_S), rate) for rate in np.unique(grids.frame_rates_hz(self.scores))]
+        _, first = np.unique(np.stack(half), axis=1, return_index=True)
+        return [{"median_s": MEDIANS_S[k]} for k in np.sort(first)]
 
 
-@dataclass(frozen=True)
-class Objective:
+def grid_of(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the values that settings try, as they stand in a file of rules."""
+    return {
+        key: list(dict.fromkeys(setting[key] for setting in settings if setting[key] is not None))
+        for key in settings[0]
+    }
+
+
+class Objective(ABC):
     """A way to choose rules.
 
     Attributes
     ----------
-    search
-        Returns the best rules for a problem.
-    value
-        Returns what rules reach on the very clips of a problem.
     needs_events
         Whether a table of tags does not serve.
     gated
@@ -77,11 +96,17 @@ class Objective:
         Whether reference events of one class that overlap count as one.
     """
 
-    search: Callable[[Problem], Solution]
-    value: Callable[[Problem, Postprocessing], float]
-    needs_events: bool = True
-    gated: bool = True
-    joins_overlaps: bool = False
+    needs_events = True
+    gated = True
+    joins_overlaps = False
+
+    @abstractmethod
+    def search(self, problem: Problem) -> Postprocessing:
+        """Return the best rules for a problem, with their cross-validated value and the values tried."""
+
+    @abstractmethod
+    def value(self, problem: Problem, rules: Postprocessing) -> float:
+        """Return what rules reach on the very clips of a problem."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Clip thresholds by the F1 of clip scores; frame rules stay as they are."""
+"""Clip thresholds by the F1 of clip scores: a search with one setting; frame rules stay as they are."""
 
 from __future__ import annotations
 
@@ -7,37 +7,36 @@ from dataclasses import replace
 import numpy as np
 
 from sedkit.core.errors import SedkitError
-from sedkit.postprocessing.choose import FOLDS, Counts, cross_validated, macro_f1, per_fold
-from sedkit.postprocessing.objectives.base import Objective, Problem, Solution, register
+from sedkit.postprocessing.choose import FOLDS, Counts, Stage, macro_f1, per_fold, searched
+from sedkit.postprocessing.objectives.base import Objective, Problem, register
 from sedkit.postprocessing.rules import Postprocessing
 
 #: More distinct clip scores than this are thinned out evenly before thresholds are laid between them.
 _MOST_CANDIDATES = 20_000
 
 
-def _search(problem: Problem) -> Solution:
-    """Try a threshold between every two neighbouring clip scores."""
-    clipwise, present = _clipwise(problem)
-    candidates = _between(clipwise)
-    counts = tagging_counts(clipwise, present, candidates, problem.fold)
-    _, best = counts.choose()
-    rules = [
-        replace(rule, clip_threshold=_short(candidates, int(k)))
-        for rule, k in zip(problem.start.rules, best, strict=True)
-    ]
-    value = cross_validated(counts.n_reference, lambda left_out: counts.at(*counts.choose(left_out)))
-    grid = {"clip_threshold": "midway between neighbouring clip scores of all classes"}
-    return Solution(problem.start.with_rules(rules), value, grid)
+class _Tagging(Objective):
+    needs_events = False
+    gated = False
+
+    def search(self, problem: Problem) -> Postprocessing:
+        """Try a threshold between every two neighbouring clip scores."""
+        clipwise, present = _clipwise(problem)
+        candidates = _between(clipwise)
+        counts = tagging_counts(clipwise, present, candidates, problem.fold)
+        stage = Stage(counts, lambda rule, _, k: replace(rule, clip_threshold=_short(candidates, k)))
+        return searched(
+            problem.start, stage, {"clip_threshold": "midway between neighbouring clip scores of all classes"}
+        )
+
+    def value(self, problem: Problem, rules: Postprocessing) -> float:
+        """Return macro F1 of the clips' tags."""
+        clipwise, present = _clipwise(problem)
+        tagged = clipwise > rules.column("clip_threshold")
+        return macro_f1(present.sum(0), (tagged & present).sum(0), tagged.sum(0))
 
 
-def _value(problem: Problem, rules: Postprocessing) -> float:
-    """Return macro F1 of the clips' tags."""
-    clipwise, present = _clipwise(problem)
-    tagged = clipwise > np.array([rule.clip_threshold for rule in rules.rules], np.float64)
-    return macro_f1(present.sum(0), (tagged & present).sum(0), tagged.sum(0))
-
-
-register("tagging", Objective(_search, _value, needs_events=False, gated=False))
+register("tagging", _Tagging())
 
 
 def _clipwise(problem: Problem) -> tuple[np.ndarray, np.ndarray]:

@@ -7,11 +7,10 @@ from typing import Any
 
 from sedkit.core.errors import listed
 from sedkit.core.log import log
-from sedkit.postprocessing.rule import FrameRule
-from sedkit.postprocessing.rules import Postprocessing
+from sedkit.postprocessing.rules import FrameRule, Postprocessing
 from sedkit.submission.experiment import Experiment
 from sedkit.submission.numbers import is_number
-from sedkit.submission.pack.producer import decision_of, read_producer
+from sedkit.submission.pack.producer import Producer, decision_of
 
 #: Steps of `sedkit.features.augment` in words, where their names do not say it.
 _AUGMENTATIONS = {"gain": "level", "noise": "white noise", "background": "background sounds", "pitch": "pitch shift"}
@@ -30,14 +29,14 @@ def describe_experiment(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def describe_ensemble(members: Sequence[Experiment], producer: str) -> dict[str, Any]:
+def describe_ensemble(members: Sequence[Experiment], made: Producer) -> dict[str, Any]:
     """Return what members have in common, and each of the things in which they differ.
 
     Parameters
     ----------
     members
         The sub-systems, two or more.
-    producer
+    made
         Who made the fused scores, as they say themselves.
     """
     each = [describe_experiment(member) for member in members]
@@ -52,9 +51,8 @@ def describe_ensemble(members: Sequence[Experiment], producer: str) -> dict[str,
     if isinstance(features, str) and ", " in features:
         # The validators know single features, one a text.
         out["acoustic_features"] = features.split(", ")
-    made = read_producer(producer)
     # Whoever made the scores knows better than the call; a single network's scores are no ensemble's.
-    count = made.count if made.fused else None if made.known else len(members)
+    count = len(made.parts) if made.fused else None if made.known else len(members)
     out["ensemble_method_subsystem_count"] = count
     out["decision_making"] = decision_of(made, members)
     # What one member did after its scores is nothing that the ensemble's went through.
@@ -70,7 +68,7 @@ def describe_rules(rules: Postprocessing | None, scores_only: bool = False) -> d
     rules
         None where it is not known: nothing is said.
     scores_only
-        Scores are handed in: of the rules nothing but the filters touched them.
+        Scores are handed in: all of the rules touched them but the thresholds themselves.
     """
     if rules is None:
         return {}
@@ -84,17 +82,19 @@ def describe_rules(rules: Postprocessing | None, scores_only: bool = False) -> d
             low, high = min(windows), max(windows)
             span = f"{low:.0f} ms" if low == high else f"{low:.0f}-{high:.0f} ms, class-wise"
             words.append(f"{kind} ({span})")
-    if scores_only:
-        return {"post-processing": ", ".join(words) or None}
+    double = any(rule.low is not None for rule in frames)
+    if scores_only and double:
+        words.append("extension of events to a second threshold")
     if any(rule.merge_gap_s for rule in frames):
         words.append("merging of near events")
     if any(rule.min_duration_s for rule in frames):
         words.append("removal of short events")
-    decoder = "double threshold" if any(rule.low is not None for rule in frames) else "threshold"
-    if rules.decoder == "derivative":
-        decoder = "threshold on rises and falls"
-    if rules.decoder == "csebbs":
-        decoder = "change-detection-based bounding boxes"
+    decoder = {
+        "derivative": "threshold on rises and falls",
+        "csebbs": "change-detection-based bounding boxes",
+    }.get(rules.decoder, "double threshold" if double else "threshold")
+    if scores_only:
+        return {"post-processing": ", ".join(words) or (decoder if rules.decoder == "csebbs" else None)}
     return {"segmentation_method": decoder, "post-processing": ", ".join(words) or None}
 
 

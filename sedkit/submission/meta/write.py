@@ -17,6 +17,7 @@ from sedkit.submission.formats import Format
 from sedkit.submission.meta.describe import describe_ensemble, describe_experiment, describe_rules, joined
 from sedkit.submission.meta.read import ABSENT, Meta, get
 from sedkit.submission.pack.development import Development
+from sedkit.submission.pack.producer import Producer
 
 _SEPARATION = ("ss_system", "ss_results")
 
@@ -121,7 +122,7 @@ def meta_of_experiments(
     rules: Postprocessing | None,
     form: Format,
     submitted: str | None = None,
-    producer: str = "",
+    producer: Producer | None = None,
 ) -> SystemMeta:
     """Collect what an experiment says of a system, or the members of an ensemble together: sizes and energy summed.
 
@@ -145,7 +146,7 @@ def meta_of_experiments(
     if alone:
         described = {**describe_experiment(members[0]), **words}
     else:
-        described = {**describe_ensemble(members, producer), **words}
+        described = {**describe_ensemble(members, producer or Producer(())), **words}
     complexity = members[0].complexity
     for other in members[1:]:
         complexity = complexity + other.complexity

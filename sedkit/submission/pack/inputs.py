@@ -43,7 +43,7 @@ from sedkit.submission.pack.outputs import (
     write_runs,
     write_table,
 )
-from sedkit.submission.pack.producer import check_members
+from sedkit.submission.pack.producer import check_members, producer_of
 from sedkit.submission.pack.write import SystemInput, Writer
 
 
@@ -152,7 +152,9 @@ def _system_of_runs(
     files = [str(run.path / "scores" / f"{name}.h5") for run, name in zip(runs, names, strict=True)]
     raw = read_output_scores(files, form, clips)
     rules = [_rules_of(run) for run in runs]
-    processed = [scores if rule is None else filtered(scores, rule) for scores, rule in zip(raw, rules, strict=True)]
+    processed = [
+        scores if rule is None else processed_scores(scores, rule) for scores, rule in zip(raw, rules, strict=True)
+    ]
     unprocessed = raw if form.scores.unprocessed else []
 
     def write(folder: Path, label: str) -> None:
@@ -268,8 +270,9 @@ def from_scores(form: Format, given: ScoresInput, authors: Authors, clips: ClipL
     """
     _check_use(form, given)
     runs = read_output_scores(given.scores, form, clips)
+    producers = [producer_of(run) for run in runs]
     if given.members:
-        check_members(given.scores, [run.producer for run in runs], given.members)
+        check_members(given.scores, producers, given.members)
     raw = read_output_scores(given.unprocessed, form, clips)
     rules = read_postprocessing(given.postprocessing, runs[0].labels) if given.postprocessing else None
     name = name_of_file(given.scores[0])
@@ -287,7 +290,7 @@ def from_scores(form: Format, given: ScoresInput, authors: Authors, clips: ClipL
         write_points(folder, label, form, runs[0], rules)
 
     if given.members:
-        described = meta_of_experiments(given.members, name, rules, form, submitted, runs[0].producer)
+        described = meta_of_experiments(given.members, name, rules, form, submitted, producers[0])
     else:
         described = with_rules(_described_elsewhere(given.meta, form, name), rules)
         described = with_values(described, kwh_of_tables(described.values, given.energy, form))

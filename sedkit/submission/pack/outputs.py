@@ -15,7 +15,6 @@ from sedkit.core.files import write_text
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.tables import events_text, read_strong
-from sedkit.postprocessing.rule import FrameRule
 from sedkit.postprocessing.rules import Postprocessing
 from sedkit.submission.clips import ClipList
 from sedkit.submission.formats import Format
@@ -107,24 +106,3 @@ def _select(scores: Scores, form: Format, clips: ClipList | None, path: str) -> 
     if absent:
         raise SedkitError(f"{path}: no scores of {len(absent)} clips of the evaluation list ({listed(absent, 3)})")
     return scores.keep_clips([names[stem(name)] for name in clips.filenames])
-
-
-def filtered(scores: Scores, rules: Postprocessing) -> Scores:
-    """Return the scores after the rules' filters, 0 where the clip gate is closed."""
-    from sedkit.postprocessing.decode import Limits, filter_scores
-    from sedkit.postprocessing.gate import open_gate
-
-    rules = rules.over(scores.labels)
-    if any(type(rule) is not FrameRule for rule in rules.rules):
-        raise SedkitError(
-            f"{rules.source}: what the decoder {rules.decoder} makes are no frame scores; give post-processed scores "
-            "with --scores"
-        )
-    gate = open_gate(scores, rules)
-    framewise = np.zeros_like(scores.framewise)
-    for group in filter_scores(scores, Limits.of(rules)):
-        # Past a clip's end the filter leaves whatever was in memory.
-        heard = np.arange(framewise.shape[1]) < group.n_frames[:, None]
-        active = heard[:, :, None] & gate[group.clips][:, None, :]
-        framewise[group.clips] = np.where(active, group.planes.transpose(0, 2, 1), 0)
-    return replace(scores, framewise=framewise)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sedkit.core.errors import UsageError
 from sedkit.core.log import log
+from sedkit.dataio.scores import Part, Scores
 from sedkit.submission.experiment import Experiment
-
-#: What `sedkit fuse` writes as the producer of its scores; a part may be an ensemble itself.
-_ENSEMBLE = re.compile(r"ensemble of (\d+): ")
-_WEIGHT = re.compile(r"([0-9][0-9.]*(?:e[+-]?[0-9]+)?) x ")
-_NEXT = re.compile(r" \+ (?=[0-9][0-9.]*(?:e[+-]?[0-9]+)? x )")
 
 _HASH = "sha256:"
 
-#: Weights of `sedkit fuse` have four digits.
+#: Weights that are stated with four digits.
 _SAME_WEIGHT = 1e-3
 
 
@@ -29,8 +24,6 @@ class Producer:
     ----------
     parts
         Networks, or whatever their scores call them, with their weights: one, or the members of an ensemble.
-    count
-        How many there are; more than `parts` where the text is none of `sedkit fuse`'s.
     fused
         Whether the scores are an ensemble's.
     nested
@@ -38,14 +31,13 @@ class Producer:
     """
 
     parts: tuple[tuple[str, float], ...]
-    count: int = 1
     fused: bool = False
     nested: bool = False
 
     @property
     def known(self) -> bool:
         """Whether all of them are checkpoints."""
-        return len(self.parts) == self.count and all(name.startswith(_HASH) for name, _ in self.parts)
+        return all(name.startswith(_HASH) for name, _ in self.parts)
 
     def weights_of(self, members: Sequence[Experiment]) -> list[float | None]:
         """Return the weight of each member, found by its checkpoints; None where it took no part."""
@@ -59,44 +51,30 @@ def _made_by(member: Experiment, name: str) -> bool:
     return digest in member.checkpoint_hashes and member.network in (None, network)
 
 
-def read_producer(text: str) -> Producer:
-    """Read what scores say of who made them.
+def producer_of(scores: Scores) -> Producer:
+    """Return what scores say of who made them.
 
-    >>> read_producer("ensemble of 2: 0.75 x sha256:ab + 0.25 x net.h5, post-processed").parts
-    (('sha256:ab', 0.75), ('net.h5', 0.25))
+    >>> pair = (Part("sha256:ab", 0.75), Part("net.h5", 0.25))
+    >>> list(_leaves((Part("ensemble", 0.5, pair), Part("third.h5", 0.5))))
+    [('sha256:ab', 0.375), ('net.h5', 0.125), ('third.h5', 0.5)]
     """
-    parts, _, nested = _read(text, 1.0)
-    head = _ENSEMBLE.match(text)
-    return Producer(tuple(parts), max(len(parts), int(head[1])) if head else 1, head is not None, nested)
+    parts = scores.parts or (Part(scores.producer, 1.0),)
+    return Producer(tuple(_leaves(parts)), bool(scores.parts), any(part.parts for part in scores.parts))
 
 
-def _read(text: str, share: float) -> tuple[list[tuple[str, float]], str, bool]:
-    """Read one part, or one ensemble's parts; return the text behind it, and whether an ensemble is in an ensemble."""
-    head = _ENSEMBLE.match(text)
-    if head is None:
-        end = _NEXT.search(text)
-        name, behind = (text[: end.start()], text[end.end() :]) if end else (text, "")
-        # Behind the comma stands what was done to the scores.
-        return [(name.partition(",")[0], share)], behind, False
-    parts: list[tuple[str, float]] = []
-    rest, nested = text[head.end() :], False
-    for _ in range(int(head[1])):
-        weight = _WEIGHT.match(rest)
-        if weight is None:
-            break
-        rest = rest[weight.end() :]
-        inner = _ENSEMBLE.match(rest) is not None
-        members, rest, deeper = _read(rest, share * float(weight[1]))
-        parts += members
-        nested = nested or inner or deeper
-    return parts, rest, nested
+def _leaves(parts: Sequence[Part], share: float = 1.0) -> Iterator[tuple[str, float]]:
+    for part in parts:
+        if part.parts:
+            yield from _leaves(part.parts, share * part.share)
+        else:
+            yield part.producer, share * part.share
 
 
 def decision_of(producer: Producer, members: Sequence[Experiment]) -> str | None:
     """Say how scores were fused, None where whoever fused them does not tell."""
     if not producer.fused:
         return None
-    if producer.nested or len(producer.parts) != producer.count:
+    if producer.nested:
         return "weighted mean of scores"
     weights = producer.weights_of(members)
     # In the order of the members, where all of them are known by their checkpoints.
@@ -104,17 +82,16 @@ def decision_of(producer: Producer, members: Sequence[Experiment]) -> str | None
     shown = told if len(told) == len(members) == len(producer.parts) else [weight for _, weight in producer.parts]
     if max(shown) - min(shown) <= _SAME_WEIGHT:
         return "mean of scores"
-    return f"weighted mean of scores ({', '.join(f'{weight:g}' for weight in shown)})"
+    return f"weighted mean of scores ({', '.join(f'{weight:.4g}' for weight in shown)})"
 
 
-def check_members(paths: Sequence[str], texts: Sequence[str], members: Sequence[Experiment]) -> None:
+def check_members(paths: Sequence[str], producers: Sequence[Producer], members: Sequence[Experiment]) -> None:
     """Compare scores with the experiments that are to describe them; what does not fit is one warning each.
 
     Parameters
     ----------
-    paths, texts
-        The score files of a system's runs, and who made them, as they say themselves. Of several runs, the first is
-        the one that is described.
+    paths, producers
+        The score files of a system's runs, and who made them. Of several runs, the first is the one that is described.
     members
         The experiments, one or more.
 
@@ -123,10 +100,9 @@ def check_members(paths: Sequence[str], texts: Sequence[str], members: Sequence[
     UsageError
         The scores are an ensemble of more systems than are named: every size would be too small.
     """
-    producers = [read_producer(text) for text in texts]
     named = len(members)
     for path, producer in zip(paths, producers, strict=True):
-        count = producer.count
+        count = len(producer.parts)
         if producer.fused and count > named:
             raise UsageError(
                 f"{path}: an ensemble of {count}, but --experiment names {named}: {count - named} missing; name every "

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from slow_decoder import make_scores
@@ -15,6 +16,7 @@ from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import sha256_file
 from sedkit.dataio.score_tsvs import write_score_tsvs
+from sedkit.dataio.scores import Part
 from sedkit.dataio.store import read_scores, write_scores
 from sedkit.postprocessing.fuse import fuse
 
@@ -32,6 +34,21 @@ def test_the_mean_and_the_weighted_mean():
     weighted = fuse([a, b], weights=[3, 1])
     np.testing.assert_allclose(weighted.framewise, 0.75 * a.framewise + 0.25 * b.framewise, rtol=1e-6)
     assert weighted.producer == "ensemble of 2: 0.75 x test + 0.25 x test"
+
+
+def test_what_was_fused_is_written_as_data(tmp_path):
+    parts = [replace(part(k), producer=f"net{k}.h5, by hand + others") for k in range(3)]
+    pair = fuse(parts[:2], weights=[3, 1])
+    made = fuse([pair, parts[2]])
+    write_scores(tmp_path / "fused.h5", made)
+    read = read_scores(tmp_path / "fused.h5")
+    assert read.parts == made.parts
+    members = (Part(parts[0].producer, 0.75), Part(parts[1].producer, 0.25))
+    assert read.parts == (Part(pair.producer, 0.5, members), Part(parts[2].producer, 0.5))
+    with h5py.File(tmp_path / "fused.h5", "a") as file:
+        file.attrs["parts"] = '[{"producer": "a"}]'
+    with pytest.raises(SedkitError, match=r"fused.h5: the attribute parts is .*expected what `sedkit fuse` writes"):
+        read_scores(tmp_path / "fused.h5")
 
 
 def test_clips_and_classes_are_brought_into_the_first_ones_order():

@@ -15,9 +15,8 @@ from sedkit.dataio.events import Tags
 from sedkit.dataio.store import write_scores
 from sedkit.postprocessing import PRESETS, FrameRule, Postprocessing, decode, decode_thresholds
 from sedkit.postprocessing.processed import processed_scores
-from sedkit.postprocessing.rule import SlopeRule
+from sedkit.postprocessing.rules import SlopeRule
 from sedkit.postprocessing.tune import tune
-from sedkit.submission.pack.outputs import filtered
 
 RATE_HZ = 22050 / 512
 
@@ -217,14 +216,14 @@ def test_rules_are_tuned_behind_what_their_start_does(tmp_path) -> None:
 def test_what_can_be_written_as_scores() -> None:
     scores = make_scores(curves(), rate_hz=RATE_HZ)
     rules = PRESETS["mil"].over(scores.labels)
-    made = filtered(scores, rules)
+    made = processed_scores(scores, rules)
     events = [
         list(decode(one, r).rows())
         for one, r in ((scores, rules), (made, Postprocessing.uniform(scores.labels, FrameRule(0.03))))
     ]
     assert events[0] == events[1]
-    with pytest.raises(SedkitError, match="what the decoder derivative makes are no frame scores"):
-        filtered(scores, PRESETS["mil_derivative"].over(scores.labels))
+    with pytest.raises(SedkitError, match="preset mil_derivative: no scores hold the events of the decoder derivative"):
+        processed_scores(scores, PRESETS["mil_derivative"].over(scores.labels))
 
 
 def test_refused() -> None:

@@ -7,8 +7,10 @@ import pytest
 from slow_decoder import as_set, make_scores
 
 from sedkit.core.errors import SedkitError, UsageError
+from sedkit.dataio.score_tsvs import write_score_tsvs
+from sedkit.dataio.store import read_scores, write_scores
 from sedkit.dataio.tables import read_events
-from sedkit.postprocessing import BoxRule, FrameRule, Postprocessing, decode, decode_thresholds
+from sedkit.postprocessing import BoxRule, FrameRule, Postprocessing, SlopeRule, decode, decode_thresholds
 from sedkit.postprocessing.operating_points import even_thresholds, parse_thresholds
 from sedkit.postprocessing.processed import processed_scores
 
@@ -48,25 +50,45 @@ def test_the_challenges_thresholds_and_their_names():
             parse_thresholds(wrong)
 
 
-@pytest.mark.parametrize(
-    "rules",
-    [
-        Postprocessing.uniform(["class0", "class1", "class2"], FrameRule(0.5, median_s=0.32, clip_threshold=0.9)),
-        Postprocessing.uniform(["class0", "class1", "class2"], BoxRule(0.5, step_s=0.48, merge_abs=0.2), "csebbs"),
-    ],
-    ids=["frames", "boxes"],
-)
-def test_processed_scores_hold_the_events_of_every_threshold(rules):
+EVERY_RULE = {
+    "gate and median": (FrameRule(0.5, median_s=0.32, clip_threshold=0.6), "threshold"),
+    "low": (FrameRule(0.5, low=0.3), "threshold"),
+    "low of 0": (FrameRule(0.5, low=0.0), "threshold"),
+    "gap": (FrameRule(0.5, merge_gap_s=0.2), "threshold"),
+    "duration": (FrameRule(0.5, min_duration_s=0.2), "threshold"),
+    "all": (FrameRule(0.5, 0.2, 0.3, 0.1, 0.13, 0.2, 0.2, 0.2), "threshold"),
+    "published": (FrameRule(0.5, low=0.3, merge_gap_s=0.07, min_duration_s=0.2), "published"),
+    "longer than a clip": (FrameRule(0.5, merge_gap_s=60.0, min_duration_s=3.0), "threshold"),
+    "boxes": (BoxRule(0.5, step_s=0.48, merge_abs=0.2, clip_threshold=0.4), "csebbs"),
+}
+
+
+@pytest.mark.parametrize(("rule", "decoder"), EVERY_RULE.values(), ids=EVERY_RULE)
+@pytest.mark.parametrize("kind", ["h5", "tsv"])
+def test_processed_scores_hold_the_events_of_every_threshold(rule, decoder, kind, tmp_path):
     clipwise = np.random.default_rng(3).random((5, 3))
-    scores = random_scores(clipwise=clipwise, n_frames=[60, 60, 31, 1, 0])
+    scores = random_scores(clipwise=clipwise, n_frames=[60, 60, 31, 1, 44])
+    rules = Postprocessing.uniform(scores.labels, rule, decoder)
     processed = processed_scores(scores, rules)
+    path = tmp_path / "processed"
+    (write_scores if kind == "h5" else write_score_tsvs)(path, processed)
+    written = read_scores(path)
     for threshold in (0.05, 0.3, 0.5, 0.77):
         expected = decode_thresholds(scores, [threshold], postprocessing=rules).events(0)
-        decoded = decode(processed, Postprocessing.uniform(scores.labels, FrameRule(threshold)))
-        assert as_set(decoded) == as_set(expected)
+        for one in (processed, written):
+            decoded = decode(one, Postprocessing.uniform(scores.labels, FrameRule(threshold)))
+            # Times of tables have ten digits.
+            assert rounded(decoded) == rounded(expected)
+    found = decode(processed, Postprocessing.uniform(scores.labels, FrameRule(0.5)))
+    assert as_set(found) == as_set(decode(scores, rules)) != set()
 
 
-def test_what_scores_cannot_express_is_refused():
+def rounded(events):
+    return {(clip, label, round(onset, 8), round(offset, 8)) for clip, label, onset, offset in as_set(events)}
+
+
+def test_what_no_scores_can_express_is_refused():
     scores = random_scores()
-    with pytest.raises(SedkitError, match="cannot be written as scores"):
-        processed_scores(scores, Postprocessing.uniform(scores.labels, FrameRule(0.5, merge_gap_s=0.3)))
+    rules = Postprocessing.uniform(scores.labels, SlopeRule(0.5, slope_s=0.3), "derivative")
+    with pytest.raises(SedkitError, match="no scores hold the events of the decoder derivative"):
+        processed_scores(scores, rules)

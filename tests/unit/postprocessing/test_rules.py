@@ -6,8 +6,7 @@ import pytest
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.vocabulary import DESED_CLASSES
-from sedkit.postprocessing import PRESETS, PUBLISHED, BoxRule, FrameRule, Postprocessing
-from sedkit.postprocessing.rules import read_postprocessing
+from sedkit.postprocessing import PRESETS, PUBLISHED, BoxRule, FrameRule, Postprocessing, read_postprocessing
 
 RULES = Postprocessing(
     labels=("Speech", "Cat"),
@@ -43,16 +42,16 @@ def test_rules_follow_the_order_of_the_scores():
     ("text", "message"),
     [
         ("decoder: threshold\nclasses: {Cat: {threshold: 0.5, medain_s: 1}}", "Cat: unknown key 'medain_s'.*median_s"),
-        ("decoder: threshold\nclasses: {Cat: {median_s: 1}}", "Cat: no key 'threshold'"),
-        ("decoder: threshold\nclasses: {Cat: {threshold: high}}", "Cat: threshold is 'high', expected a number"),
+        ("decoder: threshold\nclasses: {Cat: {median_s: 1}}", "Cat: key 'threshold' is missing"),
+        ("decoder: threshold\nclasses: {Cat: {threshold: high}}", "Cat: key 'threshold': Expected a float. Got.*high"),
         ("decoder: threshold\nclasses: {Cat: {threshold: .nan}}", "Cat: threshold is nan, expected a number"),
         ("decoder: threshold\nclasses: {Cat: {threshold: 0.5, low: 0.6}}", "Cat: low is 0.6, expected at most"),
         ("decoder: threshold\nclasses: {Cat: {threshold: 0.5, median_s: -1}}", "Cat: median_s is -1, expected seconds"),
         ("decoder: treshold\nclasses: {Cat: {threshold: 0.5}}", "decoder is 'treshold'.*did you mean \"threshold\""),
         ("decoder: csebbs\nclasses: {Cat: {threshold: 0.5}}", "neither merge_abs nor merge_rel"),
         ("decoder: csebbs\nclasses: {Cat: {threshold: 0.5, median_s: 1}}", "unknown key 'median_s'"),
-        ("classes: {Cat: {threshold: 0.5}}", "no key 'decoder'"),
-        ("decoder: threshold\nclasses: [Cat]", "classes is .*expected a mapping"),
+        ("classes: {Cat: {threshold: 0.5}}", "key 'decoder' is missing"),
+        ("decoder: threshold\nclasses: [Cat]", "key 'classes': Expected a dict. Got"),
         ("decoder: threshold\nlabels: [Dog]\nclasses: {Cat: {threshold: 0.5}}", "labels are Dog, but classes"),
         ("just words", "expected a mapping"),
         ("decoder: {", "not valid YAML"),

@@ -17,8 +17,7 @@ from sedkit.cli.main import main
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.datadir import Clips, write_datadir
 from sedkit.dataio.store import write_scores
-from sedkit.postprocessing.rule import FrameRule
-from sedkit.postprocessing.rules import Postprocessing
+from sedkit.postprocessing.rules import FrameRule, Postprocessing
 from sedkit.report import figures
 from sedkit.report.subject import Subject
 

@@ -17,7 +17,6 @@ from sedkit.core.files import write_yaml
 from sedkit.postprocessing import FrameRule, Postprocessing
 from sedkit.submission.check import check_package
 from sedkit.submission.formats import get_format
-from sedkit.submission.pack.outputs import filtered
 
 
 def test_an_experiment_becomes_a_package_without_finding(
@@ -192,7 +191,7 @@ def test_runs_of_a_system(tmp_path: Path, clips: Path, complete: tuple[object, .
     assert run("pack", "--format", "dcase2023", "--experiment", *exps, exps[0], *complete) == 2
 
 
-def test_filtered_scores_of_short_clips_are_their_own() -> None:
+def test_processed_scores_of_short_clips_are_their_own() -> None:
     from dataclasses import replace
 
     whole = scores(0)
@@ -200,7 +199,7 @@ def test_filtered_scores_of_short_clips_are_their_own() -> None:
     framewise = np.where(np.arange(20)[None, :, None] < n[:, None, None], whole.framewise, np.float32(0))
     short = replace(whole, framewise=framewise, n_frames=n, duration_s=n / 2)
     rules = Postprocessing.uniform(LABELS, FrameRule(threshold=0.5, median_s=1.5, clip_threshold=0.5))
-    found = filtered(short, rules).framewise
+    found = processed_scores(short, rules).framewise
     assert found.dtype == np.float32
     for i, frames in enumerate(n):
         for c in range(len(LABELS)):

@@ -80,13 +80,13 @@ def test_the_rules_that_were_given_are_described(
     assert bool(description["post-processing"]) == bool(words)
 
 
-def test_scores_are_handed_in_without_what_only_events_go_through(
+def test_scores_are_handed_in_after_all_but_the_threshold(
     tmp_path: Path, authors: Path, members: list[Path], pack_fused: Callable[..., int]
 ) -> None:
     words = ("--authors", authors, "--out", tmp_path / "single")
     run("pack", "--format", "dcase2023", "--experiment", members[0], *words)
     description = written(tmp_path / "single")["system"]["description"]
-    assert description["post-processing"] == "median filtering (2500 ms)"
+    assert description["post-processing"] == "median filtering (2500 ms), extension of events to a second threshold"
     assert description["segmentation_method"] is None, "no threshold touched the scores"
     pack_fused("dcase2023")
     description = written(tmp_path / "out")["system"]["description"]
@@ -171,7 +171,7 @@ def test_scores_are_compared_with_the_experiments_named(
         (member / "checkpoints").mkdir()
         (member / "checkpoints" / "best.pt").write_bytes(member.name.encode())
         parts.append(scores(i))
-        parts[-1].producer = f"sha256:{hashlib.sha256(member.name.encode()).hexdigest()}, post-processed"
+        parts[-1].producer = f"sha256:{hashlib.sha256(member.name.encode()).hexdigest()}"
     monkeypatch.setattr(Experiment, "complexity", property(lambda self: Complexity(10, 20)))
 
     def said(made: Scores, *named: Path) -> tuple[bool, str, object]:

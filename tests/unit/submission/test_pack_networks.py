@@ -15,7 +15,7 @@ from sedkit.core.files import read_yaml
 from sedkit.dataio.store import read_scores, write_scores
 from sedkit.postprocessing.fuse import fuse
 from sedkit.submission.experiment import Experiment
-from sedkit.submission.pack.producer import read_producer
+from sedkit.submission.pack.producer import producer_of
 
 NETWORKS = ("student", "teacher")
 
@@ -53,11 +53,11 @@ def test_each_is_a_system_of_its_own(networks: list[Path], tmp_path: Path, autho
 
 def test_an_ensemble_of_both_knows_its_members(networks: list[Path], tmp_path: Path) -> None:
     parts = [read_scores(folder / "scores" / "evaluation.h5") for folder in networks]
-    made = read_producer(fuse(parts, (0.25, 0.75)).producer)
+    made = producer_of(fuse(parts, (0.25, 0.75)))
     members = [Experiment.open(path) for path in networks]
     assert made.known and made.weights_of(members) == [0.25, 0.75]
     assert made.weights_of(members[::-1]) == [0.75, 0.25]
-    assert read_producer(parts[1].producer).weights_of(members) == [None, 1.0]
+    assert producer_of(parts[1]).weights_of(members) == [None, 1.0]
 
 
 def test_an_experiment_without_its_training_is_said(
