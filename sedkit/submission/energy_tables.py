@@ -6,20 +6,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
 from sedkit.core.energy import TABLE_SUFFIX
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
+from sedkit.core.experiment_folder import DEVELOPMENT_RESULTS, ExperimentFolder
 from sedkit.core.files import read_bytes, read_text, write_text
 from sedkit.core.log import log
+from sedkit.core.numbers import is_number
 from sedkit.dataio.rows import header_of, parse_rows, refuse
-from sedkit.submission.experiment import DEVELOPMENT_RESULTS, Experiment
 from sedkit.submission.findings import Findings, located
 from sedkit.submission.formats import Format
 from sedkit.submission.layout import ENERGY, TABLE, System
 from sedkit.submission.meta.read import Meta
-from sedkit.submission.numbers import is_number
 from sedkit.submission.package import Package
 
 #: A stated figure this close to a measured one is that one, rounded.
@@ -213,7 +214,7 @@ def read_energy_tables(entries: Sequence[str], form: Format) -> dict[str, Energy
     return tables
 
 
-def kwh_of_tables(stated: Mapping[str, object], tables: Mapping[str, EnergyTable], form: Format) -> dict[str, float]:
+def kwh_of_tables(stated: Mapping[str, Any], tables: Mapping[str, EnergyTable], form: Format) -> dict[str, float]:
     """Return the measured kWh by field where the description states none; what has no table stays as it is.
 
     A figure that is stated stands: one that no reading of the table gives is warned of.
@@ -239,7 +240,7 @@ def kwh_of_tables(stated: Mapping[str, object], tables: Mapping[str, EnergyTable
     return measured
 
 
-def kwh_of_experiments(members: Sequence[Experiment], submitted: str | None) -> dict[str, float]:
+def kwh_of_experiments(members: Sequence[ExperimentFolder], submitted: str | None) -> dict[str, float]:
     """Return the kWh of each stage by field, summed over members; one that was not measured leaves the sum unknown."""
     out = {}
     for path, name in _stages(submitted).items():
@@ -255,7 +256,7 @@ def write_energy_tables(folder: Path, tables: Mapping[str, Path]) -> None:
         write_text(folder / _FOLDER / f"{name}.csv", read_text(table))
 
 
-def tables_of_experiments(members: Sequence[Experiment], form: Format, submitted: str | None) -> dict[str, Path]:
+def tables_of_experiments(members: Sequence[ExperimentFolder], form: Format, submitted: str | None) -> dict[str, Path]:
     """Return CodeCarbon's tables of experiments by name, where the year asks for energy and it was measured."""
     tables = {}
     for i, member in enumerate(members, start=1):

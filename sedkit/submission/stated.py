@@ -8,18 +8,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sedkit.core.errors import SedkitError, listed, suggest
+from sedkit.core.numbers import is_number
 from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.alignment import occurring
 from sedkit.evaluation.reading import OperatingPoints, read_reference
+from sedkit.evaluation.results_file import COVERED
 from sedkit.submission.clips import ClipList
 from sedkit.submission.findings import shown
 from sedkit.submission.formats import Format, every_format
 from sedkit.submission.meta.kinds import decimals, percent_rounding
 from sedkit.submission.meta.read import Meta, get
-from sedkit.submission.numbers import is_number
 from sedkit.submission.outputs.of_system import SystemOutput
-from sedkit.submission.results import COVERED
 
 #: Where the results of the development set stand.
 _DEVELOPMENT = "results.development_dataset"

@@ -13,15 +13,16 @@ from functools import cached_property
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed
+from sedkit.core.numbers import is_number
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
+from sedkit.evaluation.maestro import MAESTRO_EVALUATED
 from sedkit.evaluation.recordings import Excerpt, excerpts_of, join_scores, join_truth, recording_lengths
 from sedkit.submission.formats import Format, OperatingPoints
-from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
+from sedkit.submission.formats._format import MAESTRO_CLASSES
 from sedkit.submission.meta.read import Meta
-from sedkit.submission.numbers import is_number
 from sedkit.submission.outputs.score_tables import ClipScores, RunScores
 from sedkit.submission.stated import Confirmed, Reference, figures_of, is_close, note, note_durations
 

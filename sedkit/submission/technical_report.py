@@ -139,9 +139,8 @@ def check_report(package: Package, names: Sequence[str], layout: Layout, form: F
     reports = beside or reports
     left_s = float(_MOST_S_IN_ALL)
     for name in reports[:_MOST_REPORTS]:
-        before_s = _reader_s()
-        report = _report_of(package, name, left_s)
-        left_s -= _reader_s() - before_s
+        report, spent_s = _report_of(package, name, left_s)
+        left_s -= spent_s
         if report.problem:
             tell("report_placeholder", name, report.problem, "the technical report")
         elif report.doubt:
@@ -155,15 +154,17 @@ def check_report(package: Package, names: Sequence[str], layout: Layout, form: F
         tell("report_many", "", message, "one technical report", None)
 
 
-def _report_of(package: Package, name: str, left_s: float) -> Report:
-    """Judge a report within the processor time that is left for it."""
+def _report_of(package: Package, name: str, left_s: float) -> tuple[Report, float]:
+    """Judge a report within the processor time that is left for it; return also how much that took."""
     if left_s <= 0:
         why = "is not looked at: those before it took all the time there is for reports"
-        return Report(unread=why, wanted="one technical report")
+        return Report(unread=why, wanted="one technical report"), 0.0
     if package.size(name) > _MOST_BYTES:
         why = f"{package.size(name):,} bytes: its pages are not looked at"
-        return Report(unread=why, wanted=f"at most {_MOST_BYTES:,}")
-    return judge_report(package.read(name), min(_MOST_S, math.ceil(left_s)))
+        return Report(unread=why, wanted=f"at most {_MOST_BYTES:,}"), 0.0
+    before_s = _reader_s()
+    report = judge_report(package.read(name), min(_MOST_S, math.ceil(left_s)))
+    return report, _reader_s() - before_s
 
 
 def _reader_s() -> float:

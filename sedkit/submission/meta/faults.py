@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from sedkit.core.errors import listed
+from sedkit.core.numbers import is_number
 from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING
 from sedkit.submission.formats import Format, MetaField
 from sedkit.submission.formats._format import KNOWN_FEATURES
@@ -13,7 +14,6 @@ from sedkit.submission.meta.class_figures import check_class_figures, check_f_sc
 from sedkit.submission.meta.kinds import KINDS
 from sedkit.submission.meta.people import check_authors, check_names
 from sedkit.submission.meta.read import ABSENT, Meta, get, shown
-from sedkit.submission.numbers import is_number
 
 _BASELINE_ENERGY = "system.complexity.energy_baseline."
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sedkit.submission.numbers import is_number
+from sedkit.core.numbers import is_number
 
 _Test = Callable[[Any], bool]
 

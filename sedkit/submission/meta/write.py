@@ -1,23 +1,18 @@
-"""The meta file of a system, filled from its experiment, the author file and its results."""
+"""The meta file of a system: written field by field as the year asks for them, or taken from one made elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from sedkit.core.config import set_key
 from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.core.files import read_yaml
 from sedkit.core.log import log
-from sedkit.postprocessing.rules import Postprocessing
 from sedkit.submission.authors import Authors
-from sedkit.submission.energy_tables import kwh_of_experiments
-from sedkit.submission.experiment import Complexity, Experiment
 from sedkit.submission.formats import Format
-from sedkit.submission.meta.describe import describe_ensemble, describe_experiment, describe_rules, joined
 from sedkit.submission.meta.read import ABSENT, Meta, get
-from sedkit.submission.pack.development import Development
-from sedkit.submission.pack.producer import Producer
 
 _SEPARATION = ("ss_system", "ss_results")
 
@@ -28,16 +23,15 @@ class SystemMeta:
 
     Attributes
     ----------
+    values
+        Figures of a class have its name in the place of ``*``.
     remarks
         What its development results are not; written as comments, which the validators drop.
     separation
         The blocks of a sound separation system before the detection, as they stand in its meta file.
     """
 
-    name: str
-    abbreviation: str
     values: Mapping[str, Any] = field(default_factory=dict)
-    class_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     separation: Mapping[str, Any] = field(default_factory=dict)
 
@@ -55,34 +49,22 @@ def build_meta(form: Format, label: str, authors: Authors, system: SystemMeta) -
         Who, and what.
     """
     out: dict[str, Any] = {}
-    values = {
-        "submission.label": label,
-        "submission.name": system.name,
-        "submission.abbreviation": system.abbreviation,
-        **system.values,
-    }
+    values = {**system.values, "submission.label": label}
     if values.get("system.source_code") is None:
         values["system.source_code"] = authors.source_code
     for item in form.fields:
         if "*" not in item.path:
-            _put(out, item.path, values.get(item.path))
+            set_key(out, item.path, values.get(item.path))
             if item.path == "submission.abbreviation":
                 out["submission"]["authors"] = authors.people
             continue
-        above, _, below = item.path.partition(".*.")
-        known = system.class_values.get(below, {})
-        for name in form.labels:
+        paths = [item.path.replace("*", name) for name in form.labels]
+        known = any(path in values for path in paths)
+        for path in paths:
             # A class whose figure is undefined is left out: the validators want a number wherever there is a class.
-            if not known or known.get(name) is not None:
-                _put(out, f"{above}.{name}.{below}", known.get(name))
+            if not known or values.get(path) is not None:
+                set_key(out, path, values.get(path))
     return out | dict(system.separation)
-
-
-def _put(out: dict[str, Any], path: str, value: Any) -> None:
-    *way, last = path.split(".")
-    for key in way:
-        out = out.setdefault(key, {})
-    out[last] = value
 
 
 def meta_text(meta: dict[str, Any], remarks: Sequence[str] = ()) -> str:
@@ -97,6 +79,11 @@ def meta_text(meta: dict[str, Any], remarks: Sequence[str] = ()) -> str:
 
     comments = "".join(f"# Development results: {' '.join(remark.split())}\n" for remark in remarks)
     return comments + str(yaml.dump(meta, Dumper=Plain, sort_keys=False, allow_unicode=True, width=120))
+
+
+def names_of(name: str) -> dict[str, str]:
+    """Return how a system is called where nobody says otherwise, by the fields' paths."""
+    return {"submission.name": name, "submission.abbreviation": abbreviate(name)}
 
 
 def abbreviate(name: str) -> str:
@@ -116,74 +103,7 @@ def abbreviate(name: str) -> str:
     return "-".join([first[:6], *(word[:3] for word in rest)])[:10].rstrip("-")
 
 
-def meta_of_experiments(
-    members: Sequence[Experiment],
-    system: str,
-    rules: Postprocessing | None,
-    form: Format,
-    submitted: str | None = None,
-    producer: Producer | None = None,
-) -> SystemMeta:
-    """Collect what an experiment says of a system, or the members of an ensemble together: sizes and energy summed.
-
-    Parameters
-    ----------
-    members
-        One experiment, or the sub-systems of a fused system.
-    system
-        Its name, where the configuration states none; an ensemble's is in no configuration.
-    rules
-        How its scores became what is handed in, None where that is not known.
-    form
-        The year's format.
-    submitted
-        The set that is handed in, whose prediction's energy is stated; None where it is not known.
-    producer
-        Of an ensemble, who made the fused scores, as they say themselves.
-    """
-    alone = len(members) == 1
-    words = describe_rules(rules, scores_only=form.scores is not None)
-    if alone:
-        described = {**describe_experiment(members[0]), **words}
-    else:
-        described = {**describe_ensemble(members, producer or Producer(())), **words}
-    complexity = members[0].complexity
-    for other in members[1:]:
-        complexity = complexity + other.complexity
-    values = {f"system.description.{key}": value for key, value in described.items()}
-    values |= _size(complexity)
-    values |= kwh_of_experiments(members, submitted)
-    for key in ("external_datasets", "source_code"):
-        values[f"system.{key}"] = joined([member.stated.get(key) for member in members])
-    meta = SystemMeta(system, abbreviate(system), values)
-    # What a configuration states goes before what can be read from the rules.
-    return named(meta, members[0].stated) if alone else meta
-
-
-def named(system: SystemMeta, stated: Mapping[str, Any]) -> SystemMeta:
-    """Return a system with what is stated of it in place of what was found.
-
-    Parameters
-    ----------
-    system
-        What was found.
-    stated
-        As `sedkit.submission.stated.read_stated` returns it.
-    """
-    values = dict(system.values)
-    values |= {f"system.description.{key}": value for key, value in (stated.get("description") or {}).items()}
-    for key in ("external_datasets", "source_code"):
-        if stated.get(key) is not None:
-            values[f"system.{key}"] = stated[key]
-    return replace(
-        system,
-        name=stated.get("name") or system.name,
-        abbreviation=stated.get("abbreviation") or system.abbreviation,
-        values=values,
-    )
-
-
-def meta_of_file(path: str, form: Format, fallback: str) -> SystemMeta:
+def meta_of_file(path: str, form: Format) -> SystemMeta:
     """Take a system's description from a meta file made elsewhere; its authors and label are not taken over.
 
     What the format does not ask for is left out and named. 2020 and 2021 also call the blocks `sed_system` and
@@ -199,21 +119,20 @@ def meta_of_file(path: str, form: Format, fallback: str) -> SystemMeta:
         raise SedkitError(f"{path}: is {content!r:.60}, expected a mapping with submission, system and results")
     separation = {name: content.pop(name) for name in _SEPARATION if form.separation and name in content}
     meta = Meta.of(path, content)
-    values = {}
-    class_values: dict[str, dict[str, Any]] = {}
+    values: dict[str, Any] = {}
     for item in form.fields:
         above, every, below = item.path.partition(".*.")
         if every:
             block = meta.get(above) or {}
             if not isinstance(block, Mapping):
                 raise SedkitError(f"{path}: {above} is {block!r:.60}, expected a mapping with a block per class")
-            class_values[below] = {name: get(block[name], below) for name in form.labels if name in block}
+            values |= {f"{above}.{name}.{below}": get(block[name], below) for name in form.labels if name in block}
         elif not item.path.startswith("submission.") and meta.get(item.path, ABSENT) is not ABSENT:
             values[item.path] = meta.get(item.path)
+    names = {path: meta.get(path) for path in ("submission.name", "submission.abbreviation")}
+    values |= {path: str(name) for path, name in names.items() if name}
     _name_unknown(meta, form)
-    name = meta.get("submission.name") or fallback
-    short = meta.get("submission.abbreviation") or abbreviate(fallback)
-    return SystemMeta(str(name), str(short), values, class_values, separation=separation)
+    return SystemMeta(values, separation=separation)
 
 
 def _name_unknown(meta: Meta, form: Format) -> None:
@@ -230,30 +149,3 @@ def _leaves(block: Any, above: str = "") -> list[str]:
     if not isinstance(block, Mapping) or not block:
         return [above] if above else []
     return [leaf for key, value in block.items() for leaf in _leaves(value, f"{above}.{key}".lstrip("."))]
-
-
-def with_rules(system: SystemMeta, rules: Postprocessing | None) -> SystemMeta:
-    """Return a system with its decoding described, where its meta file says nothing of it."""
-    words = {f"system.description.{key}": value for key, value in describe_rules(rules).items()}
-    return replace(
-        system, values={**words, **{k: v for k, v in system.values.items() if v is not None or k not in words}}
-    )
-
-
-def with_values(system: SystemMeta, values: Mapping[str, Any]) -> SystemMeta:
-    """Return a system with these values in place of those it states."""
-    return replace(system, values={**system.values, **values})
-
-
-def with_results(system: SystemMeta, results: Development) -> SystemMeta:
-    """Return the description with these development results in place of those it states."""
-    return replace(
-        system,
-        values={**system.values, **results.values},
-        class_values={**system.class_values, **results.class_values},
-        remarks=(*system.remarks, *results.remarks),
-    )
-
-
-def _size(complexity: Complexity) -> dict[str, Any]:
-    return {"system.complexity.total_parameters": complexity.parameters, "system.complexity.MACS": complexity.macs}

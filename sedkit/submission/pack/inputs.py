@@ -7,44 +7,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sedkit.core.errors import UsageError, listed, suggest
-from sedkit.core.files import write_text
+from sedkit.core.experiment_folder import SET_ORDER, ExperimentFolder
 from sedkit.core.log import log
-from sedkit.dataio.events import Events
-from sedkit.dataio.tables import events_text, read_strong
-from sedkit.evaluation.reading import read_operating_points
-from sedkit.postprocessing.rules import Postprocessing, read_postprocessing
+from sedkit.postprocessing.rules import Postprocessing
 from sedkit.submission.authors import Authors
 from sedkit.submission.clips import ClipList
-from sedkit.submission.energy_tables import (
-    EnergyTable,
-    energy_fields,
-    kwh_of_tables,
-    tables_of_experiments,
-    write_energy_tables,
-)
-from sedkit.submission.experiment import SET_ORDER, Experiment
+from sedkit.submission.energy_tables import EnergyTable, energy_fields, kwh_of_tables, tables_of_experiments
 from sedkit.submission.formats import Format
-from sedkit.submission.meta.write import (
-    SystemMeta,
-    abbreviate,
-    meta_of_experiments,
-    meta_of_file,
-    named,
-    with_results,
-    with_rules,
-    with_values,
-)
-from sedkit.submission.pack.development import results_of_experiment, results_of_files
+from sedkit.submission.meta.describe import describe_experiments, words_of_rules
+from sedkit.submission.meta.write import SystemMeta, meta_of_file, names_of
+from sedkit.submission.pack.development import Development, results_of_experiment, results_of_files
 from sedkit.submission.pack.outputs import (
-    filtered,
+    OutputToPack,
+    points_of_scores,
     read_output,
     read_output_scores,
-    write_points,
-    write_runs,
-    write_table,
+    read_points,
 )
 from sedkit.submission.pack.producer import check_members, producer_of
-from sedkit.submission.pack.write import SystemInput, Writer
+
+
+@dataclass(frozen=True)
+class SystemToPack:
+    """One system: what the author file calls it, what it hands in, what its meta file says."""
+
+    name: str
+    output: OutputToPack
+    meta: SystemMeta
 
 
 @dataclass(frozen=True)
@@ -63,124 +52,156 @@ class ScoresInput:
         Description of a system made elsewhere.
     postprocessing
         How formats of event tables decode the scores: a file, a preset or a threshold.
-    results
-        Results files on the development sets.
-    energy
-        CodeCarbon's tables by stage, of a system made elsewhere.
     """
 
     scores: Sequence[str]
     unprocessed: Sequence[str] = ()
-    members: Sequence[Experiment] = ()
+    members: Sequence[ExperimentFolder] = ()
     submitted: str | None = None
     meta: str | None = None
     postprocessing: str | None = None
-    results: Sequence[str] = ()
-    energy: Mapping[str, EnergyTable] = field(default_factory=dict)
 
 
-def open_experiments(paths: Sequence[str], development: str) -> list[Experiment]:
+def open_experiments(paths: Sequence[str], development: str) -> list[ExperimentFolder]:
     """Open experiments with these development results of theirs; one that is given twice is a slip."""
     places = [Path(path).resolve() for path in paths]
     for i, place in enumerate(places):
         if place in places[:i]:
             raise UsageError(f"--experiment {paths[i]} is given twice; expected each system, run or member once")
-    return [Experiment.open(path, development) for path in paths]
+    return [ExperimentFolder.open(path, development) for path in paths]
 
 
-def from_experiments(
-    form: Format,
-    experiments: Sequence[Experiment],
-    authors: Authors,
-    wanted: str | None,
-    clips: ClipList | None,
-    results: Sequence[str] = (),
-) -> list[SystemInput]:
-    """Return one system per experiment; formats of several runs take experiments of one system as its runs.
+@dataclass(frozen=True)
+class Inputs:
+    """Makes systems to pack of what is given.
 
-    Raises
-    ------
-    UsageError
-        Results files beside several systems: nobody can tell whose they are.
+    Attributes
+    ----------
+    form, authors
+        The year's format, and who hands in.
+    clips
+        The evaluation list, None where it is not known.
+    results
+        Results files of the one system, on the development sets.
+    energy
+        CodeCarbon's tables by stage, of a system made elsewhere.
     """
-    groups: dict[str, list[Experiment]] = {}
-    for experiment in experiments:
-        groups.setdefault(experiment.system if form.scores else str(experiment.path), []).append(experiment)
-    if results and len(groups) > 1:
-        raise UsageError(f"--results is that of one system, got {len(groups)}; pack them by calls of their own")
-    if form.scores is None:
-        return [_system_of_events(form, experiment, authors, wanted, clips, results) for experiment in experiments]
-    return [_system_of_runs(form, runs, authors, wanted, clips, results) for runs in groups.values()]
+
+    form: Format
+    authors: Authors
+    clips: ClipList | None = None
+    results: Sequence[str] = ()
+    energy: Mapping[str, EnergyTable] = field(default_factory=dict)
+
+    def of_experiments(self, experiments: Sequence[ExperimentFolder], wanted: str | None) -> list[SystemToPack]:
+        """Return one system per experiment; formats of several runs take experiments of one system as its runs.
+
+        Raises
+        ------
+        UsageError
+            Results files beside several systems: nobody can tell whose they are.
+        """
+        groups: dict[str, list[ExperimentFolder]] = {}
+        for experiment in experiments:
+            groups.setdefault(experiment.system if self.form.scores else str(experiment.path), []).append(experiment)
+        if self.results and len(groups) > 1:
+            raise UsageError(f"--results is that of one system, got {len(groups)}; pack them by calls of their own")
+        return [self._of_runs(runs, wanted) for runs in groups.values()]
+
+    def _of_runs(self, runs: Sequence[ExperimentFolder], wanted: str | None) -> SystemToPack:
+        """Return the system of an experiment, or of several runs in formats that take them."""
+        form, first = self.form, runs[0]
+        if form.scores is not None and len(runs) > form.scores.runs:
+            raise UsageError(
+                f"{len(runs)} experiments of system {first.system}: {form.name} takes {form.scores.runs} runs"
+            )
+        folder, ending = ("scores", ".h5") if form.scores else ("events", ".tsv")
+        names = [run.choose_set(wanted, folder, ending) for run in runs]
+        # Size, results and energy are those of the first run.
+        rules, energy = _rules_of(first), tables_of_experiments([first], form, names[0])
+        if form.scores is None:
+            events = read_output(first.path / "events" / f"{names[0]}.tsv", form, self.clips)
+            file, points = first.path / "scores" / f"{names[0]}.h5", None
+            if form.points is not None and file.is_file():
+                points = points_of_scores(read_output_scores([str(file)], form, self.clips)[0], rules, form)
+            output = OutputToPack(events, points, energy=energy)
+        else:
+            from sedkit.postprocessing import processed_scores
+
+            files = [str(run.path / "scores" / f"{name}.h5") for run, name in zip(runs, names, strict=True)]
+            raw = read_output_scores(files, form, self.clips)
+            of_runs = [(scores, _rules_of(run)) for scores, run in zip(raw, runs, strict=True)]
+            processed = [scores if rule is None else processed_scores(scores, rule) for scores, rule in of_runs]
+            output = OutputToPack(runs=processed, unprocessed=raw if form.scores.unprocessed else (), energy=energy)
+        described = describe_experiments([first], rules, form, names[0])
+        return self._system(first.system, output, SystemMeta(described), results_of=first)
+
+    def _system(
+        self, name: str, output: OutputToPack, meta: SystemMeta, results_of: ExperimentFolder | None = None
+    ) -> SystemToPack:
+        """Return a system with its development results, and what the author file states before everything else."""
+        found = Development()
+        if self.results:
+            found = results_of_files(self.results, self.form)
+        elif results_of is not None:
+            found = results_of_experiment(results_of, self.form)
+        values = {**names_of(name), **meta.values, **found.values, **self.authors.systems.get(name, {})}
+        return SystemToPack(name, output, SystemMeta(values, found.remarks, meta.separation))
+
+    def of_events(self, table: str, meta: str | None = None, points: str | None = None) -> SystemToPack:
+        """Return a system of an event table and, if given, a meta file and a folder of operating points."""
+        form = self.form
+        if form.table_suffix is None:
+            raise UsageError(f"--system {table}: {form.name} takes scores; give them with --scores")
+        if points and form.points is None:
+            raise UsageError(f"--system {table}: {form.name} takes no operating points, got {points}")
+        events, name = read_output(Path(table), form, self.clips), name_of_file(table)
+        output = OutputToPack(events, read_points(points, form) if points else None, energy=self._energy_files())
+        return self._system(name, output, self._described_elsewhere(meta, name))
+
+    def of_scores(self, given: ScoresInput) -> SystemToPack:
+        """Return a system of one or more score files (runs), described by its members' experiments or a meta file.
+
+        Formats of event tables decode the scores; formats of score folders take them as they are, and those before
+        post-processing, one for each run, beside them.
+        """
+        form = self.form
+        _check_use(form, given)
+        runs = read_output_scores(given.scores, form, self.clips)
+        if given.members:
+            check_members(given.scores, [producer_of(run) for run in runs], given.members)
+        raw, rules = read_output_scores(given.unprocessed, form, self.clips), None
+        name, submitted = name_of_file(given.scores[0]), _submitted(form, given)
+        energy = self._energy_files() | tables_of_experiments(given.members, form, submitted)
+        if given.postprocessing:
+            from sedkit.postprocessing import decode, read_postprocessing
+
+            rules = read_postprocessing(given.postprocessing, runs[0].labels)
+            output = OutputToPack(decode(runs[0], rules), points_of_scores(runs[0], rules, form), energy=energy)
+        else:
+            output = OutputToPack(runs=runs, unprocessed=raw, energy=energy)
+        if not given.members:
+            return self._system(name, output, self._described_elsewhere(given.meta, name, rules))
+        described = describe_experiments(given.members, rules, form, submitted, producer_of(runs[0]))
+        alone = given.members[0] if len(given.members) == 1 else None
+        return self._system(name, output, SystemMeta(described), results_of=alone)
+
+    def _energy_files(self) -> dict[str, Path]:
+        return {stage: table.path for stage, table in self.energy.items()}
+
+    def _described_elsewhere(self, meta: str | None, name: str, rules: Postprocessing | None = None) -> SystemMeta:
+        """Read a meta file, and fill in rules and energy; without one what is written is there to be filled in."""
+        read = SystemMeta()
+        if meta is not None:
+            read = meta_of_file(meta, self.form)
+        else:
+            log.info("%s: no META.yaml: the meta file is a template, to be filled in and given back as META.yaml", name)
+        words = {path: x for path, x in words_of_rules(rules).items() if read.values.get(path) is None}
+        measured = kwh_of_tables(read.values, self.energy, self.form)
+        return SystemMeta({**read.values, **words, **measured}, separation=read.separation)
 
 
-def _system_of_events(
-    form: Format,
-    experiment: Experiment,
-    authors: Authors,
-    wanted: str | None,
-    clips: ClipList | None,
-    results: Sequence[str],
-) -> SystemInput:
-    name = experiment.choose_set(wanted, "events", ".tsv")
-    events = read_output(experiment.path / "events" / f"{name}.tsv", form, clips)
-    scores = experiment.path / "scores" / f"{name}.h5"
-    rules = _rules_of(experiment)
-
-    def write(folder: Path, label: str) -> None:
-        write_table(folder, label, form, events)
-        if form.points is not None and scores.is_file():
-            write_points(folder, label, form, read_output_scores([str(scores)], form, clips)[0], rules)
-        write_energy_tables(folder, tables_of_experiments([experiment], form, name))
-
-    return _of_experiment(form, experiment, authors, rules, name, write, results)
-
-
-def _system_of_runs(
-    form: Format,
-    runs: Sequence[Experiment],
-    authors: Authors,
-    wanted: str | None,
-    clips: ClipList | None,
-    results: Sequence[str],
-) -> SystemInput:
-    assert form.scores is not None
-    if len(runs) > form.scores.runs:
-        raise UsageError(
-            f"{len(runs)} experiments of system {runs[0].system}: {form.name} takes {form.scores.runs} runs"
-        )
-    names = [run.choose_set(wanted, "scores", ".h5") for run in runs]
-    files = [str(run.path / "scores" / f"{name}.h5") for run, name in zip(runs, names, strict=True)]
-    raw = read_output_scores(files, form, clips)
-    rules = [_rules_of(run) for run in runs]
-    processed = [
-        scores if rule is None else processed_scores(scores, rule) for scores, rule in zip(raw, rules, strict=True)
-    ]
-    unprocessed = raw if form.scores.unprocessed else []
-
-    def write(folder: Path, label: str) -> None:
-        write_runs(folder, label, form, processed, unprocessed)
-        write_energy_tables(folder, tables_of_experiments(runs[:1], form, names[0]))
-
-    # Size, results and energy are those of the first run.
-    return _of_experiment(form, runs[0], authors, rules[0], names[0], write, results)
-
-
-def _of_experiment(
-    form: Format,
-    experiment: Experiment,
-    authors: Authors,
-    rules: Postprocessing | None,
-    name: str,
-    write: Writer,
-    results: Sequence[str],
-) -> SystemInput:
-    described = meta_of_experiments([experiment], experiment.system, rules, form, name)
-    figures = results_of_files(results, form) if results else results_of_experiment(experiment, form)
-    described = with_results(described, figures)
-    return SystemInput(experiment.system, write, named(described, authors.systems.get(experiment.system, {})))
-
-
-def _rules_of(experiment: Experiment) -> Postprocessing | None:
+def _rules_of(experiment: ExperimentFolder) -> Postprocessing | None:
     file = experiment.path / "postprocessing.yaml"
     return Postprocessing.read(file) if file.is_file() else None
 
@@ -207,41 +228,6 @@ def split_entry(entry: str) -> tuple[str, str | None, str | None]:
     return table, meta or None, points or None
 
 
-def from_events(
-    form: Format,
-    table: str,
-    authors: Authors,
-    meta: str | None,
-    clips: ClipList | None,
-    points: str | None = None,
-    results: Sequence[str] = (),
-    energy: Mapping[str, EnergyTable] | None = None,
-) -> SystemInput:
-    """Return a system of an event table and, if given, a meta file and a folder of operating points made elsewhere.
-
-    `results` and `energy` (by stage) are its results files and CodeCarbon's tables.
-    """
-    if form.table_suffix is None:
-        raise UsageError(f"--system {table}: {form.name} takes scores; give them with --scores")
-    if points and form.points is None:
-        raise UsageError(f"--system {table}: {form.name} takes no operating points, got {points}")
-    events = read_output(Path(table), form, clips)
-    tables = _read_points(points, form) if points else {}
-
-    def write(folder: Path, label: str) -> None:
-        write_table(folder, label, form, events)
-        for name, point in tables.items():
-            write_text(folder / f"{label}{form.points.suffix if form.points else ''}" / name, events_text(point))
-        write_energy_tables(folder, _paths(energy or {}))
-
-    name = name_of_file(table)
-    described = _described_elsewhere(meta, form, name)
-    described = with_values(described, kwh_of_tables(described.values, energy or {}, form))
-    if results:
-        described = with_results(described, results_of_files(results, form))
-    return SystemInput(name, write, named(described, authors.systems.get(name, {})))
-
-
 def name_of_file(path: str) -> str:
     """Name a system after its table or scores; what is called after a set is named after the folder that it lies in.
 
@@ -253,64 +239,6 @@ def name_of_file(path: str) -> str:
         return file.stem
     above = file.resolve().parent
     return (above.parent if above.name in ("scores", "events") else above).name or file.stem
-
-
-def _read_points(folder: str, form: Format) -> dict[str, Events]:
-    """Return the tables of operating points by the names of their files, which have to end in their thresholds."""
-    files = [Path(table.source) for table in read_operating_points(folder).tables]
-    # Scoring forgives rows that must not be handed in.
-    return {file.name: read_strong(file, form.labels) for file in files}
-
-
-def from_scores(form: Format, given: ScoresInput, authors: Authors, clips: ClipList | None) -> SystemInput:
-    """Return a system of one or more score files (runs), described by its members' experiments or a meta file.
-
-    Formats of event tables decode the scores; formats of score folders take them as they are, and those before
-    post-processing, one for each run, beside them.
-    """
-    _check_use(form, given)
-    runs = read_output_scores(given.scores, form, clips)
-    producers = [producer_of(run) for run in runs]
-    if given.members:
-        check_members(given.scores, producers, given.members)
-    raw = read_output_scores(given.unprocessed, form, clips)
-    rules = read_postprocessing(given.postprocessing, runs[0].labels) if given.postprocessing else None
-    name = name_of_file(given.scores[0])
-    submitted = _submitted(form, given)
-
-    def write(folder: Path, label: str) -> None:
-        write_energy_tables(folder, _paths(given.energy))
-        write_energy_tables(folder, tables_of_experiments(given.members, form, submitted))
-        if rules is None:
-            write_runs(folder, label, form, runs, raw)
-            return
-        from sedkit.postprocessing import decode
-
-        write_table(folder, label, form, decode(runs[0], rules))
-        write_points(folder, label, form, runs[0], rules)
-
-    if given.members:
-        described = meta_of_experiments(given.members, name, rules, form, submitted, producers[0])
-    else:
-        described = with_rules(_described_elsewhere(given.meta, form, name), rules)
-        described = with_values(described, kwh_of_tables(described.values, given.energy, form))
-    if given.results:
-        described = with_results(described, results_of_files(given.results, form))
-    elif len(given.members) == 1:
-        described = with_results(described, results_of_experiment(given.members[0], form))
-    return SystemInput(name, write, named(described, authors.systems.get(name, {})))
-
-
-def _paths(tables: Mapping[str, EnergyTable]) -> dict[str, Path]:
-    return {stage: table.path for stage, table in tables.items()}
-
-
-def _described_elsewhere(meta: str | None, form: Format, name: str) -> SystemMeta:
-    """Read a meta file; without one nothing is known, and what is written is there to be filled in."""
-    if meta is not None:
-        return meta_of_file(meta, form, name)
-    log.info("%s: no META.yaml: the meta file is a template, to be filled in and given back as META.yaml", name)
-    return SystemMeta(name, abbreviate(name))
 
 
 def _check_use(form: Format, given: ScoresInput) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sedkit.core.errors import UsageError
+from sedkit.core.experiment_folder import ExperimentFolder
 from sedkit.core.log import log
 from sedkit.dataio.scores import Part, Scores
-from sedkit.submission.experiment import Experiment
 
 _HASH = "sha256:"
 
@@ -39,13 +39,13 @@ class Producer:
         """Whether all of them are checkpoints."""
         return all(name.startswith(_HASH) for name, _ in self.parts)
 
-    def weights_of(self, members: Sequence[Experiment]) -> list[float | None]:
+    def weights_of(self, members: Sequence[ExperimentFolder]) -> list[float | None]:
         """Return the weight of each member, found by its checkpoints; None where it took no part."""
         weight = dict(self.parts)
         return [next((weight[name] for name in weight if _made_by(member, name)), None) for member in members]
 
 
-def _made_by(member: Experiment, name: str) -> bool:
+def _made_by(member: ExperimentFolder, name: str) -> bool:
     """Tell whether scores name a checkpoint of an experiment, and the network that the experiment is of."""
     digest, _, network = name.removeprefix(_HASH).partition("@")
     return digest in member.checkpoint_hashes and member.network in (None, network)
@@ -70,7 +70,7 @@ def _leaves(parts: Sequence[Part], share: float = 1.0) -> Iterator[tuple[str, fl
             yield part.producer, share * part.share
 
 
-def decision_of(producer: Producer, members: Sequence[Experiment]) -> str | None:
+def decision_of(producer: Producer, members: Sequence[ExperimentFolder]) -> str | None:
     """Say how scores were fused, None where whoever fused them does not tell."""
     if not producer.fused:
         return None
@@ -85,7 +85,7 @@ def decision_of(producer: Producer, members: Sequence[Experiment]) -> str | None
     return f"weighted mean of scores ({', '.join(f'{weight:.4g}' for weight in shown)})"
 
 
-def check_members(paths: Sequence[str], producers: Sequence[Producer], members: Sequence[Experiment]) -> None:
+def check_members(paths: Sequence[str], producers: Sequence[Producer], members: Sequence[ExperimentFolder]) -> None:
     """Compare scores with the experiments that are to describe them; what does not fit is one warning each.
 
     Parameters

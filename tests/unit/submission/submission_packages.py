@@ -108,9 +108,10 @@ def meta(form: Format, label: str) -> dict[str, Any]:
         "system.complexity.energy_baseline.training": 1.666,
         "system.complexity.energy_baseline.devtest_inference": 0.143,
     }
-    classes = {name: 28.0 + i for i, name in enumerate(form.labels)}
-    system = SystemMeta("A convolutional network", "CNN", values, {"F-score": classes})
-    return build_meta(form, label, Authors(PEOPLE), system)
+    values |= {"submission.name": "A convolutional network", "submission.abbreviation": "CNN"}
+    for i, name in enumerate(form.labels):
+        values[f"results.development_dataset.class_wise.{name}.F-score"] = 28.0 + i
+    return build_meta(form, label, Authors(PEOPLE), SystemMeta(values))
 
 
 def correct(name: str, systems: int = 1) -> dict[str, bytes]:

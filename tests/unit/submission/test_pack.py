@@ -14,7 +14,7 @@ from submission_packages import CLIPS, PEOPLE, pdf
 from submission_systems import LABELS, experiment, found, measured, results, run, scores, written
 
 from sedkit.core.files import write_yaml
-from sedkit.postprocessing import FrameRule, Postprocessing
+from sedkit.postprocessing import FrameRule, Postprocessing, processed_scores
 from sedkit.submission.check import check_package
 from sedkit.submission.formats import get_format
 

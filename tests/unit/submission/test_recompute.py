@@ -76,7 +76,7 @@ def test_listed_clips_without_rows_count_as_listed(tmp_path: Path) -> None:
 def test_percents_are_compared_to_the_decimals_that_are_stated(
     stated: float, right: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stated, "_event_f_scores", lambda reference, events: (35.07, {}))
+    monkeypatch.setattr("sedkit.submission.stated._event_f_scores", lambda reference, events: (35.07, {}))
     files = correct("dcase2019")
     in_meta("results/development_dataset/overall/F-score", stated)(files, random.Random(0))
     (tmp_path / "ref.tsv").write_text(events(get_format("dcase2019"), 1))
