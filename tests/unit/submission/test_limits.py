@@ -10,7 +10,7 @@ from submission_packages import CLIP_LIST, CLIPS, as_zip, correct, pdf, pdf_of
 
 from sedkit.submission import technical_report
 from sedkit.submission.check import check_package
-from sedkit.submission.clips import ClipList
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.findings import WARNING, Finding
 from sedkit.submission.formats import get_format
 from sedkit.submission.outputs import raw

@@ -11,7 +11,7 @@ from submission_faults import Files
 from submission_packages import CLIP_LIST, CLIPS, as_zip, correct
 
 from sedkit.submission.check import check_package
-from sedkit.submission.clips import read_clip_list
+from sedkit.submission.clip_list import read_clip_list
 from sedkit.submission.findings import NOTE, WARNING, Finding
 from sedkit.submission.formats import get_format
 

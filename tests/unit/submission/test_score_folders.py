@@ -11,7 +11,7 @@ from submission_packages import CLIP_LIST, CLIPS, as_folder, as_zip, correct
 
 from sedkit.submission import check as check_module
 from sedkit.submission.check import check_package
-from sedkit.submission.clips import ClipList
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Finding
 from sedkit.submission.formats import Format, dcase2024, get_format
 from sedkit.submission.outputs import of_system, score_tables
