@@ -11,7 +11,7 @@ from sedkit.core.errors import listed
 from sedkit.dataio.names import stem
 from sedkit.submission.clip_list import ClipList
 from sedkit.submission.energy_tables import check_energy
-from sedkit.submission.findings import REFUSED, Finding, Findings
+from sedkit.submission.findings import REFUSED, Findings, PackageFinding
 from sedkit.submission.folder_names import check_folder_name
 from sedkit.submission.formats import Format
 from sedkit.submission.layout import Layout, SystemFolder, find_layout, without_junk
@@ -32,11 +32,11 @@ _MOST_SYSTEMS = 8
 class Checked:
     """What `sedkit check` has to say: findings, gravest first, and the stated results that were found again."""
 
-    findings: list[Finding]
+    findings: list[PackageFinding]
     confirmed: list[Confirmed] = field(default_factory=list)
 
 
-def check_package(path: str | os.PathLike[str], form: Format, clips: ClipList | None = None) -> list[Finding]:
+def check_package(path: str | os.PathLike[str], form: Format, clips: ClipList | None = None) -> list[PackageFinding]:
     """Look for faults in a package; see `examine_package`."""
     return examine_package(path, form, clips).findings
 
