@@ -95,12 +95,12 @@ def run(args: argparse.Namespace) -> int:
     from sedkit.core.experiment_folder import DEVELOPMENT_RESULTS
     from sedkit.core.log import log
     from sedkit.submission.authors import read_authors
-    from sedkit.submission.clips import read_clip_list
+    from sedkit.submission.clip_list import read_clip_list
     from sedkit.submission.energy_tables import read_energy_tables
     from sedkit.submission.findings import as_text, status
     from sedkit.submission.formats import get_format
-    from sedkit.submission.pack.inputs import Inputs, ScoresInput, open_experiments, split_entry
-    from sedkit.submission.pack.write import pack
+    from sedkit.submission.pack.packed import pack
+    from sedkit.submission.pack.sources import Inputs, ScoresInput, open_experiments, split_entry
 
     form = get_format(args.format)
     authors = read_authors(args.authors)

@@ -12,9 +12,9 @@ from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.experiment_folder import ExperimentFolder
 from sedkit.core.files import read_yaml
 from sedkit.core.log import log
+from sedkit.submission.folder_names import plain_name
 from sedkit.submission.formats import Format
 from sedkit.submission.formats._format import SYSTEM
-from sedkit.submission.labels import plain_name
 from sedkit.submission.meta.people import is_example_author
 
 #: Fields that are stated by the last part of their paths, beside those of the description.

@@ -9,15 +9,15 @@ from pathlib import PurePosixPath
 
 from sedkit.core.errors import listed
 from sedkit.dataio.names import stem
-from sedkit.submission.clips import ClipList
-from sedkit.submission.energy_tables import check_energy, measures_energy
-from sedkit.submission.findings import REFUSED, Finding, Findings
+from sedkit.submission.clip_list import ClipList
+from sedkit.submission.energy_tables import check_energy
+from sedkit.submission.findings import REFUSED, Findings, PackageFinding
+from sedkit.submission.folder_names import check_folder_name
 from sedkit.submission.formats import Format
-from sedkit.submission.labels import check_folder_name
-from sedkit.submission.layout import Layout, System, find_layout, without_junk
+from sedkit.submission.layout import Layout, SystemFolder, find_layout, without_junk
 from sedkit.submission.meta.faults import check_meta, states_energy
 from sedkit.submission.meta.read import MOST_BYTES, Meta, parse_meta
-from sedkit.submission.outputs.of_system import Outputs, SystemOutput
+from sedkit.submission.outputs.of_system import OutputCheck, SystemOutput
 from sedkit.submission.outputs.raw import read_within
 from sedkit.submission.package import Limits, Package, UnsafePackage
 from sedkit.submission.stated import Confirmed, Reference, check_results
@@ -32,11 +32,11 @@ _MOST_SYSTEMS = 8
 class Checked:
     """What `sedkit check` has to say: findings, gravest first, and the stated results that were found again."""
 
-    findings: list[Finding]
+    findings: list[PackageFinding]
     confirmed: list[Confirmed] = field(default_factory=list)
 
 
-def check_package(path: str | os.PathLike[str], form: Format, clips: ClipList | None = None) -> list[Finding]:
+def check_package(path: str | os.PathLike[str], form: Format, clips: ClipList | None = None) -> list[PackageFinding]:
     """Look for faults in a package; see `examine_package`."""
     return examine_package(path, form, clips).findings
 
@@ -98,7 +98,7 @@ def _check(package: Package, form: Format, clips: ClipList | None, references: S
             findings.add("results_not_recomputed", "", message, "a strong table of the development set")
     references = [reference for reference in references if reference.events.n_events]
     scored = frozenset(stem(name) for reference in references for name in reference.events.filenames)
-    outputs = Outputs(package, form, clips, scored, findings)
+    outputs = OutputCheck(package, form, clips, scored, findings)
     confirmed: list[Confirmed] = []
     digests: dict[bytes, str] = {}
     known: list[tuple[Meta, SystemOutput]] = []
@@ -113,7 +113,7 @@ def _check(package: Package, form: Format, clips: ClipList | None, references: S
             continue
         known.append((meta, output))
         if form.energy:
-            check_energy(meta, system, output.energy, form, findings)
+            check_energy(meta, system, output.energy, form)
         confirmed += check_results(meta, output, form, clips, references)
     outputs.budget.note(findings)
     if form.energy:
@@ -128,7 +128,7 @@ def _check_energy_stated(
 ) -> None:
     """Look at systems without any energy: where the rules demand it, at least the best system's has to be there."""
     silent = [meta for meta, _ in systems if isinstance(meta.get("system"), Mapping) and not states_energy(meta, form)]
-    measured = any(measures_energy(output.energy) for _, output in systems)
+    measured = any(kwh for _, output in systems for kwh in output.energy.values())
     kwh = [item.path for item in form.fields if item.kind == "kwh" and "baseline" not in item.path]
     asked, expected = listed(path.rpartition(".")[2] for path in kwh), "kWh measured by CodeCarbon"
     if silent and form.energy_mandatory and whole and len(silent) == len(systems) and not measured:
@@ -172,7 +172,7 @@ def _check_numbers(layout: Layout, clips: ClipList | None, form: Format, finding
         findings.add("list_count", "", message, f"the {number} clips of {form.year}")
 
 
-def _meta_file(system: System) -> str | None:
+def _meta_file(system: SystemFolder) -> str | None:
     """Return the file that describes a system: the one named after it, else the first YAML file."""
     wanted = f"{system.label}.meta.yaml"
     candidates = [name for name in system.files if name.lower().endswith((".yaml", ".yml"))]
@@ -185,7 +185,9 @@ def _read_meta(package: Package, name: str, findings: Findings) -> Meta | None:
     return None if data is None else parse_meta(name, data, findings)
 
 
-def _check_meta_file(package: Package, system: System, form: Format, whole: bool, findings: Findings) -> Meta | None:
+def _check_meta_file(
+    package: Package, system: SystemFolder, form: Format, whole: bool, findings: Findings
+) -> Meta | None:
     wanted, name = f"{system.label}.meta.yaml", _meta_file(system)
     if name is None:
         findings.add("meta_missing", system.path, "no meta file", wanted)

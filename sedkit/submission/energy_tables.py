@@ -19,7 +19,7 @@ from sedkit.core.numbers import is_number
 from sedkit.dataio.rows import header_of, parse_rows, refuse
 from sedkit.submission.findings import Findings, located
 from sedkit.submission.formats import Format
-from sedkit.submission.layout import ENERGY, TABLE, System
+from sedkit.submission.layout import ENERGY, TABLE, SystemFolder
 from sedkit.submission.meta.read import Meta
 from sedkit.submission.package import Package
 
@@ -104,51 +104,44 @@ def is_reading(stated: float, kwh: Sequence[float]) -> bool:
 # ---------------------------------------------------------------------------------------------- in a package
 
 
-def energy_tables(package: Package, system: System) -> dict[str, bytes]:
-    """Return CodeCarbon's tables of a system, known by their columns: path in the package, and bytes."""
+def energy_tables(package: Package, system: SystemFolder, findings: Findings) -> dict[str, tuple[float, ...]]:
+    """Return the kWh of each measurement in CodeCarbon's tables of a system, by path in the package.
+
+    Tables are known by their columns. One that cannot be read is warned of, and holds none.
+    """
     folders = [files for folder, files in system.folders.items() if folder.lower().startswith(ENERGY)]
-    names = [*system.files, *(name for files in folders for name in files)]
-    tables = {name: package.read(name) for name in names if TABLE.search(name) and package.size(name) <= _MOST_BYTES}
-    return {name: data for name, data in tables.items() if is_energy_table(data)}
-
-
-def measures_energy(tables: Mapping[str, bytes]) -> bool:
-    """Tell whether any of CodeCarbon's tables holds a measurement."""
-
-    def measures(name: str) -> bool:
+    tables: dict[str, tuple[float, ...]] = {}
+    for name in [*system.files, *(name for files in folders for name in files)]:
+        data = package.read(name) if TABLE.search(name) and package.size(name) <= _MOST_BYTES else b""
+        if not is_energy_table(data):
+            continue
         try:
-            return bool(measured_kwh(tables[name], name))
-        except SedkitError:
-            return False
+            tables[name] = measured_kwh(data, name)
+        except SedkitError as error:
+            row, said = located(error, name)
+            findings.add("energy_table", name, f"cannot be read: {said}", row=row)
+            tables[name] = ()
+    return tables
 
-    return any(map(measures, tables))
 
-
-def check_energy(meta: Meta, system: System, tables: Mapping[str, bytes], form: Format, findings: Findings) -> None:
+def check_energy(meta: Meta, system: SystemFolder, tables: Mapping[str, tuple[float, ...]], form: Format) -> None:
     """Warn of a stated energy that no reading of its tables gives: a measurement, the sum or the mean of them.
 
     Parameters
     ----------
     meta
-        The meta file.
+        The meta file; it says where differences are noted.
     system, tables
         What `energy_tables` returned of a system.
     form
         The year's format: which energies there are.
-    findings
-        Where differences are noted.
     """
     asked = [item.path for item in form.fields if item.kind == "kwh"]
     stated = {path: value for path in asked if is_number(value := meta.get(path)) and value > 0}
     measured: dict[str, dict[str, tuple[float, ...]]] = {}
-    for name, data in tables.items():
-        try:
-            kwh = measured_kwh(data, name)
-        except SedkitError as error:
-            row, said = located(error, name)
-            findings.add("energy_table", name, f"cannot be read: {said}", row=row)
-            continue
-        measured.setdefault(_key_of(name, system), {})[name] = kwh
+    for name, kwh in tables.items():
+        if kwh:
+            measured.setdefault(_key_of(name, system), {})[name] = kwh
     for key, of_key in measured.items():
         kwh = tuple(x for values in of_key.values() for x in values)
         # A table that does not say what it was measured for may be that of any.
@@ -164,7 +157,7 @@ def check_energy(meta: Meta, system: System, tables: Mapping[str, bytes], form: 
         meta.tell("energy_differs", paths[0], message, expected)
 
 
-def _key_of(name: str, system: System) -> str:
+def _key_of(name: str, system: SystemFolder) -> str:
     """Return the key that a table belongs to by its path within the system, empty where that does not say."""
     words = str(PurePosixPath(name).relative_to(system.path or ".")).replace(system.label, "").lower()
     stages = [stage for stage, pattern in _STAGES.items() if pattern.search(words)]

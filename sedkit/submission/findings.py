@@ -65,7 +65,7 @@ _MORE = "more of this kind"
 
 
 @dataclass(frozen=True)
-class Finding:
+class PackageFinding:
     """One thing wrong, or worth knowing, about a submission.
 
     Attributes
@@ -101,9 +101,9 @@ class Finding:
         return shown(": ".join(x for x in (where, f"{self.message}{often}") if x) + expected)
 
 
-def refused(kind: str, file: str, message: str, expected: str = "") -> Finding:
+def refused(kind: str, file: str, message: str, expected: str = "") -> PackageFinding:
     """Return what is refused of a file as a whole."""
-    return Finding(REFUSED, kind, file, None, message, expected)
+    return PackageFinding(REFUSED, kind, file, None, message, expected)
 
 
 def shown(line: str) -> str:
@@ -129,7 +129,7 @@ class Findings:
 
     def __init__(self, form: Format | None = None) -> None:
         self.form = form
-        self._items: dict[tuple[str, str, str, str, str], Finding] = {}
+        self._items: dict[tuple[str, str, str, str, str], PackageFinding] = {}
         self._distinct: Counter[tuple[str, str, str]] = Counter()
         self._beyond: Counter[tuple[str, str, str]] = Counter()
 
@@ -157,7 +157,7 @@ class Findings:
             self._items[key] = replace(same, count=same.count + count)
         elif self.room(kind, file, severity):
             self._distinct[place] += 1
-            self._items[key] = Finding(severity, kind, file, row, message, expected, count)
+            self._items[key] = PackageFinding(severity, kind, file, row, message, expected, count)
         else:
             self.add_more(kind, file, count, severity)
 
@@ -185,7 +185,7 @@ class Findings:
 
     def sum_up(self, other: Findings, folder: str) -> None:
         """Take the findings made of the files of a folder: the same one in several files is one, few of one kind."""
-        alike: dict[tuple[str, str], dict[tuple[str, str], list[Finding]]] = {}
+        alike: dict[tuple[str, str], dict[tuple[str, str], list[PackageFinding]]] = {}
         for item in sorted(other._items.values(), key=lambda f: (f.file, f.row or 0)):
             groups = alike.setdefault((item.severity, item.kind), {})
             groups.setdefault((item.message, item.expected), []).append(item)
@@ -197,15 +197,15 @@ class Findings:
             more += sum(n for key, n in other._beyond.items() if key[:2] == (severity, kind))
             self.add_more(kind, folder, more, severity)
 
-    def _take(self, item: Finding, count: int) -> None:
+    def _take(self, item: PackageFinding, count: int) -> None:
         self.add(item.kind, item.file, item.message, item.expected, item.row, count, item.severity)
 
-    def sorted(self) -> list[Finding]:
+    def sorted(self) -> list[PackageFinding]:
         """Return the findings, gravest first, then by file and row."""
-        kinds: dict[tuple[str, str], list[Finding]] = {}
+        kinds: dict[tuple[str, str], list[PackageFinding]] = {}
         for item in self._items.values():
             kinds.setdefault((item.severity, item.kind), []).append(item)
-        out: list[Finding] = []
+        out: list[PackageFinding] = []
         for (severity, kind), items in kinds.items():
             told = _fairly(items, _MOST_IN_ALL)
             beyond = Counter({file: n for (s, k, file), n in self._beyond.items() if (s, k) == (severity, kind)})
@@ -213,9 +213,9 @@ class Findings:
                 beyond[item.file] += item.count
             out += told
             if len(beyond) > 1:
-                out.append(Finding(severity, kind, "", None, f"{beyond.total()} {_MORE} in {len(beyond)} files"))
+                out.append(PackageFinding(severity, kind, "", None, f"{beyond.total()} {_MORE} in {len(beyond)} files"))
             else:
-                out += [Finding(severity, kind, file, None, f"{n} {_MORE}") for file, n in beyond.items()]
+                out += [PackageFinding(severity, kind, file, None, f"{n} {_MORE}") for file, n in beyond.items()]
         last = float("inf")
         return sorted(
             out, key=lambda f: (SEVERITIES.index(f.severity), f.file, f.kind, last if f.row is None else f.row)
@@ -226,7 +226,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _fairly(items: list[Finding], most: int) -> list[Finding]:
+def _fairly(items: list[PackageFinding], most: int) -> list[PackageFinding]:
     """Return so many findings at most: of every file the first, then of every file the second, and so on."""
     if len(items) <= most:
         return items
@@ -238,17 +238,17 @@ def _fairly(items: list[Finding], most: int) -> list[Finding]:
     return [items[place] for *_, place in sorted(ranked)[:most]]
 
 
-def status(findings: Iterable[Finding]) -> int:
+def status(findings: Iterable[PackageFinding]) -> int:
     """Return 1 where something is refused or scored wrongly, else 0."""
     return int(any(f.severity in (REFUSED, SCORED_WRONGLY) for f in findings))
 
 
-def as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def as_json(findings: Iterable[PackageFinding]) -> list[dict[str, Any]]:
     """Return the findings as plain mappings."""
     return [asdict(f) for f in findings]
 
 
-def as_text(findings: list[Finding]) -> str:
+def as_text(findings: list[PackageFinding]) -> str:
     """Return the findings for people, grouped by severity, with counts; what several systems have alike stands once."""
     findings = list(dict.fromkeys(findings))
     if not findings:

@@ -23,6 +23,8 @@ _STOPS = "the organisers' script takes every folder for a system and stops"
 _META = re.compile(r"\.meta\.ya?ml$", re.IGNORECASE)
 _OUTPUT_TABLE = re.compile(r"\.output\.(?:csv|tsv|txt)$", re.IGNORECASE)
 _OUTPUT_FOLDER = re.compile(r"\.output(?:_PSDS)?$")
+#: A run's folder of a year that asks for several.
+_RUN = re.compile(r"_run\d+(?:_unprocessed)?\.output$")
 #: What makes a folder a system's where nothing in it carries its proper name.
 _LIKELY = re.compile(r"\.(?:ya?ml|csv|tsv)$", re.IGNORECASE)
 #: How files and folders of CodeCarbon's tables begin, in lower case.
@@ -38,7 +40,7 @@ _VALIDATED = "validated"
 
 
 @dataclass
-class System:
+class SystemFolder:
     """The files of one system: those in its folder, and those of its sub-folders by the folder's path inside it.
 
     `astray` are operating points that lie outside of it, by their folder's path in the package.
@@ -50,6 +52,19 @@ class System:
     folders: dict[str, list[str]] = field(default_factory=dict)
     astray: dict[str, list[str]] = field(default_factory=dict)
 
+    def outputs(self, form: Format) -> dict[str, list[str]]:
+        """Return the files of an output as a format calls it, of the first run, by the labels that they carry."""
+        if form.scores is None:
+            suffix, files = str(form.table_suffix), {PurePosixPath(name).name: [name] for name in self.files}
+        else:
+            suffix, files = form.scores.suffix.format(run=1), self.folders
+        numbered = suffix != ".output"
+        return {
+            name.removesuffix(suffix): files[name]
+            for name in files
+            if name.endswith(suffix) and (numbered or not _RUN.search(name))
+        }
+
     def place(self, inside: str) -> str:
         """Return the path in the package of a file or folder of the system."""
         return f"{self.path}/{inside}".lstrip("/")
@@ -59,7 +74,7 @@ class System:
 class Layout:
     """The systems of a package, the folder they lie in ("" is the top), and whether the package is one system alone."""
 
-    systems: tuple[System, ...]
+    systems: tuple[SystemFolder, ...]
     base: str
     single: bool
 
@@ -122,7 +137,7 @@ def find_layout(
     astray = _give_points_back(names, homes, systems, form) if form.points else frozenset()
     _check_others([name for name in names if name not in astray], empty, homes, packed, form, findings)
     # A second copy has the first one's faults.
-    first: dict[str, System] = {}
+    first: dict[str, SystemFolder] = {}
     for system in systems:
         first.setdefault(system.label, system)
     return Layout(tuple(sorted(first.values(), key=lambda system: system.path)), base, single=False)
@@ -224,9 +239,9 @@ def _home_of(name: str, homes: Set[str]) -> str | None:
     return next((above for above in _above(name) if above in homes), None)
 
 
-def _collect(names: Iterable[str], label_of: Mapping[str, str]) -> list[System]:
+def _collect(names: Iterable[str], label_of: Mapping[str, str]) -> list[SystemFolder]:
     """Return the systems, one for each folder that has a label, with the files that lie in it."""
-    systems = {home: System(home, label) for home, label in label_of.items()}
+    systems = {home: SystemFolder(home, label) for home, label in label_of.items()}
     for name in names:
         home = _home_of(name, systems.keys())
         if home is None:
@@ -239,7 +254,7 @@ def _collect(names: Iterable[str], label_of: Mapping[str, str]) -> list[System]:
     return list(systems.values())
 
 
-def _check_places(systems: Sequence[System], findings: Findings) -> None:
+def _check_places(systems: Sequence[SystemFolder], findings: Findings) -> None:
     """Note systems that stand twice, and those that lie too deep."""
     first: dict[str, str] = {}
     deep: dict[str, list[str]] = {}
@@ -257,7 +272,9 @@ def _check_places(systems: Sequence[System], findings: Findings) -> None:
         findings.add("nested", parent, message, "<label>/ at the top, the report beside it")
 
 
-def _give_points_back(names: Iterable[str], homes: Sequence[str], systems: Sequence[System], form: Format) -> Set[str]:
+def _give_points_back(
+    names: Iterable[str], homes: Sequence[str], systems: Sequence[SystemFolder], form: Format
+) -> Set[str]:
     """Give tables of thresholds outside of the systems to the one whose label leads to them; return their names.
 
     Of a single system they are, whatever they are called.

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import atomic_path
-from sedkit.submission.findings import Finding, refused
+from sedkit.submission.findings import PackageFinding, refused
 
 #: 8 systems of 3 runs, post-processed and unprocessed, of 2200 clips make 105,600 members.
 MAX_MEMBERS = 250_000
@@ -38,7 +38,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 class UnsafePackage(SedkitError):
     """A package that must not be read any further; carries the findings that say why."""
 
-    def __init__(self, *findings: Finding) -> None:
+    def __init__(self, *findings: PackageFinding) -> None:
         super().__init__(findings[0].text())
         self.findings = list(findings)
 
@@ -126,7 +126,7 @@ class Package:
         return bytes(out)
 
     def _scan_folder(self) -> None:
-        odd: list[Finding] = []
+        odd: list[PackageFinding] = []
         for folder, folders, files in os.walk(self.path):
             folders.sort()
             for name in sorted([*folders, *files]):
@@ -166,14 +166,14 @@ class Package:
         self._folders = {str(PurePosixPath(info.filename)) for info in infos if info.is_dir()}
 
 
-def _too_large(name: str, size: int, limit: int) -> Finding:
+def _too_large(name: str, size: int, limit: int) -> PackageFinding:
     return refused("too_large", name, f"{size:,} bytes when unpacked", f"at most {limit:,} bytes")
 
 
-def _judge_members(infos: list[zipfile.ZipInfo], limits: Limits) -> list[Finding]:
+def _judge_members(infos: list[zipfile.ZipInfo], limits: Limits) -> list[PackageFinding]:
     if len(infos) > limits.members:
         return [refused("zip_too_many_members", "", f"{len(infos):,} members", f"at most {limits.members:,}")]
-    out: list[Finding] = []
+    out: list[PackageFinding] = []
     seen: set[str] = set()
     backslashes: list[str] = []
     for info in infos:
@@ -196,7 +196,7 @@ def _judge_members(infos: list[zipfile.ZipInfo], limits: Limits) -> list[Finding
     return out
 
 
-def _judge_path(name: str) -> Finding | None:
+def _judge_path(name: str) -> PackageFinding | None:
     if not PurePosixPath(name).parts or _leaves(name) or "\0" in name:
         return refused("zip_unsafe_path", name, "leaves the folder", "a path inside the zip")
     if (depth := name.count("/")) > _DEEPEST:
@@ -204,7 +204,7 @@ def _judge_path(name: str) -> Finding | None:
     return None
 
 
-def _judge_member(info: zipfile.ZipInfo, limits: Limits) -> Finding | None:
+def _judge_member(info: zipfile.ZipInfo, limits: Limits) -> PackageFinding | None:
     name, mode = info.filename, info.external_attr >> 16
     if stat.S_ISLNK(mode):
         return refused("symlink", name, "is a link", "a file of its own")
@@ -226,7 +226,7 @@ def _leaves(name: str) -> bool:
     return name[0] in "/\\" or ".." in parts or ":" in parts[0]
 
 
-def _clashes(names: list[str]) -> list[Finding]:
+def _clashes(names: list[str]) -> list[PackageFinding]:
     """Find names that are a file and a folder at once: whichever comes second cannot be unpacked."""
     files = {name for name in names if not name.endswith("/")}
     folders = {name.rstrip("/") for name in names if name.endswith("/")}

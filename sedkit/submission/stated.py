@@ -14,7 +14,7 @@ from sedkit.dataio.scores import Scores
 from sedkit.evaluation.alignment import occurring
 from sedkit.evaluation.reading import OperatingPoints, read_reference
 from sedkit.evaluation.results_file import COVERED
-from sedkit.submission.clips import ClipList
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.findings import shown
 from sedkit.submission.formats import Format, every_format
 from sedkit.submission.meta.kinds import decimals, percent_rounding

@@ -20,7 +20,7 @@ from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.maestro import MAESTRO_EVALUATED
 from sedkit.evaluation.recordings import Excerpt, excerpts_of, join_scores, join_truth, recording_lengths
-from sedkit.submission.formats import Format, OperatingPoints
+from sedkit.submission.formats import Format, PointFolder
 from sedkit.submission.formats._format import MAESTRO_CLASSES
 from sedkit.submission.meta.read import Meta
 from sedkit.submission.outputs.score_tables import ClipScores, RunScores
@@ -130,7 +130,7 @@ class _Figures:
     def _of_points(self, metric: str, scores: Scores) -> float:
         from sedkit.postprocessing import decode_thresholds
 
-        points = decode_thresholds(scores, OperatingPoints().thresholds)
+        points = decode_thresholds(scores, PointFolder().thresholds)
         return float(figures_of(self.truth, metric, self.duration_s, points=points)["value"])
 
     @cached_property

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 from sedkit.core.errors import listed
 from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
 from sedkit.submission.formats import Format, every_format
-from sedkit.submission.layout import System
+from sedkit.submission.layout import SystemFolder
 from sedkit.submission.meta.read import Meta
 from sedkit.submission.package import Package
 
 #: What is read of a score table to see its header, and of how large ones.
 _HEADER_BYTES = 2**16
 _MOST_BYTES = 2**24
-
-_RUN = re.compile(r"_run\d+(?:_unprocessed)?\.output$")
 
 #: How much more another year has to explain: a fault in one of the fields does not make a package one of another year.
 _MARGIN = 0.4
@@ -27,7 +24,7 @@ _CLASSES, _FIELDS = "the classes of its scores", "the results and energies in it
 
 
 def check_year(
-    package: Package, systems: Sequence[System], described: Sequence[Meta], form: Format, findings: Findings
+    package: Package, systems: Sequence[SystemFolder], described: Sequence[Meta], form: Format, findings: Findings
 ) -> bool:
     """Say which year a package looks like, where that is another one; return whether it can be checked as this one.
 
@@ -63,17 +60,19 @@ def _total(shares: dict[str, float]) -> float:
     return sum(shares.values()) + shares[_OUTPUTS]
 
 
-def _likeness(package: Package, systems: Sequence[System], described: Sequence[Meta], form: Format) -> dict[str, float]:
+def _likeness(
+    package: Package, systems: Sequence[SystemFolder], described: Sequence[Meta], form: Format
+) -> dict[str, float]:
     """Return which shares of a package's systems, of its classes and of its fields a format explains."""
 
-    def share(fits: Callable[[System], bool]) -> float:
+    def share(fits: Callable[[SystemFolder], bool]) -> float:
         return sum(map(fits, systems)) / len(systems)
 
     known = set().union(*map(_telling, every_format()))
     present = {path for path in known if any(meta.get(path) is not None for meta in described)}
     return {
         _LABELS: share(lambda system: form.label_pattern.fullmatch(system.label) is not None),
-        _OUTPUTS: share(lambda system: bool(_output(system, form))),
+        _OUTPUTS: share(lambda system: bool(system.outputs(form))),
         _CLASSES: _classes(package, systems, form),
         _FIELDS: _overlap(_telling(form), present),
     }
@@ -89,22 +88,10 @@ def _telling(form: Format) -> set[str]:
     return {path.partition(".*")[0] for path in telling}
 
 
-def _output(system: System, form: Format) -> list[str]:
-    """Return the files of a system's output as a format calls it, those of its first run."""
-    if form.scores is None:
-        assert form.table_suffix is not None
-        return [name for name in system.files if name.endswith(form.table_suffix)]
-    suffix, numbered = form.scores.suffix.format(run=1), "{run}" in form.scores.suffix
-    for folder, files in system.folders.items():
-        if folder.endswith(suffix) and (numbered or not _RUN.search(folder)):
-            return files
-    return []
-
-
-def _classes(package: Package, systems: Sequence[System], form: Format) -> float:
+def _classes(package: Package, systems: Sequence[SystemFolder], form: Format) -> float:
     """Return how far the columns of a score table are a format's classes; 0 where it has none."""
     for system in systems if form.scores else ():
-        for name in _output(system, form)[:1]:
+        for name in next(iter(system.outputs(form).values()), [])[:1]:
             if package.size(name) <= _MOST_BYTES:
                 header = package.read(name)[:_HEADER_BYTES].decode("utf-8", "replace").partition("\n")[0]
                 return _overlap({cell.strip() for cell in header.split("\t")[2:]}, set(form.labels))

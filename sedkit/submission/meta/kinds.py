@@ -13,7 +13,7 @@ _Test = Callable[[Any], bool]
 
 
 @dataclass(frozen=True)
-class Kind:
+class FieldKind:
     """One kind of field.
 
     Attributes
@@ -51,23 +51,25 @@ def _features(value: Any) -> bool:
 
 
 KINDS = {
-    "text": Kind("a text", _is(str), lambda value: isinstance(value, str) and bool(value.strip())),
-    "number": Kind("a finite number above 0", _is(int, float), _above_0),
-    "integer": Kind("a whole number above 0", _is(int), lambda value: isinstance(value, int) and _above_0(value)),
-    "percent": Kind("a number from 0 to 100", _is(int, float), _within(0, 100)),
+    "text": FieldKind("a text", _is(str), lambda value: isinstance(value, str) and bool(value.strip())),
+    "number": FieldKind("a finite number above 0", _is(int, float), _above_0),
+    "integer": FieldKind("a whole number above 0", _is(int), lambda value: isinstance(value, int) and _above_0(value)),
+    "percent": FieldKind("a number from 0 to 100", _is(int, float), _within(0, 100)),
     # 0 and 1 without a point are no floats.
-    "fraction": Kind(
+    "fraction": FieldKind(
         "a number from 0 to 1, with a point", _is(float), lambda value: isinstance(value, float) and 0 <= value <= 1
     ),
-    "features": Kind("a text, a list of texts, or null", _features, _features, nullable=True),
-    "count": Kind(
+    "features": FieldKind("a text, a list of texts, or null", _features, _features, nullable=True),
+    "count": FieldKind(
         "a number, or null",
         _is(int, float, type(None)),
         lambda value: value is None or (is_number(value) and value >= 0),
         nullable=True,
     ),
-    "kwh": Kind("kWh above 0", lambda value: True, _above_0),
-    "free": Kind("a text, or null (!!null) where there is none", lambda value: True, lambda value: True, nullable=True),
+    "kwh": FieldKind("kWh above 0", lambda value: True, _above_0),
+    "free": FieldKind(
+        "a text, or null (!!null) where there is none", lambda value: True, lambda value: True, nullable=True
+    ),
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from sedkit.core.errors import listed
 from sedkit.submission.findings import REFUSED, WARNING
+from sedkit.submission.folder_names import plain_name
 from sedkit.submission.formats import Format
-from sedkit.submission.labels import plain_name
 from sedkit.submission.meta.read import Meta, shown
 
 #: Words of templates in the place of a name. Doe is a name as well: it takes the template's address or institute.

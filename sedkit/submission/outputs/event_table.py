@@ -16,7 +16,7 @@ from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.dataio.events import Events, repeats
 from sedkit.dataio.names import AUDIO_ENDINGS
 from sedkit.dataio.rows import Rows, header_of, parse_rows, separator_of
-from sedkit.submission.clips import ClipList, clip_of_unparted, is_seconds
+from sedkit.submission.clip_list import ClipList, clip_of_unparted, is_seconds
 from sedkit.submission.findings import SCORED_WRONGLY, WARNING, Findings, located
 from sedkit.submission.formats import Format
 from sedkit.submission.formats._format import COLUMNS

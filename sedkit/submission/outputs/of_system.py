@@ -10,13 +10,13 @@ from pathlib import PurePosixPath
 from sedkit.core.errors import listed
 from sedkit.dataio.events import Events
 from sedkit.evaluation.reading import threshold_of
-from sedkit.submission.clips import ClipList
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.energy_tables import energy_tables
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format
-from sedkit.submission.layout import ENERGY, TABLE, System, is_point
+from sedkit.submission.layout import ENERGY, TABLE, SystemFolder, is_point
 from sedkit.submission.outputs.event_table import MOST_BYTES, check_table
-from sedkit.submission.outputs.points import Table, check_order, check_thresholds
+from sedkit.submission.outputs.points import EventTable, check_order, check_thresholds
 from sedkit.submission.outputs.raw import TableBudget
 from sedkit.submission.outputs.score_tables import RunScores, ScoreFolder, check_score_folder
 from sedkit.submission.package import Package
@@ -37,7 +37,7 @@ class SystemOutput:
     events, points, runs
         Events, operating points, scores by run.
     energy
-        CodeCarbon's tables: path in the package, and bytes.
+        The kWh of each measurement in CodeCarbon's tables, by their paths in the package.
     digest
         Of the bytes of all output tables; empty where there are none.
     """
@@ -45,12 +45,12 @@ class SystemOutput:
     events: Events | None = None
     points: list[Events] = field(default_factory=list)
     runs: dict[int, RunScores] = field(default_factory=dict)
-    energy: dict[str, bytes] = field(default_factory=dict)
+    energy: dict[str, tuple[float, ...]] = field(default_factory=dict)
     digest: bytes = b""
 
 
 @dataclass
-class Outputs:
+class OutputCheck:
     """Looks for faults in the output files of a package's systems.
 
     Attributes
@@ -74,11 +74,13 @@ class Outputs:
     findings: Findings
     budget: TableBudget = field(default_factory=TableBudget)
 
-    def check(self, system: System) -> SystemOutput:
+    def check(self, system: SystemFolder) -> SystemOutput:
         """Look for faults in a system's output files, and return what they hold."""
         tables = _find_points(system, self.form)
         self._check_rest(system, tables)
-        output = SystemOutput(energy=energy_tables(self.package, system))
+        # Where the year asks for no energy, its tables are none of the output at least.
+        noted = self.findings if self.form.energy else Findings()
+        output = SystemOutput(energy=energy_tables(self.package, system, noted))
         if self.form.energy and not output.energy:
             message = "no CodeCarbon table among the files"
             self.findings.add("energy_files", system.path, message, "CodeCarbon's csv")
@@ -94,7 +96,7 @@ class Outputs:
             output.points, output.digest = [], b""
         return output
 
-    def _check_rest(self, system: System, points: _Points | None) -> None:
+    def _check_rest(self, system: SystemFolder, points: _Points | None) -> None:
         """Warn of files and folders that are no part of a system."""
         for name in system.files:
             if not (TABLE.search(name) or name.lower().endswith((".yaml", ".yml", ".pdf"))):
@@ -112,7 +114,7 @@ class Outputs:
                 expected = f"only {listed(known, 8)}" if known else "no folder"
                 self.findings.add("extra_folder", place, "belongs to no part of a submission", expected)
 
-    def _check_events(self, system: System, points: _Points | None, output: SystemOutput) -> None:
+    def _check_events(self, system: SystemFolder, points: _Points | None, output: SystemOutput) -> None:
         none = {*output.energy, *(points[1] if points is not None else ())}
         tables = [n for n in system.files if TABLE.search(n) and n not in none]
         tables = [n for n in tables if not PurePosixPath(n).name.lower().startswith(ENERGY)]
@@ -130,7 +132,7 @@ class Outputs:
         table = self._read(name, output, self.findings)
         output.events = table.events if table else None
 
-    def _read(self, name: str, output: SystemOutput, findings: Findings) -> Table | None:
+    def _read(self, name: str, output: SystemOutput, findings: Findings) -> EventTable | None:
         """Read an event table, None where it cannot be read; the output's digest grows by that of its bytes."""
         data = self.budget.read(self.package, name, MOST_BYTES, findings)
         if data is None:
@@ -138,9 +140,9 @@ class Outputs:
         digest = sha256(data).digest()
         output.digest += digest
         events = check_table(name, data, self.form, self.clips, findings)
-        return Table(digest, events) if events is not None else None
+        return EventTable(digest, events) if events is not None else None
 
-    def _check_points(self, system: System, tables: _Points | None, output: SystemOutput) -> None:
+    def _check_points(self, system: SystemFolder, tables: _Points | None, output: SystemOutput) -> None:
         asked = self.form.points
         assert asked is not None
         wanted = system.place(f"{system.label}{asked.suffix}")
@@ -158,7 +160,7 @@ class Outputs:
             self.findings.add("points_place", where, message, f"{wanted}/", severity=severity)
         # What is wrong with one table is mostly wrong with all of them.
         together = Findings(self.form)
-        points: dict[str, Table] = {}
+        points: dict[str, EventTable] = {}
         for name in sorted(files):
             quiet = Findings(self.form)
             table = self._read(name, output, quiet)
@@ -175,7 +177,7 @@ class Outputs:
         check_thresholds(where, sorted(files), asked.thresholds, severity, self.findings)
         check_order(where, points, self.form.labels, severity, self.findings)
 
-    def _check_runs(self, system: System, output: SystemOutput) -> None:
+    def _check_runs(self, system: SystemFolder, output: SystemOutput) -> None:
         form = self.form.scores
         assert form is not None
         # What is wrong with one table is mostly wrong with all of them, in every folder.
@@ -205,7 +207,7 @@ class Outputs:
         _compare_runs(processed, self.findings)
 
     def _read_scores(
-        self, system: System, name: str, findings: Findings, to_score: RunScores | None = None
+        self, system: SystemFolder, name: str, findings: Findings, to_score: RunScores | None = None
     ) -> ScoreFolder:
         where, files = system.place(name), system.folders[name]
         return check_score_folder(where, files, self.package, self.form, self.clips, findings, to_score)
@@ -222,7 +224,7 @@ def _folders_of(form: Format) -> Sequence[str]:
     return list(dict.fromkeys(every))
 
 
-def _find_points(system: System, form: Format) -> _Points | None:
+def _find_points(system: SystemFolder, form: Format) -> _Points | None:
     """Return where a system's operating points lie, and the tables; None where there are none.
 
     That is the folder of the right name where it holds tables of thresholds, else whatever holds most of them: another

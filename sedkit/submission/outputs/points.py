@@ -22,7 +22,7 @@ _RISE_S = 1.0
 
 
 @dataclass(frozen=True)
-class Table:
+class EventTable:
     """An event table: a digest of its bytes, and the events."""
 
     digest: bytes
@@ -65,7 +65,7 @@ def check_thresholds(
 
 
 def check_order(
-    where: str, points: Mapping[str, Table], classes: Sequence[str], gravest: str, findings: Findings
+    where: str, points: Mapping[str, EventTable], classes: Sequence[str], gravest: str, findings: Findings
 ) -> None:
     """Look at the tables, by their files, in the order of their thresholds: each holds no more than those before.
 
@@ -100,7 +100,7 @@ def check_order(
     findings.add("points_order", where, message, "the less the higher the threshold is", severity=severity)
 
 
-def _check_copies(where: str, points: list[tuple[str, Table]], gravest: str, findings: Findings) -> None:
+def _check_copies(where: str, points: list[tuple[str, EventTable]], gravest: str, findings: Findings) -> None:
     """Warn of tables of the same bytes; those without an event are alike by right."""
     first: dict[bytes, str] = {}
     twins: list[str] = []

@@ -16,7 +16,7 @@ from sedkit.core.errors import SedkitError, listed
 from sedkit.core.parallel import progress
 from sedkit.dataio.names import stem
 from sedkit.dataio.rows import Rows, header_of, parse_rows, separator_of
-from sedkit.submission.clips import ClipList
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, Findings, located
 from sedkit.submission.formats import Format
 from sedkit.submission.outputs.raw import MARK, is_table_text, read_within

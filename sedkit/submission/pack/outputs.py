@@ -16,7 +16,7 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.tables import events_text, read_strong
 from sedkit.evaluation.reading import read_operating_points
-from sedkit.submission.clips import ClipList
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.energy_tables import write_energy_tables
 from sedkit.submission.formats import Format
 

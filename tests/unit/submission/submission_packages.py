@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sedkit.submission.authors import Authors
-from sedkit.submission.clips import ClipList
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.formats import Format, get_format
 from sedkit.submission.meta.write import SystemMeta, build_meta, meta_text
 

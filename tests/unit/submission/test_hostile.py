@@ -18,7 +18,7 @@ from submission_packages import CLIPS, as_folder, as_zip, correct
 from submission_systems import results, run, save
 
 from sedkit.submission.check import check_package
-from sedkit.submission.clips import ClipList
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, Findings, as_text
 from sedkit.submission.formats import get_format
 

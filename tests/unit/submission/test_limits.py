@@ -10,15 +10,15 @@ from submission_packages import CLIP_LIST, CLIPS, as_zip, correct, pdf, pdf_of
 
 from sedkit.submission import technical_report
 from sedkit.submission.check import check_package
-from sedkit.submission.clips import ClipList
-from sedkit.submission.findings import WARNING, Finding
+from sedkit.submission.clip_list import ClipList
+from sedkit.submission.findings import WARNING, PackageFinding
 from sedkit.submission.formats import get_format
 from sedkit.submission.outputs import raw
 
 _HEAD = "filename\tonset\toffset\tevent_label\n"
 
 
-def check(name: str, files: dict[str, bytes], folder: Path) -> list[Finding]:
+def check(name: str, files: dict[str, bytes], folder: Path) -> list[PackageFinding]:
     return check_package(as_zip(files, folder / "p.zip"), get_format(name), CLIP_LIST)
 
 

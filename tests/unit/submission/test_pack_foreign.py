@@ -19,7 +19,7 @@ from sedkit.submission.check import examine_package
 from sedkit.submission.formats import get_format
 from sedkit.submission.formats._format import MAESTRO_CLASSES
 from sedkit.submission.meta.write import meta_text
-from sedkit.submission.pack.inputs import split_entry
+from sedkit.submission.pack.sources import split_entry
 
 #: Areas of the evaluated classes, 0.75 in the mean.
 EVALUATED = {label: 0.7 + 0.01 * i for i, label in enumerate(MAESTRO_EVALUATED)}

@@ -18,7 +18,7 @@ from sedkit.dataio.store import read_scores, write_scores
 from sedkit.dataio.tables import read_strong, write_events
 from sedkit.evaluation.maestro import MAESTRO_EVALUATED
 from sedkit.submission.check import examine_package
-from sedkit.submission.clips import ClipList
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY
 from sedkit.submission.formats import get_format
 from sedkit.submission.meta.write import meta_text

@@ -11,8 +11,8 @@ from submission_packages import CLIP_LIST, CLIPS, as_folder, as_zip, correct
 
 from sedkit.submission import check as check_module
 from sedkit.submission.check import check_package
-from sedkit.submission.clips import ClipList
-from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Finding
+from sedkit.submission.clip_list import ClipList
+from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, PackageFinding
 from sedkit.submission.formats import Format, dcase2024, get_format
 from sedkit.submission.outputs import of_system, score_tables
 
@@ -20,7 +20,7 @@ FORM = get_format("dcase2023a")
 LABEL = "Okafor_UNI_task4a_1"
 
 
-def check(files: Files, folder: Path, clips: ClipList | None = None, form: Format = FORM) -> list[Finding]:
+def check(files: Files, folder: Path, clips: ClipList | None = None, form: Format = FORM) -> list[PackageFinding]:
     return check_package(as_zip(files, folder / "p.zip"), form, clips)
 
 

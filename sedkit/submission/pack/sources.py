@@ -11,7 +11,7 @@ from sedkit.core.experiment_folder import SET_ORDER, ExperimentFolder
 from sedkit.core.log import log
 from sedkit.postprocessing.rules import Postprocessing
 from sedkit.submission.authors import Authors
-from sedkit.submission.clips import ClipList
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.energy_tables import EnergyTable, energy_fields, kwh_of_tables, tables_of_experiments
 from sedkit.submission.formats import Format
 from sedkit.submission.meta.describe import describe_experiments, words_of_rules

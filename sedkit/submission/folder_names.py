@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
 from sedkit.submission.findings import REFUSED, WARNING, Findings
 from sedkit.submission.formats import Format
-from sedkit.submission.layout import System
+from sedkit.submission.layout import SystemFolder
 
 #: Surname, institute, task and number.
 _PARTS = 4
@@ -32,7 +31,7 @@ def plain_name(text: Any) -> str:
     return re.sub(r"[^A-Za-z0-9-]", "", flat)
 
 
-def check_folder_name(system: System, systems: int, form: Format, findings: Findings) -> None:
+def check_folder_name(system: SystemFolder, systems: int, form: Format, findings: Findings) -> None:
     """Look at a folder's name; where its files agree on another one that is one fault, and theirs is looked for.
 
     Parameters
@@ -66,22 +65,15 @@ def check_folder_name(system: System, systems: int, form: Format, findings: Find
         _check_label(system, systems, form, findings)
 
 
-def _label_of_files(system: System, form: Format) -> str | None:
+def _label_of_files(system: SystemFolder, form: Format) -> str | None:
     """Return the label that both the meta file and the output carry, None where they carry none or several."""
-
-    def labels(names: Iterable[str], ending: str) -> set[str]:
-        return {base.removesuffix(ending) for name in names if (base := PurePosixPath(name).name).endswith(ending)}
-
-    if form.scores:
-        output = labels(system.folders, form.scores.suffix.format(run=1))
-    else:
-        assert form.table_suffix is not None
-        output = labels(system.files, form.table_suffix)
-    both = labels(system.files, ".meta.yaml") & output
+    ending = ".meta.yaml"
+    described = {PurePosixPath(name).name.removesuffix(ending) for name in system.files if name.endswith(ending)}
+    both = described & system.outputs(form).keys()
     return next(iter(both)) if len(both) == 1 and "" not in both else None
 
 
-def _check_label(system: System, systems: int, form: Format, findings: Findings) -> None:
+def _check_label(system: SystemFolder, systems: int, form: Format, findings: Findings) -> None:
     match = form.label_pattern.fullmatch(system.label)
     # The script of 2024 counts the parts, and takes what stands before a point for the label.
     stops = form.folders_checked and (system.label.count("_") != _PARTS - 1 or "." in system.label)

@@ -13,11 +13,11 @@ from sedkit.core.files import aside_of, atomic_folder, atomic_path, sha256_file,
 from sedkit.core.log import log
 from sedkit.submission.authors import Authors, label_of
 from sedkit.submission.check import check_package
-from sedkit.submission.clips import ClipList
-from sedkit.submission.findings import REFUSED, Finding
+from sedkit.submission.clip_list import ClipList
+from sedkit.submission.findings import REFUSED, PackageFinding
 from sedkit.submission.formats import Format
 from sedkit.submission.meta.write import build_meta, meta_text
-from sedkit.submission.pack.inputs import SystemToPack
+from sedkit.submission.pack.sources import SystemToPack
 from sedkit.submission.package import folder_files, write_zip
 from sedkit.submission.technical_report import judge_report
 
@@ -29,7 +29,7 @@ class Packed:
     folders: tuple[Path, ...]
     zip: Path | None
     incomplete: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[PackageFinding, ...] = ()
 
 
 def pack(
@@ -135,7 +135,7 @@ def _write_folder(folder: Path, system: SystemToPack, form: Format, authors: Aut
 
 def _write_zip(
     archive: Path, folders: Sequence[Path], report: bytes, form: Format, clips: ClipList | None
-) -> tuple[Finding, ...]:
+) -> tuple[PackageFinding, ...]:
     """Write the zip of folders and report, unless it would be refused; return the check's findings."""
     aside = aside_of(archive)
     try:
