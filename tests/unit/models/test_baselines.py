@@ -182,7 +182,7 @@ def test_the_attention_is_a_layer_beside_the_classifier(name: str) -> None:
     out = network(x, n_frames)
     v = network.blocks(x[:, None])
     assert v.shape[3] == 1
-    h, _ = network.gru(v[..., 0].transpose(1, 2))
+    h, _ = nn.GRU.forward(network.gru, v[..., 0].transpose(1, 2))
     torch.testing.assert_close(out.framewise, torch.sigmoid(network.fc(h)))
     valid = torch.arange(h.shape[1])[None] < torch.tensor([[h.shape[1]], [-(-13 // network.time_pooling)]])
     expected, _ = attention_over_classes(out.framewise, network.attention(h), valid)
