@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the findings; status 1 where something is refused or scored wrongly, 2 where PATH is no package."""
     from sedkit.core.files import write_json
-    from sedkit.submission.check.clips import read_clip_list
-    from sedkit.submission.check.examine import examine_package
+    from sedkit.submission.check import examine_package
+    from sedkit.submission.clip_list import read_clip_list
     from sedkit.submission.findings import as_json, as_text, status
     from sedkit.submission.formats import get_format
 

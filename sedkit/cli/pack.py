@@ -94,45 +94,26 @@ def run(args: argparse.Namespace) -> int:
     _check_use(args)
     from sedkit.core.experiment_folder import DEVELOPMENT_RESULTS
     from sedkit.core.log import log
-    from sedkit.submission.check.clips import read_clip_list
+    from sedkit.submission.authors import read_authors
+    from sedkit.submission.clip_list import read_clip_list
+    from sedkit.submission.energy_tables import read_energy_tables
     from sedkit.submission.findings import as_text, status
     from sedkit.submission.formats import get_format
-    from sedkit.submission.pack.authors import read_authors
-    from sedkit.submission.pack.energy_tables import read_energy_tables
-    from sedkit.submission.pack.inputs import (
-        ScoresInput,
-        from_events,
-        from_experiments,
-        from_scores,
-        open_experiments,
-        split_entry,
-    )
-    from sedkit.submission.pack.write import pack
+    from sedkit.submission.pack.packed import pack
+    from sedkit.submission.pack.sources import Inputs, ScoresInput, open_experiments, split_entry
 
     form = get_format(args.format)
     authors = read_authors(args.authors)
     clips = read_clip_list(args.files) if args.files else None
     experiments = open_experiments(args.experiment, args.development or DEVELOPMENT_RESULTS)
+    inputs = Inputs(form, authors, clips, args.results, read_energy_tables(args.codecarbon, form))
     if args.scores:
-        given = ScoresInput(
-            scores=args.scores,
-            unprocessed=args.unprocessed,
-            members=experiments,
-            submitted=args.set,
-            meta=args.meta,
-            postprocessing=args.postprocessing,
-            results=args.results,
-            energy=read_energy_tables(args.codecarbon, form),
-        )
-        systems = [from_scores(form, given, authors, clips)]
+        given = ScoresInput(args.scores, args.unprocessed, experiments, args.set, args.meta, args.postprocessing)
+        systems = [inputs.of_scores(given)]
     elif args.system:
-        systems = []
-        for entry in args.system:
-            table, meta, points = split_entry(entry)
-            energy = read_energy_tables(args.codecarbon, form)
-            systems.append(from_events(form, table, authors, meta, clips, points, args.results, energy))
+        systems = [inputs.of_events(*split_entry(entry)) for entry in args.system]
     else:
-        systems = from_experiments(form, experiments, authors, args.set, clips, args.results)
+        systems = inputs.of_experiments(experiments, args.set)
     packed = pack(form, systems, authors, args.out, args.label, args.report, clips, args.add)
     for folder in packed.folders:
         print(folder)

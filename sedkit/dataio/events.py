@@ -115,6 +115,35 @@ class Events:
                 yield name, float(self.onset_s[j]), float(self.offset_s[j]), self.labels[self.label[j]]
 
 
+def repeats(
+    clip: np.ndarray, label: np.ndarray, onset_s: np.ndarray, offset_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tell which events, (n_events,) arrays each, stand twice, and which overlap others of their class in their clip.
+
+    Returns
+    -------
+    twins, firsts, overlapping
+        Indices of events that are the same as another one, and of that one; indices of the other events that begin
+        before an earlier one ends. In order of clip, class and time.
+    """
+    order = np.lexsort((offset_s, onset_s, label, clip))
+    a, b = order[:-1], order[1:]
+    same = (clip[a] == clip[b]) & (label[a] == label[b])
+    twin = same & (onset_s[a] == onset_s[b]) & (offset_s[a] == offset_s[b])
+    group = np.concatenate([np.zeros(min(1, len(order)), dtype=np.int64), np.cumsum(~same)])
+    # The furthest offset so far within a clip and class: an event that begins before it overlaps an earlier one.
+    overlap = same & ~twin & (onset_s[b] < _running_max(offset_s[order], group)[:-1])
+    return b[twin], a[twin], b[overlap]
+
+
+def _running_max(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Running maximum within runs of equal `group` (0, 1, 2, ... in order)."""
+    # Ranks instead of values, lifted by group, so that one pass of maximum.accumulate never carries over.
+    rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    highest = np.maximum.accumulate(rank + group * len(values)) - group * len(values)
+    return values[np.argsort(rank)][highest]
+
+
 @dataclass(frozen=True)
 class Tags:
     """A weak table: which classes occur in which clip, `present` being (clips, labels) bool."""

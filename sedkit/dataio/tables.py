@@ -16,7 +16,7 @@ import numpy as np
 from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.core.files import write_text
 from sedkit.core.log import log
-from sedkit.dataio.events import Events, Tags
+from sedkit.dataio.events import Events, Tags, repeats
 from sedkit.dataio.rows import Finding, Rows, columns_of, read_rows, refuse
 
 #: Kinds of finding in a strong table. Those in ERRORS make a row unusable; the others are scored as they stand.
@@ -145,25 +145,17 @@ def _event_findings(events: Events, labels: Sequence[str] | None) -> list[Findin
     if labels is not None:
         unknown = {k: _unknown(events.labels[k], labels) for k in range(len(labels), len(events.labels))}
         tell(events.label >= len(labels), "unknown_label", lambda i: unknown[int(events.label[i])])
-    if events.n_events:
-        order = np.lexsort((off, on, events.label, events.clip))
-        a, b = order[:-1], order[1:]
-        same = (events.clip[a] == events.clip[b]) & (events.label[a] == events.label[b])
-        twin = same & (on[a] == on[b]) & (off[a] == off[b])
-        group = np.concatenate([[0], np.cumsum(~same)])
-        # The furthest offset so far within a clip and class: an event that begins before it overlaps an earlier one.
-        furthest = _running_max(off[order], group)[:-1]
-        overlap = same & ~twin & (on[b] < furthest)
-        twin_of = dict(zip(b[twin], a[twin], strict=True))
-        tell(b[twin], "duplicate_row", lambda i: f"same event as line {events.line[twin_of[i]]}")
-        tell(
-            b[overlap],
-            "overlap",
-            lambda i: (
-                f"{events.labels[events.label[i]]} at {on[i]:g} s overlaps an earlier event of its class in "
-                f"{events.filenames[events.clip[i]]}"
-            ),
-        )
+    twins, firsts, overlapping = repeats(events.clip, events.label, on, off)
+    twin_of = dict(zip(twins, firsts, strict=True))
+    tell(twins, "duplicate_row", lambda i: f"same event as line {events.line[twin_of[i]]}")
+    tell(
+        overlapping,
+        "overlap",
+        lambda i: (
+            f"{events.labels[events.label[i]]} at {on[i]:g} s overlaps an earlier event of its class in "
+            f"{events.filenames[events.clip[i]]}"
+        ),
+    )
     return findings
 
 
@@ -177,14 +169,6 @@ def _tell(
 
 def _unknown(label: str, labels: Sequence[str]) -> str:
     return f"unknown label {label!r}{suggest(label, labels)}; expected one of {listed(labels, 12)}"
-
-
-def _running_max(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Running maximum within runs of equal `group` (0, 1, 2, ... in order)."""
-    # Ranks instead of values, lifted by group, so that one pass of maximum.accumulate never carries over.
-    rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
-    highest = np.maximum.accumulate(rank + group * len(values)) - group * len(values)
-    return values[np.argsort(rank)][highest]
 
 
 def read_strong(

@@ -1,12 +1,14 @@
-"""What `sedkit check` finds: severity, kind, file, row, message and what was expected."""
+"""What `sedkit check` finds: kind, file, row, message and what was expected; and how grave each kind is, by year."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sedkit.core.errors import SedkitError, printable
+from sedkit.submission.formats import Format
 
 REFUSED = "refused"
 SCORED_WRONGLY = "scored_wrongly"
@@ -15,6 +17,39 @@ NOTE = "note"
 
 #: From the gravest to the lightest.
 SEVERITIES = (REFUSED, SCORED_WRONGLY, WARNING, NOTE)
+
+#: How grave each kind is, unless whoever finds it knows better; kinds that stand nowhere here are refused.
+_SEVERITY = {
+    kind: severity
+    for severity, kinds in {
+        SCORED_WRONGLY: (
+            "duplicate_row empty_row_beside_events energy_zero filename_missing negative_time no_events onset_offset "
+            "percent_as_fraction points_missing points_place results_differ unknown_class unknown_clip"
+        ),
+        WARNING: (
+            "abbreviation_long author_affiliation author_email author_example baseline_name bom class_column_extra "
+            "energy_absent energy_differs energy_table extra_file extra_folder features_unknown folder_name "
+            "label_not_folder label_number label_pattern label_twice line_ends meta_classes meta_key_twice meta_name "
+            "output_name overlap point_ending point_name point_threshold point_twice points_count points_identical "
+            "points_order report_long report_unread report_words results_mean runs_identical sampling_rate_hz "
+            "score_range scores_constant tables_unread time_past_clip unprocessed_identical unprocessed_missing"
+        ),
+        NOTE: (
+            "baseline_kwh_absent blank_line energy_files label_author meta_fields_unverified outputs_identical "
+            "report_many results_not_recomputed separation_absent stray_file"
+        ),
+    }.items()
+    for kind in kinds.split()
+}
+#: What is refused in the years whose format has a flag, because their scripts stop at it.
+_REFUSED_WHERE = {
+    "baseline_name": "baseline_refused",
+    "folder_name": "folders_checked",
+    "label_not_folder": "folders_checked",
+    "label_twice": "folders_checked",
+    "meta_name": "folders_checked",
+    "overlap": "overlaps_refused",
+}
 
 #: Findings of one kind in one file beyond this number are summed up in one more finding.
 MOST_PER_KIND = 20
@@ -30,7 +65,7 @@ _MORE = "more of this kind"
 
 
 @dataclass(frozen=True)
-class Finding:
+class PackageFinding:
     """One thing wrong, or worth knowing, about a submission.
 
     Attributes
@@ -66,6 +101,11 @@ class Finding:
         return shown(": ".join(x for x in (where, f"{self.message}{often}") if x) + expected)
 
 
+def refused(kind: str, file: str, message: str, expected: str = "") -> PackageFinding:
+    """Return what is refused of a file as a whole."""
+    return PackageFinding(REFUSED, kind, file, None, message, expected)
+
+
 def shown(line: str) -> str:
     """Make a line fit for a terminal: printable, and not endless, whoever made the package."""
     return _cut(printable(line[: _LONGEST + 1]))
@@ -82,90 +122,100 @@ def located(error: SedkitError, file: str) -> tuple[int | None, str]:
 
 
 class Findings:
-    """Collects findings; the same one is counted, many of one kind in one file are cut and summed up."""
+    """Collects findings; the same one is counted, many of one kind in one file are cut and summed up.
 
-    def __init__(self) -> None:
-        self._items: dict[tuple[str, str, str, str, str], Finding] = {}
-        self._distinct: dict[tuple[str, str, str], int] = {}
-        self._beyond: dict[tuple[str, str, str], int] = {}
+    `form` is the year's format, which makes some kinds graver; without one they are as grave as in most years.
+    """
+
+    def __init__(self, form: Format | None = None) -> None:
+        self.form = form
+        self._items: dict[tuple[str, str, str, str, str], PackageFinding] = {}
+        self._distinct: Counter[tuple[str, str, str]] = Counter()
+        self._beyond: Counter[tuple[str, str, str]] = Counter()
+
+    def severity(self, kind: str) -> str:
+        """Return how grave a kind is."""
+        stops = getattr(self.form, _REFUSED_WHERE.get(kind, ""), False)
+        return REFUSED if stops else _SEVERITY.get(kind, REFUSED)
 
     def add(
         self,
-        severity: str,
         kind: str,
         file: str = "",
         message: str = "",
         expected: str = "",
         row: int | None = None,
         count: int = 1,
+        severity: str | None = None,
     ) -> None:
-        """Note one finding, or one that stands there so many times."""
+        """Note one finding, or one that stands there so many times; `severity` where it is not the kind's own."""
+        severity = severity or self.severity(kind)
         message, expected = _cut(message), _cut(expected)
         key, place = (severity, kind, file, message, expected), (severity, kind, file)
         same = self._items.get(key)
         if same is not None:
             self._items[key] = replace(same, count=same.count + count)
-        elif self.room(severity, kind, file):
-            self._distinct[place] = self._distinct.get(place, 0) + 1
-            self._items[key] = Finding(severity, kind, file, row, message, expected, count)
+        elif self.room(kind, file, severity):
+            self._distinct[place] += 1
+            self._items[key] = PackageFinding(severity, kind, file, row, message, expected, count)
         else:
-            self.add_more(severity, kind, file, count)
+            self.add_more(kind, file, count, severity)
 
-    def room(self, severity: str, kind: str, file: str) -> int:
+    def room(self, kind: str, file: str, severity: str | None = None) -> int:
         """Return how many more findings of one kind in one file are told apart: for others no message is needed."""
-        return MOST_PER_KIND - self._distinct.get((severity, kind, file), 0)
+        return MOST_PER_KIND - self._distinct[severity or self.severity(kind), kind, file]
 
-    def add_more(self, severity: str, kind: str, file: str, count: int) -> None:
+    def add_more(self, kind: str, file: str, count: int, severity: str | None = None) -> None:
         """Count findings of one kind in one file that are summed up."""
         if count:
-            self._beyond[severity, kind, file] = self._beyond.get((severity, kind, file), 0) + count
+            self._beyond[severity or self.severity(kind), kind, file] += count
 
     def take(self, other: Findings, without: Container[str] = ()) -> None:
         """Take the findings made of other files, without those of some kinds."""
         for item in other._items.values():
             if item.kind not in without:
-                self.add(item.severity, item.kind, item.file, item.message, item.expected, item.row, item.count)
-        for (severity, kind, file), count in other._beyond.items():
-            if kind not in without:
-                self.add_more(severity, kind, file, count)
+                self._take(item, item.count)
+        self._beyond.update({key: count for key, count in other._beyond.items() if key[1] not in without})
 
     def take_refused(self, other: Findings, about: str) -> None:
         """Take what is refused of another's findings, with words about it in front of the messages."""
         for item in other._items.values():
             if item.severity == REFUSED:
-                self.add(REFUSED, item.kind, item.file, about + item.message, item.expected, item.row, item.count)
+                self._take(replace(item, message=about + item.message), item.count)
 
     def sum_up(self, other: Findings, folder: str) -> None:
         """Take the findings made of the files of a folder: the same one in several files is one, few of one kind."""
-        alike: dict[tuple[str, str], dict[tuple[str, str], list[Finding]]] = {}
+        alike: dict[tuple[str, str], dict[tuple[str, str], list[PackageFinding]]] = {}
         for item in sorted(other._items.values(), key=lambda f: (f.file, f.row or 0)):
             groups = alike.setdefault((item.severity, item.kind), {})
             groups.setdefault((item.message, item.expected), []).append(item)
         for (severity, kind), groups in alike.items():
             counted = [(items[0], sum(item.count for item in items)) for items in groups.values()]
             for first, count in counted[:_MOST_PER_SYSTEM]:
-                self.add(severity, kind, first.file, first.message, first.expected, first.row, count)
+                self._take(first, count)
             more = sum(count for _, count in counted[_MOST_PER_SYSTEM:])
             more += sum(n for key, n in other._beyond.items() if key[:2] == (severity, kind))
-            self.add_more(severity, kind, folder, more)
+            self.add_more(kind, folder, more, severity)
 
-    def sorted(self) -> list[Finding]:
+    def _take(self, item: PackageFinding, count: int) -> None:
+        self.add(item.kind, item.file, item.message, item.expected, item.row, count, item.severity)
+
+    def sorted(self) -> list[PackageFinding]:
         """Return the findings, gravest first, then by file and row."""
-        kinds: dict[tuple[str, str], list[Finding]] = {}
+        kinds: dict[tuple[str, str], list[PackageFinding]] = {}
         for item in self._items.values():
             kinds.setdefault((item.severity, item.kind), []).append(item)
-        out: list[Finding] = []
+        out: list[PackageFinding] = []
         for (severity, kind), items in kinds.items():
-            shown = _fairly(items, _MOST_IN_ALL)
-            out += shown
-            beyond = {file: n for (s, k, file), n in self._beyond.items() if (s, k) == (severity, kind)}
-            for item in set(items).difference(shown):
-                beyond[item.file] = beyond.get(item.file, 0) + item.count
+            told = _fairly(items, _MOST_IN_ALL)
+            beyond = Counter({file: n for (s, k, file), n in self._beyond.items() if (s, k) == (severity, kind)})
+            for item in set(items).difference(told):
+                beyond[item.file] += item.count
+            out += told
             if len(beyond) > 1:
-                out.append(Finding(severity, kind, "", None, f"{sum(beyond.values())} {_MORE} in {len(beyond)} files"))
-            out += [Finding(severity, kind, file, None, f"{n} {_MORE}") for file, n in beyond.items()][
-                : len(beyond) == 1
-            ]
+                out.append(PackageFinding(severity, kind, "", None, f"{beyond.total()} {_MORE} in {len(beyond)} files"))
+            else:
+                out += [PackageFinding(severity, kind, file, None, f"{n} {_MORE}") for file, n in beyond.items()]
         last = float("inf")
         return sorted(
             out, key=lambda f: (SEVERITIES.index(f.severity), f.file, f.kind, last if f.row is None else f.row)
@@ -176,29 +226,29 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _fairly(items: list[Finding], most: int) -> list[Finding]:
+def _fairly(items: list[PackageFinding], most: int) -> list[PackageFinding]:
     """Return so many findings at most: of every file the first, then of every file the second, and so on."""
     if len(items) <= most:
         return items
-    ranks: dict[str, int] = {}
+    ranks: Counter[str] = Counter()
     ranked: list[tuple[int, str, int, int]] = []
     for item in items:
-        ranks[item.file] = ranks.get(item.file, 0) + 1
+        ranks[item.file] += 1
         ranked.append((ranks[item.file], item.file, item.row or 0, len(ranked)))
     return [items[place] for *_, place in sorted(ranked)[:most]]
 
 
-def status(findings: Iterable[Finding]) -> int:
+def status(findings: Iterable[PackageFinding]) -> int:
     """Return 1 where something is refused or scored wrongly, else 0."""
     return int(any(f.severity in (REFUSED, SCORED_WRONGLY) for f in findings))
 
 
-def as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def as_json(findings: Iterable[PackageFinding]) -> list[dict[str, Any]]:
     """Return the findings as plain mappings."""
     return [asdict(f) for f in findings]
 
 
-def as_text(findings: list[Finding]) -> str:
+def as_text(findings: list[PackageFinding]) -> str:
     """Return the findings for people, grouped by severity, with counts; what several systems have alike stands once."""
     findings = list(dict.fromkeys(findings))
     if not findings:

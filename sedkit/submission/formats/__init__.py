@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from sedkit.core.errors import UsageError, suggest
-from sedkit.submission.formats._format import Format, MetaField, OperatingPoints, ScoreRuns
+from sedkit.submission.formats._format import Format, MetaField, PointFolder, ScoreRuns
 
 _MODULES = ("dcase2018", "dcase2019", "dcase2020", "dcase2021", "dcase2022", "dcase2023", "dcase2024")
 
@@ -16,7 +16,7 @@ __all__ = [
     "ALIASES",
     "Format",
     "MetaField",
-    "OperatingPoints",
+    "PointFolder",
     "ScoreRuns",
     "every_format",
     "format_names",

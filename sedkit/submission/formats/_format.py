@@ -61,7 +61,7 @@ class MetaField:
 
 
 @dataclass(frozen=True)
-class OperatingPoints:
+class PointFolder:
     """A folder with one event table per decision threshold, for PSDS.
 
     Attributes
@@ -156,7 +156,7 @@ class Format:
     labels: tuple[str, ...] = DESED_CLASSES.labels
     example_labels: tuple[str, ...] = ()
     table_suffix: str | None = None
-    points: OperatingPoints | None = None
+    points: PointFolder | None = None
     scores: ScoreRuns | None = None
     overlaps_refused: bool = False
     baseline_refused: bool = False

@@ -7,7 +7,7 @@ Unverified: whether the folder of operating points (its name was seen in SED-MME
 its number of thresholds.
 """
 
-from sedkit.submission.formats._format import F_SCORES, SEPARATION, SYSTEM, WHO, Format, OperatingPoints
+from sedkit.submission.formats._format import F_SCORES, SEPARATION, SYSTEM, WHO, Format, PointFolder
 
 FORMAT = Format(
     name="dcase2020",
@@ -16,7 +16,7 @@ FORMAT = Format(
     task_codes=("task4_SED", "task4_SS_SED", "task4_SSep_SED"),
     example_labels=("Turpault_INR_task4_SED_1", "Wisdom_GOO_task4_SS_1"),
     table_suffix=".output.tsv",
-    points=OperatingPoints(),
+    points=PointFolder(),
     fields=(*WHO, *SYSTEM, *F_SCORES),
     separation=SEPARATION,
     # Overlapping events of a class were ranked: psds_eval refuses them since 0.4 of 2021.

@@ -11,7 +11,7 @@ from sedkit.submission.formats._format import (
     SYSTEM,
     WHO,
     Format,
-    OperatingPoints,
+    PointFolder,
 )
 
 FORMAT = Format(
@@ -21,7 +21,7 @@ FORMAT = Format(
     task_codes=("task4_SED", "task4_SS_SED", "task4_SSep_SED"),
     example_labels=("Turpault_INR_task4_SED_1", "Ronchini_INR_task4_SED_1"),
     table_suffix=".output.tsv",
-    points=OperatingPoints(required=True),
+    points=PointFolder(required=True),
     fields=(*WHO, *SYSTEM, *F_SCORES, *PSDS_OVERALL),
     separation=SEPARATION_UNVERIFIED,
     overlaps_refused=True,

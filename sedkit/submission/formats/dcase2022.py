@@ -14,7 +14,7 @@ from sedkit.submission.formats._format import (
     SYSTEM,
     WHO,
     Format,
-    OperatingPoints,
+    PointFolder,
 )
 
 FORMAT = Format(
@@ -24,7 +24,7 @@ FORMAT = Format(
     task_codes=("task4", "task4_SED"),
     example_labels=("Turpault_INR_task4_1", "Ronchini_INR_task4_1"),
     table_suffix=".output.tsv",
-    points=OperatingPoints(required=True),
+    points=PointFolder(required=True),
     fields=(*WHO, *SYSTEM, *F_SCORES, *PSDS_OVERALL, *ENERGY, *ENERGY_OF_BASELINE),
     overlaps_refused=True,
     unverified=(

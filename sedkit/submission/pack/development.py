@@ -21,11 +21,12 @@ from sedkit.submission.formats._format import MAESTRO_CLASSES
 _DEVELOPMENT = ("validation_", "dcase2018_test_")
 
 _AREA = "results.devtest.maestro.mPAUC"
+_CLASS = "results.development_dataset.class_wise.*.F-score"
 
 
 @dataclass(frozen=True)
 class Development:
-    """Development results by the field's path in the meta file, and by class.
+    """Development results by the field's path in the meta file.
 
     Attributes
     ----------
@@ -34,7 +35,6 @@ class Development:
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
-    class_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
 
@@ -53,35 +53,31 @@ def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, give
     SedkitError
         A file holds none of the figures that the format asks for, or two files hold the same one.
     """
-    asked = {item.path for item in form.fields if item.path.startswith("results.")}
     values: dict[str, Any] = {}
-    class_values: dict[str, dict[str, Any]] = {}
     remarks: list[str] = []
     source: dict[str, str] = {}
     for path in map(str, paths):
         found = read_results(Path(path))
-        every, of_classes = result_fields(found)
-        figures = {key: value for key, value in every.items() if key in asked}
-        why = _no_area(found) if _AREA in asked else ""
+        figures = result_fields(found, form)
+        why = _no_area(found) if _AREA in _asked(form) else ""
         if not figures and given:
-            raise SedkitError(f"{path}: {why or _no_figure(asked, form)}")
+            raise SedkitError(f"{path}: {why or _no_figure(form)}")
         if not figures or why:
-            log.warning("%s: %s", path, why or f"no development results: {_no_figure(asked, form)}")
+            log.warning("%s: %s", path, why or f"no development results: {_no_figure(form)}")
         for key in figures:
             if key in source:
                 raise SedkitError(f"{path}: holds {key.rpartition('.')[2]}, as {source[key]} does; expected it once")
-            source[key] = path
+        source |= dict.fromkeys(figures, path)
         values |= figures
-        class_values |= of_classes
         for remark in _not_official(found, set(figures)):
             log.warning("%s: stated as development results, but %s", path, remark)
             remarks.append(remark)
-    return Development(values, class_values, tuple(dict.fromkeys(remarks)))
+    return Development(values, tuple(dict.fromkeys(remarks)))
 
 
 def results_of_experiment(experiment: ExperimentFolder, form: Format) -> Development:
     """Return an experiment's own development results, or where it was trained on that set its split run's."""
-    if not any(item.path.startswith("results.") for item in form.fields):
+    if not _asked(form):
         return Development()
     of, why = experiment, ""
     # Results of rules beside the tuned ones are called SET.RULES.
@@ -107,15 +103,19 @@ def results_of_experiment(experiment: ExperimentFolder, form: Format) -> Develop
     return results_of_files([file], form, given=False)
 
 
-def result_fields(results: Results) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Turn a results file into the meta file's results: F-scores in percent, PSDS as fractions, undefined left out."""
+def _asked(form: Format) -> list[str]:
+    return [item.path for item in form.fields if item.path.startswith("results.")]
+
+
+def result_fields(results: Results, form: Format) -> dict[str, Any]:
+    """Return the figures that a format asks for: F-scores in percent, PSDS as fractions, undefined left out."""
     values: dict[str, Any] = {}
-    class_values: dict[str, dict[str, Any]] = {}
     events = results.blocks.section("event_based")
     macro, classes = _percent(events.section("macro").number("f1")), events.section("classes")
     if macro is not None and not set(classes.content) & set(MAESTRO_CLASSES):
         values["results.development_dataset.overall.F-score"] = macro
-        class_values["F-score"] = {label: _percent(classes.section(label).number("f1")) for label in classes.content}
+        for label in form.labels if classes.content else ():
+            values[_CLASS.replace("*", label)] = _percent(classes.section(label).number("f1"))
     for key in ("PSDS1", "PSDS2"):
         block = results.blocks.section(key.lower())
         value = block.number("value")
@@ -126,7 +126,8 @@ def result_fields(results: Results) -> tuple[dict[str, Any], dict[str, dict[str,
     area, _ = evaluated_area(results.blocks.section("segment_auc"))
     if area is not None:
         values[_AREA] = round(area, 4)
-    return values, class_values
+    asked = [path.replace("*", label) for path in _asked(form) for label in form.labels]
+    return {path: value for path, value in values.items() if path in asked}
 
 
 def _no_area(results: Results) -> str:
@@ -150,9 +151,9 @@ def _not_official(results: Results, figures: set[str]) -> list[str]:
     return reasons if figures != {_AREA} or results.known_as else []
 
 
-def _no_figure(asked: set[str], form: Format) -> str:
+def _no_figure(form: Format) -> str:
     names = {"F-score": "an event F-score", "PSDS1": "PSDS", "PSDS2": "PSDS", "mPAUC": "partial ROC area"}
-    wanted = list(dict.fromkeys(names[path.rpartition(".")[2]] for path in sorted(asked) if "*" not in path))
+    wanted = list(dict.fromkeys(names[path.rpartition(".")[2]] for path in sorted(_asked(form)) if "*" not in path))
     if not wanted:
         return f"{form.name} asks for no development results"
     return f"no {' or '.join(wanted)} in it, which {form.name} asks for; `sedkit score --json` writes them"

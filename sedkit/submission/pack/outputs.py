@@ -1,29 +1,74 @@
-"""The output files of a system: event tables, operating points, folders of score tables, CodeCarbon's tables."""
+"""The output files of a system to pack: read, checked against the evaluation list, and written as the year asks."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sedkit.core.energy import TABLE_SUFFIX
 from sedkit.core.errors import SedkitError, UsageError, listed
-from sedkit.core.experiment_folder import ExperimentFolder
-from sedkit.core.files import read_text, write_text
+from sedkit.core.files import write_text
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.tables import events_text, read_strong
-from sedkit.postprocessing.rules import Postprocessing
-from sedkit.submission.check.clips import ClipList
+from sedkit.evaluation.reading import read_operating_points
+from sedkit.submission.clip_list import ClipList
+from sedkit.submission.energy_tables import write_energy_tables
 from sedkit.submission.formats import Format
-from sedkit.submission.pack.meta import energy_stages
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
+    from sedkit.postprocessing import Postprocessing
+
+
+@dataclass(frozen=True)
+class OutputToPack:
+    """What a system hands in.
+
+    Attributes
+    ----------
+    events
+        Its event table.
+    points
+        Writes its operating points into a folder; None where there are none.
+    runs, unprocessed
+        The scores of its runs, and those of the same runs before post-processing.
+    energy
+        CodeCarbon's tables by name.
+    """
+
+    events: Events | None = None
+    points: Callable[[Path], object] | None = None
+    runs: Sequence[Scores] = ()
+    unprocessed: Sequence[Scores] = ()
+    energy: Mapping[str, Path] = field(default_factory=dict)
+
+    def write(self, folder: Path, label: str, form: Format) -> None:
+        """Write the files into the system's folder."""
+        if self.events is not None:
+            write_text(folder / f"{label}{form.table_suffix}", events_text(self.events))
+        if self.points is not None and form.points is not None:
+            self.points(folder / f"{label}{form.points.suffix}")
+        if form.scores is not None:
+            for suffix, runs in (
+                (form.scores.suffix, self.runs),
+                (form.scores.unprocessed_suffix, self.unprocessed),
+            ):
+                for i, run in enumerate(runs, start=1):
+                    _write_scores(folder / f"{label}{suffix.format(run=i)}", run, form)
+        write_energy_tables(folder, self.energy)
+
+
+def _write_scores(folder: Path, scores: Scores, form: Format) -> None:
+    from sedkit.dataio.score_tsvs import write_score_tsvs
+
+    columns = [scores.labels.index(label) for label in form.labels]
+    submitted = replace(scores, framewise=scores.framewise[:, :, columns], labels=form.labels, clipwise=None)
+    write_score_tsvs(folder, submitted)
 
 
 def read_output(path: Path, form: Format, clips: ClipList | None) -> Events:
@@ -38,47 +83,27 @@ def read_output(path: Path, form: Format, clips: ClipList | None) -> Events:
     return events.keep_clips(clips.filenames)
 
 
-def write_table(folder: Path, label: str, form: Format, events: Events) -> None:
-    """Write a system's event table."""
-    write_text(folder / f"{label}{form.table_suffix}", events_text(events))
+def read_points(folder: str, form: Format) -> Callable[[Path], object]:
+    """Read tables of operating points made elsewhere; they are written under their names, which end in thresholds."""
+    files = [Path(table.source) for table in read_operating_points(folder).tables]
+    # Scoring forgives rows that must not be handed in.
+    tables = {file.name: events_text(read_strong(file, form.labels)) for file in files}
+
+    def write(target: Path) -> None:
+        for name, text in tables.items():
+            write_text(target / name, text)
+
+    return write
 
 
-def write_points(folder: Path, label: str, form: Format, scores: Scores, rules: Postprocessing | None) -> None:
-    """Decode scores at the format's thresholds and write a table for each; nothing where it takes none."""
+def points_of_scores(scores: Scores, rules: Postprocessing | None, form: Format) -> Callable[[Path], object] | None:
+    """Decode scores at the format's thresholds, when the tables are written; None where it takes none."""
     from sedkit.postprocessing import decode_thresholds
 
-    if form.points is not None:
-        points = decode_thresholds(scores, form.points.thresholds, postprocessing=rules)
-        points.write(folder / f"{label}{form.points.suffix}")
-
-
-def write_runs(
-    folder: Path, label: str, form: Format, runs: Sequence[Scores], unprocessed: Sequence[Scores] = ()
-) -> None:
-    """Write the score folders of a system's runs, and those of the same runs before post-processing."""
-    assert form.scores is not None
-    for i, run in enumerate(runs, start=1):
-        _write_scores(folder / f"{label}{form.scores.suffix.format(run=i)}", run, form)
-    for i, run in enumerate(unprocessed, start=1):
-        _write_scores(folder / f"{label}{form.scores.unprocessed_suffix.format(run=i)}", run, form)
-
-
-def _write_scores(folder: Path, scores: Scores, form: Format) -> None:
-    from sedkit.dataio.score_tsvs import write_score_tsvs
-
-    columns = [scores.labels.index(label) for label in form.labels]
-    submitted = replace(scores, framewise=scores.framewise[:, :, columns], labels=form.labels, clipwise=None)
-    write_score_tsvs(folder, submitted)
-
-
-def copy_energy_tables(
-    folder: Path, form: Format, experiment: ExperimentFolder, name: str | None, prefix: str = ""
-) -> None:
-    """Lay CodeCarbon's own tables beside the output, where the year asks for energy and it was measured."""
-    for stage in energy_stages(name).values() if form.energy else ():
-        table = experiment.energy_file(stage, TABLE_SUFFIX)
-        if table.is_file():
-            write_text(folder / "codecarbon" / f"{prefix}{stage}.csv", read_text(table))
+    if form.points is None:
+        return None
+    thresholds = form.points.thresholds
+    return lambda target: decode_thresholds(scores, thresholds, postprocessing=rules).write(target)
 
 
 def read_output_scores(paths: Sequence[str], form: Format, clips: ClipList | None) -> list[Scores]:

@@ -13,7 +13,7 @@ import pytest
 from sedkit.core.files import write_yaml
 from sedkit.dataio.store import write_scores
 from sedkit.submission.formats import dcase2024, get_format
-from sedkit.submission.pack.meta import meta_text
+from sedkit.submission.meta.write import meta_text
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))

@@ -7,10 +7,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from sedkit.submission.check.clips import ClipList
+from sedkit.submission.authors import Authors
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.formats import Format, get_format
-from sedkit.submission.pack.authors import Authors
-from sedkit.submission.pack.meta import SystemMeta, build_meta, meta_text
+from sedkit.submission.meta.write import SystemMeta, build_meta, meta_text
 
 CLIPS = tuple(f"clip_{i:02d}.wav" for i in range(12))
 CLIP_LIST = ClipList(CLIPS, dict.fromkeys(CLIPS, 10.0))
@@ -108,9 +108,10 @@ def meta(form: Format, label: str) -> dict[str, Any]:
         "system.complexity.energy_baseline.training": 1.666,
         "system.complexity.energy_baseline.devtest_inference": 0.143,
     }
-    classes = {name: 28.0 + i for i, name in enumerate(form.labels)}
-    system = SystemMeta("A convolutional network", "CNN", values, {"F-score": classes})
-    return build_meta(form, label, Authors(PEOPLE), system)
+    values |= {"submission.name": "A convolutional network", "submission.abbreviation": "CNN"}
+    for i, name in enumerate(form.labels):
+        values[f"results.development_dataset.class_wise.{name}.F-score"] = 28.0 + i
+    return build_meta(form, label, Authors(PEOPLE), SystemMeta(values))
 
 
 def correct(name: str, systems: int = 1) -> dict[str, bytes]:

@@ -13,10 +13,10 @@ from submission_packages import CLIP_LIST, as_folder, as_zip, correct
 
 from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError, UsageError
-from sedkit.submission.archive import Limits, Package, UnsafePackage, write_zip
-from sedkit.submission.check.examine import check_package, examine_package
+from sedkit.submission.check import check_package, examine_package
 from sedkit.submission.findings import REFUSED
 from sedkit.submission.formats import get_format
+from sedkit.submission.package import Limits, Package, UnsafePackage, write_zip
 
 GIB = 2**30
 

@@ -9,15 +9,15 @@ import pytest
 from submission_faults import Files, in_meta
 from submission_packages import CLIP_LIST, as_zip, correct
 
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.findings import NOTE, WARNING, Finding
+from sedkit.submission.check import check_package
+from sedkit.submission.findings import NOTE, WARNING, PackageFinding
 from sedkit.submission.formats import get_format
 
 LABEL = "Okafor_UNI_task4_1"
 HEAD = b"timestamp,run_id,duration,energy_consumed\n"
 
 
-def check(files: Files, folder: Path) -> list[Finding]:
+def check(files: Files, folder: Path) -> list[PackageFinding]:
     return check_package(as_zip(files, folder / "p.zip"), get_format("dcase2022"), CLIP_LIST)
 
 

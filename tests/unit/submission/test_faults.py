@@ -27,8 +27,8 @@ from submission_faults import (
 from submission_packages import CLIP_LIST, CLIPS, FORMATS, as_folder, as_zip, correct
 from submission_score_faults import POINTS, SCORES
 
-from sedkit.submission.check.clips import ClipList
-from sedkit.submission.check.examine import check_package, examine_package
+from sedkit.submission.check import check_package, examine_package
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, status
 from sedkit.submission.formats import get_format
 

@@ -12,8 +12,8 @@ from sedkit.models.checkpoint import Checkpoint, write_checkpoint
 from sedkit.models.complexity import count_complexity
 from sedkit.models.registry import build_model
 from sedkit.submission.formats import dcase2024, format_names, get_format
-from sedkit.submission.pack.description import acoustic_features
-from sedkit.submission.pack.meta import abbreviate
+from sedkit.submission.meta.describe import acoustic_features
+from sedkit.submission.meta.write import abbreviate
 
 
 def test_every_year_is_there() -> None:

@@ -17,8 +17,8 @@ from submission_faults import Files, in_meta, raw_meta, raw_table
 from submission_packages import CLIPS, as_folder, as_zip, correct
 from submission_systems import results, run, save
 
-from sedkit.submission.check.clips import ClipList
-from sedkit.submission.check.examine import check_package
+from sedkit.submission.check import check_package
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, Findings, as_text
 from sedkit.submission.formats import get_format
 
@@ -80,7 +80,7 @@ def test_findings_of_many_files_are_shown_fairly() -> None:
     findings = Findings()
     for i in range(1000):
         for row in range(1 if i else 500):
-            findings.add(REFUSED, "kind", f"file{i:03d}", f"message {row}", row=row)
+            findings.add("kind", f"file{i:03d}", f"message {row}", row=row, severity=REFUSED)
     found = findings.sorted()
     assert len(found) == 41
     assert {f.file for f in found if f.row is not None} >= {f"file{i:03d}" for i in range(30)}

@@ -10,15 +10,15 @@ import pytest
 from submission_faults import Files, in_meta, raw_table
 from submission_packages import CLIP_LIST, as_zip, correct, pdf, pdf_of_objects
 
-from sedkit.submission.check.examine import check_package, examine_package
-from sedkit.submission.check.technical_report import judge_report
-from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Finding
+from sedkit.submission.check import check_package, examine_package
+from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, PackageFinding
 from sedkit.submission.formats import get_format
+from sedkit.submission.technical_report import judge_report
 
 MANDATORY = pytest.mark.parametrize("name", ["dcase2023a", "dcase2024"])
 
 
-def check(name: str, files: Files, folder: Path) -> list[Finding]:
+def check(name: str, files: Files, folder: Path) -> list[PackageFinding]:
     return check_package(as_zip(files, folder / "p.zip"), get_format(name), CLIP_LIST)
 
 

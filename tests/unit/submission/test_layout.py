@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 from submission_faults import Files, relabel
 from submission_packages import CLIP_LIST, as_folder, as_zip, correct
 
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.check.layout import find_layout
-from sedkit.submission.findings import NOTE, REFUSED, WARNING, Finding, Findings, as_text
+from sedkit.submission.check import check_package
+from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings, PackageFinding, as_text
 from sedkit.submission.formats import get_format
+from sedkit.submission.layout import find_layout
 
 FORM = get_format("dcase2019")
 LABEL = "Okafor_UNI_task4_1"
 
 
-def check(files: Files, folder: Path) -> list[Finding]:
+def check(files: Files, folder: Path) -> list[PackageFinding]:
     return check_package(as_zip(files, folder / "p.zip"), FORM, CLIP_LIST)
 
 
-def parts(findings: list[Finding]) -> list[tuple[str, str, str]]:
+def parts(findings: list[PackageFinding]) -> list[tuple[str, str, str]]:
     return [(f.severity, f.kind, f.file) for f in findings]
 
 
@@ -219,7 +219,7 @@ def test_the_zip_that_pack_leaves_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_what_systems_have_alike_is_printed_once() -> None:
-    twice = [Finding(WARNING, "report_missing", "", None, "no technical report")] * 2
+    twice = [PackageFinding(WARNING, "report_missing", "", None, "no technical report")] * 2
     assert as_text(twice).splitlines() == ["warning: 1", "  no technical report  [report_missing]"]
 
 

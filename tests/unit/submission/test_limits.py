@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from submission_packages import CLIP_LIST, CLIPS, as_zip, correct, pdf, pdf_of
 
-from sedkit.submission.check import bytes as check_bytes
-from sedkit.submission.check import technical_report
-from sedkit.submission.check.clips import ClipList
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.findings import WARNING, Finding
+from sedkit.submission import technical_report
+from sedkit.submission.check import check_package
+from sedkit.submission.clip_list import ClipList
+from sedkit.submission.findings import WARNING, PackageFinding
 from sedkit.submission.formats import get_format
+from sedkit.submission.outputs import raw
 
 _HEAD = "filename\tonset\toffset\tevent_label\n"
 
 
-def check(name: str, files: dict[str, bytes], folder: Path) -> list[Finding]:
+def check(name: str, files: dict[str, bytes], folder: Path) -> list[PackageFinding]:
     return check_package(as_zip(files, folder / "p.zip"), get_format(name), CLIP_LIST)
 
 
@@ -37,7 +37,7 @@ def test_names_that_are_no_classes_are_looked_up_not_searched(tmp_path: Path) ->
 def test_rows_beyond_those_that_are_read_in_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = correct("dcase2019", 4)
     rows = [data.count(b"\n") for name, data in files.items() if name.endswith(".csv")]
-    monkeypatch.setattr(check_bytes, "_MOST_ROWS_IN_ALL", sum(rows[:2]))
+    monkeypatch.setattr(raw, "_MOST_ROWS_IN_ALL", sum(rows[:2]))
     (found,) = check("dcase2019", files, tmp_path)
     assert (found.severity, found.kind, found.count) == (WARNING, "tables_unread", 2)
     assert found.file.endswith("_3.output.csv")

@@ -10,14 +10,14 @@ import yaml
 from submission_faults import F1, Files, in_meta
 from submission_packages import CLIP_LIST, as_zip, correct
 
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.check.meta import is_example_author
-from sedkit.submission.check.yaml_lines import parse_meta
-from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Finding, Findings
+from sedkit.submission.check import check_package
+from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings, PackageFinding
 from sedkit.submission.formats import get_format
+from sedkit.submission.meta.people import is_example_author
+from sedkit.submission.meta.read import parse_meta
 
 
-def check(name: str, files: Files, folder: Path) -> list[Finding]:
+def check(name: str, files: Files, folder: Path) -> list[PackageFinding]:
     return check_package(as_zip(files, folder / "p.zip"), get_format(name), CLIP_LIST)
 
 

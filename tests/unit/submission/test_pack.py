@@ -15,7 +15,7 @@ from submission_systems import LABELS, experiment, found, measured, results, run
 
 from sedkit.core.files import write_yaml
 from sedkit.postprocessing import FrameRule, Postprocessing, processed_scores
-from sedkit.submission.check.examine import check_package
+from sedkit.submission.check import check_package
 from sedkit.submission.formats import get_format
 
 

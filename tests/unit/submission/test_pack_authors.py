@@ -10,8 +10,8 @@ from submission_packages import PEOPLE, events
 from submission_systems import experiment, run, written
 
 from sedkit.core.files import read_yaml, write_yaml
+from sedkit.submission.authors import read_authors
 from sedkit.submission.formats import get_format
-from sedkit.submission.pack.authors import read_authors
 
 
 def test_the_example_is_read(repository: Path, tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_the_example_is_read(repository: Path, tmp_path: Path) -> None:
     above, below = path.read_text().split("# systems:\n")
     uncommented = "".join(line.removeprefix("# ") for line in below.splitlines(keepends=True))
     (tmp_path / "a.yaml").write_text(f"{above}systems:\n{uncommented}")
-    assert read_authors(tmp_path / "a.yaml").systems["cnn9_weak"]["abbreviation"] == "CNN9"
+    assert read_authors(tmp_path / "a.yaml").systems["cnn9_weak"]["submission.abbreviation"] == "CNN9"
 
 
 @pytest.mark.parametrize(
@@ -29,20 +29,26 @@ def test_the_example_is_read(repository: Path, tmp_path: Path) -> None:
     [
         ({"authors": []}, "expected a list of authors"),
         ({"authors": PEOPLE, "sytems": {}}, 'did you mean "systems"?'),
-        ({"authors": [{"lastname": "X"}]}, "author 1 has no lastname and firstname"),
+        ({"authors": [{"lastname": "X"}]}, "author 1: key 'firstname' is missing"),
         ({"authors": PEOPLE, "systems": {"a": {"nam": "x"}}}, "systems.a: unknown key 'nam' (did you mean \"name\"?)"),
-        ({"authors": PEOPLE, "systems": ["a"]}, "systems is ['a'], expected a mapping"),
-        ({"authors": PEOPLE, "systems": {"a": [1]}}, "systems.a is [1], expected a mapping"),
-        ({"authors": PEOPLE, "systems": {"a": {"name": 5}}}, "systems.a: name is 5, expected a text"),
-        ({"authors": PEOPLE, "systems": {"a": {"description": "x"}}}, "systems.a.description is 'x', expected"),
+        ({"authors": PEOPLE, "systems": ["a"]}, "key 'systems': Expected dict"),
+        ({"authors": PEOPLE, "systems": {"a": [1]}}, "systems.a: got [1], expected a mapping"),
+        (
+            {"authors": PEOPLE, "systems": {"a": {"name": 5}}},
+            "systems.a: key 'name': Expected str or null. Got value: 5",
+        ),
+        ({"authors": PEOPLE, "systems": {"a": {"description": "x"}}}, "systems.a: key 'description': Expected dict"),
         (
             {"authors": PEOPLE, "systems": {"a": {"description": {"decision_makin": "x"}}}},
             'did you mean "decision_making"?',
         ),
-        ({"authors": PEOPLE, "source_code": ["x"]}, "source_code is ['x'], expected a text or null"),
+        ({"authors": PEOPLE, "source_code": ["x"]}, "key 'source_code': Expected str or null. Got value: ['x']"),
         ({"authors": [PEOPLE[0] | {"corespondng": True}]}, 'did you mean "corresponding"?'),
-        ({"authors": [PEOPLE[0] | {"corresponding": "yes please"}]}, "expected true or false"),
-        ({"authors": [PEOPLE[0] | {"affiliation": "UNI"}]}, "affiliation is 'UNI', expected a mapping"),
+        (
+            {"authors": [PEOPLE[0] | {"corresponding": "yes please"}]},
+            "author 1: key 'corresponding': Expected a bool. Got value: yes please",
+        ),
+        ({"authors": [PEOPLE[0] | {"affiliation": "UNI"}]}, "affiliation: got 'UNI', expected a mapping"),
         ({"authors": [PEOPLE[0] | {"affiliation": {"abbrev": "UNI"}}]}, "unknown key 'abbrev'"),
     ],
 )
@@ -52,7 +58,7 @@ def test_bad_author_files_are_one_line(
     path = tmp_path / "a.yaml"
     write_yaml(path, content)
     words = ("pack", "--format", "dcase2019", "--experiment", experiment(tmp_path / "exp"))
-    assert run(*words, "--authors", path, "--out", tmp_path / "out") == 1
+    assert run(*words, "--authors", path, "--out", tmp_path / "out") == 2
     said = capsys.readouterr().err
     assert message in said
     assert said.startswith(f"sedkit pack: error: {path}") and said.count("\n") == 1
@@ -116,8 +122,8 @@ def test_what_is_stated_goes_before_what_is_found(tmp_path: Path) -> None:
     ("section", "message"),
     [
         ({"nam": "x"}, "config.yaml: submission: unknown key 'nam' (did you mean \"name\"?)"),
-        ({"description": {"embedings": "x"}}, "submission.description: unknown key 'embedings' (did you mean"),
-        (["x"], "config.yaml: submission is ['x'], expected a mapping"),
+        ({"description": {"embedings": "x"}}, "submission: description: unknown key 'embedings' (did you mean"),
+        (["x"], "config.yaml: submission: got ['x'], expected a mapping"),
     ],
 )
 def test_unknown_keys_of_the_section_submission(
@@ -126,7 +132,7 @@ def test_unknown_keys_of_the_section_submission(
     exp = experiment(tmp_path / "exp")
     write_yaml(exp / "config.yaml", read_yaml(exp / "config.yaml") | {"submission": section})
     words = ("pack", "--format", "dcase2019", "--experiment", exp, *bare)
-    assert run(*words) == 1
+    assert run(*words) == 2
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
 

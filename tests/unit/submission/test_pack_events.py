@@ -11,7 +11,7 @@ from submission_packages import meta
 from submission_systems import codecarbon, results, run, written
 
 from sedkit.submission.formats import get_format
-from sedkit.submission.pack.inputs import name_of_file
+from sedkit.submission.pack.sources import name_of_file
 
 
 def test_events_made_elsewhere_carry_tables_of_codecarbon_and_results(

@@ -15,11 +15,11 @@ from submission_systems import experiment, found, results, run, scores, unproces
 from sedkit.core.errors import UsageError
 from sedkit.dataio.store import write_scores
 from sedkit.evaluation.maestro import MAESTRO_EVALUATED
-from sedkit.submission.check.examine import examine_package
+from sedkit.submission.check import examine_package
 from sedkit.submission.formats import get_format
 from sedkit.submission.formats._format import MAESTRO_CLASSES
-from sedkit.submission.pack.inputs import split_entry
-from sedkit.submission.pack.meta import meta_text
+from sedkit.submission.meta.write import meta_text
+from sedkit.submission.pack.sources import split_entry
 
 #: Areas of the evaluated classes, 0.75 in the mean.
 EVALUATED = {label: 0.7 + 0.01 * i for i, label in enumerate(MAESTRO_EVALUATED)}

@@ -14,7 +14,7 @@ from submission_systems import experiment, found, results, run, scores
 
 from sedkit.dataio.store import write_scores
 from sedkit.submission.formats import get_format
-from sedkit.submission.pack.meta import meta_text
+from sedkit.submission.meta.write import meta_text
 
 
 def systems_in(path: Path) -> list[str]:

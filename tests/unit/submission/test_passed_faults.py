@@ -9,14 +9,14 @@ import pytest
 from submission_faults import Files, in_meta, raw_table
 from submission_packages import CLIP_LIST, CLIPS, FORMATS, as_folder, as_zip, correct
 
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Finding
+from sedkit.submission.check import check_package
+from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, PackageFinding
 from sedkit.submission.formats import get_format
 
 SILENT = "filename\tonset\toffset\tevent_label\n" + "".join(f"{clip}\t\t\t\n" for clip in CLIPS)
 
 
-def check(name: str, files: Files, folder: Path) -> list[Finding]:
+def check(name: str, files: Files, folder: Path) -> list[PackageFinding]:
     return check_package(as_zip(files, folder / "p.zip"), get_format(name), CLIP_LIST)
 
 

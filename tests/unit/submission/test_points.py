@@ -10,9 +10,9 @@ import pytest
 from submission_faults import Files
 from submission_packages import CLIP_LIST, CLIPS, as_zip, correct
 
-from sedkit.submission.check.clips import read_clip_list
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.findings import NOTE, WARNING, Finding
+from sedkit.submission.check import check_package
+from sedkit.submission.clip_list import read_clip_list
+from sedkit.submission.findings import NOTE, WARNING, PackageFinding
 from sedkit.submission.formats import get_format
 
 FORM = get_format("dcase2021")
@@ -21,7 +21,7 @@ FOLDER = f"{LABEL}/{LABEL}.output_PSDS"
 HEAD = b"filename\tonset\toffset\tevent_label\n"
 
 
-def check(files: Files, folder: Path) -> list[Finding]:
+def check(files: Files, folder: Path) -> list[PackageFinding]:
     return check_package(as_zip(files, folder / "p.zip"), FORM, CLIP_LIST)
 
 

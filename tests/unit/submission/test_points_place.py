@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from submission_packages import CLIP_LIST, as_zip, correct
 
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Finding
+from sedkit.submission.check import check_package
+from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, PackageFinding
 from sedkit.submission.formats import get_format
 
 POINTS = pytest.mark.parametrize(
@@ -16,7 +16,7 @@ POINTS = pytest.mark.parametrize(
 )
 
 
-def check(name: str, files: dict[str, bytes], folder: Path) -> list[Finding]:
+def check(name: str, files: dict[str, bytes], folder: Path) -> list[PackageFinding]:
     return check_package(as_zip(files, folder / "p.zip"), get_format(name), CLIP_LIST)
 
 

@@ -10,11 +10,10 @@ from submission_faults import in_meta
 from submission_packages import CLIP_LIST, CLIPS, as_folder, as_zip, correct, events, meta
 from submission_systems import LABELS, run
 
-from sedkit.submission.check import recompute
-from sedkit.submission.check.examine import examine_package
+from sedkit.submission.check import examine_package
 from sedkit.submission.findings import NOTE
 from sedkit.submission.formats import get_format
-from sedkit.submission.pack.meta import meta_text
+from sedkit.submission.meta.write import meta_text
 
 
 def test_results_are_recomputed(tmp_path: Path, authors: Path, report: Path) -> None:
@@ -77,7 +76,7 @@ def test_listed_clips_without_rows_count_as_listed(tmp_path: Path) -> None:
 def test_percents_are_compared_to_the_decimals_that_are_stated(
     stated: float, right: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recompute, "_event_f_scores", lambda reference, events: (35.07, {}))
+    monkeypatch.setattr("sedkit.submission.stated._event_f_scores", lambda reference, events: (35.07, {}))
     files = correct("dcase2019")
     in_meta("results/development_dataset/overall/F-score", stated)(files, random.Random(0))
     (tmp_path / "ref.tsv").write_text(events(get_format("dcase2019"), 1))

@@ -17,11 +17,11 @@ from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores, write_scores
 from sedkit.dataio.tables import read_strong, write_events
 from sedkit.evaluation.maestro import MAESTRO_EVALUATED
-from sedkit.submission.check.clips import ClipList
-from sedkit.submission.check.examine import examine_package
+from sedkit.submission.check import examine_package
+from sedkit.submission.clip_list import ClipList
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY
 from sedkit.submission.formats import get_format
-from sedkit.submission.pack.meta import meta_text
+from sedkit.submission.meta.write import meta_text
 
 PIECES = (
     *(f"street_00-{100 * a:06d}-{100 * a + 1000:06d}.wav" for a in (0, 5, 10, 15)),

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from submission_packages import CLIP_LIST, as_zip, correct, pdf, pdf_of, pdf_of_objects
 
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.check.technical_report import judge_report
-from sedkit.submission.findings import REFUSED, WARNING, Finding
+from sedkit.submission.check import check_package
+from sedkit.submission.findings import REFUSED, WARNING, PackageFinding
 from sedkit.submission.formats import get_format
+from sedkit.submission.technical_report import judge_report
 
 #: Letters of a short paper.
 PROSE = "T*\n".join(f"(Sentence {i} says how the network was trained and tested.) Tj " for i in range(60))
@@ -23,7 +23,7 @@ def paper(words: str, deflate: bool = True) -> bytes:
     return pdf_of(zlib.compress(content), said=b"/Filter /FlateDecode") if deflate else pdf_of(content)
 
 
-def check(report: bytes, folder: Path, name: str = "dcase2019") -> list[Finding]:
+def check(report: bytes, folder: Path, name: str = "dcase2019") -> list[PackageFinding]:
     files = {n: report if n.endswith(".pdf") else data for n, data in correct(name).items()}
     return check_package(as_zip(files, folder / "p.zip"), get_format(name), CLIP_LIST)
 

@@ -9,17 +9,18 @@ import pytest
 from submission_faults import Files
 from submission_packages import CLIP_LIST, CLIPS, as_folder, as_zip, correct
 
-from sedkit.submission.check import examine, outputs, scores
-from sedkit.submission.check.clips import ClipList
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Finding
+from sedkit.submission import check as check_module
+from sedkit.submission.check import check_package
+from sedkit.submission.clip_list import ClipList
+from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, PackageFinding
 from sedkit.submission.formats import Format, dcase2024, get_format
+from sedkit.submission.outputs import of_system, score_tables
 
 FORM = get_format("dcase2023a")
 LABEL = "Okafor_UNI_task4a_1"
 
 
-def check(files: Files, folder: Path, clips: ClipList | None = None, form: Format = FORM) -> list[Finding]:
+def check(files: Files, folder: Path, clips: ClipList | None = None, form: Format = FORM) -> list[PackageFinding]:
     return check_package(as_zip(files, folder / "p.zip"), form, clips)
 
 
@@ -85,10 +86,10 @@ def test_the_number_of_clips_of_2024(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "ending", "module", "limit"),
     [
-        ("dcase2019", ".output.csv", outputs, "MOST_BYTES"),
-        ("dcase2021", "_th_0.01.tsv", outputs, "MOST_BYTES"),
-        ("dcase2021", ".meta.yaml", examine, "_MOST_META_BYTES"),
-        ("dcase2023a", "_run1.output/clip_03.tsv", scores, "_MOST_BYTES"),
+        ("dcase2019", ".output.csv", of_system, "MOST_BYTES"),
+        ("dcase2021", "_th_0.01.tsv", of_system, "MOST_BYTES"),
+        ("dcase2021", ".meta.yaml", check_module, "MOST_BYTES"),
+        ("dcase2023a", "_run1.output/clip_03.tsv", score_tables, "_MOST_BYTES"),
     ],
 )
 def test_tables_that_would_exhaust_their_reader(

@@ -12,8 +12,8 @@ from script_oracles import stops
 from submission_faults import F1, Files, in_meta, relabel
 from submission_packages import CLIP_LIST, as_folder, as_zip, correct
 
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Finding
+from sedkit.submission.check import check_package
+from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, PackageFinding
 from sedkit.submission.formats import get_format
 
 _YEARS = {2020: "dcase2020", 2024: "dcase2024"}
@@ -24,7 +24,7 @@ def package(year: int) -> Files:
     return {n: d for n, d in files.items() if "_PSDS/" not in n and ("_run" not in n or "clip_00" in n)}
 
 
-def check(files: Files, folder: Path, year: int) -> list[Finding]:
+def check(files: Files, folder: Path, year: int) -> list[PackageFinding]:
     return check_package(as_zip(files, folder / "p.zip"), get_format(_YEARS[year]))
 
 

@@ -8,63 +8,109 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sedkit.core.yaml_text import judge_yaml, yaml_loader
-from sedkit.submission.check.bytes import decoded
 from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings
+from sedkit.submission.outputs.raw import decoded
+
+#: More than any description of a system; what is beyond is there to exhaust its reader.
+MOST_BYTES = 2**20
 
 #: Blocks that are also named after the track: `sed_system`.
 _TRACKED = ("system", "results")
 #: Characters of the keys that lead to a value.
 _LONGEST_PATH = 1000
+#: Characters of a value in a message.
+_SHOWN = 80
+
+#: Stands for a key that is not there, where null is something else.
+ABSENT = object()
+
+
+def get(block: Any, path: str, default: Any = None) -> Any:
+    """Return the value of a dotted path in nested mappings."""
+    for key in path.split("."):
+        if not isinstance(block, Mapping) or key not in block:
+            return default
+        block = block[key]
+    return block
+
+
+def shown(value: Any) -> str:
+    """Write a meta file's value for a message, however much it holds."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 @dataclass(frozen=True)
 class Meta:
-    """A meta file.
+    """A meta file, and where its faults are noted.
 
     Attributes
     ----------
     file
         Its path in the package.
     values
-        What stands in it; where only `sed_system` describes a system, it and `sed_results` are called `system` and
-        `results`.
-    tracked
-        Whether they were.
+        What stands in it.
+    findings
+        Where faults are noted.
     lines
         Line of each key (1 is the first) by its path: keys, and positions in lists from 0, joined by dots.
+    tracked
+        Whether `sed_system` and `sed_results` describe the system: they are looked up as `system` and `results`.
     """
 
     file: str
-    values: dict[str, Any]
+    values: Mapping[str, Any]
+    findings: Findings = field(default_factory=Findings)
     lines: Mapping[str, int] = field(default_factory=dict)
     tracked: bool = False
 
-    def name(self, block: str) -> str:
-        """Return what the file calls a block."""
-        return f"sed_{block}" if self.tracked and block in _TRACKED else block
+    @classmethod
+    def of(
+        cls,
+        file: str,
+        values: Mapping[str, Any],
+        findings: Findings | None = None,
+        lines: Mapping[str, int] | None = None,
+    ) -> Meta:
+        """Take the blocks that describe the system: 2020 and 2021 also name them after the track."""
+        tracked = values.get("system") is None and values.get("sed_system") is not None
+        return cls(file, values, findings or Findings(), lines or {}, tracked)
 
     def called(self, path: str) -> str:
         """Return what the file calls a path."""
-        block, point, rest = path.partition(".")
-        return f"{self.name(block)}{point}{rest}"
+        return f"sed_{path}" if self.tracked and path.partition(".")[0] in _TRACKED else path
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """Return the value of a path."""
+        return get(self.values, self.called(path), default)
 
     def row(self, path: str) -> int | None:
         """Return the line of a key, or where it is missing that of the block it belongs to."""
-        path = path[:_LONGEST_PATH]
+        path = self.called(path)[:_LONGEST_PATH]
         while path:
             if path in self.lines:
                 return self.lines[path]
             path = path.rpartition(".")[0]
         return None
 
+    def tell(
+        self,
+        kind: str,
+        path: str | None,
+        message: str,
+        expected: str = "",
+        severity: str | None = None,
+        count: int = 1,
+    ) -> None:
+        """Note a fault of a key's value, None of the whole file."""
+        row = None if path is None else self.row(path)
+        self.findings.add(kind, self.file, message, expected, row, count, severity)
 
-def get(meta: Any, path: str) -> tuple[bool, Any]:
-    """Return whether a dotted path stands in nested mappings, and its value."""
-    for key in path.split("."):
-        if not isinstance(meta, Mapping) or key not in meta:
-            return False, None
-        meta = meta[key]
-    return True, meta
+    @property
+    def second(self) -> Meta | None:
+        """`sed_system` and `sed_results` where they stand beside the plain blocks: the script of 2020 reads both."""
+        beside = not self.tracked and self.values.get("sed_system") is not None
+        return replace(self, tracked=True, findings=Findings(self.findings.form)) if beside else None
 
 
 def parse_meta(file: str, data: bytes, findings: Findings) -> Meta | None:
@@ -81,57 +127,20 @@ def parse_meta(file: str, data: bytes, findings: Findings) -> Meta | None:
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error) or "cannot be read"
-        message = f"is no valid YAML ({problem})"
-        findings.add(
-            REFUSED, "meta_unreadable", file, message, "the template's YAML", row=mark.line + 1 if mark else None
-        )
+        row = mark.line + 1 if mark else None
+        findings.add("meta_unreadable", file, f"is no valid YAML ({problem})", "the template's YAML", row)
         return None
     if not isinstance(content, dict):
-        findings.add(REFUSED, "meta_unreadable", file, f"holds {type(content).__name__}", "submission, system, results")
+        findings.add("meta_unreadable", file, f"holds {type(content).__name__}", "submission, system, results")
         return None
     for row, (path, before, same) in where.repeated.items():
         # PyYAML takes the last one without a word.
-        severity = WARNING if same else SCORED_WRONGLY
         message = f"{path} stands twice, first in row {before}; the last one is read"
-        findings.add(severity, "meta_key_twice", file, message, "each key once", row=row)
+        severity = WARNING if same else SCORED_WRONGLY
+        findings.add("meta_key_twice", file, message, "each key once", row, severity=severity)
     if "#" in text:
         _check_hash_signs(file, lines, content, findings)
-    return _plain(Meta(file, content, where.rows)) if tracked_blocks(content) else Meta(file, content, where.rows)
-
-
-def second_system(meta: Meta) -> Meta | None:
-    """Return `sed_system` and `sed_results` as a meta file of their own, where they stand beside the plain blocks.
-
-    The script of 2020 looks at both pairs.
-    """
-    if meta.tracked or meta.values.get("sed_system") is None:
-        return None
-    return _plain(replace(meta, values={key: x for key, x in meta.values.items() if key not in _TRACKED}))
-
-
-def _plain(meta: Meta) -> Meta:
-    """Call the blocks of a system that are named after the track by their plain names, as its results alone."""
-    values = {key: value for key, value in meta.values.items() if key not in _TRACKED}
-    lines = {path: row for path, row in meta.lines.items() if path.split(".", 1)[0] not in _TRACKED}
-    for plain in _TRACKED:
-        if f"sed_{plain}" in values:
-            values[plain] = values.pop(f"sed_{plain}")
-    for path, row in meta.lines.items():
-        block, point, rest = path.partition(".")
-        if block.removeprefix("sed_") in _TRACKED and block.startswith("sed_"):
-            lines[f"{block.removeprefix('sed_')}{point}{rest}"] = row
-    return Meta(meta.file, values, lines, tracked=True)
-
-
-def tracked_blocks(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the blocks that a meta file names after the track, as 2020 and 2021 also have it, and their plain names.
-
-    >>> tracked_blocks({"submission": {}, "sed_system": {}})
-    {'sed_system': 'system'}
-    """
-    if values.get("system") is not None or values.get("sed_system") is None:
-        return {}
-    return {f"sed_{plain}": plain for plain in _TRACKED if f"sed_{plain}" in values}
+    return Meta.of(file, content, findings, where.rows)
 
 
 def _check_hash_signs(file: str, lines: list[str], content: dict[str, Any], findings: Findings) -> None:
@@ -143,13 +152,11 @@ def _check_hash_signs(file: str, lines: list[str], content: dict[str, Any], find
     except (yaml.YAMLError, ValueError):
         cut = None
     if cut != content:
+        rows = (i for i, line in enumerate(lines, start=1) if "#" in line and not line.lstrip().startswith("#"))
+        message = "a value holds #, where the validators cut the line"
         # What is left may still be read, as something else.
         severity = WARNING if isinstance(cut, dict) else REFUSED
-        row = next(
-            (i for i, line in enumerate(lines, start=1) if "#" in line and not line.lstrip().startswith("#")), None
-        )
-        message = "a value holds #, where the validators cut the line"
-        findings.add(severity, "meta_hash_sign", file, message, "no #", row=row)
+        findings.add("meta_hash_sign", file, message, "no #", next(rows, None), severity=severity)
 
 
 @dataclass

@@ -3,20 +3,71 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sedkit.core.config import typed
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
+from sedkit.core.experiment_folder import ExperimentFolder
 from sedkit.core.files import read_yaml
 from sedkit.core.log import log
-from sedkit.submission.check.meta import is_example_author, plain_name
+from sedkit.submission.folder_names import plain_name
 from sedkit.submission.formats import Format
-from sedkit.submission.stated import check_keys, check_text, read_stated
+from sedkit.submission.formats._format import SYSTEM
+from sedkit.submission.meta.people import is_example_author
 
-_KEYS = ("authors", "systems", "source_code")
-_PERSON_KEYS = ("lastname", "firstname", "email", "corresponding", "affiliation")
-_AFFILIATION_KEYS = ("abbreviation", "institute", "department", "location")
+#: Fields that are stated by the last part of their paths, beside those of the description.
+_STATED = ("submission.name", "submission.abbreviation", "system.external_datasets", "system.source_code")
+_ABOVE = "system.description."
+_DESCRIPTION = tuple(item.path.removeprefix(_ABOVE) for item in SYSTEM if item.path.startswith(_ABOVE))
+
+
+@dataclass(frozen=True)
+class _Affiliation:
+    abbreviation: Any = None
+    institute: Any = None
+    department: Any = None
+    location: Any = None
+
+
+@dataclass(frozen=True)
+class _Person:
+    lastname: str
+    firstname: str
+    email: Any = None
+    corresponding: bool = False
+    affiliation: Any = None
+
+    def __post_init__(self) -> None:
+        if not (self.lastname.strip() and self.firstname.strip()):
+            raise UsageError("lastname or firstname is empty, expected both")
+
+
+@dataclass(frozen=True)
+class _Stated:
+    name: str | None = None
+    abbreviation: str | None = None
+    description: dict[str, Any] | None = None
+    external_datasets: Any = None
+    source_code: str | None = None
+
+    def __post_init__(self) -> None:
+        for key in self.description or ():
+            if key not in _DESCRIPTION:
+                expected = listed(_DESCRIPTION, 20)
+                raise UsageError(f"description: unknown key {key!r}{suggest(key, _DESCRIPTION)}; has {expected}")
+
+
+@dataclass(frozen=True)
+class _AuthorFile:
+    authors: list[Any]
+    systems: dict[str, Any] | None = None
+    source_code: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.authors:
+            raise UsageError("authors is empty, expected a list of authors (see submissions/authors.example.yaml)")
 
 
 @dataclass(frozen=True)
@@ -28,7 +79,8 @@ class Authors:
     people
         As they stand in a meta file.
     systems
-        By the name of their configuration, or that of their table or scores without its ending.
+        What is stated of systems, as `read_stated` returns it, by the name of their configuration, or that of their
+        table or scores without its ending.
     source_code
         Address of the code of systems that name none.
     path
@@ -36,7 +88,7 @@ class Authors:
     """
 
     people: list[dict[str, Any]]
-    systems: dict[str, dict[str, Any]] = field(default_factory=dict)
+    systems: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     source_code: str | None = None
     path: str = ""
 
@@ -92,30 +144,40 @@ def read_authors(path: str | os.PathLike[str]) -> Authors:
     Raises
     ------
     SedkitError
-        No such file, unknown keys, values of another kind, or an author without a name.
+        No such file.
+    UsageError
+        Unknown keys, values of another kind, or an author without a name.
     """
     content = read_yaml(path)
-    if not isinstance(content, dict) or not isinstance(content.get("authors"), list) or not content["authors"]:
-        raise SedkitError(f"{path}: expected a list of authors under `authors` (see submissions/authors.example.yaml)")
-    check_keys(content, _KEYS, f"{path}")
+    file = typed(content, _AuthorFile, f"{path}")
+    people = []
     for i, person in enumerate(content["authors"], start=1):
-        names = [person.get(k) for k in ("lastname", "firstname")] if isinstance(person, dict) else [None]
-        if not all(isinstance(name, str) and name.strip() for name in names):
-            raise SedkitError(f"{path}: author {i} has no lastname and firstname")
-        check_keys(person, _PERSON_KEYS, f"{path}: author {i}")
-        affiliations = person.get("affiliation") or []
-        for one in affiliations if isinstance(affiliations, list) else [affiliations]:
-            check_keys(one, _AFFILIATION_KEYS, f"{path}: author {i}: affiliation")
-        if not isinstance(person.get("corresponding", False), bool):
-            raise SedkitError(
-                f"{path}: author {i}: corresponding is {person['corresponding']!r}, expected true or false"
-            )
+        where = f"{path}: author {i}"
+        checked = typed(person, _Person, where)
+        affiliation = person.get("affiliation") or []
+        for one in affiliation if isinstance(affiliation, list) else [affiliation]:
+            typed(one, _Affiliation, f"{where}: affiliation")
+        people.append(person | ({"corresponding": checked.corresponding} if "corresponding" in person else {}))
     systems = content.get("systems") or {}
-    if not isinstance(systems, dict):
-        raise SedkitError(f"{path}: systems is {systems!r:.60}, expected a mapping from a system's name to its entry")
     stated = {str(name): read_stated(block, f"{path}: systems.{name}") for name, block in systems.items()}
-    check_text(content, "source_code", f"{path}")
-    return Authors(content["authors"], stated, content.get("source_code"), str(path))
+    return Authors(people, stated, file.source_code, str(path))
+
+
+def read_stated(block: Any, where: str) -> dict[str, Any]:
+    """Check what is stated of one system by hand, and return it by the fields' paths in the meta file.
+
+    Values stand as they are written: `typed`, which reads a text of digits as a number, only judges them.
+    """
+    typed(block, _Stated, where)
+    block = block or {}
+    stated = {path: block.get(path.rpartition(".")[2]) for path in _STATED}
+    description = {f"{_ABOVE}{key}": value for key, value in (block.get("description") or {}).items()}
+    return {path: value for path, value in stated.items() if value not in (None, "")} | description
+
+
+def stated_in(experiment: ExperimentFolder) -> dict[str, Any]:
+    """Return what the section `submission` of an experiment's configuration says, as `read_stated` returns it."""
+    return read_stated(experiment.config.get("submission"), f"{experiment.training / 'config.yaml'}: submission")
 
 
 def label_of(label: str | None, authors: Authors, form: Format, number: int) -> str:

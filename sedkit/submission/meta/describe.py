@@ -9,60 +9,109 @@ from sedkit.core.errors import listed
 from sedkit.core.experiment_folder import ExperimentFolder
 from sedkit.core.log import log
 from sedkit.core.numbers import is_number
+from sedkit.models.complexity import complexity_of
 from sedkit.postprocessing.rules import FrameRule, Postprocessing
+from sedkit.submission.authors import stated_in
+from sedkit.submission.energy_tables import kwh_of_experiments
+from sedkit.submission.formats import Format
 from sedkit.submission.pack.producer import Producer, decision_of
-from sedkit.submission.stated import stated_in
+
+_ABOVE = "system.description."
 
 #: Steps of `sedkit.features.augment` in words, where their names do not say it.
 _AUGMENTATIONS = {"gain": "level", "noise": "white noise", "background": "background sounds", "pitch": "pitch shift"}
 
 
-def describe_experiment(experiment: ExperimentFolder) -> dict[str, Any]:
-    """Return what a configuration says of one system, by the key in `system.description`."""
+def describe_experiments(
+    members: Sequence[ExperimentFolder],
+    rules: Postprocessing | None,
+    form: Format,
+    submitted: str | None = None,
+    made: Producer | None = None,
+) -> dict[str, Any]:
+    """Collect what an experiment says of a system, or the members of an ensemble together: sizes and energy summed.
+
+    Parameters
+    ----------
+    members
+        One experiment, or the sub-systems of a fused system.
+    rules
+        How its scores became what is handed in, None where that is not known.
+    form
+        The year's format.
+    submitted
+        The set that is handed in, whose prediction's energy is stated; None where it is not known.
+    made
+        Of an ensemble, who made the fused scores, as they say themselves.
+
+    Returns
+    -------
+    Values by the field's path in the meta file.
+    """
+    each = [_describe(member) for member in members]
+    values = each[0] if len(members) == 1 else _describe_ensemble(members, each, made)
+    values = values | words_of_rules(rules, scores_only=form.scores is not None)
+    sizes = [complexity_of(member) for member in members]
+    values["system.complexity.total_parameters"] = _sum([size.parameters for size in sizes])
+    values["system.complexity.MACS"] = _sum([size.macs for size in sizes])
+    values |= kwh_of_experiments(members, submitted)
+    stated = [stated_in(member) for member in members]
+    for path in ("system.external_datasets", "system.source_code"):
+        values[path] = joined([one.get(path) for one in stated])
+    # What a configuration states goes before what can be read from the rules; an ensemble's is in no configuration.
+    return values | stated[0] if len(members) == 1 else values
+
+
+def _paths(description: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{_ABOVE}{key}": value for key, value in description.items()}
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    """Sum counts; one that is not known leaves the sum unknown."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _describe(experiment: ExperimentFolder) -> dict[str, Any]:
+    """Return what a configuration says of how one system works."""
     config = experiment.config
-    return {
+    found = {
         "input_channels": "mono",
         "input_sampling_rate": _sampling_rate_khz(config),
         "data_augmentation": _augmentation(config),
         "acoustic_features": acoustic_features(config.get("frontend") or {}),
         "machine_learning_method": (config.get("model") or {}).get("name"),
-        **(stated_in(experiment).get("description") or {}),
     }
+    stated = {path: value for path, value in stated_in(experiment).items() if path.startswith(_ABOVE)}
+    return _paths(found) | stated
 
 
-def describe_ensemble(members: Sequence[ExperimentFolder], made: Producer) -> dict[str, Any]:
-    """Return what members have in common, and each of the things in which they differ.
-
-    Parameters
-    ----------
-    members
-        The sub-systems, two or more.
-    made
-        Who made the fused scores, as they say themselves.
-    """
-    each = [describe_experiment(member) for member in members]
-    out: dict[str, Any] = {key: joined([one.get(key) for one in each]) for one in each for key in one}
-    rates = sorted({one["input_sampling_rate"] for one in each if is_number(one["input_sampling_rate"])})
+def _describe_ensemble(
+    members: Sequence[ExperimentFolder], each: Sequence[Mapping[str, Any]], made: Producer | None
+) -> dict[str, Any]:
+    """Return what members have in common, and each of the things in which they differ."""
+    out: dict[str, Any] = {path: joined([one.get(path) for one in each]) for one in each for path in one}
+    rate = f"{_ABOVE}input_sampling_rate"
+    rates = sorted({one[rate] for one in each if is_number(one[rate])})
     if rates:
         # The field is one number.
-        out["input_sampling_rate"] = rates[-1]
+        out[rate] = rates[-1]
     if len(rates) > 1:
         log.warning("the members' sampling rates differ (%s kHz): the highest is stated", listed(rates))
-    features = out["acoustic_features"]
+    features = out[f"{_ABOVE}acoustic_features"]
     if isinstance(features, str) and ", " in features:
         # The validators know single features, one a text.
-        out["acoustic_features"] = features.split(", ")
+        out[f"{_ABOVE}acoustic_features"] = features.split(", ")
+    assert made is not None
     # Whoever made the scores knows better than the call; a single network's scores are no ensemble's.
     count = len(made.parts) if made.fused else None if made.known else len(members)
-    out["ensemble_method_subsystem_count"] = count
-    out["decision_making"] = decision_of(made, members)
+    told = {"ensemble_method_subsystem_count": count, "decision_making": decision_of(made, members)}
     # What one member did after its scores is nothing that the ensemble's went through.
-    out["segmentation_method"] = out["post-processing"] = None
-    return out
+    return out | _paths({**told, "segmentation_method": None, "post-processing": None})
 
 
-def describe_rules(rules: Postprocessing | None, scores_only: bool = False) -> dict[str, Any]:
-    """Say how scores became events.
+def words_of_rules(rules: Postprocessing | None, scores_only: bool = False) -> dict[str, Any]:
+    """Say how scores became events, by the field's path in the meta file.
 
     Parameters
     ----------
@@ -95,8 +144,8 @@ def describe_rules(rules: Postprocessing | None, scores_only: bool = False) -> d
         "csebbs": "change-detection-based bounding boxes",
     }.get(rules.decoder, "double threshold" if double else "threshold")
     if scores_only:
-        return {"post-processing": ", ".join(words) or (decoder if rules.decoder == "csebbs" else None)}
-    return {"segmentation_method": decoder, "post-processing": ", ".join(words) or None}
+        return _paths({"post-processing": ", ".join(words) or (decoder if rules.decoder == "csebbs" else None)})
+    return _paths({"segmentation_method": decoder, "post-processing": ", ".join(words) or None})
 
 
 def acoustic_features(frontend: Mapping[str, Any]) -> str | None:
@@ -133,9 +182,7 @@ def joined(values: Sequence[Any]) -> Any:
 
 def _sampling_rate_khz(config: Mapping[str, Any]) -> float | int | None:
     rate = (config.get("frontend") or {}).get("sample_rate")
-    if not is_number(rate):
-        return None
-    return int(rate // 1000) if rate % 1000 == 0 else rate / 1000
+    return rate / 1000 if is_number(rate) and rate % 1000 else rate // 1000 if is_number(rate) else None
 
 
 def _augmentation(config: Mapping[str, Any]) -> str | None:

@@ -14,11 +14,11 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sedkit.submission.archive import Package
-from sedkit.submission.check import report_reader
-from sedkit.submission.check.layout import Layout
-from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
+from sedkit.submission import report_reader
+from sedkit.submission.findings import REFUSED, WARNING, Findings
 from sedkit.submission.formats import Format
+from sedkit.submission.layout import Layout
+from sedkit.submission.package import Package
 
 #: A PDF page with a title, authors and an abstract does not fit into less.
 MIN_BYTES = 1024
@@ -58,8 +58,8 @@ class Report:
         Why it cannot be the report, or None where it may be one.
     doubt
         What in one that may be reads as in a stand-in, or None: a long text may well speak of placeholders.
-    unread
-        Why pages or text are not known, or None.
+    unread, wanted
+        Why pages or text are not known, or None; and what should be there instead.
     pages
         Number of pages, None where it is not known.
     """
@@ -68,6 +68,7 @@ class Report:
     doubt: str | None = None
     unread: str | None = None
     pages: int | None = None
+    wanted: str = "a PDF with title, authors and abstract"
 
 
 def judge_report(data: bytes, most_s: int = _MOST_S) -> Report:
@@ -119,47 +120,51 @@ def check_report(package: Package, names: Sequence[str], layout: Layout, form: F
         Where faults are noted.
     """
     severity = WARNING if layout.single else REFUSED
+
+    def tell(kind: str, file: str, message: str, expected: str, severity: str | None = severity) -> None:
+        findings.add(kind, file, message, expected, severity=severity)
+
     expected = "a PDF beside the system folders"
     reports = [name for name in names if name.lower().endswith(".pdf")]
     if not reports:
-        findings.add(severity, "report_missing", "", "no technical report", expected)
+        tell("report_missing", "", "no technical report", expected)
         return
     beside = [name for name in reports if str(PurePosixPath(name).parent) in (layout.base or ".", ".")]
-    if layout.single or not beside:
-        message = "lies in a system's folder" if layout.single else "lies where the organisers' script does not look"
-        findings.add(severity, "report_place", reports[0], message, expected)
+    if layout.single:
+        tell("report_place", reports[0], "lies in a system's folder", expected)
+    elif not beside:
+        tell("report_place", reports[0], "lies where the organisers' script does not look", expected)
     elif not any(name.endswith(".pdf") for name in beside):
-        findings.add(severity, "report_name", beside[0], "is not found by the organisers' script", "a name in .pdf")
+        tell("report_name", beside[0], "is not found by the organisers' script", "a name in .pdf")
     reports = beside or reports
     left_s = float(_MOST_S_IN_ALL)
     for name in reports[:_MOST_REPORTS]:
-        if left_s <= 0:
-            message = "is not looked at: those before it took all the time there is for reports"
-            findings.add(WARNING, "report_unread", name, message, "one technical report")
-            continue
-        before_s = _reader_s()
-        _check_one(package, name, severity, form, min(_MOST_S, math.ceil(left_s)), findings)
-        left_s -= _reader_s() - before_s
+        report, spent_s = _report_of(package, name, left_s)
+        left_s -= spent_s
+        if report.problem:
+            tell("report_placeholder", name, report.problem, "the technical report")
+        elif report.doubt:
+            tell("report_words", name, report.doubt, "the technical report", None)
+        elif report.unread:
+            tell("report_unread", name, report.unread, report.wanted, None)
+        if report.pages is not None and report.pages > form.report_pages:
+            tell("report_long", name, f"has {report.pages} pages", f"at most {form.report_pages}", None)
     if len(reports) > _MOST_REPORTS:
         message = f"{len(reports) - _MOST_REPORTS} more PDF files are not looked at"
-        findings.add(NOTE, "report_many", "", message, "one technical report")
+        tell("report_many", "", message, "one technical report", None)
 
 
-def _check_one(package: Package, name: str, severity: str, form: Format, most_s: int, findings: Findings) -> None:
+def _report_of(package: Package, name: str, left_s: float) -> tuple[Report, float]:
+    """Judge a report within the processor time that is left for it; return also how much that took."""
+    if left_s <= 0:
+        why = "is not looked at: those before it took all the time there is for reports"
+        return Report(unread=why, wanted="one technical report"), 0.0
     if package.size(name) > _MOST_BYTES:
-        message = f"{package.size(name):,} bytes: its pages are not looked at"
-        findings.add(WARNING, "report_unread", name, message, f"at most {_MOST_BYTES:,}")
-        return
-    report = judge_report(package.read(name), most_s)
-    if report.problem:
-        findings.add(severity, "report_placeholder", name, report.problem, "the technical report")
-    elif report.doubt:
-        findings.add(WARNING, "report_words", name, report.doubt, "the technical report")
-    elif report.unread:
-        findings.add(WARNING, "report_unread", name, report.unread, "a PDF with title, authors and abstract")
-    if report.pages is not None and report.pages > form.report_pages:
-        message = f"has {report.pages} pages"
-        findings.add(WARNING, "report_long", name, message, f"at most {form.report_pages}")
+        why = f"{package.size(name):,} bytes: its pages are not looked at"
+        return Report(unread=why, wanted=f"at most {_MOST_BYTES:,}"), 0.0
+    before_s = _reader_s()
+    report = judge_report(package.read(name), min(_MOST_S, math.ceil(left_s)))
+    return report, _reader_s() - before_s
 
 
 def _reader_s() -> float:

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import atomic_path
-from sedkit.submission.findings import REFUSED, Finding
+from sedkit.submission.findings import PackageFinding, refused
 
 #: 8 systems of 3 runs, post-processed and unprocessed, of 2200 clips make 105,600 members.
 MAX_MEMBERS = 250_000
@@ -38,9 +38,9 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 class UnsafePackage(SedkitError):
     """A package that must not be read any further; carries the findings that say why."""
 
-    def __init__(self, findings: list[Finding]) -> None:
+    def __init__(self, *findings: PackageFinding) -> None:
         super().__init__(findings[0].text())
-        self.findings = findings
+        self.findings = list(findings)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Package:
         if name in self._files:
             size = self._files[name].stat().st_size
             if size > self.limits.member_bytes:
-                raise UnsafePackage([_too_large(name, size, self.limits.member_bytes)])
+                raise UnsafePackage(_too_large(name, size, self.limits.member_bytes))
             return self._files[name].read_bytes()
         if name not in self._members:
             raise SedkitError(f"{self.path}: no member {name}")
@@ -117,34 +117,33 @@ class Package:
                     self._read_bytes += len(block)
                     # What the directory declares may be a lie: the bytes that come out are counted.
                     if len(out) > self.limits.member_bytes:
-                        raise UnsafePackage([_too_large(name, len(out), self.limits.member_bytes)])
+                        raise UnsafePackage(_too_large(name, len(out), self.limits.member_bytes))
                     if self._read_bytes > 2 * self.limits.total_bytes:
-                        raise UnsafePackage([_too_large("", self._read_bytes, self.limits.total_bytes)])
+                        raise UnsafePackage(_too_large("", self._read_bytes, self.limits.total_bytes))
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
-            raise UnsafePackage(
-                [Finding(REFUSED, "zip_broken", name, None, f"cannot be unpacked ({error})", "a readable zip member")]
-            ) from None
+            message = f"cannot be unpacked ({error})"
+            raise UnsafePackage(refused("zip_broken", name, message, "a readable zip member")) from None
         return bytes(out)
 
     def _scan_folder(self) -> None:
-        odd: list[Finding] = []
+        odd: list[PackageFinding] = []
         for folder, folders, files in os.walk(self.path):
             folders.sort()
             for name in sorted([*folders, *files]):
                 full = Path(folder, name)
                 inside = full.relative_to(self.path).as_posix()
                 if full.is_symlink():
-                    odd.append(Finding(REFUSED, "symlink", inside, None, "is a link", "a file of its own"))
+                    odd.append(refused("symlink", inside, "is a link", "a file of its own"))
                 elif name in files and not full.is_file():
                     # Opening a pipe would wait for ever.
-                    odd.append(Finding(REFUSED, "special_file", inside, None, "is no plain file", "files and folders"))
+                    odd.append(refused("special_file", inside, "is no plain file", "files and folders"))
                 elif name in files:
                     self._files[inside] = full
                 else:
                     self._folders.add(inside)
             folders[:] = [name for name in folders if not Path(folder, name).is_symlink()]
         if odd:
-            raise UnsafePackage(odd)
+            raise UnsafePackage(*odd)
 
     def _scan_zip(self) -> None:
         self.is_zip = True
@@ -157,64 +156,68 @@ class Package:
             self._archive = zipfile.ZipFile(self.path)
             infos = self._archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise UnsafePackage(
-                [Finding(REFUSED, "zip_broken", "", None, f"{self.path.name} is no readable zip ({error})", "a zip")]
-            ) from None
+            message = f"{self.path.name} is no readable zip ({error})"
+            raise UnsafePackage(refused("zip_broken", "", message, "a zip")) from None
         findings = _judge_members(infos, self.limits)
         if findings:
             self.close()
-            raise UnsafePackage(findings)
+            raise UnsafePackage(*findings)
         self._members = {info.filename: info for info in infos if not info.is_dir()}
         self._folders = {str(PurePosixPath(info.filename)) for info in infos if info.is_dir()}
 
 
-def _too_large(name: str, size: int, limit: int) -> Finding:
-    return Finding(REFUSED, "too_large", name, None, f"{size:,} bytes when unpacked", f"at most {limit:,} bytes")
+def _too_large(name: str, size: int, limit: int) -> PackageFinding:
+    return refused("too_large", name, f"{size:,} bytes when unpacked", f"at most {limit:,} bytes")
 
 
-def _judge_members(infos: list[zipfile.ZipInfo], limits: Limits) -> list[Finding]:
-    out: list[Finding] = []
+def _judge_members(infos: list[zipfile.ZipInfo], limits: Limits) -> list[PackageFinding]:
     if len(infos) > limits.members:
-        return [
-            Finding(REFUSED, "zip_too_many_members", "", None, f"{len(infos):,} members", f"at most {limits.members:,}")
-        ]
+        return [refused("zip_too_many_members", "", f"{len(infos):,} members", f"at most {limits.members:,}")]
+    out: list[PackageFinding] = []
     seen: set[str] = set()
     backslashes: list[str] = []
     for info in infos:
-        name = info.filename
-        mode = info.external_attr >> 16
-        parts = PurePosixPath(name).parts
-        if not parts or _leaves(name) or "\0" in name:
-            out.append(Finding(REFUSED, "zip_unsafe_path", name, None, "leaves the folder", "a path inside the zip"))
-        elif name.count("/") > _DEEPEST:
-            deep = f"lies {name.count('/'):,} folders deep"
-            out.append(Finding(REFUSED, "zip_too_deep", name[:100], None, deep, f"at most {_DEEPEST}"))
-        elif "\\" in name:
-            backslashes.append(name)
-        elif stat.S_ISLNK(mode):
-            out.append(Finding(REFUSED, "symlink", name, None, "is a link", "a file of its own"))
-        elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            out.append(Finding(REFUSED, "zip_special_file", name, None, "is no plain file", "files and folders"))
-        elif info.flag_bits & 0x1:
-            out.append(Finding(REFUSED, "zip_encrypted", name, None, "is encrypted", "a zip without a password"))
-        elif info.compress_type not in _COMPRESSIONS:
-            message, expected = f"is packed by method {info.compress_type}", "a zip that any tool unpacks (deflate)"
-            out.append(Finding(REFUSED, "zip_compression", name, None, message, expected))
-        elif info.file_size > limits.member_bytes:
-            out.append(_too_large(name, info.file_size, limits.member_bytes))
-        elif name in seen:
-            out.append(
-                Finding(REFUSED, "zip_duplicate_member", name, None, "stands twice in the zip", "one file a name")
-            )
-        seen.add(name)
+        fault = _judge_path(info.filename)
+        if fault is None and "\\" in info.filename:
+            backslashes.append(info.filename)
+        else:
+            fault = fault or _judge_member(info, limits)
+            if fault is None and info.filename in seen:
+                fault = refused("zip_duplicate_member", info.filename, "stands twice in the zip", "one file a name")
+            out += [fault] if fault else []
+        seen.add(info.filename)
     if backslashes:
         message = f"{len(backslashes)} names hold backslashes ({listed(backslashes, 2)}): no folders come out of them"
-        out.append(Finding(REFUSED, "zip_backslash", backslashes[0], None, message, "folders parted by /"))
+        out.append(refused("zip_backslash", backslashes[0], message, "folders parted by /"))
     out += _clashes([info.filename for info in infos if info.filename.count("/") <= _DEEPEST])
     total = sum(info.file_size for info in infos)
     if not out and total > limits.total_bytes:
         out.append(_too_large("", total, limits.total_bytes))
     return out
+
+
+def _judge_path(name: str) -> PackageFinding | None:
+    if not PurePosixPath(name).parts or _leaves(name) or "\0" in name:
+        return refused("zip_unsafe_path", name, "leaves the folder", "a path inside the zip")
+    if (depth := name.count("/")) > _DEEPEST:
+        return refused("zip_too_deep", name[:100], f"lies {depth:,} folders deep", f"at most {_DEEPEST}")
+    return None
+
+
+def _judge_member(info: zipfile.ZipInfo, limits: Limits) -> PackageFinding | None:
+    name, mode = info.filename, info.external_attr >> 16
+    if stat.S_ISLNK(mode):
+        return refused("symlink", name, "is a link", "a file of its own")
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return refused("zip_special_file", name, "is no plain file", "files and folders")
+    if info.flag_bits & 0x1:
+        return refused("zip_encrypted", name, "is encrypted", "a zip without a password")
+    if info.compress_type not in _COMPRESSIONS:
+        message = f"is packed by method {info.compress_type}"
+        return refused("zip_compression", name, message, "a zip that any tool unpacks (deflate)")
+    if info.file_size > limits.member_bytes:
+        return _too_large(name, info.file_size, limits.member_bytes)
+    return None
 
 
 def _leaves(name: str) -> bool:
@@ -223,13 +226,13 @@ def _leaves(name: str) -> bool:
     return name[0] in "/\\" or ".." in parts or ":" in parts[0]
 
 
-def _clashes(names: list[str]) -> list[Finding]:
+def _clashes(names: list[str]) -> list[PackageFinding]:
     """Find names that are a file and a folder at once: whichever comes second cannot be unpacked."""
     files = {name for name in names if not name.endswith("/")}
     folders = {name.rstrip("/") for name in names if name.endswith("/")}
     folders |= _folders_of(files)
     return [
-        Finding(REFUSED, "zip_file_and_folder", name, None, "is a file and a folder at once", "one of the two")
+        refused("zip_file_and_folder", name, "is a file and a folder at once", "one of the two")
         for name in sorted(files & folders)
     ]
 

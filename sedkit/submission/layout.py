@@ -23,6 +23,8 @@ _STOPS = "the organisers' script takes every folder for a system and stops"
 _META = re.compile(r"\.meta\.ya?ml$", re.IGNORECASE)
 _OUTPUT_TABLE = re.compile(r"\.output\.(?:csv|tsv|txt)$", re.IGNORECASE)
 _OUTPUT_FOLDER = re.compile(r"\.output(?:_PSDS)?$")
+#: A run's folder of a year that asks for several.
+_RUN = re.compile(r"_run\d+(?:_unprocessed)?\.output$")
 #: What makes a folder a system's where nothing in it carries its proper name.
 _LIKELY = re.compile(r"\.(?:ya?ml|csv|tsv)$", re.IGNORECASE)
 #: How files and folders of CodeCarbon's tables begin, in lower case.
@@ -38,7 +40,7 @@ _VALIDATED = "validated"
 
 
 @dataclass
-class System:
+class SystemFolder:
     """The files of one system: those in its folder, and those of its sub-folders by the folder's path inside it.
 
     `astray` are operating points that lie outside of it, by their folder's path in the package.
@@ -50,6 +52,19 @@ class System:
     folders: dict[str, list[str]] = field(default_factory=dict)
     astray: dict[str, list[str]] = field(default_factory=dict)
 
+    def outputs(self, form: Format) -> dict[str, list[str]]:
+        """Return the files of an output as a format calls it, of the first run, by the labels that they carry."""
+        if form.scores is None:
+            suffix, files = str(form.table_suffix), {PurePosixPath(name).name: [name] for name in self.files}
+        else:
+            suffix, files = form.scores.suffix.format(run=1), self.folders
+        numbered = suffix != ".output"
+        return {
+            name.removesuffix(suffix): files[name]
+            for name in files
+            if name.endswith(suffix) and (numbered or not _RUN.search(name))
+        }
+
     def place(self, inside: str) -> str:
         """Return the path in the package of a file or folder of the system."""
         return f"{self.path}/{inside}".lstrip("/")
@@ -59,7 +74,7 @@ class System:
 class Layout:
     """The systems of a package, the folder they lie in ("" is the top), and whether the package is one system alone."""
 
-    systems: tuple[System, ...]
+    systems: tuple[SystemFolder, ...]
     base: str
     single: bool
 
@@ -77,12 +92,11 @@ def without_junk(names: Iterable[str], form: Format, findings: Findings) -> list
             junk[place] = junk.get(place, 0) + 1
     for place, count in list(junk.items())[:MOST_PER_KIND]:
         message = "was left by a file manager" + (f" ({count} files)" if count > 1 else "")
-        if form.folders_checked and place.count("/") == 1 and place.endswith("/"):
-            findings.add(REFUSED, "stray_file", place, f"{message}: {_STOPS}", "only the submission's files")
-        else:
-            findings.add(NOTE, "stray_file", place, message, "only the submission's files")
+        stops = form.folders_checked and place.count("/") == 1 and place.endswith("/")
+        message += f": {_STOPS}" if stops else ""
+        findings.add("stray_file", place, message, "only the submission's files", severity=REFUSED if stops else NOTE)
     if len(junk) > MOST_PER_KIND:
-        findings.add(NOTE, "stray_file", "", f"{len(junk) - MOST_PER_KIND} more left by a file manager")
+        findings.add("stray_file", "", f"{len(junk) - MOST_PER_KIND} more left by a file manager")
     return files
 
 
@@ -111,19 +125,19 @@ def find_layout(
         layout = Layout(tuple(_collect(names, {"": label})), "", single=root_name is not None)
         if root_name is None:
             message = "the zip holds a system's files without its folder"
-            findings.add(REFUSED, "no_folder", "", message, f"{label}/{label}.…")
+            findings.add("no_folder", "", message, f"{label}/{label}.…")
         return layout
     systems = _collect(names, {home: PurePosixPath(home).name for home in homes})
     systems.sort(key=lambda system: (system.path.count("/"), system.path))
     parents = {_parent(home) for home in homes}
     base = parents.pop() if len(parents) == 1 else ""
-    _check_places(systems, form, findings)
+    _check_places(systems, findings)
     # In a folder the zip that was made of it is no fault, in a zip it is.
     packed = _zips_of(homes, form) if root_name is not None else frozenset()
     astray = _give_points_back(names, homes, systems, form) if form.points else frozenset()
     _check_others([name for name in names if name not in astray], empty, homes, packed, form, findings)
     # A second copy has the first one's faults.
-    first: dict[str, System] = {}
+    first: dict[str, SystemFolder] = {}
     for system in systems:
         first.setdefault(system.label, system)
     return Layout(tuple(sorted(first.values(), key=lambda system: system.path)), base, single=False)
@@ -225,9 +239,9 @@ def _home_of(name: str, homes: Set[str]) -> str | None:
     return next((above for above in _above(name) if above in homes), None)
 
 
-def _collect(names: Iterable[str], label_of: Mapping[str, str]) -> list[System]:
+def _collect(names: Iterable[str], label_of: Mapping[str, str]) -> list[SystemFolder]:
     """Return the systems, one for each folder that has a label, with the files that lie in it."""
-    systems = {home: System(home, label) for home, label in label_of.items()}
+    systems = {home: SystemFolder(home, label) for home, label in label_of.items()}
     for name in names:
         home = _home_of(name, systems.keys())
         if home is None:
@@ -240,7 +254,7 @@ def _collect(names: Iterable[str], label_of: Mapping[str, str]) -> list[System]:
     return list(systems.values())
 
 
-def _check_places(systems: Sequence[System], form: Format, findings: Findings) -> None:
+def _check_places(systems: Sequence[SystemFolder], findings: Findings) -> None:
     """Note systems that stand twice, and those that lie too deep."""
     first: dict[str, str] = {}
     deep: dict[str, list[str]] = {}
@@ -248,18 +262,19 @@ def _check_places(systems: Sequence[System], form: Format, findings: Findings) -
         parent = _parent(system.path)
         if system.label in first:
             message = f"system {system.label} stands in {first[system.label]} as well"
-            # The scripts of other years do not look so deep.
-            severity = REFUSED if form.folders_checked else WARNING
-            findings.add(severity, "label_twice", system.path, message, "each system once")
+            # The scripts of other years than 2024 do not look so deep.
+            findings.add("label_twice", system.path, message, "each system once")
         elif parent:
             deep.setdefault(parent, []).append(system.label)
         first.setdefault(system.label, system.path)
     for parent, labels in deep.items():
         message = f"{listed(labels, 4)} lies in it: the organisers' script looks into the folders at the top alone"
-        findings.add(REFUSED, "nested", parent, message, "<label>/ at the top, the report beside it")
+        findings.add("nested", parent, message, "<label>/ at the top, the report beside it")
 
 
-def _give_points_back(names: Iterable[str], homes: Sequence[str], systems: Sequence[System], form: Format) -> Set[str]:
+def _give_points_back(
+    names: Iterable[str], homes: Sequence[str], systems: Sequence[SystemFolder], form: Format
+) -> Set[str]:
     """Give tables of thresholds outside of the systems to the one whose label leads to them; return their names.
 
     Of a single system they are, whatever they are called.
@@ -319,7 +334,7 @@ def _check_others(
     expected = "system folders and the report only"
     if files:
         message = "belongs to no part of a submission"
-        findings.add(WARNING, "extra_file", files[0], message, expected, count=len(files))
+        findings.add("extra_file", files[0], message, expected, count=len(files))
     for name in empty:
         if _home_of(f"{name}/", within) is None and name not in known:
             folders.setdefault(name.split("/")[0] if name.split("/")[0] not in known else name, 0)
@@ -333,4 +348,4 @@ def _check_others(
         message = message if count else "is empty"
         message += f" (and so {len(some) - 1} more folders: {listed(some[1:], 3)})" if len(some) > 1 else ""
         message += f": {_STOPS}" if severity == REFUSED else ""
-        findings.add(severity, "extra_folder", some[0], message, expected, count=len(some))
+        findings.add("extra_folder", some[0], message, expected, count=len(some), severity=severity)

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sedkit.core.errors import SedkitError, listed
-from sedkit.core.files import atomic_folder, atomic_path, sha256_file, write_text
+from sedkit.core.files import aside_of, atomic_folder, atomic_path, sha256_file, write_text
 from sedkit.core.log import log
-from sedkit.submission.archive import folder_files, write_zip
-from sedkit.submission.check.clips import ClipList
-from sedkit.submission.check.examine import check_package
-from sedkit.submission.check.technical_report import judge_report
-from sedkit.submission.findings import REFUSED, Finding
+from sedkit.submission.authors import Authors, label_of
+from sedkit.submission.check import check_package
+from sedkit.submission.clip_list import ClipList
+from sedkit.submission.findings import REFUSED, PackageFinding
 from sedkit.submission.formats import Format
-from sedkit.submission.pack.authors import Authors, label_of
-from sedkit.submission.pack.meta import SystemMeta, build_meta, meta_text
-
-#: Writes a system's output files, given its folder and label.
-Writer = Callable[[Path, str], None]
-
-
-@dataclass(frozen=True)
-class SystemInput:
-    """One system to pack: what the author file calls it, how its output is written, what its meta file says."""
-
-    name: str
-    write: Writer
-    meta: SystemMeta
+from sedkit.submission.meta.write import build_meta, meta_text
+from sedkit.submission.pack.sources import SystemToPack
+from sedkit.submission.package import folder_files, write_zip
+from sedkit.submission.technical_report import judge_report
 
 
 @dataclass(frozen=True)
@@ -40,12 +29,12 @@ class Packed:
     folders: tuple[Path, ...]
     zip: Path | None
     incomplete: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[PackageFinding, ...] = ()
 
 
 def pack(
     form: Format,
-    systems: Sequence[SystemInput],
+    systems: Sequence[SystemToPack],
     authors: Authors,
     out: str | os.PathLike[str],
     label: str | None = None,
@@ -93,7 +82,9 @@ def pack(
     archive = Path(out) / f"{match['base']}.zip"
     # It would belong to other folders than those beside it.
     archive.unlink(missing_ok=True)
-    folders = _write_folders(form, dict(zip(labels, systems, strict=True)), authors, Path(out))
+    folders = tuple(
+        _write_folder(Path(out) / name, system, form, authors) for name, system in zip(labels, systems, strict=True)
+    )
     reasons = []
     if authors.example:
         reasons.append("the author file holds example authors (put the real ones in)")
@@ -132,32 +123,28 @@ def _read_report(path: Path) -> bytes:
     return data
 
 
-def _write_folders(form: Format, systems: Mapping[str, SystemInput], authors: Authors, out: Path) -> tuple[Path, ...]:
-    """Write the folders of systems, given by their labels."""
-    folders = []
-    for label, system in systems.items():
-        folder = out / label
-        with atomic_folder(folder) as aside:
-            system.write(aside, label)
-            text = meta_text(build_meta(form, label, authors, system.meta), system.meta.remarks)
-            write_text(aside / f"{label}.meta.yaml", text)
-        folders.append(folder)
-    return tuple(folders)
+def _write_folder(folder: Path, system: SystemToPack, form: Format, authors: Authors) -> Path:
+    """Write the folder of a system, which is named by its label."""
+    label = folder.name
+    with atomic_folder(folder) as aside:
+        system.output.write(aside, label, form)
+        text = meta_text(build_meta(form, label, authors, system.meta), system.meta.remarks)
+        write_text(aside / f"{label}.meta.yaml", text)
+    return folder
 
 
 def _write_zip(
     archive: Path, folders: Sequence[Path], report: bytes, form: Format, clips: ClipList | None
-) -> tuple[Finding, ...]:
+) -> tuple[PackageFinding, ...]:
     """Write the zip of folders and report, unless it would be refused; return the check's findings."""
-    files: dict[str, bytes | Path] = {**folder_files(folders), _report_of(archive).name: report}
+    aside = aside_of(archive)
     try:
-        with atomic_path(archive) as aside:
-            write_zip(aside, files)
-            findings = check_package(aside, form, clips)
-            if any(f.severity == REFUSED for f in findings):
-                raise _Refused(findings)
-    except _Refused as refused:
-        return tuple(refused.findings)
+        write_zip(aside, {**folder_files(folders), _report_of(archive).name: report})
+        findings = check_package(aside, form, clips)
+        if not any(f.severity == REFUSED for f in findings):
+            os.replace(aside, archive)
+    finally:
+        aside.unlink(missing_ok=True)
     return tuple(findings)
 
 
@@ -182,15 +169,5 @@ def _warn_of_twins(folders: Sequence[Path]) -> None:
 
 def _others(out: Path, base: str, labels: Sequence[str], form: Format) -> list[Path]:
     """Return the folders of a team's systems that were not packed in this call."""
-    folders = []
-    for folder in sorted(out.iterdir()):
-        match = form.label_pattern.fullmatch(folder.name)
-        if match and match["base"] == base and folder.name not in labels and folder.is_dir():
-            folders.append(folder)
-    return folders
-
-
-class _Refused(Exception):
-    def __init__(self, findings: list[Finding]) -> None:
-        super().__init__("refused")
-        self.findings = findings
+    named = {folder: form.label_pattern.fullmatch(folder.name) for folder in sorted(out.iterdir()) if folder.is_dir()}
+    return [folder for folder, match in named.items() if match and match["base"] == base and folder.name not in labels]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -15,11 +16,11 @@ from sedkit.core.errors import SedkitError, listed
 from sedkit.core.parallel import progress
 from sedkit.dataio.names import stem
 from sedkit.dataio.rows import Rows, header_of, parse_rows, separator_of
-from sedkit.submission.archive import Package
-from sedkit.submission.check.bytes import MARK, is_table_text, read_within
-from sedkit.submission.check.clips import ClipList
-from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, WARNING, Findings, located
+from sedkit.submission.clip_list import ClipList
+from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, Findings, located
 from sedkit.submission.formats import Format
+from sedkit.submission.outputs.raw import MARK, is_table_text, read_within
+from sedkit.submission.package import Package
 
 #: What is printed for 0 s.
 _EDGE_S = 1e-6
@@ -75,7 +76,7 @@ class ScoreFolder:
 
 def check_score_folder(
     folder: str,
-    files: tuple[str, ...],
+    files: Sequence[str],
     package: Package,
     form: Format,
     clips: ClipList | None,
@@ -100,11 +101,11 @@ def check_score_folder(
     tables = {PurePosixPath(name).stem: name for name in files if name.endswith(".tsv")}
     if not tables:
         message = f"no *.tsv among its {len(files)} files ({listed((PurePosixPath(name).name for name in files), 2)})"
-        findings.add(REFUSED, "tables_missing", folder, message, "<clip id>.tsv for every clip")
+        findings.add("tables_missing", folder, message, "<clip id>.tsv for every clip")
         return ScoreFolder(folder, {}, b"")
     for name in files:
         if not name.endswith(".tsv"):
-            findings.add(WARNING, "extra_file", name, "is no score table", "only <clip id>.tsv")
+            findings.add("extra_file", name, "is no score table", "only <clip id>.tsv")
     duration: dict[str, float] = {}
     if clips:
         wanted = {stem(name) for name in clips.filenames}
@@ -112,13 +113,13 @@ def check_score_folder(
         absent, strange = sorted(wanted - tables.keys()), sorted(tables.keys() - wanted)
         if absent:
             message = f"{len(absent)} of {len(wanted)} clips have no table ({listed(absent, 3)})"
-            findings.add(REFUSED, "clip_missing", folder, message, "a table for every clip of the list")
+            findings.add("clip_missing", folder, message, "a table for every clip of the list")
         for name in strange[:_MOST_STRANGE]:
             message = f"{name} is not in the evaluation list{clips.hint(name)}"
-            findings.add(REFUSED, "unknown_clip", tables[name], message, "<clip id>.tsv, the id without .wav")
-        findings.add_more(REFUSED, "unknown_clip", folder, len(strange[_MOST_STRANGE:]))
+            findings.add("unknown_clip", tables[name], message, "<clip id>.tsv, the id without .wav", severity=REFUSED)
+        findings.add_more("unknown_clip", folder, len(strange[_MOST_STRANGE:]), severity=REFUSED)
     elif form.scores and form.scores.clips and len(tables) != form.scores.clips:
-        findings.add(REFUSED, "clip_count", folder, f"{len(tables)} tables", f"{form.scores.clips}, one per clip")
+        findings.add("clip_count", folder, f"{len(tables)} tables", f"{form.scores.clips}, one per clip")
     digests, windows = dict.fromkeys(sorted(tables), b""), 0
     lowest, highest = np.full(len(form.labels), np.inf), np.full(len(form.labels), -np.inf)
     for clip, name in progress(sorted(tables.items()), description=PurePosixPath(folder).name, unit="clip"):
@@ -148,10 +149,10 @@ def _check_spread(folder: str, form: Format, constant: NDArray[np.bool_], findin
     labels = [label for label, same in zip(form.labels, constant, strict=True) if same]
     if constant.all():
         message = "every class has one and the same score throughout"
-        findings.add(SCORED_WRONGLY, "scores_constant", folder, message, "scores that tell windows apart")
+        findings.add("scores_constant", folder, message, "scores that tell windows apart", severity=SCORED_WRONGLY)
     elif labels:
         message = f"{len(labels)} classes have one and the same score throughout ({listed(labels)})"
-        findings.add(WARNING, "scores_constant", folder, message, "scores that tell windows apart")
+        findings.add("scores_constant", folder, message, "scores that tell windows apart")
 
 
 def _check_scores(
@@ -168,7 +169,7 @@ def _check_scores(
     outside = np.flatnonzero(((values[:, 2:] < 0) | (values[:, 2:] > 1)).any(axis=1))
     if len(outside):
         row = int(rows.line[outside[0]])
-        findings.add(WARNING, "score_range", file, "a score outside 0 to 1", "scores from 0 to 1", row=row)
+        findings.add("score_range", file, "a score outside 0 to 1", "scores from 0 to 1", row=row)
     if not whole or any(label not in rows.names for label in form.labels):
         return None
     edges = np.append(values[:, 0], values[-1, 1])
@@ -182,7 +183,7 @@ def _check_header(file: str, data: bytes, form: Format, findings: Findings) -> l
     if columns[:2] != ["onset", "offset"] or separator_of(data) != "\t":
         kind = "separator" if re.match(rb"onset[,; ]+offset", first) else "header"
         message = f"header {first[:60].decode(errors='replace')!r}"
-        findings.add(REFUSED, kind, file, message, "onset<TAB>offset<TAB><class>…", row=1)
+        findings.add(kind, file, message, "onset<TAB>offset<TAB><class>…", row=1, severity=REFUSED)
         return None
     return columns if _check_columns(file, columns[2:], form, findings) else None
 
@@ -193,14 +194,14 @@ def _check_rows(file: str, data: bytes, columns: list[str], findings: Findings) 
         rows = parse_rows(file, data, columns[:2], numbers=None)
     except SedkitError as error:
         row, said = located(error, file)
-        findings.add(REFUSED, "row_fields", file, said, "one row a line", row=row)
+        findings.add("row_fields", file, said, "one row a line", row=row)
         return None
     if rows.has_index or rows.findings:
         row = rows.findings[0].line if rows.findings else int(rows.line[0])
-        findings.add(REFUSED, "row_fields", file, "more fields than in the header", str(len(columns)), row=row)
+        findings.add("row_fields", file, "more fields than in the header", str(len(columns)), row=row)
         return None
     if not len(rows):
-        findings.add(REFUSED, "table_empty", file, "no window", "consecutive windows over the clip")
+        findings.add("table_empty", file, "no window", "consecutive windows over the clip")
         return None
     return rows
 
@@ -215,7 +216,7 @@ def _check_numbers(file: str, rows: Rows, values: NDArray[np.float64], findings:
     # Text and times that are none stop the scorer; a score that is missing or NaN does not.
     text = any((np.isnan(values[:, c]) & ~rows.missing(rows.names[c])).any() for c in np.unique(bad[:, 1]).tolist())
     severity = REFUSED if text or column < 2 else SCORED_WRONGLY
-    findings.add(severity, "number", file, message, "finite numbers, digits 0 to 9", row=int(rows.line[row]))
+    findings.add("number", file, message, "finite numbers, digits 0 to 9", row=int(rows.line[row]), severity=severity)
     return False
 
 
@@ -224,17 +225,17 @@ def _check_columns(file: str, classes: list[str], form: Format, findings: Findin
     twice = sorted(label for label, count in Counter(classes).items() if count > 1)
     if twice:
         message = f"{len(twice)} classes have two columns or more ({listed(twice)})"
-        findings.add(REFUSED, "class_column_twice", file, message, "one column a class", row=1)
+        findings.add("class_column_twice", file, message, "one column a class", row=1)
         return False
     absent = [label for label in form.labels if label not in classes]
     strange = [label for label in classes if label not in form.labels]
     if absent:
         also = f"; additional: {listed(strange)}" if strange else ""
         message = f"no column for {listed(absent)}{also}"
-        findings.add(REFUSED, "class_column", file, message, f"{len(form.labels)} class columns", row=1)
+        findings.add("class_column", file, message, f"{len(form.labels)} class columns", row=1)
     elif strange:
         expected = "only the classes of the task"
-        findings.add(WARNING, "class_column_extra", file, f"column {listed(strange)}", expected, row=1)
+        findings.add("class_column_extra", file, f"column {listed(strange)}", expected, row=1)
     return True
 
 
@@ -248,28 +249,25 @@ def _check_windows(
 ) -> bool:
     """Look at the windows, (rows, at least onset and offset); return whether they are consecutive from 0 s."""
     onset, offset = values[:, 0], values[:, 1]
+
+    def tell(kind: str, i: int, message: str, expected: str, severity: str = REFUSED) -> None:
+        findings.add(kind, file, message, expected, int(line[i]), severity=severity)
+
     if abs(onset[0]) > _EDGE_S:
-        findings.add(REFUSED, "windows_start", file, f"the first window begins at {onset[0]:g} s", "0 s", row=2)
+        findings.add("windows_start", file, f"the first window begins at {onset[0]:g} s", "0 s", row=2)
         return False
-    backwards = np.flatnonzero(offset <= onset)
-    if len(backwards):
-        i = int(backwards[0])
-        findings.add(
-            REFUSED, "onset_offset", file, f"{onset[i]:g} to {offset[i]:g} s", "onset before offset", row=int(line[i])
-        )
+    for i in np.flatnonzero(offset <= onset)[:1]:
+        tell("onset_offset", i, f"{onset[i]:g} to {offset[i]:g} s", "onset before offset")
         return False
     # sed_scores_eval compares the numbers as they are read.
-    gaps = np.flatnonzero(onset[1:] != offset[:-1])
-    if len(gaps):
-        i = int(gaps[0]) + 1
+    for i in np.flatnonzero(onset[1:] != offset[:-1])[:1] + 1:
         message = f"a window begins at {float(onset[i])!r} s, the one before it ends at {float(offset[i - 1])!r} s"
-        findings.add(REFUSED, "windows_gap", file, message, "consecutive windows", row=int(line[i]))
+        tell("windows_gap", i, message, "consecutive windows")
         return False
+    message = f"the windows end at {offset[-1]:g} s"
     if duration_s is None and onset[-1] >= longest_s:
-        message = f"the windows end at {offset[-1]:g} s"
-        expected = f"seconds (no clip is longer than {longest_s:g} s)"
-        findings.add(REFUSED, "windows_end", file, message, expected, row=int(line[-1]))
+        tell("windows_end", -1, message, f"seconds (no clip is longer than {longest_s:g} s)")
     elif duration_s is not None and abs(offset[-1] - duration_s) > max(_END_S, 1.01 * float(offset[-1] - onset[-1])):
-        message = f"the windows end at {offset[-1]:g} s, the clip at {duration_s:g} s"
-        findings.add(SCORED_WRONGLY, "windows_end", file, message, "windows over the whole clip", row=int(line[-1]))
+        message += f", the clip at {duration_s:g} s"
+        tell("windows_end", -1, message, "windows over the whole clip", SCORED_WRONGLY)
     return True

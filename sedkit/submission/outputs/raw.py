@@ -1,16 +1,15 @@
-"""A file's bytes: read within a limit, decoded as UTF-8; what is wrong with them is noted."""
+"""A table's bytes: read within limits, decoded as UTF-8; what is wrong with them is noted."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-from sedkit.submission.archive import Package
-from sedkit.submission.findings import NOTE, REFUSED, WARNING, Findings
+from sedkit.submission.findings import Findings
+from sedkit.submission.package import Package
 
 MARK = b"\xef\xbb\xbf"
 
-TAB = b"\t"
 #: Twice the largest output to be expected; fields that a header and the first row may hold, and their bytes.
 _MOST_ROWS = 1_000_000
 #: Rows of all event tables of a package; one that is longer than usual counts as several.
@@ -43,14 +42,14 @@ class TableBudget:
         """Warn of the tables that were not read."""
         if self.unread:
             message = f"is not looked at: the tables before it hold the {_MOST_ROWS_IN_ALL:,} rows that are read in all"
-            findings.add(WARNING, "tables_unread", self.unread[0], message, "fewer rows", count=len(self.unread))
+            findings.add("tables_unread", self.unread[0], message, "fewer rows", count=len(self.unread))
 
 
 def read_within(package: Package, file: str, most_bytes: int, what: str, findings: Findings) -> bytes | None:
     """Read a file of a package, `what` in words; one of more than so many bytes is refused unread, None comes back."""
     size = package.size(file)
     if size > most_bytes:
-        findings.add(REFUSED, "too_large", file, f"{size:,} bytes", f"{what} of at most {most_bytes:,}")
+        findings.add("too_large", file, f"{size:,} bytes", f"{what} of at most {most_bytes:,}")
         return None
     return package.read(file)
 
@@ -60,9 +59,12 @@ def decoded(file: str, data: bytes, findings: Findings) -> str | None:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        findings.add(REFUSED, "encoding", file, "is not UTF-8", "UTF-8 text", row=row)
+        findings.add("encoding", file, "is not UTF-8", "UTF-8 text", _row_at(data, error.start))
         return None
+
+
+def _row_at(data: bytes, place: int) -> int:
+    return data.count(b"\n", 0, place) + 1
 
 
 def is_table_text(file: str, data: bytes, findings: Findings) -> bool:
@@ -70,31 +72,27 @@ def is_table_text(file: str, data: bytes, findings: Findings) -> bool:
     if decoded(file, data, findings) is None:
         return False
     if b"\0" in data:
-        row = data[: data.index(b"\0")].count(b"\n") + 1
-        findings.add(REFUSED, "encoding", file, "holds NUL bytes", "UTF-8 text", row=row)
+        findings.add("encoding", file, "holds NUL bytes", "UTF-8 text", _row_at(data, data.index(b"\0")))
         return False
     if (rows := data.count(b"\n")) > _MOST_ROWS:
-        findings.add(REFUSED, "too_large", file, f"{rows:,} rows", f"a table of at most {_MOST_ROWS:,}")
+        findings.add("too_large", file, f"{rows:,} rows", f"a table of at most {_MOST_ROWS:,}")
         return False
     # The first row decides how many columns there are: each of millions would get memory of its own.
     for row, line in enumerate(data[: _HEAD_BYTES + 1].lstrip().split(b"\n", 2)[:2], start=1):
-        if line.count(b"\t") > _MOST_FIELDS or len(line) > _HEAD_BYTES:
-            if len(line) > _HEAD_BYTES:
-                message, expected = "a line of more than a megabyte", f"at most {_HEAD_BYTES:,} bytes"
-                findings.add(REFUSED, "too_large", file, message, expected, row=row)
-            else:
-                message, expected = f"{line.count(TAB) + 1:,} fields", f"at most {_MOST_FIELDS:,}"
-                findings.add(REFUSED, "class_columns", file, message, expected, row=row)
+        fields = line.count(b"\t") + 1
+        if len(line) > _HEAD_BYTES:
+            findings.add("too_large", file, "a line of more than a megabyte", f"at most {_HEAD_BYTES:,} bytes", row)
+            return False
+        if fields > _MOST_FIELDS + 1:
+            findings.add("class_columns", file, f"{fields:,} fields", f"at most {_MOST_FIELDS:,}", row)
             return False
     # The organisers' pandas reads all of these.
     if data.startswith(MARK):
-        findings.add(WARNING, "bom", file, "begins with a byte order mark", "plain UTF-8", row=1)
+        findings.add("bom", file, "begins with a byte order mark", "plain UTF-8", row=1)
     if b"\r" in data:
-        findings.add(WARNING, "line_ends", file, "lines end in CR LF or CR", "LF", row=1)
+        findings.add("line_ends", file, "lines end in CR LF or CR", "LF", row=1)
     data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    first = _BLANK.search(data)
-    if first is not None:
-        row = data.count(b"\n", 0, first.end()) + 1
-        count = sum(1 for _ in _BLANK.finditer(data))
-        findings.add(NOTE, "blank_line", file, "is blank", "no blank lines", row=row, count=count)
+    blank = [match.end() for match in _BLANK.finditer(data)]
+    if blank:
+        findings.add("blank_line", file, "is blank", "no blank lines", _row_at(data, blank[0]), len(blank))
     return True

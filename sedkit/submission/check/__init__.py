@@ -1,1 +1,0 @@
-"""What is wrong with a submission, folder or zip, made by anyone."""
