@@ -22,11 +22,11 @@ from benchmarks._measure import Comparisons, Form, Report, in_turn
 from sedkit.core.errors import UsageError
 from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.tables import read_durations, read_events
-from sedkit.evaluation import official
+from sedkit.evaluation import judges
 from sedkit.evaluation.evaluate import Interval, evaluate
-from sedkit.evaluation.inputs import Output, Truth
+from sedkit.evaluation.inputs import OperatingPoints, Output, Truth
 from sedkit.evaluation.parameters import PSDS1, PSDS2
-from sedkit.evaluation.reading import OperatingPoints, read_operating_points
+from sedkit.evaluation.reading import read_operating_points
 
 RUNS = 3
 COMPARISONS: Comparisons = {
@@ -56,11 +56,11 @@ def judged(truth: Truth, output: Output) -> dict[str, float]:
     reference, estimate, points, seconds = truth.events, output.estimate, output.points, truth.durations
     assert reference is not None and estimate is not None and points is not None and seconds is not None
     return {
-        "event": official.official_event(reference, estimate)["macro"]["f1"],
-        "segment": official.official_segment(reference, estimate)["macro"]["f1"],
-        "intersection": official.official_intersection(reference, estimate, None, seconds)["macro"]["f1"],
-        "psds1": official.official_psds(reference, points.tables, seconds, PSDS1),
-        "psds2": official.official_psds(reference, points.tables, seconds, PSDS2),
+        "event": judges.official_event(reference, estimate)["macro"]["f1"],
+        "segment": judges.official_segment(reference, estimate)["macro"]["f1"],
+        "intersection": judges.official_intersection(reference, estimate, None, seconds)["macro"]["f1"],
+        "psds1": judges.official_psds(reference, points.tables, seconds, PSDS1),
+        "psds2": judges.official_psds(reference, points.tables, seconds, PSDS2),
     }
 
 
@@ -120,7 +120,7 @@ def run(form: Form) -> Report:
         truth, output = shorter(truth, output)
     events, estimate, points = truth.events, output.estimate, output.points
     assert events is not None and estimate is not None and points is not None
-    frames = [official.table(t) for t in (events, estimate, *points.tables)]
+    frames = [judges.table(t) for t in (events, estimate, *points.tables)]
 
     def encode_and_score() -> dict[str, float]:
         reference, estimate, *tables = coded(frames)
@@ -131,7 +131,7 @@ def run(form: Form) -> Report:
 
     def make_frames() -> None:
         for table in (*points.tables, *points.tables):
-            official.table(table)
+            judges.table(table)
 
     judges = COMPARISONS["scoring"][1]
     seconds, figures = in_turn(

@@ -143,8 +143,8 @@ def _checkpoint(args: argparse.Namespace) -> tuple[Path | None, str | None]:
 
 def _sounds(args: argparse.Namespace) -> dict[str, Path]:
     """Return the files of the mixtures that are scored, stems included."""
-    from sedkit.evaluation.cut import read_cut
-    from sedkit.evaluation.masks import Mixtures
+    from sedkit.evaluation.reading import read_cut
+    from sedkit.synthesis.mixture_set import Mixtures
 
     mixtures = Mixtures.open(args.mixtures)
     names = mixtures.data.clips.filename
@@ -159,7 +159,7 @@ def _scored(args: argparse.Namespace, threshold: Any, checkpoint: Path | None) -
     from sedkit.evaluation.inputs import Options
     from sedkit.evaluation.metrics.registry import declared_options
     from sedkit.evaluation.score import Request, score_files
-    from sedkit.evaluation.text import as_text
+    from sedkit.evaluation.show import as_text
 
     given = {field.name: getattr(args, field.name) for field in fields(Request) if hasattr(args, field.name)}
     given |= {

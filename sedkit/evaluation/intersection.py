@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from sedkit.core.compiled import doubled
 from sedkit.dataio.events import Events
-from sedkit.evaluation.alignment import occurring
 from sedkit.evaluation.counts import Grouped
+from sedkit.evaluation.inputs import occurring
 from sedkit.evaluation.overlaps import checked_order
 from sedkit.evaluation.parameters import IntersectionParameters
 

@@ -7,22 +7,19 @@ as 0 in clips whose clip score is not above a gate. A frame is active where an e
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import UsageError
 from sedkit.core.options import option
+from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, grouped, mean_of_defined, number, rates
 from sedkit.evaluation.inputs import Output, Truth, Work
 from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.metrics.registry import register
 from sedkit.evaluation.ranking import Ranks, average_precision, roc_area
-
-if TYPE_CHECKING:
-    from sedkit.dataio.events import Events
-    from sedkit.dataio.scores import Scores
 
 #: Seconds that absorb the rounding of times; far below what a microsecond changes.
 _DUST_S = 1e-8
@@ -153,7 +150,6 @@ class FrameBased(CellBased):
     def require(self, truth: Truth, output: Output) -> None:
         """Raise UsageError where there are no scores, or no clip scores for the gate."""
         super().require(truth, output)
-        self.require_scores(truth, output)
         if self.parameters.gate and output.scores is not None and output.scores.clipwise is None:
             raise UsageError("--frame-gate needs clip scores, which a folder of score tables does not hold")
 
@@ -161,23 +157,15 @@ class FrameBased(CellBased):
         """Return the frames; a class or clip that the scores lack scores 0 there."""
         events, scores = work.events, work.given("scores")
         counter = CellCounter(events.filenames, events.labels, self.parameters.threshold)
-        row = {name: i for i, name in enumerate(scores.filenames)}
         activity, durations = Activity(events), work.truth.durations or {}
-        for name in events.filenames:
-            if name in row:
-                edges_s = scores.edges(row[name])
-                score = _scores(scores, row[name], events.labels, self.parameters.gate)
+        rows, columns = scores.places(events.filenames, events.labels)
+        for name, row in zip(events.filenames, rows, strict=True):
+            if row >= 0:
+                edges_s, score = scores.edges(row), scores.of_clip(row, columns)
+                if self.parameters.gate:
+                    score *= scores.clipwise[row, columns] > self.parameters.gate
             else:
                 n = int(np.ceil(durations.get(name, activity.end_s(name)) / scores.frame_s - _DUST_S))
                 edges_s, score = np.arange(n + 1) * scores.frame_s, np.zeros((n, len(events.labels)))
             counter.add(score, activity.frames(name, edges_s))
         return counter.counts()
-
-
-def _scores(scores: Scores, row: int, labels: tuple[str, ...], gate: float) -> NDArray[np.floating]:
-    """Return the scores of a clip for some classes, (frames, classes), 0 where the gate is shut."""
-    framewise = scores.framewise[row, : scores.n_frames[row]]
-    if gate and scores.clipwise is not None:
-        framewise = framewise * (scores.clipwise[row] > gate)
-    column = [scores.labels.index(x) if x in scores.labels else -1 for x in labels]
-    return framewise[:, column] * (np.array(column) >= 0)

@@ -82,7 +82,7 @@ class IntersectionBased(Metric):
 
     def official(self, work: Work) -> dict[str, Any]:
         """Return what psds_eval makes of the tables."""
-        from sedkit.evaluation.official import official_intersection
+        from sedkit.evaluation.judges import official_intersection
 
         reference, estimate = work.joined(work.events, work.given("estimate"))
         return official_intersection(reference, estimate, self.parameters, work.truth.durations)

@@ -1,7 +1,7 @@
 """PSDS of both scenarios, from operating points or exactly from scores.
 
 `evaluation.psds` holds the definition and the areas, `evaluation.psds_exact` the sweep over every threshold,
-`evaluation.psds_bootstrap` the intervals.
+`evaluation.psds_noise` the intervals.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 from sedkit.core.errors import UsageError
 from sedkit.core.log import log
 from sedkit.core.options import option
-from sedkit.evaluation.bootstrap import Drawn, Resamples
 from sedkit.evaluation.counts import Rates, Undefined, number
 from sedkit.evaluation.inputs import Form, Output, Truth, Work
 from sedkit.evaluation.metrics.base import Measured, Metric
 from sedkit.evaluation.metrics.registry import register
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
+from sedkit.evaluation.resample import Drawn, Resamples
 
 if TYPE_CHECKING:
     from sedkit.evaluation.intersection import Ground, PointCounts
 
 Variant = Literal["operating_points", "exact", "operating_points_0.3.0"]
-#: Below this number of operating points, noise hides between them (see `psds_bootstrap`).
+#: Below this number of operating points, noise hides between them (see `psds_noise`).
 _FEW_POINTS = 5
-#: Below this number of clips, intervals of the PSDS of poor systems are too narrow (see `psds_bootstrap`).
+#: Below this number of clips, intervals of the PSDS of poor systems are too narrow (see `psds_noise`).
 _FEW_UNITS = 150
 
 
@@ -85,7 +85,7 @@ class Psds(Metric):
 
     def require(self, truth: Truth, output: Output) -> None:
         """Raise UsageError where durations or the variant's form of output are missing."""
-        super().require(truth, output)
+        self.require_events(truth)
         if truth.durations is None:
             raise UsageError(f"--metrics {self.name} needs --durations")
         settled = self.settled(output)
@@ -97,7 +97,7 @@ class Psds(Metric):
 
     def offered(self, truth: Truth, output: Output) -> bool:
         """Tell whether any variant can be computed: one that is asked for in vain is an error."""
-        return Metric.offered(self.plain(), truth, output)
+        return self.plain().can(truth, output)
 
     def count(self, work: Work) -> Areas:
         """Return PSDS of the clips in the settled variant."""
@@ -131,22 +131,22 @@ class Psds(Metric):
     def figures(self, counts: Areas, undefined: Undefined, weights: NDArray[np.float32] | None = None) -> Rates:
         """Return PSDS and the classes' areas; of resamples PSDS alone, as it is."""
         if weights is not None:
-            from sedkit.evaluation.psds_bootstrap import psds_of_weights
+            from sedkit.evaluation.psds_noise import psds_of_weights
 
             return Rates({}, single={"value": psds_of_weights(counts.points(), weights.T, self._parameters())})
         return Rates({"value": np.array(list(counts.classes.values()))}, single={"value": np.array(counts.value)})
 
-    def resampled(self, counts: Areas, figures: Rates, undefined: Undefined, resamples: Resamples) -> dict[str, Drawn]:
+    def resampled(self, measured: Measured, undefined: Undefined, resamples: Resamples) -> dict[str, Drawn]:
         """Return PSDS in resamples, without what sampling adds to its spread."""
         from sedkit.evaluation.psds import psds_value
-        from sedkit.evaluation.psds_bootstrap import corrected_psds
+        from sedkit.evaluation.psds_noise import corrected_psds
 
-        points, parameters = counts.points(), self._parameters()
+        points, parameters = measured.counts.points(), self._parameters()
         if points.n_points < _FEW_POINTS:
             log.warning("PSDS from %d operating points: intervals from fewer than 5 are too narrow", points.n_points)
         drawn = corrected_psds(points, resamples, parameters)
         # Exact PSDS is resampled on some of its thresholds; what that leaves out is the same in every resample.
-        rest = counts.value - psds_value(points, parameters)[0]
+        rest = measured.counts.value - psds_value(points, parameters)[0]
         return {"value": Drawn(drawn.samples + rest, drawn.estimate + rest, corrected=True)}
 
     def shown(self, counts: Areas) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class Psds(Metric):
 
     def judge(self, work: Work, measured: Measured) -> tuple[dict[str, Any] | None, list[str]]:
         """Compare with psds_eval."""
-        from sedkit.evaluation import official
+        from sedkit.evaluation import judges
 
         if self.parameters.variant != "operating_points":
             log.info("%s: variant %s has no judge of record, not compared", self.name, self.parameters.variant)
@@ -170,10 +170,10 @@ class Psds(Metric):
             return None, []
         tables = work.joined(*work.given("points").tables)
         assert work.truth.durations is not None
-        with official.refusals_in_a_line(self.name):
-            value = official.official_psds(reference, tables, work.truth.durations, self.scenario)
+        with judges.refusals_in_a_line(self.name):
+            value = judges.official_psds(reference, tables, work.truth.durations, self.scenario)
         ours = measured.values["value"]
-        differs = abs(value - ours) > official.PSDS_TOLERANCE
+        differs = abs(value - ours) > judges.PSDS_TOLERANCE
         differences = [f"{self.name}: {ours!r} against {value!r}"] if differs else []
         return {"tool": "psds_eval", "value": number(value)}, differences
 

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from sedkit.core.errors import SedkitError
 from sedkit.core.options import option
 from sedkit.core.parallel import progress
-from sedkit.evaluation.inputs import Output, Truth, Work
+from sedkit.evaluation.inputs import Masks, Work
 from sedkit.evaluation.metrics.frame import Activity, CellBased, CellCounter, CellCounts
 from sedkit.evaluation.metrics.registry import register
 from sedkit.evaluation.parameters import MaskParameters
 
 if TYPE_CHECKING:
-    from sedkit.evaluation.masks import Masks, Mixtures
     from sedkit.features.frontends import FrontEnd
+    from sedkit.synthesis.mixture_set import Mixtures
 
 _EPS = 1e-8
 
@@ -77,11 +77,6 @@ class Segmentation(CellBased):
     place = 9
     reads = "masks"
     lacks = ""
-
-    def require(self, truth: Truth, output: Output) -> None:
-        """Raise UsageError where there are no masks, or no mixtures."""
-        super().require(truth, output)
-        self.require_masks(truth, output)
 
     def count(self, work: Work) -> CellCounts:
         """Return the bins; a class that the masks lack is 0 there. One recording's are in memory at a time."""

@@ -7,7 +7,7 @@ it enters no other figure, so figures are of classes only.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,16 +17,16 @@ from sedkit.core.options import option
 from sedkit.core.parallel import progress
 from sedkit.evaluation.bss import FIGURES, References
 from sedkit.evaluation.counts import Rates, Undefined, as_json, mean_of_defined
-from sedkit.evaluation.inputs import Output, Truth, Work
-from sedkit.evaluation.metrics.base import Measured, Metric
+from sedkit.evaluation.inputs import Masks, Work
+from sedkit.evaluation.metrics.base import Metric
 from sedkit.evaluation.metrics.registry import register
 from sedkit.evaluation.parameters import MaskParameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sedkit.evaluation.masks import Masks, Mixtures
     from sedkit.features.separation import Separator
+    from sedkit.synthesis.mixture_set import Mixtures
 
 #: What stands in for a source: what its mask leaves of the mixture, what ideal masks leave, the mixture itself.
 ESTIMATES = ("masks", "ibm", "irm", "mixture")
@@ -187,10 +187,6 @@ class Separation(Metric):
     # A mask of ones gives the mixture, which has a row; silence has no SDR.
     constants = False
 
-    def require(self, truth: Truth, output: Output) -> None:
-        """Raise UsageError, naming the option, where masks or mixtures are missing."""
-        self.require_masks(truth, output)
-
     def count(self, work: Work) -> Separated:
         """Separate the mixtures."""
         masks, mixtures, tags = work.given("masks"), work.truth.mixtures, work.truth.tags
@@ -199,7 +195,10 @@ class Separation(Metric):
         return separated(masks, mixtures, parameters.chosen(tags.filenames), tags.labels, parameters)
 
     def figures(self, counts: Separated, undefined: Undefined, weights: NDArray[np.float32] | None = None) -> Rates:
-        """Return the figures of the classes that sound, separated by their masks."""
+        """Return the figures of the classes that sound, separated by their masks.
+
+        An undefined figure stays undefined whatever `undefined` says: 0 dB is no worst case.
+        """
         return counts.rates("masks", weights=weights)
 
     def remarks(self, block: Mapping[str, Any]) -> list[str]:
@@ -212,36 +211,27 @@ class Separation(Metric):
         said = [f"SDR of the {name}: {'undefined' if sdr is None else f'{sdr:.2f}'}" for name, sdr in shown]
         return [f"of {block['clips']} mixtures (--mask-clips)", *said]
 
-    def measure(self, work: Work) -> Measured:
-        """Compute the figures: of the classes that sound, of those that are tagged, of ideal masks and no separation.
-
-        Notes
-        -----
-        An undefined figure stays undefined whatever `undefined` says: 0 dB is no worst case.
-        """
-        counts = self.count(work)
-        figures = self.figures(counts, "official")
+    def as_block(self, counts: Separated, figures: Rates) -> dict[str, Any]:
+        """Return figures of the classes that sound, of those that are tagged, of ideal masks and no separation."""
+        hits, present = counts.tagged & counts.present, counts.present
 
         def row(estimate: str, of: NDArray[np.bool_] | None = None) -> dict[str, Any]:
             return as_json(counts, counts.rates(estimate, of))
 
-        hits, present = counts.tagged & counts.present, counts.present
         oracle = row("masks")
-        block = {
-            "parameters": asdict(self.parameters),
+        tagged = {
+            "hits": int(hits.sum()),
+            "misses": int((present & ~hits).sum()),
+            "false_alarms": int((counts.tagged & ~present).sum()),
+        }
+        return {
+            **self.shown(counts),
             **{name: oracle["micro"][name] for name in NAMES},
             **oracle,
             "oracle_tags": {place: oracle[place] for place in ("macro", "micro")},
-            "predicted_tags": {
-                **row("masks", hits),
-                "hits": int(hits.sum()),
-                "misses": int((present & ~hits).sum()),
-                "false_alarms": int((counts.tagged & ~present).sum()),
-            },
+            "predicted_tags": row("masks", hits) | tagged,
             "mixture": row("mixture"),
             "oracles": {name: row(name) for name in ("ibm", "irm")},
             "clips": len(counts.filenames),
             "undefined": counts.undefined,
         }
-        values = {place: float(value) for place, value in self.values(figures).items()}
-        return Measured(block, values, lambda resamples: self.resampled(counts, figures, "official", resamples), counts)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.dataio.events import Events
-from sedkit.evaluation.alignment import occurring
+from sedkit.evaluation.inputs import occurring
 from sedkit.evaluation.reading import read_reference
 from sedkit.submission.check.clips import ClipList
 from sedkit.submission.check.kinds import decimals, percent_rounding
@@ -73,8 +73,8 @@ class Reference:
 
 def _event_f_scores(reference: Events, estimate: Events) -> tuple[float | None, dict[str, float | None]]:
     """Return the event-based macro F1 (collar 0.2 s, 20 %) and each class's, in percent, None where undefined."""
-    from sedkit.evaluation.alignment import align
     from sedkit.evaluation.counts import as_json, rates
+    from sedkit.evaluation.inputs import align
     from sedkit.evaluation.metrics.event import count_events
 
     counts = count_events(*align(reference, estimate))

@@ -7,15 +7,15 @@ import pytest
 
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
-from sedkit.evaluation.alignment import align
-from sedkit.evaluation.bootstrap import Drawn, Resamples, interval
 from sedkit.evaluation.counts import rates
+from sedkit.evaluation.inputs import align
 from sedkit.evaluation.intersection import PointCounts, count_points, prepare
 from sedkit.evaluation.metrics.event import count_events
 from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.evaluation.parameters import PSDS2, PsdsParameters
 from sedkit.evaluation.psds import psds_of_points, psds_value
-from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_weights
+from sedkit.evaluation.psds_noise import corrected_psds, psds_of_weights
+from sedkit.evaluation.resample import Drawn, Resamples
 
 Table = Callable[..., Events]
 
@@ -88,13 +88,13 @@ def test_clips_of_a_group_are_drawn_together() -> None:
 
 def test_the_interval_moves_against_the_bias_of_the_resamples() -> None:
     samples = np.random.default_rng(0).normal(0.0, 1.0, 20000)
-    plain, biased = (interval(estimate, samples, (-9.0, 9.0)) for estimate in (0.0, 0.5))
+    plain, biased = (Drawn(samples, estimate).interval((-9.0, 9.0)) for estimate in (0.0, 0.5))
     assert plain == pytest.approx((-1.96, 1.96), abs=0.05)
     # Resamples that lie half a deviation below the estimate: the interval lies half a deviation above it.
     assert biased == pytest.approx((1.0 - 1.96, 1.0 + 1.96), abs=0.1)
-    assert interval(0.9, samples)[1] == 1.0
-    assert interval(float("nan"), samples) is None
-    assert interval(0.5, np.full(10, np.nan)) is None
+    assert Drawn(samples, 0.9).interval()[1] == 1.0
+    assert Drawn(samples, float("nan")).interval() is None
+    assert Drawn(np.full(10, np.nan), 0.5).interval() is None
 
 
 class Population:

@@ -12,7 +12,7 @@ from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.inputs import Options, Output, Truth
-from sedkit.evaluation.metrics.cooccurrence import correlations, overlap_s
+from sedkit.evaluation.metrics.cooccurrence import ClassCorrelation, overlap_s
 
 from .conftest import make_table
 
@@ -77,7 +77,7 @@ def test_weights_are_repetitions(seed: int) -> None:
     means, times = rng.uniform(size=(6, 3)), rng.integers(0, 4, 6)
     times[:3] += 1
     expected = np.corrcoef(np.repeat(means, times, axis=0).T)
-    assert np.allclose(correlations(means, times[None].astype(np.float32))[0], expected, atol=1e-6)
+    assert np.allclose(ClassCorrelation.matrix(means, times[None].astype(np.float32))[0], expected, atol=1e-6)
 
 
 def test_correlation_has_intervals_and_needs_scores() -> None:

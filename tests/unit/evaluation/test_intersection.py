@@ -9,9 +9,9 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import as_json, rates
 from sedkit.evaluation.intersection import count_points, prepare
+from sedkit.evaluation.judges import differences, official_intersection, psds_judge
+from sedkit.evaluation.judges import table as official_table
 from sedkit.evaluation.metrics.intersection import count_intersections
-from sedkit.evaluation.official import differences, official_intersection, psds_judge
-from sedkit.evaluation.official import table as official_table
 from sedkit.evaluation.overlaps import merge_overlaps
 from sedkit.evaluation.parameters import IntersectionParameters
 

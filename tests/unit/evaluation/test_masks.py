@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from sedkit.core.errors import SedkitError
-from sedkit.evaluation.masks import Mixtures
+from sedkit.synthesis.mixture_set import Mixtures
 
 from ..synthesis.mix_case import RATE
 

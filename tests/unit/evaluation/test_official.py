@@ -8,8 +8,7 @@ import pytest
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events, tags_of
 from sedkit.evaluation.evaluate import evaluate
-from sedkit.evaluation.inputs import Options, Output, Truth
-from sedkit.evaluation.reading import OperatingPoints
+from sedkit.evaluation.inputs import OperatingPoints, Options, Output, Truth
 
 METRICS = ("event", "segment", "intersection", "psds1", "psds2")
 

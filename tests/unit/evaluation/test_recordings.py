@@ -12,11 +12,11 @@ from sklearn.metrics import roc_curve
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.bootstrap import Resamples
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.inputs import Output, Truth
 from sedkit.evaluation.metrics.partial_auc import SegmentAucParameters, cut_segments, partial_auc
 from sedkit.evaluation.recordings import excerpts_of, join_scores, join_truth, recording_lengths
+from sedkit.evaluation.resample import Resamples
 
 
 def test_scores_and_truth_are_joined_by_the_second() -> None:

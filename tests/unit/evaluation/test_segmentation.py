@@ -17,11 +17,11 @@ from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import tags_of
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.inputs import Options, Output, Truth
-from sedkit.evaluation.masks import Mixtures
 from sedkit.evaluation.metrics.segmentation import ideal_mask, mel_magnitudes
 from sedkit.evaluation.parameters import MaskParameters
 from sedkit.features.frontends import FrontEnd
 from sedkit.features.frontends.logmel import LogMel
+from sedkit.synthesis.mixture_set import Mixtures
 
 from ..synthesis.mix_case import LABELS, RATE
 

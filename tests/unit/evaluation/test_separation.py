@@ -18,12 +18,11 @@ from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import write_wav
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
-from sedkit.evaluation.masks import Mixtures
 from sedkit.evaluation.metrics.registry import metrics_named
 from sedkit.evaluation.metrics.separation import ESTIMATES, MOST_CLIPS, Separated, separated
 from sedkit.features.frontends.logmel import LogMel
 from sedkit.features.separation import Separator
-from sedkit.synthesis.mixture_set import render_plan
+from sedkit.synthesis.mixture_set import Mixtures, render_plan
 from sedkit.synthesis.plan import MixSettings, draw
 from sedkit.synthesis.plan_file import read_plan, write_plan
 from sedkit.synthesis.sounds import DOMESTIC, OTHER, render_event

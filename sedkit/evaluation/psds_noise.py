@@ -21,10 +21,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sedkit.evaluation.bootstrap import Drawn, Resamples
 from sedkit.evaluation.intersection import PointCounts, Sparse
 from sedkit.evaluation.parameters import PsdsParameters
 from sedkit.evaluation.psds import area_less_noise, mean_and_variance, steps_of
+from sedkit.evaluation.resample import Drawn, Resamples
 
 
 def psds_of_weights(points: PointCounts, weights: NDArray[np.float32], parameters: PsdsParameters) -> NDArray[Any]:

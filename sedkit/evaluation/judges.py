@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sedkit.core.errors import SedkitError, listed
+from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
-from sedkit.evaluation.alignment import align
+from sedkit.evaluation.inputs import align
 from sedkit.evaluation.parameters import EventParameters, IntersectionParameters, PsdsParameters, SegmentParameters
 
 if TYPE_CHECKING:
@@ -198,9 +198,3 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str) 
         elif mine is not None and abs(mine - value) > TOLERANCE * max(1.0, abs(value)):
             out.append(f"{where}.{key}: {mine!r} against {value!r}")
     return out
-
-
-def refuse_differences(differing: Sequence[str]) -> None:
-    """Raise SedkitError where any figure differs."""
-    if differing:
-        raise SedkitError(f"sedkit and the official tools disagree in {len(differing)} figures: {listed(differing, 3)}")
