@@ -28,7 +28,7 @@ _PREDICTION = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from sedkit.evaluation.metrics.registry import all_metrics, declared_options
+    from sedkit.evaluation.metrics.base import all_metrics, declared_options
 
     metrics = all_metrics()
     *first, last = (metric.name for metric in metrics.values() if metric.reads == "estimate")
@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score and print, or write the JSON."""
-    from sedkit.evaluation.metrics.registry import metrics_named
+    from sedkit.evaluation.metrics.base import metrics_named
 
     metrics_named(args.metrics or ())
     threshold = _threshold(args.threshold)
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _checkpoint(args: argparse.Namespace) -> tuple[Path | None, str | None]:
     """Return the checkpoint whose masks are scored, None where they are not, and the network of it."""
-    from sedkit.evaluation.metrics.registry import metrics_named
+    from sedkit.evaluation.metrics.base import metrics_named
 
     wanted = [metric.name for metric in metrics_named(args.metrics or ()) if metric.reads == "masks"]
     if args.experiment is None or (args.metrics is not None and not wanted):
@@ -157,7 +157,7 @@ def _scored(args: argparse.Namespace, threshold: Any, checkpoint: Path | None) -
     from dataclasses import fields
 
     from sedkit.evaluation.inputs import Options
-    from sedkit.evaluation.metrics.registry import declared_options
+    from sedkit.evaluation.metrics.base import declared_options
     from sedkit.evaluation.score import Request, score_files
     from sedkit.evaluation.show import as_text
 

@@ -18,8 +18,7 @@ from sedkit.evaluation.baselines import baselines as scored_baselines
 from sedkit.evaluation.baselines import clip_lengths
 from sedkit.evaluation.counts import number
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
-from sedkit.evaluation.metrics.base import Measured, Metric
-from sedkit.evaluation.metrics.registry import all_metrics, metrics_named
+from sedkit.evaluation.metrics.base import Measured, Metric, all_metrics, metrics_named
 from sedkit.evaluation.resample import Drawn, Resamples
 
 

@@ -15,7 +15,7 @@ from sedkit.dataio.tables import read_durations
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.fit import Fit
 from sedkit.evaluation.inputs import Masks, Options, Output, Truth
-from sedkit.evaluation.metrics.registry import all_metrics
+from sedkit.evaluation.metrics.base import all_metrics
 from sedkit.evaluation.reading import (
     Cut,
     cut_output,
@@ -125,8 +125,8 @@ def score_files(request: Request, masks: Masks | None = None) -> dict[str, Any]:
         every_threshold=request.threshold == "all",
     )
     computed = [metric for metric in all_metrics(options.settings).values() if metric.block in results]
-    fit = Fit(reference, truth, classes, results, [metric.settled(cut) for metric in computed])
-    fit.warn_of_durations(request.durations)
+    fit = Fit(reference, truth, classes, [metric.settled(cut) for metric in computed])
+    fit.warn_of_durations(request.durations, results)
     for output, of in zip(on_clips, (request.scores, request.against), strict=False):
         fit.warn_of(output.at(request.threshold), of or "")
     tail = {name: results.pop(name) for name in ("undefined", "overlaps", "versions")}

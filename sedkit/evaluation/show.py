@@ -15,8 +15,7 @@ from sedkit.dataio.events import Events, Tags
 from sedkit.dataio.references import content_hash, known_reference
 from sedkit.dataio.rows import read_table
 from sedkit.evaluation.inputs import Output, Truth
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import all_metrics
+from sedkit.evaluation.metrics.base import Metric, all_metrics
 
 _SHORT = {
     "f1": "F1",

@@ -1,18 +1,21 @@
-"""What every metric offers: its inputs, its counts, its figures, its judge, and how it is shown.
+"""What every metric offers: its inputs, its counts, its figures, its judge, and how it is shown; metrics by name.
 
-Scoring, baselines, warnings, the table and the command line know metrics by these alone.
+Scoring, baselines, warnings, the table and the command line know metrics by these alone. A module of this folder
+registers its own with `@register`; nothing else has to change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.core.errors import SedkitError, UsageError
+from sedkit.core.errors import SedkitError, UsageError, suggest
+from sedkit.core.options import Option, filled, options_of
+from sedkit.core.registry import Registry
 from sedkit.evaluation.counts import Rates, Undefined, as_json, number, rates
 from sedkit.evaluation.inputs import Form, Output, Truth, Work
 from sedkit.evaluation.resample import Drawn, Resamples
@@ -173,11 +176,12 @@ class Metric:
 
     # ---- judge and words
 
-    #: The judge of record.
+    #: The judge of record, and by how much figures (of one above 1: as a part of it) may differ from its own.
     tool: ClassVar[str] = ""
+    tolerance: ClassVar[float] = 1e-9
 
     def official(self, work: Work) -> Mapping[str, Any] | None:
-        """Return the judge's macro, micro and classes; None where there is no judge."""
+        """Return the judge's macro, micro and classes, or its value; None where there is no judge."""
         return None
 
     def judge(self, work: Work, measured: Measured) -> tuple[dict[str, Any] | None, list[str]]:
@@ -197,9 +201,11 @@ class Metric:
         if theirs is None:
             return None, []
         ours = as_json(measured.counts, self.figures(measured.counts, "official"))
-        averages = {place: of for place, of in theirs.items() if place != "classes"}
-        shown = {place: {name: number(v) for name, v in of.items()} for place, of in averages.items()}
-        return {"tool": self.tool, **shown}, differences(ours, theirs, self.block)
+        block: dict[str, Any] = {"tool": self.tool}
+        for place, of in theirs.items():
+            if place != "classes":
+                block[place] = {k: number(v) for k, v in of.items()} if isinstance(of, Mapping) else number(of)
+        return block, differences(ours, theirs, self.block, self.tolerance)
 
     def remarks(self, block: Mapping[str, Any]) -> list[str]:
         """Return what the table says below the headline figures, a line each."""
@@ -212,3 +218,33 @@ class Metric:
     def without_durations(self, block: Mapping[str, Any]) -> str:
         """Say what the figure makes of a clip without a duration, beyond what `clips` says; empty for nothing."""
         return ""
+
+
+_METRICS: Registry[Callable[[str, Any], Metric]] = Registry("sedkit.evaluation.metrics", "metric")
+
+#: `@register(name, parameters)` of `builder(name, parameters) -> Metric`; `parameters` is their dataclass.
+register = _METRICS.register
+
+
+def all_metrics(settings: Mapping[str, Any] | None = None) -> dict[str, Metric]:
+    """Return every metric by name, in the order of the results; `settings` are values of options by name."""
+    metrics = []
+    for name in _METRICS.names():
+        builder, parameters = _METRICS.entry(name)
+        metrics.append(builder(name, filled(parameters, settings or {})))
+    return {metric.name: metric for metric in sorted(metrics, key=lambda metric: metric.place)}
+
+
+def metrics_named(names: Sequence[str], settings: Mapping[str, Any] | None = None) -> list[Metric]:
+    """Return the metrics that `--metrics` names; raises UsageError for an unknown one."""
+    known = all_metrics(settings)
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--metrics {name}: unknown{suggest(name, known)}, expected {','.join(known)}")
+    return [known[name] for name in names]
+
+
+def declared_options() -> list[Option]:
+    """Return the command-line options that metrics declare, each once."""
+    of_metrics = [options_of(type(metric.parameters)).values() for metric in all_metrics().values()]
+    return list({option.name: option for options in of_metrics for option in options if option.help}.values())

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import Rates, Undefined, as_json, grouped, mean_of_defined, number
 from sedkit.evaluation.inputs import Work
-from sedkit.evaluation.metrics.base import Metric
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.metrics.frame import Activity
-from sedkit.evaluation.metrics.registry import register
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores

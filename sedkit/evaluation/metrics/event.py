@@ -13,8 +13,7 @@ import numpy as np
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, grouped, per_clip_and_class
 from sedkit.evaluation.inputs import Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import EventParameters
 
 

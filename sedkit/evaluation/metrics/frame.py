@@ -17,8 +17,7 @@ from sedkit.core.options import option
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, grouped, mean_of_defined, number, rates
 from sedkit.evaluation.inputs import Output, Truth, Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.ranking import Ranks, average_precision, roc_area
 
 #: Seconds that absorb the rounding of times; far below what a microsecond changes.

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, per_clip_and_class
 from sedkit.evaluation.inputs import Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import IntersectionParameters
 
 if TYPE_CHECKING:

@@ -21,8 +21,7 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.counts import Rates, Undefined, mean_of_defined
 from sedkit.evaluation.inputs import Work
-from sedkit.evaluation.metrics.base import Measured, Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.metrics.base import Measured, Metric, register
 from sedkit.evaluation.ranking import cumulative, partial_roc_area
 from sedkit.evaluation.recordings import SEGMENT_S, all_excerpts, join_scores, join_truth, recording_lengths
 from sedkit.evaluation.resample import Drawn, Resamples

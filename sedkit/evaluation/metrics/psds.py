@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from sedkit.core.errors import UsageError
 from sedkit.core.log import log
 from sedkit.core.options import option
-from sedkit.evaluation.counts import Rates, Undefined, number
+from sedkit.evaluation.counts import Rates, Undefined
 from sedkit.evaluation.inputs import Form, Output, Truth, Work
-from sedkit.evaluation.metrics.base import Measured, Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.metrics.base import Measured, Metric, register
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
 from sedkit.evaluation.resample import Drawn, Resamples
 
@@ -60,6 +59,7 @@ class Psds(Metric):
     scenario: ClassVar[PsdsParameters]
     primary = "value"
     clips = "durations"
+    tool, tolerance = "psds_eval", 1e-5
     lacks = "--durations (PSDS)"
     below_interval = "its interval is about very many clips; on few, the official figure lies lower"
     past_end = "exact PSDS counts false positives there, psds_eval does not"
@@ -157,25 +157,20 @@ class Psds(Metric):
             shown["n_operating_points"] = counts.n_points
         return {"parameters": shown, "variant": self.parameters.variant}
 
-    def judge(self, work: Work, measured: Measured) -> tuple[dict[str, Any] | None, list[str]]:
-        """Compare with psds_eval."""
-        from sedkit.evaluation import judges
+    def official(self, work: Work) -> Mapping[str, Any] | None:
+        """Return psds_eval's figure, for its own variant of two classes and more."""
+        from sedkit.evaluation.judges import official_psds
 
         if self.parameters.variant != "operating_points":
             log.info("%s: variant %s has no judge of record, not compared", self.name, self.parameters.variant)
-            return None, []
+            return None
         (reference,) = work.joined(work.events)
         if len(set(reference.label.tolist())) < 2:
             log.info("%s: psds_eval 0.5.3 gives 0 for a single class, not compared", self.name)
-            return None, []
-        tables = work.joined(*work.given("points").tables)
+            return None
         assert work.truth.durations is not None
-        with judges.refusals_in_a_line(self.name):
-            value = judges.official_psds(reference, tables, work.truth.durations, self.scenario)
-        ours = measured.values["value"]
-        differs = abs(value - ours) > judges.PSDS_TOLERANCE
-        differences = [f"{self.name}: {ours!r} against {value!r}"] if differs else []
-        return {"tool": "psds_eval", "value": number(value)}, differences
+        tables = work.joined(*work.given("points").tables)
+        return {"value": official_psds(reference, tables, work.truth.durations, self.scenario)}
 
     def narrow(self, resamples: Resamples) -> str:
         """Warn of intervals from few units."""

@@ -14,8 +14,7 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, grouped
 from sedkit.evaluation.inputs import Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import SegmentParameters
 
 #: A clip of more segments than this is a wrong unit (milliseconds?), not a recording.

@@ -20,8 +20,8 @@ from sedkit.core.errors import SedkitError
 from sedkit.core.options import option
 from sedkit.core.parallel import progress
 from sedkit.evaluation.inputs import Masks, Work
+from sedkit.evaluation.metrics.base import register
 from sedkit.evaluation.metrics.frame import Activity, CellBased, CellCounter, CellCounts
-from sedkit.evaluation.metrics.registry import register
 from sedkit.evaluation.parameters import MaskParameters
 
 if TYPE_CHECKING:

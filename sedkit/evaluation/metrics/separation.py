@@ -18,8 +18,7 @@ from sedkit.core.parallel import progress
 from sedkit.evaluation.bss import FIGURES, References
 from sedkit.evaluation.counts import Rates, Undefined, as_json, mean_of_defined
 from sedkit.evaluation.inputs import Masks, Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import MaskParameters
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from sedkit.core.errors import UsageError
 from sedkit.core.options import option
 from sedkit.evaluation.counts import Rates, Undefined, mean_of_defined
 from sedkit.evaluation.inputs import Output, Truth, Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.ranking import average_precision, cumulative, roc_area
 
 

@@ -19,8 +19,7 @@ from sedkit.core.errors import UsageError
 from sedkit.core.parallel import progress
 from sedkit.dataio.events import Events
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import all_metrics
+from sedkit.evaluation.metrics.base import Metric, all_metrics
 from sedkit.postprocessing import grids
 from sedkit.postprocessing.choose import Counts, cross_validated, macro_f1, per_fold
 from sedkit.postprocessing.decode import Limits, decode, decode_thresholds, filter_scores, find_intervals

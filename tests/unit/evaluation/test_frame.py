@@ -14,8 +14,8 @@ from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
+from sedkit.evaluation.metrics.base import metrics_named
 from sedkit.evaluation.metrics.frame import Activity
-from sedkit.evaluation.metrics.registry import metrics_named
 
 GRID = TimeGrid(32000, 1024)
 

@@ -18,7 +18,7 @@ from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import write_wav
 from sedkit.evaluation.evaluate import Interval, evaluate
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
-from sedkit.evaluation.metrics.registry import metrics_named
+from sedkit.evaluation.metrics.base import metrics_named
 from sedkit.evaluation.metrics.separation import ESTIMATES, MOST_CLIPS, Separated, separated
 from sedkit.features.frontends.logmel import LogMel
 from sedkit.features.separation import Separator
