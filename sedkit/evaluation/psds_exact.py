@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from sedkit.core.compiled import doubled
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.intersection import Ground, PointCounts, Sparse
+from sedkit.evaluation.coverage import Ground, PointCounts, Sparse
 from sedkit.evaluation.parameters import IntersectionParameters, PsdsParameters
-from sedkit.evaluation.psds import areas_of, cross_trigger_mean, total_s
+from sedkit.evaluation.psd_roc import areas_of, cross_trigger_mean, total_s
 
 #: Thresholds per class that intervals are computed from; the figure itself uses all.
 INTERVAL_POINTS = 100

@@ -6,7 +6,7 @@ own. Every figure is a function of sums over clips, so the figures of all resamp
 with the drawn multiplicities.
 
 Intervals are percentiles of the resampled figures, shifted by twice their mean distance from the estimate [1]_; PSDS
-is corrected for what sampling adds to its spread term first (see `psds_noise`).
+is corrected for what sampling adds to its spread term first (see `psd_roc`).
 
 A class without a reference event in a resample is left out of that resample's averages, as the official tools leave it
 out; a resample in which the figure is undefined altogether is dropped. Runs with different seeds are never pooled: the
@@ -114,7 +114,7 @@ class Drawn:
     """A figure in resamples, (n,), and the estimate that they scatter around.
 
     `corrected` tells that the estimate is not the official figure: what sampling adds to its spread is taken off. It
-    serves the interval alone (see `psds_noise`).
+    serves the interval alone (see `psd_roc`).
     `units` describes what was drawn where that is not what the other figures' resamples are of.
     """
 

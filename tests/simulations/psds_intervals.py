@@ -22,11 +22,10 @@ import numpy as np
 
 from sedkit.dataio.events import Events
 from sedkit.dataio.tables import read_durations, read_events
-from sedkit.evaluation.intersection import Ground, PointCounts, Sparse, count_points, prepare
+from sedkit.evaluation.coverage import Ground, PointCounts, Sparse, count_points, prepare
 from sedkit.evaluation.overlaps import merge_overlaps
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
-from sedkit.evaluation.psds import psds_value
-from sedkit.evaluation.psds_noise import corrected_psds, psds_of_weights
+from sedkit.evaluation.psd_roc import corrected_psds, psds_of_weights, psds_value
 from sedkit.evaluation.reading import read_operating_points
 from sedkit.evaluation.resample import Resamples
 

@@ -1,6 +1,6 @@
 """Intersection-based F1: reference events that detections cover, and detections that are not relevant.
 
-The counts are those under PSDS (see `evaluation.intersection`, which holds the definition).
+The counts are those under PSDS (see `evaluation.coverage`, which holds the definition).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import IntersectionParameters
 
 if TYPE_CHECKING:
-    from sedkit.evaluation.intersection import Sparse
+    from sedkit.evaluation.coverage import Sparse
 
 
 def count_intersections(
@@ -40,7 +40,7 @@ def count_intersections(
         Clip durations in seconds; a detection is a false positive only in one of these clips and before its end. None
         takes every clip of the reference, without an end.
     """
-    from sedkit.evaluation.intersection import count_points, prepare
+    from sedkit.evaluation.coverage import count_points, prepare
 
     ground = prepare(reference, durations)
     points = count_points(ground, [estimate], parameters or IntersectionParameters())

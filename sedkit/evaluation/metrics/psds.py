@@ -1,7 +1,7 @@
 """PSDS of both scenarios, from operating points or exactly from scores.
 
-`evaluation.psds` holds the definition and the areas, `evaluation.psds_exact` the sweep over every threshold,
-`evaluation.psds_noise` the intervals.
+`evaluation.psd_roc` holds the definition, the areas and the intervals, `evaluation.psds_exact` the sweep over every
+threshold.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
 from sedkit.evaluation.resample import Drawn, Resamples
 
 if TYPE_CHECKING:
-    from sedkit.evaluation.intersection import Ground, PointCounts
+    from sedkit.evaluation.coverage import Ground, PointCounts
 
 Variant = Literal["operating_points", "exact", "operating_points_0.3.0"]
-#: Below this number of operating points, noise hides between them (see `psds_noise`).
+#: Below this number of operating points, noise hides between them (see `psd_roc`).
 _FEW_POINTS = 5
-#: Below this number of clips, intervals of the PSDS of poor systems are too narrow (see `psds_noise`).
+#: Below this number of clips, intervals of the PSDS of poor systems are too narrow (see `psd_roc`).
 _FEW_UNITS = 150
 
 
@@ -101,47 +101,47 @@ class Psds(Metric):
 
     def count(self, work: Work) -> Areas:
         """Return PSDS of the clips in the settled variant."""
-        parameters, strict = self._parameters(), self.parameters.variant != "operating_points_0.3.0"
-        ground: Ground = work.once(("ground", strict), lambda: self._ground(work, strict))
+        from sedkit.evaluation import coverage, psd_roc
+
+        parameters = self.criteria
+        strict = parameters.cross_triggers != "0.3.0"
+        # psds_eval 0.3.0 let overlapping events of one class pass.
+        ground: Ground = work.once(
+            ("ground", strict),
+            lambda: coverage.prepare(work.joined(work.events)[0], work.truth.durations, strict),
+        )
         if self.exact:
             from sedkit.evaluation.psds_exact import points_of_sweep, psds_of_sweep, sweep
 
             swept = sweep(ground, work.given("scores"), parameters.criteria)
-            return Areas(
-                ground.labels, *psds_of_sweep(swept, parameters), None, partial(points_of_sweep, swept, parameters)
-            )
-        from sedkit.evaluation import psds
-        from sedkit.evaluation.intersection import count_detections, join_points
-
+            value, classes = psds_of_sweep(swept, parameters)
+            return Areas(ground.labels, value, classes, None, partial(points_of_sweep, swept, parameters))
         tables = work.given("points").tables
-        detections = work.once(("detections", strict), lambda: join_points(ground, work.joined(*tables), strict))
-        points = count_detections(ground, detections, parameters.criteria)
-        return Areas(ground.labels, *psds.psds_value(points, parameters), len(tables), lambda: points)
+        detections = work.once(
+            ("detections", strict), lambda: coverage.join_points(ground, work.joined(*tables), strict)
+        )
+        points = coverage.count_detections(ground, detections, parameters.criteria)
+        return Areas(ground.labels, *psd_roc.psds_value(points, parameters), len(tables), lambda: points)
 
-    def _parameters(self) -> PsdsParameters:
+    @property
+    def criteria(self) -> PsdsParameters:
+        """The scenario as the variant has it."""
         old = self.parameters.variant == "operating_points_0.3.0"
         return replace(self.scenario, cross_triggers="0.3.0" if old else "0.5.3")
-
-    def _ground(self, work: Work, strict: bool) -> Ground:
-        from sedkit.evaluation.intersection import prepare
-
-        # psds_eval 0.3.0 let overlapping events of one class pass.
-        return prepare(work.joined(work.events)[0], work.truth.durations, strict)
 
     def figures(self, counts: Areas, undefined: Undefined, weights: NDArray[np.float32] | None = None) -> Rates:
         """Return PSDS and the classes' areas; of resamples PSDS alone, as it is."""
         if weights is not None:
-            from sedkit.evaluation.psds_noise import psds_of_weights
+            from sedkit.evaluation.psd_roc import psds_of_weights
 
-            return Rates({}, single={"value": psds_of_weights(counts.points(), weights.T, self._parameters())})
+            return Rates({}, single={"value": psds_of_weights(counts.points(), weights.T, self.criteria)})
         return Rates({"value": np.array(list(counts.classes.values()))}, single={"value": np.array(counts.value)})
 
     def resampled(self, measured: Measured, undefined: Undefined, resamples: Resamples) -> dict[str, Drawn]:
         """Return PSDS in resamples, without what sampling adds to its spread."""
-        from sedkit.evaluation.psds import psds_value
-        from sedkit.evaluation.psds_noise import corrected_psds
+        from sedkit.evaluation.psd_roc import corrected_psds, psds_value
 
-        points, parameters = measured.counts.points(), self._parameters()
+        points, parameters = measured.counts.points(), self.criteria
         if points.n_points < _FEW_POINTS:
             log.warning("PSDS from %d operating points: intervals from fewer than 5 are too narrow", points.n_points)
         drawn = corrected_psds(points, resamples, parameters)

@@ -74,7 +74,7 @@ for _name, _scenario in (("psds1", PSDS1), ("psds2", PSDS2)):
 
 def _psds(scenario: PsdsParameters, problem: Problem, tables: Sequence[Events]) -> tuple[float, dict[str, float]]:
     """Return PSDS, and the area under each class's own curve."""
-    from sedkit.evaluation.psds import psds_of_points
+    from sedkit.evaluation.psd_roc import psds_of_points
 
     durations = dict(zip(problem.scores.filenames, problem.scores.duration_s.tolist(), strict=True))
     return psds_of_points(problem.truth, tables, durations, scenario)

@@ -181,7 +181,7 @@ def _compare_psds(
 ) -> tuple[list[Confirmed], dict[str, str]]:
     """Return the PSDS that were found again, and in words by their keys those that no version of psds_eval gives."""
     from sedkit.evaluation.parameters import PSDS1, PSDS2
-    from sedkit.evaluation.psds import psds_of_points
+    from sedkit.evaluation.psd_roc import psds_of_points
 
     confirmed: list[Confirmed] = []
     wrong: dict[str, str] = {}

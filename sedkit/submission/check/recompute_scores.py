@@ -151,7 +151,7 @@ class _Figures:
 
     @cached_property
     def _ground(self) -> Any:
-        from sedkit.evaluation.intersection import prepare
+        from sedkit.evaluation.coverage import prepare
 
         return prepare(self.truth, self.duration_s)
 
@@ -160,7 +160,7 @@ class _Figures:
         return [_stack(clips, self.truth, self.form) for clips in self.runs.values()]
 
     def _exact(self, parameters: PsdsParameters, with_empty: bool) -> list[float]:
-        from sedkit.evaluation.intersection import prepare
+        from sedkit.evaluation.coverage import prepare
         from sedkit.evaluation.psds_exact import psds_of_sweep, sweep
 
         ground, scores = self._ground, self._scores
@@ -171,15 +171,15 @@ class _Figures:
 
     @cached_property
     def _detections(self) -> list[Any]:
-        from sedkit.evaluation.intersection import join_points
+        from sedkit.evaluation.coverage import join_points
         from sedkit.postprocessing import decode_thresholds
 
         thresholds = OperatingPoints().thresholds
         return [join_points(self._ground, list(decode_thresholds(run, thresholds))) for run in self._scores]
 
     def _of_points(self, parameters: PsdsParameters) -> list[float]:
-        from sedkit.evaluation.intersection import count_detections
-        from sedkit.evaluation.psds import psds_value
+        from sedkit.evaluation.coverage import count_detections
+        from sedkit.evaluation.psd_roc import psds_value
 
         counted = (count_detections(self._ground, detections, parameters.criteria) for detections in self._detections)
         return [psds_value(counts, parameters)[0] for counts in counted]

@@ -8,13 +8,12 @@ import pytest
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import rates
+from sedkit.evaluation.coverage import PointCounts, count_points, prepare
 from sedkit.evaluation.inputs import align
-from sedkit.evaluation.intersection import PointCounts, count_points, prepare
 from sedkit.evaluation.metrics.event import count_events
 from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.evaluation.parameters import PSDS2, PsdsParameters
-from sedkit.evaluation.psds import psds_of_points, psds_value
-from sedkit.evaluation.psds_noise import corrected_psds, psds_of_weights
+from sedkit.evaluation.psd_roc import corrected_psds, psds_of_points, psds_of_weights, psds_value
 from sedkit.evaluation.resample import Drawn, Resamples
 
 Table = Callable[..., Events]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import as_json, rates
-from sedkit.evaluation.intersection import count_points, prepare
+from sedkit.evaluation.coverage import count_points, prepare
 from sedkit.evaluation.judges import differences, official_intersection, psds_judge
 from sedkit.evaluation.judges import table as official_table
 from sedkit.evaluation.metrics.intersection import count_intersections

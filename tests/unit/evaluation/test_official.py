@@ -34,7 +34,7 @@ def test_the_judges_agree(case) -> None:
 def test_a_difference_ends_the_call_loudly(case, monkeypatch: pytest.MonkeyPatch, metric: str) -> None:
     truth, output = case
     wrong = {"event": "count_events", "segment": "count_segments", "intersection": "count_intersections"}
-    place = f"metrics.{metric}" if metric in wrong else "psds"
+    place = f"metrics.{metric}" if metric in wrong else "psd_roc"
     module = importlib.import_module(f"sedkit.evaluation.{place}")
     if metric in wrong:
         right = getattr(module, wrong[metric])

@@ -11,7 +11,7 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.judges import official_psds
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
-from sedkit.evaluation.psds import psds_of_points
+from sedkit.evaluation.psd_roc import psds_of_points
 
 
 @settings(max_examples=40)
