@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
-from sedkit.evaluation.coverage import Ground, PointCounts, Sparse, count_detections, join_points, prepare
+from sedkit.evaluation.coverage import Ground, PointCounts, count_detections, join_points, prepare
 from sedkit.evaluation.parameters import CrossTriggers, PsdsParameters
 from sedkit.evaluation.resample import Drawn, Resamples
 
@@ -68,10 +68,11 @@ def psds_value(counts: PointCounts, parameters: PsdsParameters) -> tuple[float, 
     if not ground.labels:
         raise SedkitError("PSDS: the reference holds no event, expected at least one")
     seconds = total_s(ground)
-    tpr = counts.dense("true") / ground.n_reference().sum(axis=0)
-    efpr = counts.dense("false") * 3600.0 / seconds
+    dense = counts.dense()
+    tpr = dense[..., 0] / ground.n_reference().sum(axis=0)
+    efpr = dense[..., 1] * 3600.0 / seconds
     if parameters.alpha_ct:
-        per_hour = counts.dense("cross") * 3600.0 / ground.reference_s().sum(axis=0)
+        per_hour = dense[..., 2:] * 3600.0 / ground.reference_s().sum(axis=0)
         efpr = efpr + parameters.alpha_ct * cross_trigger_mean(per_hour, parameters.cross_triggers)
     x, cls, y, _ = steps_of(tpr, efpr, np.ones(len(ground.labels), np.bool_), parameters.max_efpr)
     return areas_of(x, cls, y, ground.labels, parameters)
@@ -201,23 +202,21 @@ def corrected_psds(points: PointCounts, resamples: Resamples, parameters: PsdsPa
     return Drawn(np.asarray(_psds(resampled, n, terms, grid, 2 * noise)), estimate, corrected=True)
 
 
-#: Counts of resamples: true, false, cross (n, cells), reference events, their seconds (n, classes), seconds (n,).
-_Counts = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+#: Of resamples: counts (n, points * classes * kinds), reference events, their seconds (n, classes), seconds (n,).
+_Counts = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 def _resampled_counts(points: PointCounts, weights: NDArray[np.float32], parameters: PsdsParameters) -> _Counts:
-    ground = points.ground
+    ground, clips = points.ground, weights.T.astype(np.float64)
     k = len(ground.labels)
-    n_cells = points.n_points * k
-    clips = weights.T.astype(np.float64)
-    return (
-        _weighted(points.true, weights, n_cells),
-        _weighted(points.false, weights, n_cells),
-        _weighted(points.cross, weights, n_cells * k) if parameters.alpha_ct else np.zeros((weights.shape[1], 0)),
-        clips @ ground.n_reference(),
-        clips @ ground.reference_s(),
-        clips @ ground.duration_s,
-    )
+    # Without a weight of theirs, cross triggers are not counted.
+    n_kinds = 2 + k if parameters.alpha_ct else 2
+    rows = np.flatnonzero(points.kind < n_kinds)
+    value = np.ones(len(rows), np.float32) if points.value is None else points.value[rows].astype(np.float32)
+    total = np.zeros((points.n_points * k * n_kinds, weights.shape[1]), np.float32)
+    _add_weighted(points.cell[rows] * n_kinds + points.kind[rows], points.clip[rows], value, weights, total)
+    counts = np.ascontiguousarray(total.T)
+    return counts, clips @ ground.n_reference(), clips @ ground.reference_s(), clips @ ground.duration_s
 
 
 def _terms(parameters: PsdsParameters) -> tuple[float, bool, float, float]:
@@ -236,13 +235,6 @@ def _grid(counts: _Counts, points: PointCounts, parameters: PsdsParameters) -> N
     return np.unique(np.concatenate([even, np.quantile(rises, np.linspace(0, 1, 100)) if rises.size else even]))
 
 
-def _weighted(counts: Sparse, weights: NDArray[np.float32], n_cells: int) -> NDArray[Any]:
-    value = np.ones(len(counts.cell), np.float32) if counts.value is None else counts.value.astype(np.float32)
-    total = np.zeros((n_cells, weights.shape[1]), np.float32)
-    _add_weighted(counts.cell, counts.clip, value, weights, total)
-    return np.ascontiguousarray(total.T)
-
-
 @njit(cache=True)
 def _add_weighted(cell: Any, clip: Any, value: Any, weights: Any, total: Any) -> None:
     # Rows of resamples are contiguous: each count is one vector operation over all of them.
@@ -255,9 +247,10 @@ def _add_weighted(cell: Any, clip: Any, value: Any, weights: Any, total: Any) ->
 @njit(cache=True)
 def _rates(counts: Any, r: int, terms: Any, tpr: Any, efpr: Any, occurs: Any) -> bool:
     """Fill in rates (points, classes) and the classes that occur in resample `r`; False where there is no event."""
-    true, false, cross, n_reference, reference_s, seconds = counts
+    counted, n_reference, reference_s, seconds = counts
     alpha_ct, over_all, _, _ = terms
     n_points, k = tpr.shape
+    n_kinds = counted.shape[1] // (n_points * k) if n_points * k else 0
     n_occurring = 0
     for c in range(k):
         occurs[c] = n_reference[r, c] > 0
@@ -269,14 +262,14 @@ def _rates(counts: Any, r: int, terms: Any, tpr: Any, efpr: Any, occurs: Any) ->
         for c in range(k):
             if not occurs[c]:
                 continue
-            at = p * k + c
-            tpr[p, c] = true[r, at] / n_reference[r, c]
-            efpr[p, c] = false[r, at] * 3600.0 / seconds[r]
+            of = counted[r, (p * k + c) * n_kinds : (p * k + c + 1) * n_kinds]
+            tpr[p, c] = of[0] / n_reference[r, c]
+            efpr[p, c] = of[1] * 3600.0 / seconds[r]
             if alpha_ct > 0:
                 rate = 0.0
                 for o in range(k):
-                    if occurs[o] and cross[r, at * k + o] > 0:
-                        rate += cross[r, at * k + o] * 3600.0 / reference_s[r, o]
+                    if occurs[o] and of[2 + o] > 0:
+                        rate += of[2 + o] * 3600.0 / reference_s[r, o]
                 efpr[p, c] += alpha_ct * rate / others
     return True
 
@@ -285,7 +278,7 @@ def _rates(counts: Any, r: int, terms: Any, tpr: Any, efpr: Any, occurs: Any) ->
 def _psds(counts: Any, n_points: int, terms: Any, grid: Any, noise: Any) -> Any:
     """Return PSDS of every resample, with `noise` (rates of `grid`) taken from the variance between classes."""
     _, _, alpha_st, max_efpr = terms
-    n, k = counts[3].shape
+    n, k = counts[1].shape
     out = np.full(n, np.nan)
     tpr, efpr, occurs = np.zeros((n_points, k)), np.zeros((n_points, k)), np.zeros(k, np.bool_)
     for r in range(n):
@@ -298,7 +291,7 @@ def _psds(counts: Any, n_points: int, terms: Any, grid: Any, noise: Any) -> Any:
 @njit(cache=True)
 def _variances(counts: Any, n_points: int, terms: Any, grid: Any) -> Any:
     """Return the variance between the classes' curves at each rate of `grid`, averaged over resamples."""
-    n, k = counts[3].shape
+    n, k = counts[1].shape
     total, counted = np.zeros(len(grid)), 0
     tpr, efpr, occurs = np.zeros((n_points, k)), np.zeros((n_points, k)), np.zeros(k, np.bool_)
     for r in range(n):

@@ -22,7 +22,7 @@ import numpy as np
 
 from sedkit.dataio.events import Events
 from sedkit.dataio.tables import read_durations, read_events
-from sedkit.evaluation.coverage import Ground, PointCounts, Sparse, count_points, prepare
+from sedkit.evaluation.coverage import Ground, PointCounts, count_detections, join_points, prepare
 from sedkit.evaluation.overlaps import merge_overlaps
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
 from sedkit.evaluation.psd_roc import corrected_psds, psds_of_weights, psds_value
@@ -44,7 +44,7 @@ def main() -> None:
     print("                                           (mean)     (mean)   official  corrected")
     for system, tables in systems(args.folder).items():
         for figure, parameters in (("PSDS1", PSDS1), ("PSDS2", PSDS2)):
-            counts = count_points(ground, tables, parameters.criteria)
+            counts = count_detections(ground, join_points(ground, tables), parameters.criteria)
             for n_clips in map(int, args.clips.split(",")):
                 line = simulate(counts, parameters, n_clips, args.draws)
                 print(f"{system:<16}  {figure}  {n_clips:>5}  {line}", flush=True)
@@ -107,7 +107,7 @@ def simulate(counts: PointCounts, parameters: PsdsParameters, n_clips: int, draw
     """Draw sets of clips and return the line of the table."""
     rng, n_all = np.random.default_rng(1), len(counts.ground.filenames)
     truth = psds_value(counts, parameters)[0]
-    of_clip = {name: rows_of(getattr(counts, name).clip, n_all) for name in ("true", "false", "cross")}
+    of_clip = rows_of(counts.clip, n_all)
     official, corrected, low, high = (np.zeros(draws) for _ in range(4))
     for i in range(draws):
         sample = drawn_counts(counts, of_clip, rng.integers(0, n_all, n_clips))
@@ -132,9 +132,7 @@ def rows_of(clip: np.ndarray, n_clips: int) -> tuple[np.ndarray, np.ndarray]:
     return order, np.searchsorted(clip[order], np.arange(n_clips + 1))
 
 
-def drawn_counts(
-    counts: PointCounts, of_clip: dict[str, tuple[np.ndarray, np.ndarray]], clips: np.ndarray
-) -> PointCounts:
+def drawn_counts(counts: PointCounts, of_clip: tuple[np.ndarray, np.ndarray], clips: np.ndarray) -> PointCounts:
     """Return the counts of a set of clips, each under a name of its own."""
     ground = counts.ground
 
@@ -153,11 +151,9 @@ def drawn_counts(
         offset_s=ground.offset_s[at],
         duration_s=ground.duration_s[clips],
     )
-    parts = {}
-    for name, (order, first) in of_clip.items():
-        at, clip = rows(first)
-        parts[name] = Sparse(getattr(counts, name).cell[order[at]], clip)
-    return PointCounts(part, counts.n_points, **parts)
+    order, first = of_clip
+    at, clip = rows(first)
+    return PointCounts(part, counts.n_points, counts.cell[order[at]], counts.kind[order[at]], clip)
 
 
 if __name__ == "__main__":

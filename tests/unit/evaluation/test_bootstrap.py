@@ -8,7 +8,7 @@ import pytest
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import rates
-from sedkit.evaluation.coverage import PointCounts, count_points, prepare
+from sedkit.evaluation.coverage import PointCounts, count_detections, join_points, prepare
 from sedkit.evaluation.inputs import align
 from sedkit.evaluation.metrics.event import count_events
 from sedkit.evaluation.metrics.segment import count_segments
@@ -60,7 +60,7 @@ def test_resampled_psds_is_that_of_the_resampled_clips(table: Table, durations: 
     seconds = durations(reference, 500.0)
     parameters = PsdsParameters(0.3, 0.3, 0.2, 0.5, 0.5, 100.0, version)
     ground = prepare(reference, seconds)
-    counts = count_points(ground, points, parameters.criteria)
+    counts = count_detections(ground, join_points(ground, points), parameters.criteria)
     resamples = Resamples(ground.filenames, n=15, seed=2)
     weights = resamples.weights(ground.filenames)
     drawn = psds_of_resamples(counts, resamples, parameters)
@@ -134,7 +134,9 @@ def test_intervals_cover_the_truth_in_95_percent_of_draws(unequal: float, most_p
     def counted(n_clips: int):
         reference, points = population.draw(rng, n_clips)
         ground = prepare(reference, dict.fromkeys(reference.filenames, 30.0))
-        return count_events(reference, points[0]), count_points(ground, points, parameters.criteria)
+        return count_events(reference, points[0]), count_detections(
+            ground, join_points(ground, points), parameters.criteria
+        )
 
     def estimates(events, counts) -> tuple[float, float]:
         return float(rates(events).macro["f1"]), psds_value(counts, parameters)[0]
@@ -176,7 +178,7 @@ def test_the_correction_takes_away_what_sampling_adds_to_the_spread() -> None:
     def figures(n_clips: int) -> tuple[float, float, float]:
         reference, points = population.draw(rng, n_clips)
         ground = prepare(reference, dict.fromkeys(reference.filenames, 30.0))
-        counts = count_points(ground, points, parameters.criteria)
+        counts = count_detections(ground, join_points(ground, points), parameters.criteria)
         resamples = Resamples(ground.filenames, n=200, seed=1)
         drawn = psds_of_resamples(counts, resamples, parameters)
         low, high = corrected_psds(counts, resamples, parameters).interval()
@@ -193,7 +195,7 @@ def test_psds2_needs_the_cross_triggers_of_each_resample(table: Table, durations
     rng = np.random.default_rng(8)
     reference = table(rng, 10, 4, "abc", overlaps=False)
     ground = prepare(reference, durations(reference, 500.0))
-    counts = count_points(ground, [table(rng, 10, 6, "abc", overlaps=False)], PSDS2.criteria)
+    counts = count_detections(ground, join_points(ground, [table(rng, 10, 6, "abc", overlaps=False)]), PSDS2.criteria)
     resamples = Resamples(ground.filenames, n=50)
     with_ct = psds_of_resamples(counts, resamples, PSDS2)
     without = psds_of_resamples(counts, resamples, PsdsParameters(0.1, 0.1, 0.3))
