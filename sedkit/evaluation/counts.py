@@ -177,6 +177,15 @@ def mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.where(defined, values, 0.0).sum(axis=-1) / n, dtype=np.float64)
 
 
+def averaged(
+    classes: dict[str, NDArray[np.float64]], micro: dict[str, NDArray[np.float64]], undefined: Undefined
+) -> Rates:
+    """Return figures with their means over the classes in which they are defined; `zero` takes 0 for the others."""
+    if undefined == "zero":
+        classes, micro = ({name: np.nan_to_num(value) for name, value in of.items()} for of in (classes, micro))
+    return Rates(classes, {name: mean_of_defined(value) for name, value in classes.items()}, micro)
+
+
 def as_json(counts: Any, figures: Rates) -> dict[str, Any]:
     """Return the averages and the figures per class as in the results file (undefined is None).
 

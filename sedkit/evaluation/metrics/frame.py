@@ -6,6 +6,7 @@ as 0 in clips whose clip score is not above a gate. A frame is active where an e
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from sedkit.core.errors import UsageError
 from sedkit.core.options import option
 from sedkit.dataio.events import Events
+from sedkit.dataio.scores import Scores
 from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, grouped, mean_of_defined, number, rates
 from sedkit.evaluation.inputs import Output, Truth, Work
 from sedkit.evaluation.metrics.base import Metric, register
@@ -47,26 +49,23 @@ class CellCounts(ClipCounts):
     ranks: Ranks = field(kw_only=True)
 
 
-class CellCounter:
-    """Counts cells, one clip after the other."""
+def count_cells(
+    filenames: tuple[str, ...],
+    labels: tuple[str, ...],
+    threshold: float,
+    cells: Iterable[tuple[NDArray[np.floating], NDArray[np.bool_]]],
+) -> CellCounts:
+    """Count the cells of one clip after the other: their scores and whether a class is there, (cells, classes) each.
 
-    def __init__(self, filenames: tuple[str, ...], labels: tuple[str, ...], threshold: float) -> None:
-        self.filenames, self.labels, self.threshold = filenames, labels, threshold
-        self._n: list[NDArray[np.int64]] = []
-        self._ranks = Ranks(len(labels))
-
-    def add(self, score: NDArray[np.floating], target: NDArray[np.bool_]) -> None:
-        """Count the cells of the next clip, (cells, classes)."""
-        found = score > self.threshold
-        self._n.append(np.stack([x.sum(axis=0, dtype=np.int64) for x in (target, found, target & found)]))
-        self._ranks.add(score, target)
-
-    def counts(self) -> CellCounts:
-        """Return what was counted; a class that is nowhere found has a precision of 0."""
-        target, found, both = np.array(self._n, np.int64).reshape(-1, 3, len(self.labels)).swapaxes(0, 1)
-        return CellCounts(
-            self.filenames, self.labels, target, found, both, precision_without_output=0.0, ranks=self._ranks
-        )
+    A class that is nowhere found has a precision of 0.
+    """
+    n, ranks = [], Ranks(len(labels))
+    for score, target in cells:
+        found = score > threshold
+        n.append(np.stack([x.sum(axis=0, dtype=np.int64) for x in (target, found, target & found)]))
+        ranks.add(score, target)
+    target, found, both = np.array(n, np.int64).reshape(-1, 3, len(labels)).swapaxes(0, 1)
+    return CellCounts(filenames, labels, target, found, both, precision_without_output=0.0, ranks=ranks)
 
 
 class CellBased(Metric):
@@ -155,16 +154,21 @@ class FrameBased(CellBased):
     def count(self, work: Work) -> CellCounts:
         """Return the frames; a class or clip that the scores lack scores 0 there."""
         events, scores = work.events, work.given("scores")
-        counter = CellCounter(events.filenames, events.labels, self.parameters.threshold)
-        activity, durations = Activity(events), work.truth.durations or {}
+        cells = self._frames(events, scores, work.truth.durations or {})
+        return count_cells(events.filenames, events.labels, self.parameters.threshold, cells)
+
+    def _frames(
+        self, events: Events, scores: Scores, durations: Mapping[str, float]
+    ) -> Iterator[tuple[NDArray[np.floating], NDArray[np.bool_]]]:
+        activity = Activity(events)
         rows, columns = scores.places(events.filenames, events.labels)
         for name, row in zip(events.filenames, rows, strict=True):
             if row >= 0:
                 edges_s, score = scores.edges(row), scores.of_clip(row, columns)
-                if self.parameters.gate:
+                if self.parameters.gate and scores.clipwise is not None:
                     score *= scores.clipwise[row, columns] > self.parameters.gate
             else:
                 n = int(np.ceil(durations.get(name, activity.end_s(name)) / scores.frame_s - _DUST_S))
-                edges_s, score = np.arange(n + 1) * scores.frame_s, np.zeros((n, len(events.labels)))
-            counter.add(score, activity.frames(name, edges_s))
-        return counter.counts()
+                edges_s = np.arange(n + 1) * scores.frame_s
+                score = np.zeros((n, len(events.labels)), scores.framewise.dtype)
+            yield score, activity.frames(name, edges_s)
