@@ -17,7 +17,7 @@ from sedkit.core.errors import UsageError
 from sedkit.core.options import option
 from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, grouped, mean_of_defined, number, rates
+from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, grouped, number, rates, with_zeros
 from sedkit.evaluation.inputs import Output, Truth, Work
 from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.ranking import Ranks, average_precision, roc_area
@@ -83,13 +83,12 @@ class CellBased(Metric):
             classes |= _areas(counts.ranks)
             micro |= {name: value[0] for name, value in _areas(counts.ranks.pooled()).items()}
         if undefined == "zero":
-            classes = {name: np.nan_to_num(v) if weights is None else v for name, v in classes.items()}
-            micro = {name: np.nan_to_num(v) for name, v in micro.items()}
+            micro = with_zeros(micro)
+            classes = with_zeros(classes) if weights is None else classes
         else:
             absent = figures.n["n_reference"] == 0
             classes = {name: np.where(absent, np.nan, value) for name, value in classes.items()}
-        macro = {name: mean_of_defined(value) for name, value in classes.items()}
-        return Rates(classes, macro, micro, figures.n)
+        return Rates(classes, micro, figures.n)
 
     def shown(self, counts: CellCounts) -> dict[str, Any]:
         """Return the parameters, and how far the areas may be off for being counted in bins (see `Ranks`)."""
@@ -169,6 +168,6 @@ class FrameBased(CellBased):
                     score *= scores.clipwise[row, columns] > self.parameters.gate
             else:
                 n = int(np.ceil(durations.get(name, activity.end_s(name)) / scores.frame_s - _DUST_S))
-                edges_s = np.arange(n + 1) * scores.frame_s
+                edges_s = np.arange(n + 1, dtype=np.float64) * scores.frame_s
                 score = np.zeros((n, len(events.labels)), scores.framewise.dtype)
             yield score, activity.frames(name, edges_s)

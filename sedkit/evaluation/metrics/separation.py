@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sedkit.core.options import option
 from sedkit.core.parallel import progress
 from sedkit.evaluation.bss import FIGURES, References
-from sedkit.evaluation.counts import Rates, Undefined, as_json, mean_of_defined
+from sedkit.evaluation.counts import Rates, Undefined, as_json
 from sedkit.evaluation.inputs import Masks, Work
 from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import MaskParameters
@@ -102,8 +102,7 @@ class Separated:
         with np.errstate(divide="ignore", invalid="ignore"):
             classes = {name: (sums / n)[..., i] for i, name in enumerate(NAMES)}
             micro = {name: (sums.sum(axis=-2) / n.sum(axis=-2))[..., i] for i, name in enumerate(NAMES)}
-        macro = {name: mean_of_defined(value) for name, value in classes.items()}
-        return Rates(classes, macro, micro, {"n": n[..., 0]})
+        return Rates(classes, micro, {"n": n[..., 0]})
 
 
 def separated(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import UsageError
 from sedkit.core.options import option
-from sedkit.evaluation.counts import Rates, Undefined, averaged
+from sedkit.evaluation.counts import Rates, Undefined, with_zeros
 from sedkit.evaluation.inputs import Output, Truth, Work
 from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.ranking import average_precision, cumulative, roc_area
@@ -70,7 +70,7 @@ class Tagging(Metric):
         classes = {name: np.stack([figures[name] for figures in of_class], axis=-1) for name in of_class[0]}
         pairs = np.repeat(w, len(counts.labels), axis=-1)
         micro = self._of(counts.score.ravel(), counts.present.ravel(), pairs)
-        return averaged(classes, micro, undefined)
+        return Rates(with_zeros(classes), with_zeros(micro)) if undefined == "zero" else Rates(classes, micro)
 
     def _of(
         self, score: NDArray[np.floating], target: NDArray[np.bool_], weight: NDArray[np.float64]
