@@ -23,10 +23,11 @@ from sedkit.core.errors import UsageError
 from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.tables import read_durations, read_events
 from sedkit.evaluation import judges
-from sedkit.evaluation.evaluate import Interval, evaluate
+from sedkit.evaluation.evaluate import evaluate
 from sedkit.evaluation.inputs import OperatingPoints, Output, Truth
 from sedkit.evaluation.parameters import PSDS1, PSDS2
 from sedkit.evaluation.reading import read_operating_points
+from sedkit.evaluation.resample import Resamples
 
 RUNS = 3
 COMPARISONS: Comparisons = {
@@ -66,7 +67,8 @@ def judged(truth: Truth, output: Output) -> dict[str, float]:
 
 def ours(truth: Truth, output: Output, resamples: int | None = None) -> dict[str, float]:
     """Run sedkit, with intervals from `resamples` resamples where given."""
-    results = evaluate(truth, output, METRICS, interval_of=Interval(resamples) if resamples else None)
+    drawn = Resamples.of(truth, resamples) if resamples else None
+    results = evaluate(truth, output, METRICS, resamples=drawn)
     return {
         "event": results["event_based"]["macro"]["f1"],
         "segment": results["segment_based"]["macro"]["f1"],

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sedkit.core.compiled import doubled
 from sedkit.dataio.events import Events
-from sedkit.evaluation.counts import Grouped
+from sedkit.evaluation.counts import Grouped, grouped, per_clip_and_class
 from sedkit.evaluation.inputs import occurring
 from sedkit.evaluation.overlaps import checked_order
 from sedkit.evaluation.parameters import IntersectionParameters
@@ -30,49 +30,39 @@ from sedkit.evaluation.parameters import IntersectionParameters
 
 @dataclass(frozen=True)
 class Ground:
-    """A reference made ready for intersection: classes that have events, clips of any table that is involved.
+    """A reference made ready for intersection.
 
     Attributes
     ----------
-    filenames, labels
-        Clips: the reference's, then those with a duration only. Classes with at least one event of positive length.
-    first
-        (clips + 1,) where each clip's events begin in `label`, `onset_s`, `offset_s`, which are sorted by clip and
-        onset.
+    events
+        Of positive length, by clip and onset, in the clips of the reference, then those with a duration only. Every
+        class has one.
     duration_s
         (clips,) 0 for a clip without a duration: nothing in it is a false positive. Infinite where none were given.
     """
 
-    filenames: tuple[str, ...]
-    labels: tuple[str, ...]
-    first: NDArray[np.int64]
-    label: NDArray[np.int64]
-    onset_s: NDArray[np.float64]
-    offset_s: NDArray[np.float64]
+    events: Events
     duration_s: NDArray[np.float64]
 
     @property
-    def grouped(self) -> Grouped:
-        """The events as compiled code takes them."""
-        return self.first, self.label, self.onset_s, self.offset_s
+    def filenames(self) -> tuple[str, ...]:
+        """Clips."""
+        return self.events.filenames
 
     @property
-    def clip(self) -> NDArray[np.int64]:
-        """(events,) clip of each event."""
-        return np.repeat(np.arange(len(self.filenames)), np.diff(self.first))
+    def labels(self) -> tuple[str, ...]:
+        """Classes."""
+        return self.events.labels
 
     def n_reference(self) -> NDArray[np.int64]:
         """(clips, classes) number of events."""
-        return self._summed(None).astype(np.int64)
+        return per_clip_and_class(self.events)
 
     def reference_s(self) -> NDArray[np.float64]:
         """(clips, classes) summed length of events in seconds."""
-        return self._summed(self.offset_s - self.onset_s).astype(np.float64)
-
-    def _summed(self, weights: NDArray[np.float64] | None) -> NDArray[Any]:
-        n_clips, n_classes = len(self.filenames), len(self.labels)
-        cell = self.clip * n_classes + self.label
-        return np.bincount(cell, weights, minlength=n_clips * n_classes).reshape(n_clips, n_classes)
+        out = np.zeros((len(self.filenames), len(self.labels)))
+        np.add.at(out, (self.events.clip, self.events.label), self.events.offset_s - self.events.onset_s)
+        return out
 
 
 @dataclass(frozen=True)
@@ -92,7 +82,7 @@ class PointCounts:
     clip
         Index into the reference's clips.
     value
-        How many; None means 1 each.
+        How many.
     """
 
     ground: Ground
@@ -100,7 +90,7 @@ class PointCounts:
     cell: NDArray[np.int64]
     kind: NDArray[np.int64]
     clip: NDArray[np.int64]
-    value: NDArray[np.float64] | None = None
+    value: NDArray[np.float64]
 
     def dense(self) -> NDArray[np.float64]:
         """Return counts summed over clips, (points, classes, kinds)."""
@@ -114,25 +104,13 @@ def prepare(reference: Events, durations: Mapping[str, float] | None, refuse_ove
     """Make a reference ready; raises SedkitError where two events of one class overlap in a clip, unless allowed."""
     reference = reference.take(checked_order(reference, refuse_overlaps))
     positive = reference.take(reference.offset_s > reference.onset_s)
-    labels = occurring(positive)
-    known = dict.fromkeys(reference.filenames)
-    known.update(dict.fromkeys(durations or ()))
-    filenames = tuple(known)
-    events = positive.keep_clips(filenames).keep_labels(labels)
-    order = np.lexsort((events.onset_s, events.clip))
+    filenames = tuple(dict.fromkeys((*reference.filenames, *(durations or ()))))
     if durations is None:
         length = np.full(len(filenames), np.inf)
     else:
         length = np.array([durations.get(name, 0.0) for name in filenames], dtype=np.float64)
-    return Ground(
-        filenames=filenames,
-        labels=labels,
-        first=np.searchsorted(events.clip[order], np.arange(len(filenames) + 1)).astype(np.int64),
-        label=events.label[order],
-        onset_s=events.onset_s[order],
-        offset_s=events.offset_s[order],
-        duration_s=length,
-    )
+    # The reference's clips come first: the order stays.
+    return Ground(positive.keep_clips(filenames).keep_labels(occurring(positive)), length)
 
 
 def join_points(ground: Ground, points: Sequence[Events], refuse_overlaps: bool = True) -> Grouped:
@@ -167,9 +145,11 @@ def join_points(ground: Ground, points: Sequence[Events], refuse_overlaps: bool 
 
 def count_detections(ground: Ground, detections: Grouped, parameters: IntersectionParameters) -> PointCounts:
     """Count true positives, false positives and cross triggers of joined detections by some criteria."""
-    rows = _count_detections(ground.grouped, ground.duration_s, detections, len(ground.labels), parameters.limits)
+    events, labels = grouped(ground.events), ground.labels
+    rows = _count_detections(events, ground.duration_s, detections, len(labels), parameters.limits)
+    cell, kind, clip = np.ascontiguousarray(rows.T)
     n_points = (len(detections[0]) - 1) // max(len(ground.filenames), 1)
-    return PointCounts(ground, n_points, *np.ascontiguousarray(rows.T))
+    return PointCounts(ground, n_points, cell, kind, clip, np.ones(len(rows)))
 
 
 @njit(cache=True)

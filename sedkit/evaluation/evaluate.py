@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -22,22 +22,13 @@ from sedkit.evaluation.metrics.base import Measured, Metric, all_metrics, metric
 from sedkit.evaluation.resample import Drawn, Resamples
 
 
-@dataclass(frozen=True)
-class Interval:
-    """What to resample: number of resamples, groups of clips (None: clips), seed of the draws."""
-
-    n: int
-    groups: Mapping[str, str] | None = None
-    seed: int = 0
-
-
 def evaluate(
     truth: Truth,
     output: Output,
     metrics: Sequence[str] | None,
     options: Options | None = None,
     *,
-    interval_of: Interval | None = None,
+    resamples: Resamples | None = None,
     against: tuple[str, Output] | None = None,
     judged: tuple[Truth, Output] | None = None,
     baselines: bool = False,
@@ -53,8 +44,8 @@ def evaluate(
         Names of metrics. None: all whose inputs are there; one that refuses an input is left out with a warning.
     options
         How to score.
-    interval_of
-        Resamples for intervals.
+    resamples
+        Of the reference's clips and those with a duration only, for intervals (see `Resamples.of`).
     against
         Another output with its name, for paired differences.
     judged
@@ -82,7 +73,6 @@ def evaluate(
             f"--against {against[0]}: of {', '.join(metric.name for metric in wanted)} none can be computed from it; "
             "expected the same form of output (a table, a folder of operating points, or scores)"
         )
-    resamples = _resamples(truth, interval_of) if interval_of else None
     computed: list[Metric] = []
     results: dict[str, Any] = {}
     disagreements: list[str] = []
@@ -164,11 +154,6 @@ def _wanted(
     possible = (metric for metric in known if metric.lacks and (metric.reads != "scores" or output.scores is not None))
     first, *others = dict.fromkeys(metric.lacks for metric in possible)
     raise UsageError(f"nothing to score from what is given: add {first}, or {' or '.join(others)}")
-
-
-def _resamples(truth: Truth, wanted: Interval) -> Resamples:
-    names = dict.fromkeys((*truth.tags.filenames, *(truth.durations or ())))
-    return Resamples(tuple(names), wanted.groups, wanted.n, wanted.seed)
 
 
 def _at(output: Output, threshold: float) -> Events:

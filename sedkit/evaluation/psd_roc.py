@@ -212,9 +212,9 @@ def _resampled_counts(points: PointCounts, weights: NDArray[np.float32], paramet
     # Without a weight of theirs, cross triggers are not counted.
     n_kinds = 2 + k if parameters.alpha_ct else 2
     rows = np.flatnonzero(points.kind < n_kinds)
-    value = np.ones(len(rows), np.float32) if points.value is None else points.value[rows].astype(np.float32)
     total = np.zeros((points.n_points * k * n_kinds, weights.shape[1]), np.float32)
-    _add_weighted(points.cell[rows] * n_kinds + points.kind[rows], points.clip[rows], value, weights, total)
+    cell, value = points.cell[rows] * n_kinds + points.kind[rows], points.value[rows].astype(np.float32)
+    _add_weighted(cell, points.clip[rows], value, weights, total)
     counts = np.ascontiguousarray(total.T)
     return counts, clips @ ground.n_reference(), clips @ ground.reference_s(), clips @ ground.duration_s
 

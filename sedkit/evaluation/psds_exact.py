@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sedkit.core.compiled import doubled
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.scores import Scores
+from sedkit.evaluation.counts import grouped
 from sedkit.evaluation.coverage import Ground, PointCounts
 from sedkit.evaluation.parameters import IntersectionParameters, PsdsParameters
 from sedkit.evaluation.psd_roc import areas_of, cross_trigger_mean, total_s
@@ -63,7 +64,7 @@ def sweep(ground: Ground, scores: Scores, parameters: IntersectionParameters) ->
     e_first = np.concatenate([[0], np.cumsum([len(e) for e in edges])]).astype(np.int64)
     every_edge = np.concatenate(edges) if edges else np.zeros(0)
     frames = (np.ascontiguousarray(scores.framewise), of_clip, column, n_frames, every_edge, e_first)
-    return Sweep(ground, *_sweep(ground.grouped, ground.duration_s, frames, parameters.limits))
+    return Sweep(ground, *_sweep(grouped(ground.events), ground.duration_s, frames, parameters.limits))
 
 
 @njit(cache=True)

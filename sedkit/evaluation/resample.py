@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError
+from sedkit.evaluation.inputs import Truth
 
 _LEVEL = 0.95
 _TAILS = ((1 - _LEVEL) / 2, (1 + _LEVEL) / 2)
@@ -78,6 +79,11 @@ class Resamples:
         times = np.bincount(flat, minlength=n * self.n_units).reshape(n, self.n_units).astype(np.float32)
         self._row = {name: i for i, name in enumerate(filenames)}
         self._weights = np.ascontiguousarray(times[:, unit].T)
+
+    @classmethod
+    def of(cls, truth: Truth, n: int = 1000, groups: Mapping[str, str] | None = None, seed: int = 0) -> Resamples:
+        """Return resamples of every clip that figures can be of: the reference's, and those with a duration only."""
+        return cls(tuple(dict.fromkeys((*truth.tags.filenames, *(truth.durations or ())))), groups, n, seed)
 
     def weights(self, filenames: Sequence[str]) -> NDArray[np.float32]:
         """Return (clips, n): how often each clip stands in each resample."""

@@ -12,7 +12,7 @@ from sedkit.core.log import log
 from sedkit.core.stamp import facts_of
 from sedkit.dataio.events import Events
 from sedkit.dataio.tables import read_durations
-from sedkit.evaluation.evaluate import Interval, evaluate
+from sedkit.evaluation.evaluate import evaluate
 from sedkit.evaluation.fit import Fit
 from sedkit.evaluation.inputs import Masks, Options, Output, Truth
 from sedkit.evaluation.metrics.base import all_metrics
@@ -30,6 +30,7 @@ from sedkit.evaluation.reading import (
     read_table_to_score,
     read_truth,
 )
+from sedkit.evaluation.resample import Resamples
 from sedkit.evaluation.show import describe_output, describe_reference, mark_missing
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def score_files(request: Request, masks: Masks | None = None) -> dict[str, Any]:
         cut,
         request.metrics,
         options,
-        interval_of=_interval(request, truth.tags.filenames),
+        resamples=_resamples(request, truth),
         against=(str(request.against), other[0]) if other else None,
         judged=judged,
         baselines=request.baselines,
@@ -201,10 +202,10 @@ def _judged(request: Request, output: Output, classes: Sequence[str] | None, kee
     return cut_truth(reference, durations, classes, keep), output.at(request.threshold)
 
 
-def _interval(request: Request, filenames: Sequence[str]) -> Interval | None:
+def _resamples(request: Request, truth: Truth) -> Resamples | None:
     if not request.bootstrap and not request.against:
         return None
-    groups = read_groups(request.groups, filenames) if request.groups else None
+    groups = read_groups(request.groups, truth.tags.filenames) if request.groups else None
     if request.threshold == "all":
         log.warning("intervals of the best threshold take it as given, though it was chosen on the same clips")
-    return Interval(request.bootstrap or 1000, groups, request.seed)
+    return Resamples.of(truth, request.bootstrap or 1000, groups, request.seed)

@@ -141,16 +141,10 @@ def drawn_counts(counts: PointCounts, of_clip: tuple[np.ndarray, np.ndarray], cl
         begin = np.repeat(first[:-1][clips] - np.cumsum(n) + n, n)
         return np.arange(n.sum()) + begin, np.repeat(np.arange(len(clips)), n)
 
-    at, clip = rows(ground.first)
-    part = Ground(
-        filenames=tuple(f"c{i}" for i in range(len(clips))),
-        labels=ground.labels,
-        first=np.searchsorted(clip, np.arange(len(clips) + 1)),
-        label=ground.label[at],
-        onset_s=ground.onset_s[at],
-        offset_s=ground.offset_s[at],
-        duration_s=ground.duration_s[clips],
-    )
+    events = ground.events
+    at, clip = rows(np.searchsorted(events.clip, np.arange(len(events.filenames) + 1)))
+    names = tuple(f"c{i}" for i in range(len(clips)))
+    part = Ground(replace(events.take(at), filenames=names, clip=clip), ground.duration_s[clips])
     order, first = of_clip
     at, clip = rows(first)
     return PointCounts(part, counts.n_points, counts.cell[order[at]], counts.kind[order[at]], clip)

@@ -16,10 +16,11 @@ import soundfile
 from sedkit.core.errors import UsageError
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import write_wav
-from sedkit.evaluation.evaluate import Interval, evaluate
+from sedkit.evaluation.evaluate import evaluate
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
 from sedkit.evaluation.metrics.base import metrics_named
 from sedkit.evaluation.metrics.separation import ESTIMATES, MOST_CLIPS, Separated, separated
+from sedkit.evaluation.resample import Resamples
 from sedkit.features.frontends.logmel import LogMel
 from sedkit.features.separation import Separator
 from sedkit.synthesis.mixture_set import Mixtures, render_plan
@@ -278,7 +279,7 @@ def test_the_block(rendered: Path, result: Separated) -> None:
 
 def test_intervals_are_in_decibels(rendered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     truth, output = given(rendered)
-    results = evaluate(truth, output, ["separation"], interval_of=Interval(200), against=("other", output))
+    results = evaluate(truth, output, ["separation"], resamples=Resamples.of(truth, 200), against=("other", output))
     block = results["separation"]
     low, high = block["micro"]["interval"]
     assert low < block["micro"]["sdr"] < high < 0
