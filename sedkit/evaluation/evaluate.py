@@ -13,7 +13,6 @@ import numpy as np
 import sedkit
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
-from sedkit.dataio.events import Events
 from sedkit.evaluation.baselines import baselines as scored_baselines
 from sedkit.evaluation.baselines import clip_lengths
 from sedkit.evaluation.counts import number
@@ -108,8 +107,10 @@ def evaluate(
                     log.warning("%s: not compared by %s", error, metric.block)
                     block["against"] = None
         if judged is not None:
-            seen = judged[1] if not point else replace(judged[1], estimate=_at(judged[1], point["threshold"]))
-            block["official"], differences = metric.judge(Work(judged[0], seen, options), measured)
+            reference, seen = judged
+            if point and seen.points is not None:
+                seen = replace(seen, estimate=seen.points.at(point["threshold"]))
+            block["official"], differences = metric.judge(Work(reference, seen, options), measured)
             disagreements += differences
     for why, blocks in refused.items():
         if not computed:
@@ -154,11 +155,6 @@ def _wanted(
     possible = (metric for metric in known if metric.lacks and (metric.reads != "scores" or output.scores is not None))
     first, *others = dict.fromkeys(metric.lacks for metric in possible)
     raise UsageError(f"nothing to score from what is given: add {first}, or {' or '.join(others)}")
-
-
-def _at(output: Output, threshold: float) -> Events:
-    assert output.points is not None
-    return output.points.at(threshold)
 
 
 def _best_point(metric: Metric, work: Work) -> tuple[Work, dict[str, Any]]:

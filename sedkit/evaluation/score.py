@@ -12,6 +12,7 @@ from sedkit.core.log import log
 from sedkit.core.stamp import facts_of
 from sedkit.dataio.events import Events
 from sedkit.dataio.tables import read_durations
+from sedkit.evaluation import judges
 from sedkit.evaluation.evaluate import evaluate
 from sedkit.evaluation.fit import Fit
 from sedkit.evaluation.inputs import Masks, Options, Output, Truth
@@ -190,8 +191,6 @@ def _mixtures(request: Request, filenames: Sequence[str], masks: Masks | None) -
 
 def _judged(request: Request, output: Output, classes: Sequence[str] | None, keep: Cut | None) -> tuple[Truth, Output]:
     """Return reference and output as the judges see them: read from the files anew, by the organisers' own calls."""
-    from sedkit.evaluation import judges
-
     reference, durations = judges.read_events(request.reference), None
     # What names mean was decided, and warned of, when sedkit read them: the judges are to look at the same clips.
     if request.durations:

@@ -18,6 +18,7 @@ from sedkit.core.options import Option, filled, options_of
 from sedkit.core.registry import Registry
 from sedkit.evaluation.counts import Rates, Undefined, as_json, number, rates
 from sedkit.evaluation.inputs import Form, Output, Truth, Work
+from sedkit.evaluation.judges import differences, refusals_in_a_line
 from sedkit.evaluation.resample import Drawn, Resamples
 
 
@@ -194,8 +195,6 @@ class Metric:
         differences
             Where the figures differ, a line each.
         """
-        from sedkit.evaluation.judges import differences, refusals_in_a_line
-
         with refusals_in_a_line(self.name):
             theirs = self.official(work)
         if theirs is None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, per_clip_and_class
 from sedkit.evaluation.inputs import Work
+from sedkit.evaluation.judges import official_intersection
 from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import IntersectionParameters
 
@@ -76,7 +77,5 @@ class IntersectionBased(Metric):
 
     def official(self, work: Work) -> dict[str, Any]:
         """Return what psds_eval makes of the tables."""
-        from sedkit.evaluation.judges import official_intersection
-
         reference, estimate = work.joined(work.events, work.given("estimate"))
         return official_intersection(reference, estimate, self.parameters, work.truth.durations)

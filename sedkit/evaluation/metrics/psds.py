@@ -19,6 +19,7 @@ from sedkit.core.log import log
 from sedkit.core.options import option
 from sedkit.evaluation.counts import Rates, Undefined
 from sedkit.evaluation.inputs import Form, Output, Truth, Work
+from sedkit.evaluation.judges import official_psds
 from sedkit.evaluation.metrics.base import Measured, Metric, register
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
 from sedkit.evaluation.resample import Drawn, Resamples
@@ -159,8 +160,6 @@ class Psds(Metric):
 
     def official(self, work: Work) -> Mapping[str, Any] | None:
         """Return psds_eval's figure, for its own variant of two classes and more."""
-        from sedkit.evaluation.judges import official_psds
-
         if self.parameters.variant != "operating_points":
             log.info("%s: variant %s has no judge of record, not compared", self.name, self.parameters.variant)
             return None

@@ -14,6 +14,7 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, grouped
 from sedkit.evaluation.inputs import Work
+from sedkit.evaluation.judges import official_segment
 from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import SegmentParameters
 
@@ -61,6 +62,4 @@ class SegmentBased(Metric):
 
     def official(self, work: Work) -> dict[str, Any]:
         """Return what sed_eval makes of the tables."""
-        from sedkit.evaluation.judges import official_segment
-
         return official_segment(work.events, work.given("estimate"), self.parameters)
