@@ -149,7 +149,7 @@ def _sounds(args: argparse.Namespace) -> dict[str, Path]:
     mixtures = Mixtures.open(args.mixtures)
     names = mixtures.data.clips.filename
     cut = read_cut(args.clips, args.fold, names)
-    return mixtures.sources(names if cut is None else cut.reference)
+    return mixtures.sources([name for name in names if cut is None or name in cut])
 
 
 def _scored(args: argparse.Namespace, threshold: Any, checkpoint: Path | None) -> tuple[dict[str, Any], str]:

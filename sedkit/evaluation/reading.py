@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +22,8 @@ from sedkit.evaluation.inputs import OperatingPoints, Output, Truth
 from sedkit.evaluation.recordings import excerpt_of
 
 T = TypeVar("T")
+#: The clips that are scored, of either side; None for all.
+Kept = frozenset[str] | None
 
 _HOW_SCORED = {
     "negative_duration": "counted as events by the event and segment metrics",
@@ -192,14 +194,6 @@ def named_as(names: Sequence[str], output: Output, warn: bool = True) -> Output:
 # ------------------------------------------------------------------------------------- what of it is scored
 
 
-@dataclass(frozen=True)
-class Cut:
-    """The clips that `--clips` and `--fold` keep: those of the reference in its order, and all of them."""
-
-    reference: tuple[str, ...]
-    names: frozenset[str]
-
-
 def read_labels(path: str | None, reference: Events | Tags) -> tuple[str, ...] | None:
     """Read the classes of `--labels`, None where none are given."""
     if path is None:
@@ -217,8 +211,8 @@ def read_labels(path: str | None, reference: Events | Tags) -> tuple[str, ...] |
     return labels
 
 
-def read_cut(clips: str | None, folds: Sequence[str] | None, names: Sequence[str]) -> Cut | None:
-    """Read which of the reference's clips (`names`) `--clips` and `--fold` keep; None for all."""
+def read_cut(clips: str | None, folds: Sequence[str] | None, names: Sequence[str]) -> Kept:
+    """Read which clips `--clips` and `--fold` keep, called as the reference does (`names`); None for all."""
     if clips is None:
         return None
     table = read_table(clips, ("filename",), ("fold",))
@@ -234,26 +228,28 @@ def read_cut(clips: str | None, folds: Sequence[str] | None, names: Sequence[str
                 raise UsageError(f"--fold {fold}: not in {clips}{suggest(fold, known)}; it has {listed(sorted(known))}")
         rows = zip(table["filename"], table["fold"], strict=True)
         chosen = {called[name] for name, fold in rows if fold in folds}
-    scored = tuple(name for name in names if name in chosen)
-    if not scored:
+    if not chosen.intersection(names):
         raise SedkitError(
             f"{clips}: none of its {len(chosen)} clips is in the reference ({names[0] if names else 'empty'!r})"
         )
-    return Cut(scored, frozenset(chosen))
+    return frozenset(chosen)
 
 
 def cut_truth(
-    reference: Events | Tags, durations: Mapping[str, float] | None, classes: Sequence[str] | None, keep: Cut | None
+    reference: Events | Tags,
+    durations: Mapping[str, float] | None,
+    classes: Sequence[str] | None,
+    keep: Kept,
 ) -> Truth:
     """Return what is scored of a reference, and the durations of those clips and of their recordings."""
     if keep is not None:
-        reference = reference.keep_clips(keep.reference)
+        reference = reference.keep_clips([name for name in reference.filenames if name in keep])
     # A table may give the durations of the recordings that the clips are excerpts of: these are no clips.
     whole = {excerpt.recording for name in reference.filenames if (excerpt := excerpt_of(name)) is not None}
     whole -= {stem(name) for name in reference.filenames}
     recordings = {name: seconds for name, seconds in (durations or {}).items() if stem(name) in whole}
     if durations is not None:
-        scored = durations if keep is None else keep.names
+        scored = durations if keep is None else keep
         durations = {n: s for n, s in durations.items() if n in scored and n not in recordings}
     if classes is not None:
         reference = reference.keep_labels([k for k in classes if k in reference.labels])
@@ -262,10 +258,10 @@ def cut_truth(
     return Truth(reference, tags_of(reference), durations, recordings)
 
 
-def cut_output(output: Output, classes: Sequence[str] | None, keep: Cut | None) -> Output:
+def cut_output(output: Output, classes: Sequence[str] | None, keep: Kept) -> Output:
     """Return the tables of an output with what is scored of them; scores are cut by the metrics."""
     if keep is not None:
-        output = output.changed(lambda table: table.keep_clips([n for n in table.filenames if n in keep.names]))
+        output = output.changed(lambda table: table.keep_clips([n for n in table.filenames if n in keep]))
     if classes is not None:
         output = output.changed(lambda table: table.keep_labels([k for k in classes if k in table.labels]))
     return output

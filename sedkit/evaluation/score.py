@@ -18,7 +18,7 @@ from sedkit.evaluation.fit import Fit
 from sedkit.evaluation.inputs import Masks, Options, Output, Truth
 from sedkit.evaluation.metrics.base import all_metrics
 from sedkit.evaluation.reading import (
-    Cut,
+    Kept,
     cut_output,
     cut_truth,
     named_as,
@@ -189,7 +189,7 @@ def _mixtures(request: Request, filenames: Sequence[str], masks: Masks | None) -
     return mixtures
 
 
-def _judged(request: Request, output: Output, classes: Sequence[str] | None, keep: Cut | None) -> tuple[Truth, Output]:
+def _judged(request: Request, output: Output, classes: Sequence[str] | None, keep: Kept) -> tuple[Truth, Output]:
     """Return reference and output as the judges see them: read from the files anew, by the organisers' own calls."""
     reference, durations = judges.read_events(request.reference), None
     # What names mean was decided, and warned of, when sedkit read them: the judges are to look at the same clips.
