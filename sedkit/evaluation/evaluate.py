@@ -92,15 +92,12 @@ def evaluate(
         block = results[metric.block] = measured.block | point
         if resamples is not None:
             drawn = metric.resampled(measured, options.undefined, resamples)
-            for place in measured.values:
-                of_place = block if place == "value" else block[place]
-                of_place["interval"] = drawn[place].interval(metric.bounds)
-                if drawn[place].units:
-                    of_place["resampled"] = drawn[place].units
+            _add_intervals(metric, block, drawn)
             if against is not None:
+                name, other = against
                 try:
-                    other = Work(truth, against[1], options)
-                    block["against"] = _compare(metric, other, against[0], measured, drawn, resamples)
+                    theirs = _difference(metric, Work(truth, other, options), measured, drawn, resamples)
+                    block["against"] = None if theirs is None else {"path": name, **theirs}
                 except SedkitError as error:
                     if metrics is not None:
                         raise
@@ -172,23 +169,31 @@ def _best_point(metric: Metric, work: Work) -> tuple[Work, dict[str, Any]]:
     return Work(work.truth, chosen, work.options), {"threshold": rows[best]["threshold"], "points": rows}
 
 
-def _compare(
-    metric: Metric, other: Work, name: str, measured: Measured, drawn: Mapping[str, Drawn], resamples: Resamples
+def _add_intervals(metric: Metric, block: dict[str, Any], drawn: Mapping[str, Drawn]) -> None:
+    for place, of_place in drawn.items():
+        figures = block if place == "value" else block[place]
+        figures["interval"] = of_place.interval(metric.bounds)
+        if of_place.units:
+            figures["resampled"] = of_place.units
+
+
+def _difference(
+    metric: Metric, other: Work, measured: Measured, drawn: Mapping[str, Drawn], resamples: Resamples
 ) -> dict[str, Any] | None:
-    """Return the other output's figures and the differences from them; None where it has not the metric's form."""
+    """Return another output's figures and the differences from them; None where it has not the metric's form."""
     if not metric.can(other.truth, other.output):
         return None
     theirs = metric.measure(other)
     theirs_drawn = metric.resampled(theirs, other.options.undefined, resamples)
     widest = metric.bounds[1] - metric.bounds[0]
-    out: dict[str, Any] = {"path": name}
-    for place, value in measured.values.items():
-        out[place] = {
+    return {
+        place: {
             metric.primary: number(theirs.values[place]),
             "difference": number(value - theirs.values[place]),
             "interval": drawn[place].minus(theirs_drawn[place]).interval((-widest, widest)),
         }
-    return out
+        for place, value in measured.values.items()
+    }
 
 
 def _versions(official: bool) -> dict[str, str]:

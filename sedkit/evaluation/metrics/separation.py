@@ -17,15 +17,14 @@ from sedkit.core.options import option
 from sedkit.core.parallel import progress
 from sedkit.evaluation.bss import FIGURES, References
 from sedkit.evaluation.counts import Rates, Undefined, as_json
-from sedkit.evaluation.inputs import Masks, Work
+from sedkit.evaluation.inputs import Work
 from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import MaskParameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from sedkit.features.separation import Separator
-    from sedkit.synthesis.mixture_set import Mixtures
 
 #: What stands in for a source: what its mask leaves of the mixture, what ideal masks leave, the mixture itself.
 ESTIMATES = ("masks", "ibm", "irm", "mixture")
@@ -105,57 +104,6 @@ class Separated:
         return Rates(classes, micro, {"n": n[..., 0]})
 
 
-def separated(
-    masks: Masks,
-    mixtures: Mixtures,
-    filenames: Sequence[str],
-    labels: tuple[str, ...],
-    parameters: SeparationParameters | None = None,
-) -> Separated:
-    """Separate mixtures and judge what came of it, one mixture in memory at a time.
-
-    Parameters
-    ----------
-    masks
-        What separates.
-    mixtures
-        At the masks' rate, with their stems.
-    filenames
-        Which of them.
-    labels
-        Classes that are scored. Others that sound are sources all the same, as the scene is.
-    parameters
-        How.
-    """
-    from sedkit.features.separation import Separator
-
-    parameters, separator = parameters or SeparationParameters(), Separator(masks.frontend)
-    shape = (len(filenames), len(labels))
-    figures = np.full((len(ESTIMATES), *shape, len(FIGURES)), np.nan)
-    present, tagged = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    # A class that the masks do not know is never tagged, and its estimate is silent.
-    known = [(k, masks.labels.index(label)) for k, label in enumerate(labels) if label in masks.labels]
-    for i, name in enumerate(progress(filenames, description="separate", unit="mixture")):
-        mixture, stems = mixtures.mixture(name), mixtures.stems(name)
-        clipwise, of_network = masks.of(mixture)
-        every = np.zeros((len(labels), *of_network.shape[1:]), dtype=np.float32)
-        for k, column in known:
-            every[k], tagged[i, k] = of_network[column], clipwise[column] > parameters.threshold
-        classes = [k for k, label in enumerate(labels) if label in stems]
-        present[i, classes] = True
-        n, others = len(classes), [x for label, x in stems.items() if label not in labels]
-        sources = np.stack([*(stems[labels[k]] for k in classes), *others])
-        of_ideal = _ideal(separator, mixture, sources, n)
-        estimates = np.concatenate([separator.separate(mixture, every[classes]), *of_ideal, mixture[None]])
-        # The mixture itself comes last and stands for each source.
-        rows = np.arange(len(ESTIMATES) * n)
-        of = References.of(sources, parameters.taps).figures(
-            estimates, rows % max(n, 1), np.minimum(rows, len(estimates) - 1)
-        )
-        figures[:, i, classes] = of.reshape(len(ESTIMATES), n, len(FIGURES))
-    return Separated(tuple(filenames), labels, figures, present, tagged)
-
-
 def _ideal(
     separator: Separator, mixture: NDArray[np.float32], sources: NDArray[np.float32], n: int
 ) -> list[NDArray[np.float32]]:
@@ -186,11 +134,40 @@ class Separation(Metric):
     constants = False
 
     def count(self, work: Work) -> Separated:
-        """Separate the mixtures."""
-        masks, mixtures, tags = work.given("masks"), work.truth.mixtures, work.truth.tags
+        """Separate mixtures and judge what came of it, one in memory at a time.
+
+        Classes that are not scored but sound are sources all the same, as the scene is.
+        """
+        from sedkit.features.separation import Separator
+
+        masks, mixtures, labels = work.given("masks"), work.truth.mixtures, work.truth.tags.labels
         assert mixtures is not None
         parameters = replace(self.parameters, clips=self.parameters.clips or MOST_CLIPS)
-        return separated(masks, mixtures, parameters.chosen(tags.filenames), tags.labels, parameters)
+        filenames, separator = parameters.chosen(work.truth.tags.filenames), Separator(masks.frontend)
+        shape = (len(filenames), len(labels))
+        figures = np.full((len(ESTIMATES), *shape, len(FIGURES)), np.nan)
+        present, tagged = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        # A class that the masks do not know is never tagged, and its estimate is silent.
+        known = [(k, masks.labels.index(label)) for k, label in enumerate(labels) if label in masks.labels]
+        for i, name in enumerate(progress(filenames, description="separate", unit="mixture")):
+            mixture, stems = mixtures.mixture(name), mixtures.stems(name)
+            clipwise, of_network = masks.of(mixture)
+            every = np.zeros((len(labels), *of_network.shape[1:]), dtype=np.float32)
+            for k, column in known:
+                every[k], tagged[i, k] = of_network[column], clipwise[column] > parameters.threshold
+            classes = [k for k, label in enumerate(labels) if label in stems]
+            present[i, classes] = True
+            n, others = len(classes), [x for label, x in stems.items() if label not in labels]
+            sources = np.stack([*(stems[labels[k]] for k in classes), *others])
+            of_ideal = _ideal(separator, mixture, sources, n)
+            estimates = np.concatenate([separator.separate(mixture, every[classes]), *of_ideal, mixture[None]])
+            # The mixture itself comes last and stands for each source.
+            rows = np.arange(len(ESTIMATES) * n)
+            of = References.of(sources, parameters.taps).figures(
+                estimates, rows % max(n, 1), np.minimum(rows, len(estimates) - 1)
+            )
+            figures[:, i, classes] = of.reshape(len(ESTIMATES), n, len(FIGURES))
+        return Separated(filenames, labels, figures, present, tagged)
 
     def figures(self, counts: Separated, undefined: Undefined, weights: NDArray[np.float32] | None = None) -> Rates:
         """Return the figures of the classes that sound, separated by their masks.
