@@ -74,6 +74,9 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         metavar="N",
         help="1: processor time; more: wall clock",
     )
+    parser.add_argument(
+        "--curves", action="store_true", help="run the benchmark `curves`, too: whole trainings, an hour"
+    )
     parser.add_argument("--json", type=Path, metavar="F", help="write what was measured")
     parser.refuse_unknown(argv)
     return parser.parse_intermixed_args(argv)
@@ -90,7 +93,8 @@ def main(argv: Sequence[str]) -> int:
             raise UsageError(
                 f"unknown benchmark {name!r}{suggest(name, benchmarks)}, there are {listed(benchmarks, 99)}"
             )
-    if not args.names:
+    names = dict.fromkeys([*args.names, *(["curves"] if args.curves else [])])
+    if not names:
         raise UsageError(f"no benchmark is named, expected some of {listed(benchmarks, 99)}")
     if args.json and args.json.is_dir():
         raise UsageError(f"--json {args.json}: is a folder, expected a place for a file")
@@ -98,7 +102,7 @@ def main(argv: Sequence[str]) -> int:
     import threadpoolctl
 
     measured: dict[str, dict[str, Any]] = {}
-    for name in dict.fromkeys(args.names):
+    for name in names:
         module, (_, comparisons) = importlib.import_module(f"benchmarks.{name}"), benchmarks[name]
         form = Form(args.quick, args.runs or (QUICK_RUNS if args.quick else module.RUNS), args.threads)
         with threadpoolctl.threadpool_limits(args.threads):

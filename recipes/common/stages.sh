@@ -24,9 +24,9 @@ prepare_data_sets() {
     done
 }
 
-# Features depend on the system alone.
+# Features depend on system and budget alone.
 stage_features() { launch_together features_run "${first_trainings[@]}"; }
-features_run() { staged features "$@" --jobs "$jobs" "${overrides[@]}"; }
+features_run() { staged features "$@" --budget "$budget" --jobs "$jobs" "${overrides[@]}"; }
 
 # First each pass of the systems, as far as the tags that the next one needs.
 stage_train() {

@@ -22,12 +22,20 @@ class Tuned:
         Of `sedkit tune`.
     labels
         The table of the data dir that holds what is true.
+    optional
+        Leave it out where the data dir is not there; of others, the first preset stands for all rules then.
     """
 
     set: str
     objective: str
     fold: str | None = None
     labels: str = "strong.tsv"
+    optional: bool = False
+
+    @property
+    def name(self) -> str:
+        """What tells it from others, in the name of its rules."""
+        return f"{self.objective}.{name_of(self.set)}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ class Recipe:
                 raise UsageError(f"oracle has {name!r}, which is no preset{suggest(name, self.presets)}")
         _distinct("rules", [*self.presets, *self.oracle, *self.tuned_from])
         _distinct("tuned sets", {(tuned.set, tuned.fold): name_of(tuned.set) for tuned in self.tuned}.values())
-        _distinct("objectives", (tuned.objective for tuned in self.tuned))
+        _distinct("tuned", (tuned.name for tuned in self.tuned))
         folds = [fold for folds in self.reported.values() for fold in folds]
         _distinct("reported sets and folds", [*map(name_of, self.reported), *folds])
 
@@ -159,7 +167,8 @@ def read_system(path: Path) -> System:
     UsageError
         An unknown key, or a gate that is neither a pass of the system nor a folder.
     """
-    from sedkit.core.config import naming_file, read_config, read_passes, typed
+    from sedkit.core.config import read_config, read_passes, typed
+    from sedkit.core.naming import naming_file
 
     with naming_file(path):
         decoding = typed(read_config(path).get("decoding"), DecodingSettings, "decoding")

@@ -73,9 +73,10 @@ class Uses:
         """Return what a run's rules are tuned on: of a pass the gate alone, behind another's gate all but the gate."""
         from sedkit.postprocessing.objectives.base import build_objective
 
+        sets = [one for one in self.recipe.tuned if not one.optional or self.has(one.set, one.labels)]
         if not run.of_pass and self.system.decoding.gate is None:
-            return self.recipe.tuned
-        return [one for one in self.recipe.tuned if build_objective({"name": one.objective}).gated != run.of_pass]
+            return sets
+        return [one for one in sets if build_objective({"name": one.objective}).gated != run.of_pass]
 
     def tuned_whole(self, path: str) -> bool:
         """Tell whether rules are tuned on all of a set, so that their figures on it would say nothing."""

@@ -40,30 +40,28 @@ def run(args: argparse.Namespace) -> None:
     """Print the comparison, and write it where asked."""
     import shlex
     import sys
-    from dataclasses import replace
 
     from sedkit.core.errors import UsageError
     from sedkit.core.files import write_json, write_text
-    from sedkit.submission.benchmark.compare import benchmark
-    from sedkit.submission.benchmark.contrasts import contrasts
-    from sedkit.submission.benchmark.rows import update_rows
-    from sedkit.submission.benchmark.text import as_csv, as_json, as_markdown, as_text
-    from sedkit.submission.controls import controls
-    from sedkit.submission.groups import group_runs
-    from sedkit.submission.results import load_runs
+    from sedkit.leaderboard.contrasts import contrasts
+    from sedkit.leaderboard.results_page import update_rows
+    from sedkit.leaderboard.runs import controls, load_runs
+    from sedkit.leaderboard.show import as_csv, as_json, as_markdown, as_text
+    from sedkit.leaderboard.systems import group_runs
+    from sedkit.leaderboard.table import benchmark
 
     if args.command and not args.rows:
         raise UsageError("--command belongs to --rows")
     runs = load_runs(args.results, args.set)
     groups = group_runs([*runs, *controls(runs)])
-    report = replace(benchmark(groups), contrasts=tuple(contrasts(args.contrast or (), runs)))
-    print(as_text(report), end="")
+    comparison = benchmark(groups, contrasts(args.contrast or (), runs))
+    print(as_text(comparison), end="")
     if args.markdown:
-        write_text(args.markdown, as_markdown(report))
+        write_text(args.markdown, as_markdown(comparison))
     if args.csv:
-        write_text(args.csv, as_csv(report))
+        write_text(args.csv, as_csv(comparison))
     if args.json:
-        write_json(args.json, as_json(report))
+        write_json(args.json, as_json(comparison))
     if args.rows:
         command = args.command or shlex.join(["sedkit", *sys.argv[1:]])
         update_rows(args.rows, groups, command)

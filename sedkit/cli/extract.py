@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from sedkit.cli._options import add_config, add_force, add_jobs, jobs_of
+from sedkit.cli._options import add_budget, add_config, add_force, add_jobs, jobs_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("data", metavar="DATA_DIR", help="data dir of a set, as `sedkit prepare` leaves it")
     add_config(parser)
+    add_budget(parser)
     parser.add_argument(
         "--out", default=None, metavar="FEATURES.h5", help="default: DATA_DIR/<front end>-<hash of its parameters>.h5"
     )
@@ -29,17 +30,18 @@ def run(args: argparse.Namespace) -> None:
     """Extract, unless the file that is there was made from the same recordings with the same front end."""
     from pathlib import Path
 
-    from sedkit.core.config import naming_file, read_config
+    from sedkit.core.config import read_config
     from sedkit.core.files import content_hash
     from sedkit.core.log import log
+    from sedkit.core.naming import naming_file
     from sedkit.core.stamp import Step
     from sedkit.dataio.datadir import DataDir
     from sedkit.features.extract import check_resampler, extract
     from sedkit.features.frontends import features_path, frontend_from
 
     data = DataDir(args.data)
-    with naming_file(args.config, args.overrides):
-        frontend = frontend_from(read_config(args.config, args.overrides).get("frontend"))
+    with naming_file(args.config, args.overrides, args.budget):
+        frontend = frontend_from(read_config(args.config, args.overrides, args.budget).get("frontend"))
     if not frontend.sliceable:
         log.info("extract: %s: nothing to store, the front end transforms every window on its own", args.data)
         return

@@ -46,9 +46,10 @@ def run(args: argparse.Namespace) -> int:
 def _plan(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from sedkit.core.config import naming_file, read_config, typed
+    from sedkit.core.config import read_config, typed
     from sedkit.core.files import content_hash
     from sedkit.core.log import log
+    from sedkit.core.naming import naming_file
     from sedkit.core.stamp import Step, facts_of, read_stamp
     from sedkit.dataio.datadir import TABLES, DataDir
     from sedkit.synthesis.noise import make_noise

@@ -92,9 +92,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Pack, check what was packed, and say what is missing for a zip."""
     _check_use(args)
+    from sedkit.core.experiment_folder import DEVELOPMENT_RESULTS
     from sedkit.core.log import log
     from sedkit.submission.check.clips import read_clip_list
-    from sedkit.submission.experiment import DEVELOPMENT_RESULTS
     from sedkit.submission.findings import as_text, status
     from sedkit.submission.formats import get_format
     from sedkit.submission.pack.authors import read_authors

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from sedkit.cli._options import add_flag, add_force, add_jobs
+from sedkit.cli._options import add_budget, add_flag, add_force, add_jobs
 from sedkit.cli._recipe import name_of, read_recipe
 from sedkit.cli._uses import Run, Uses
 from sedkit.core.errors import UsageError, listed, suggest
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="EXP",
         help="experiments (.../SYSTEM/seed0); the one that fails does not stop the others",
     )
+    add_budget(parser)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="predict: where networks run")
     add_flag(parser, "--energy", "predict: measure the energy, but for what is tuned on")
     add_jobs(parser)
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.name not in STAGES:
         raise UsageError(f"stage {args.name!r}{suggest(args.name, STAGES)}, expected one of {listed(STAGES, 9)}")
     calls, taken = STAGES[args.name]
-    for option in ("device", "energy", "jobs", "overrides"):
+    for option in ("budget", "device", "energy", "jobs", "overrides"):
         if getattr(args, option) and option not in taken:
             raise UsageError(f"stage {args.name} takes no {option}, got {getattr(args, option)}")
     recipe, stage = read_recipe(args.recipe), _Stage(args)
@@ -88,15 +89,17 @@ class _Stage(Uses):
 
     def features(self, run: Run) -> Iterator[Call]:
         """Extract each set that systems with the same front end learn from or score once for all of them."""
-        from sedkit.core.config import naming_file, read_config, read_passes
+        from sedkit.core.config import read_config, read_passes
+        from sedkit.core.naming import naming_file
         from sedkit.features.frontends import frontend_from
         from sedkit.training.settings import RunSettings, features_read
 
         config = self.args.recipe.parent / "conf" / f"{run.system}.yaml"
         axes = [f"run.{field.name}={run.axes[field.name]}" for field in fields(RunSettings) if field.name in run.axes]
-        with naming_file(config, self.args.overrides):
+        budget, overrides = self.args.budget, self.args.overrides
+        with naming_file(config, overrides, budget):
             ways = [None, *read_passes(config)]
-            sections = [read_config(config, [*axes, *self.args.overrides], of_pass=way) for way in ways]
+            sections = [read_config(config, [*axes, *overrides], budget, way) for way in ways]
             frontend = frontend_from(sections[0].get("frontend"))
             learnt = [name for section in sections for name in features_read(section.get("data"))]
         if not frontend.sliceable:
@@ -111,7 +114,8 @@ class _Stage(Uses):
                 self.extracted.append((frontend, name))
                 jobs = ["--jobs", str(self.args.jobs)] if self.args.jobs else []
                 given = ["sedkit", "extract", self.table(name), "--config", str(config)]
-                yield [*given, *jobs, *self.forced, *self.args.overrides]
+                given += ["--budget", budget] if budget else []
+                yield [*given, *jobs, *self.forced, *overrides]
 
     def predict(self, run: Run) -> Iterator[Call]:
         """Score what is tuned on, the predicted sets, and windows of the reported ones."""
@@ -150,7 +154,7 @@ class _Stage(Uses):
             start = ["--start", self.option(self.recipe.tuned_from[name])] if name else []
             for tuned in self.tuned(run):
                 last = tuned is self.tuned(run)[-1]
-                out = rules if last else str(Path(rules).with_suffix(f".{tuned.objective}.yaml"))
+                out = rules if last else str(Path(rules).with_suffix(f".{tuned.name}.yaml"))
                 yield [
                     *("sedkit", "tune", run.path("scores", f"{self.tuned_scores(tuned)}.h5")),
                     *("--reference", self.table(tuned.set, tuned.labels), *labels, "--objective", tuned.objective),
@@ -267,7 +271,7 @@ def _copied(source: Path, target: Path) -> int:
 
 #: Stage -> its calls, and the options that it takes.
 STAGES: dict[str, tuple[Callable[[_Stage, Run], Iterator[Call]], tuple[str, ...]]] = {
-    "features": (_Stage.features, ("jobs", "overrides")),
+    "features": (_Stage.features, ("budget", "jobs", "overrides")),
     "predict": (_Stage.predict, ("device", "energy")),
     "tune": (_Stage.tune, ()),
     "tag": (_Stage.tag, ()),

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train unless the experiment is up to date; a message about the configuration names its file."""
-    from sedkit.core.config import naming_file
+    from sedkit.core.naming import naming_file
 
     with naming_file(args.config, args.overrides, args.budget, args.of_pass):
         _run(args)

@@ -6,12 +6,11 @@ date ends before anything heavy is imported.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -26,11 +25,6 @@ T = TypeVar("T")
 TRAINED = ("frontend", "data", "normalise", "model", "objective", "optimiser", "schedule", "selection", "training")
 #: Every section and plain key that a configuration may hold.
 SECTIONS = ("recipe", "system", "networks", "run", "mix", *TRAINED, "decoding", "submission", "budgets", "passes")
-
-#: How a message about a configuration begins: the section's key, then the key in it.
-_KEY = re.compile(
-    r"(?P<section>\w+(?:\.[\w-]+)*)(?:: (?:(?:unknown )?key '(?P<key>[\w.]+)'|(?P<value>\w+) is )| is |: )"
-)
 
 
 def read_config(
@@ -102,7 +96,7 @@ def _passes(raw: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def pass_of(run: Path, passes: Mapping[str, Any], name: str) -> Path:
     """Return the folder of the run's pass `name`, one of the section `passes`, which may say whose `system` it is."""
-    return pass_folder(run, name, _at(passes, (name,)).get("system"))
+    return pass_folder(run, name, at(passes, (name,)).get("system"))
 
 
 def fill(raw: Any, axes: Mapping[str, Any], where: str, source: str) -> Any:
@@ -135,42 +129,7 @@ def _named(choices: dict[str, Any], name: str, what: str, path: str | os.PathLik
     return choice
 
 
-@contextlib.contextmanager
-def naming_file(
-    path: str | os.PathLike[str], overrides: Sequence[str] = (), budget: str | None = None, of_pass: str | None = None
-) -> Iterator[None]:
-    """Put the file in which a wrong key stands before a message about a configuration (arguments as `read_config`).
-
-    A key of its base is told of the base; what overrides set stands in no file.
-    """
-    try:
-        yield
-    except UsageError as error:
-        match = _KEY.match(str(error))
-        if match is None or match["section"].partition(".")[0] not in SECTIONS:
-            raise
-        key = ".".join(filter(None, (match["section"], match["key"] or match["value"])))
-        given = [f"{text.partition('=')[0]}." for text in overrides]
-        if any(f"{key}.".startswith(name) or name.startswith(f"{key}.") for name in given):
-            raise
-        layers = read_layers(path)
-        if any(str(error).startswith(f"{one.path}: ") for one in layers):
-            # A file may be called as a section is: model.yaml.
-            raise
-        for way in (("passes", of_pass, "budgets", budget), ("budgets", budget)) if budget else ():
-            for layer in layers:
-                applied = _at(layer.content, way)
-                if any(f"{key}.".startswith(f"{name}.") for name in applied):
-                    raise UsageError(f"{layer.path}: {'.'.join(map(str, way))}: {error}") from None
-        for layer in layers:
-            delta = Layer(layer.path, (layer.content.get("passes") or {}).get(of_pass) or {})
-            if delta.depth_of(key) == key.count(".") + 1:
-                raise UsageError(f"{layer.path}: passes.{of_pass}: {error}") from None
-        layer = max(layers, key=lambda one: one.depth_of(key))
-        raise UsageError(f"{layer.path}: {error}") from None
-
-
-def _at(content: Mapping[str, Any], way: Iterable[Any]) -> Mapping[str, Any]:
+def at(content: Mapping[str, Any], way: Iterable[Any]) -> Mapping[str, Any]:
     """Return the mapping that stands at the end of some keys; an empty one where there is none."""
     for key in way:
         step = content.get(key)
@@ -213,11 +172,6 @@ def _check_sections(raw: dict[str, Any], where: str, sections: Sequence[str] = S
     for name in raw:
         if name not in sections:
             raise UsageError(f"{where}: unknown section {name!r}{suggest(name, sections)}; has {listed(sections, 12)}")
-
-
-def select(raw: dict[str, Any], sections: Sequence[str]) -> dict[str, Any]:
-    """Return the sections that a verb reads, for its stamp."""
-    return {name: raw[name] for name in sections if name in raw}
 
 
 def typed(raw: dict[str, Any] | None, cls: type[T], where: str) -> T:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from sedkit.core.errors import UsageError
 from sedkit.models.blocks import Activation, Block
+from sedkit.models.gru import Gru
 from sedkit.models.layers import INITIALISATIONS, Dropout, no_autocast
 from sedkit.models.output import SedModel, SedOutput, valid_mask
 from sedkit.models.pooling import attention_over_classes, attention_over_time, max_over_time, mean_over_time
@@ -137,7 +138,7 @@ class Crnn(SedModel):
             )
         )
         n_in, n_features = options.channels[-1] * (n_bins // bin_pooling), options.hidden or 2 * options.units
-        self.gru = nn.GRU(n_in, options.units, options.gru_layers, batch_first=True, bidirectional=True)
+        self.gru = Gru(n_in, options.units, options.gru_layers)
         begin = INITIALISATIONS[options.init]
         begin(self.gru)
         self.dropout = Dropout(options.dropout)
@@ -153,8 +154,7 @@ class Crnn(SedModel):
         with no_autocast(x):
             # (batch, channels x bins, frames): whole channels are dropped, in all frames.
             v = F.dropout1d(v.float().transpose(2, 3).flatten(1, 2), self.options.gru_dropout, self.training)
-            v, _ = self.gru(v.transpose(1, 2))
-            v = self.dropout(v)
+            v = self.dropout(self.gru(v.transpose(1, 2)))
             if self.hidden is not None:
                 v = self.dropout(F.relu(self.hidden(v)))
             framewise = torch.sigmoid(self.fc(v))

@@ -1,1 +1,1 @@
-"""Challenge submissions: formats by year, packing, checking, and the comparison with official figures."""
+"""Challenge submissions: formats by year, packing, checking."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sedkit.core.errors import SedkitError, listed, suggest
+from sedkit.core.experiment_folder import ExperimentFolder
 from sedkit.submission.formats._format import SYSTEM
 
 _KEYS = ("name", "abbreviation", "description", "external_datasets", "source_code")
@@ -29,6 +30,11 @@ def read_stated(block: Any, where: str) -> dict[str, Any]:
     if block.get("description") is not None:
         check_keys(block["description"], _DESCRIPTION_KEYS, f"{where}.description")
     return dict(block)
+
+
+def stated_in(experiment: ExperimentFolder) -> dict[str, Any]:
+    """Return what the section `submission` of an experiment's configuration says of the system."""
+    return read_stated(experiment.config.get("submission"), f"{experiment.training / 'config.yaml'}: submission")
 
 
 def check_keys(block: Any, known: tuple[str, ...], where: str) -> None:

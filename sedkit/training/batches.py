@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -107,6 +108,9 @@ class Batches:
         Of the order.
     normalise, device
         What views are normalised by, and where they are.
+    resident
+        Keep streams of stored features on the device whole: all (True), none (False), or on a GPU as many as fit into
+        half of its free memory, the smallest first (None).
     """
 
     def __init__(
@@ -116,21 +120,38 @@ class Batches:
         seed: int,
         normalise: Normalisation,
         device: torch.device,
+        resident: bool | None = None,
     ) -> None:
         self.streams, self.counts, self.device = streams, counts, device
         self.normalise = normalise.to(device)
         self.samplers = {name: Sampler(len(s), seed, i) for i, (name, s) in enumerate(streams.items())}
+        self.resident = self._resident(resident)
+
+    def _resident(self, wanted: bool | None) -> dict[str, StreamBatch]:
+        sizes = {name: _bytes(stream) for name, stream in self.streams.items() if stream.stored}
+        room = math.inf if wanted else 0.0
+        if wanted is None and self.device.type == "cuda":
+            room = torch.cuda.mem_get_info(self.device)[0] / 2
+        resident = {}
+        for name in sorted(sizes, key=lambda name: sizes[name]):
+            if sizes[name] <= room:
+                resident[name] = self.streams[name].whole(self.device)
+                room -= sizes[name]
+        return resident
 
     def read(self, step: int) -> Batch:
         """Return the batch of a step as it is read; on the CPU its augmentation is done, too."""
         batch = {}
         for name, stream in self.streams.items():
             positions = self.samplers[name].positions(step * self.counts[name], self.counts[name])
-            windows = stream.read(positions, augmented=True)
-            if self.device.type == "cuda":
-                batch[name] = windows.map(lambda x: x.pin_memory())
+            if name in self.resident:
+                rows = torch.from_numpy(positions % len(stream)).to(self.device)
+                windows = self.resident[name].map(partial(torch.index_select, dim=0, index=rows))
             else:
-                batch[name] = stream.augmented(windows, step)
+                windows = stream.read(positions, augmented=True)
+                if self.device.type == "cuda":
+                    windows = windows.map(lambda x: x.pin_memory())
+            batch[name] = stream.augmented(windows, step) if self.device.type == "cpu" else windows
         return batch
 
     def move(self, batch: Batch, step: int) -> Batch:
@@ -158,3 +179,9 @@ class Batches:
                 if step + 1 < last:
                     coming = thread.submit(self.read, step + 1)
                 yield StepBatch(self, self.move(batch, step), step)
+
+
+def _bytes(stream: Stream) -> int:
+    """Bytes that a stream's windows take."""
+    window = vars(stream.read(np.arange(1))).values()
+    return len(stream) * sum(x.nbytes for x in window if x is not None)

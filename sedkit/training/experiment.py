@@ -24,11 +24,12 @@ from sedkit.objectives.schedules import build_schedule, resolve_schedule
 from sedkit.postprocessing.rules import read_postprocessing
 from sedkit.training.batches import Batches, shares
 from sedkit.training.checking import check_networks
+from sedkit.training.evaluations import Evaluations, described
 from sedkit.training.loop import Loop
 from sedkit.training.optimisers import build_optimiser, resolve_optimiser
 from sedkit.training.plan import Plan
 from sedkit.training.records import cut_metrics, write_records
-from sedkit.training.selection import check_figures, evaluate
+from sedkit.training.selection import check_figures
 from sedkit.training.streams import Stream, StreamReader
 
 
@@ -92,12 +93,13 @@ class Experiment:
         plan = self.plan
         reader = StreamReader(plan.data_root, plan.frontend, self.settings.seed, plan.mix)
         sides: dict[str, dict[str, Stream]] = {"streams": {}, "select": {}}
-        for place, (key, settings) in enumerate(plan.streams()):
+        for place, (key, settings) in enumerate(plan.sets.streams):
             _, side, name = key.split(".", 2)
-            sides[side][name] = reader.read(key, place, settings, plan.sets(settings, key), plan.folds(settings, key))
+            sets, folds = plan.sets.of(settings, key), plan.sets.folds(settings, key)
+            sides[side][name] = reader.read(key, place, settings, sets, folds)
         self.streams, self.select = sides["streams"], sides["select"]
         plain = replace(next(iter(plan.data.streams.values())), source="features", augment={}, views={})
-        self.draw = {name: reader.read(name, 0, plain, [name], None) for name in plan.drawn}
+        self.draw = {name: reader.read(name, 0, plain, [name], None) for name in plan.sets.drawn}
         assert reader.labels is not None
         self.labels = reader.labels
         for name, selected in self.select.items():
@@ -119,11 +121,14 @@ class Experiment:
         else:
             self.normalise.fit(lambda: (block for stream in self.streams.values() for block in stream.blocks()))
         self.normalise = self.normalise.to(self.device)
-        counts = shares(self.plan.data.streams, settings.batch_size)
+        self.evaluations = Evaluations(
+            self.plan, self.objective, self.network, self.select, self.draw, self.normalise, self.dtype, self.labels
+        )
+        counts = shares(self.plan.sets.trained, settings.batch_size)
         loop = self.loop = Loop(
             self.network,
             self.objective,
-            Batches(self.streams, counts, settings.seed, self.normalise, self.device),
+            Batches(self.streams, counts, settings.seed, self.normalise, self.device, settings.resident),
             settings,
             self.dtype,
             self._evaluate,
@@ -186,59 +191,12 @@ class Experiment:
         return last
 
     def _evaluate(self, record: dict[str, Any]) -> None:
-        now, selection = self.loop.progress, self.plan.selection
-        chosen = {name: selection.figures.get(name, "clip_map") for name in self.select}
-        networks = self.objective.networks(self.network)
-        most = {"select": None, "draw": self.plan.data.draw_clips}
-        for side, streams in (("select", self.select), ("draw", self.draw)):
-            record[side] = {
-                name: {
-                    key: evaluate(
-                        network,
-                        stream,
-                        self.normalise,
-                        self.objective,
-                        self.dtype,
-                        self.labels.labels,
-                        dict.fromkeys(("clip_map", "frame_map", *([chosen[key]] if side == "select" else []))),
-                        batch_size=max(self.settings.batch_size, 16),
-                        most=most[side],
-                        rules=selection.postprocessing,
-                    )
-                    for key, stream in streams.items()
-                }
-                for name, network in networks.items()
-            }
-        if self.select:
-            deciding = selection.network or next(iter(networks))
-            figure = float(now.step) if selection.name == "last" else self._figure(record["select"][deciding], chosen)
-            if now.best is None or figure > now.best:
-                now.best, now.best_step = figure, now.step
-                record["best"] = deciding
-                self._write("best.pt")
+        if self.evaluations.complete(record, self.loop.progress):
+            self._write("best.pt")
         record["elapsed_s"] = round(self.elapsed_before + time.monotonic() - self.started, 1)
         with open(self.plan.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-        shown = [f"loss {record['train'].get('loss', float('nan')):.4f}"]
-        shown += [
-            f"{f'{name} ' if len(networks) > 1 else ''}{side} {key} {figure} {value:.3f}"
-            for side in ("select", "draw")
-            for name, by_stream in record[side].items()
-            for key, row in by_stream.items()
-            for figure, value in row.items()
-            if figure != "loss"
-        ]
-        log.info("train: step %d: %s%s", now.step, ", ".join(shown), " (best)" if "best" in record else "")
-
-    def _figure(self, rows: dict[str, dict[str, float]], chosen: dict[str, str]) -> float:
-        """Return the sum of the chosen figures of the streams, the higher the better."""
-        for stream, figure in chosen.items():
-            if figure not in rows[stream]:
-                raise SedkitError(
-                    f"selection: {figure}, which data.select.{stream} does not give: no clip of it has labels, or the "
-                    "target is another"
-                )
-        return float(sum(-rows[s][f] if f == "loss" else rows[s][f] for s, f in chosen.items()))
+        log.info("train: %s", described(record))
 
     def _save(self) -> None:
         self._write("last.pt")

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sedkit.core.config import TRAINED, select
+from sedkit.core.config import TRAINED
 from sedkit.core.errors import SedkitError
 from sedkit.core.stamp import Source
 from sedkit.dataio.datadir import TABLES
@@ -39,7 +39,7 @@ def compared(config: dict[str, Any], mix: MixSettings | None) -> dict[str, Any]:
 
     The section `mix` counts where a stream is of mixtures (None: none is).
     """
-    sections = copy.deepcopy(select(config, TRAINED))
+    sections = copy.deepcopy({name: config[name] for name in TRAINED if name in config})
     name_files(sections, lambda path: path.name)
     # Hashes do not see the order of keys, which counts where steps are done in turn.
     sections["normalise"] = list((sections.get("normalise") or {}).items())
@@ -61,20 +61,20 @@ def inputs_of(plan: Any) -> dict[str, Source]:
         A data dir, features, a recording, a table of labels or a file of weights that is not there.
     """
     inputs: dict[str, Source] = {}
-    for key, stream in plan.streams():
+    for key, stream in plan.sets.streams:
         source = stream.labels.source
         if source is not None and not Path(source).is_file():
             raise SedkitError(
                 f"{source}: no such table ({key}.labels.source); `sedkit tag` writes tags, `sedkit decode` events"
             )
-        beside = [name for _, name, _ in plan.beside(stream, key)]
-        for name in (*plan.sets(stream, key), *beside):
-            data = plan.data_dir(name)
+        beside = [name for _, name, _ in plan.sets.beside(stream, key)]
+        for name in (*plan.sets.of(stream, key), *beside):
+            data = plan.sets.data_dir(name)
             inputs |= {f"{name}/{t}": data.path / t for t in TABLES if (data.path / t).is_file()}
             if stream.source != "features" or name in beside:
                 inputs[f"{name}/recordings"] = data.recordings()
             else:
-                inputs[f"{name}/features"] = plan.features(name)
+                inputs[f"{name}/features"] = plan.sets.features(name)
     inputs |= {key: labels[name] for key, labels, name in _labels_with_files(plan.config)}
     if plan.training.weights:
         if not Path(plan.training.weights).is_file():

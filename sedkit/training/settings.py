@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sedkit.core.config import typed
@@ -107,6 +108,8 @@ class StreamSettings:
         Further steps that make another view of the same windows, by name: a teacher's, say.
     share
         Share of the batch, relative to the other streams.
+    train_on
+        Leave the stream out of runs that train on anything else; None keeps it in all.
     """
 
     set: str
@@ -117,6 +120,7 @@ class StreamSettings:
     augment: dict[str, Any] = field(default_factory=dict)
     views: dict[str, Any] = field(default_factory=dict)
     share: float = 1.0
+    train_on: Literal["split", "all", "all+validation"] | None = None
 
     def __post_init__(self) -> None:
         if not self.share > 0:
@@ -142,11 +146,18 @@ class DataSettings:
         means the other folds, and `select` the parts of that name of the others.
     """
 
-    streams: dict[str, StreamSettings]
+    streams: dict[str, StreamSettings] = field(default_factory=dict)
     select: dict[str, StreamSettings] = field(default_factory=dict)
     draw: list[str] = field(default_factory=list)
     draw_clips: int = 200
     held_out: str | None = None
+
+    def of_run(self, train_on: str) -> Iterator[tuple[str, StreamSettings]]:
+        """Yield the streams of a run that trains on this under their keys; what is selected on is there on a split."""
+        for side in ("streams", "select") if train_on == "split" else ("streams",):
+            for name, stream in getattr(self, side).items():
+                if stream.train_on in (None, train_on):
+                    yield f"data.{side}.{name}", stream
 
 
 @dataclass(frozen=True)
@@ -169,6 +180,9 @@ class TrainingSettings:
         Of the initial weights, the order of the windows and their augmentation.
     device, precision
         `auto`, `cpu`, `cuda`; `auto` (bfloat16 where the hardware has it), `fp32`, `bf16`.
+    resident
+        Keep stored features that are trained on in the device's memory: all, none, or (None) what fits into half of a
+        GPU's free memory. On a CPU a memory map is as fast, but for a slow disk.
     deterministic
         Ask torch for deterministic algorithms (a CUDA matter; on the CPU a run repeats itself anyway).
     weights
@@ -186,6 +200,7 @@ class TrainingSettings:
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    resident: bool | None = None
     deterministic: bool = False
     weights: str | None = None
     train_on: Literal["split", "all", "all+validation"] = "split"
@@ -233,8 +248,7 @@ def data_settings(raw: dict[str, Any]) -> DataSettings:
         parts[key] = {str(name): typed(stream, StreamSettings, f"data.{key}.{name}") for name, stream in value.items()}
     if not parts["streams"]:
         raise UsageError("data.streams is empty, expected at least one stream, such as weak: {set: weak}")
-    rest = typed(plain, _PlainDataSettings, "data")
-    return DataSettings(parts["streams"], parts["select"], rest.draw, rest.draw_clips, rest.held_out)
+    return replace(typed(plain, DataSettings, "data"), **parts)
 
 
 def features_read(raw: dict[str, Any] | None) -> list[str]:
@@ -244,10 +258,3 @@ def features_read(raw: dict[str, Any] | None) -> list[str]:
     settings = data_settings(raw)
     streams = [*settings.streams.values(), *settings.select.values()]
     return list(dict.fromkeys([*(s.set for s in streams if s.source == "features"), *settings.draw]))
-
-
-@dataclass(frozen=True)
-class _PlainDataSettings:
-    draw: list[str] = field(default_factory=list)
-    draw_clips: int = 200
-    held_out: str | None = None

@@ -66,6 +66,22 @@ class Stream:
         """Frames of a window, on the front end's window grid."""
         return self.sets[0].windows.length
 
+    @property
+    def stored(self) -> bool:
+        """Whether its windows are slices of stored features, the same in every round."""
+        return all(isinstance(s.source, StoredFeatures) for s in self.sets)
+
+    def whole(self, device: torch.device) -> StreamBatch:
+        """Return every window of a stream of stored features, on a device."""
+        first = self.read(np.arange(1))
+        out = first.map(lambda x: torch.empty((len(self), *x.shape[1:]), dtype=x.dtype, device=device))
+        for begin in range(0, len(self), _BLOCK):
+            block = vars(self.read(np.arange(begin, min(begin + _BLOCK, len(self)))))
+            for name, values in block.items():
+                if values is not None:
+                    getattr(out, name)[begin : begin + len(values)].copy_(values)
+        return out
+
     def clips(self) -> set[tuple[str, str]]:
         """Return the clips that the windows are made of, each as (data set, filename), to tell two streams apart."""
         return {clip for windows in self.sets for clip in windows.sources()}

@@ -33,8 +33,13 @@ def test_systems_that_hear_unlabelled_clips(repository: Path, system: str) -> No
     network = build_model(raw["model"], 10, frontend.n_bins)
     assert sum(p.numel() for p in network.parameters()) == parameters
     assert frontend.frames_for(10.0) == frames[0] and frames[0] // network.time_pooling == frames[1]
-    assert tuple(stream.set for stream in data.streams.values()) == sets
-    counts = shares(data.streams, raw["training"]["batch_size"])
+    streams = {key.rpartition(".")[2]: one for key, one in data.of_run("split") if key.startswith("data.streams.")}
+    assert tuple(stream.set for stream in streams.values()) == sets
+    counts = shares(streams, raw["training"]["batch_size"])
+    # What validation's events add where they are trained on: a stream of real clips, as many as synthetic ones.
+    added = dict(data.of_run("all+validation"))["data.streams.validation"]
+    assert (added.set, added.labels.target, added.share) == ("validation", "frame", streams["synthetic"].share)
+    assert (added.augment, added.views) == (streams["synthetic"].augment, streams["synthetic"].views)
     deep = raw["frontend"]["n_mels"] == 128
     weak, synthetic, *unlabelled = counts.values()
     # 6 + 6 + 12 of 2019, 12 + 12 + 24 of 2021.

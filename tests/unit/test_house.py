@@ -40,7 +40,7 @@ def test_every_verb_declares_its_options_without_loading_anything_heavy(reposito
     assert loaded_by(statement).isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("room", ["core", "dataio", "evaluation", "postprocessing", "submission"])
+@pytest.mark.parametrize("room", ["core", "dataio", "evaluation", "postprocessing", "submission", "leaderboard"])
 def test_light_rooms_load_neither_torch_nor_librosa(repository, room):
     modules = [
         ".".join(p.relative_to(repository).with_suffix("").parts) for p in (repository / "sedkit" / room).rglob("*.py")

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from sedkit.core.errors import SedkitError, listed
+from sedkit.core.numbers import is_number
 from sedkit.submission.archive import Package
 from sedkit.submission.check.layout import ENERGY, TABLE, System
 from sedkit.submission.check.yaml_lines import Meta, get
 from sedkit.submission.energy_tables import is_energy_table, is_reading, measured_kwh
 from sedkit.submission.findings import WARNING, Findings, located
 from sedkit.submission.formats import Format
-from sedkit.submission.numbers import is_number
 
 #: A year of one state a minute makes a tenth of it.
 _MOST_BYTES = 32 * 2**20

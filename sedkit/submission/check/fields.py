@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 
 from sedkit.core.errors import listed
+from sedkit.core.numbers import is_number
 from sedkit.submission.check.class_figures import check_classes, check_f_scores
 from sedkit.submission.check.kinds import KINDS, fits, is_accepted, shown
 from sedkit.submission.check.yaml_lines import Meta, get, second_system
 from sedkit.submission.findings import NOTE, REFUSED, SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format, MetaField
 from sedkit.submission.formats._format import KNOWN_FEATURES
-from sedkit.submission.numbers import is_number
 
 _BASELINE_ENERGY = "system.complexity.energy_baseline."
 

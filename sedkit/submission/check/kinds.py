@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from sedkit.submission.numbers import is_number
+from sedkit.core.numbers import is_number
 
 #: What each kind asks for, in words.
 KINDS = {

@@ -8,17 +8,17 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sedkit.core.errors import SedkitError, listed, suggest
+from sedkit.core.numbers import is_number
 from sedkit.dataio.events import Events
 from sedkit.evaluation.inputs import occurring
 from sedkit.evaluation.reading import read_reference
+from sedkit.evaluation.results_file import COVERED
 from sedkit.submission.check.clips import ClipList
 from sedkit.submission.check.kinds import decimals, percent_rounding
 from sedkit.submission.check.outputs import Output
 from sedkit.submission.check.yaml_lines import Meta, get
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings, shown
 from sedkit.submission.formats import every_format
-from sedkit.submission.numbers import is_number
-from sedkit.submission.results import COVERED
 
 #: Where the results of the development set stand.
 _DEVELOPMENT = "results.development_dataset"

@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed
+from sedkit.core.numbers import is_number
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
+from sedkit.evaluation.maestro import MAESTRO_EVALUATED
 from sedkit.evaluation.recordings import Excerpt, excerpts_of, join_scores, join_truth, recording_lengths
 from sedkit.submission.check.recompute import Confirmed, Reference, is_close, note_durations
 from sedkit.submission.check.scores import ClipScores, RunScores
 from sedkit.submission.check.yaml_lines import Meta, get
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY, Findings
 from sedkit.submission.formats import Format, OperatingPoints
-from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
-from sedkit.submission.numbers import is_number
+from sedkit.submission.formats._format import MAESTRO_CLASSES
 
 if TYPE_CHECKING:
     from sedkit.evaluation.parameters import PsdsParameters

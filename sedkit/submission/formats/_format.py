@@ -33,21 +33,6 @@ MAESTRO_CLASSES = (
     "birds_singing",
 )
 
-#: Those of them that the mean partial ROC area of 2024 is taken over.
-MAESTRO_EVALUATED = (
-    "birds_singing",
-    "brakes_squeaking",
-    "car",
-    "children voices",
-    "cutlery and dishes",
-    "footsteps",
-    "large_vehicle",
-    "metro approaching",
-    "metro leaving",
-    "people talking",
-    "wind_blowing",
-)
-
 COLUMNS = ("filename", "onset", "offset", "event_label")
 
 #: Acoustic features that the validators of 2020 and 2024 know, lower case as they compare them.

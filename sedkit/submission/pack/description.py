@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sedkit.core.errors import listed
+from sedkit.core.experiment_folder import ExperimentFolder
 from sedkit.core.log import log
+from sedkit.core.numbers import is_number
 from sedkit.postprocessing.rule import FrameRule
 from sedkit.postprocessing.rules import Postprocessing
-from sedkit.submission.experiment import Experiment
-from sedkit.submission.numbers import is_number
 from sedkit.submission.pack.producer import decision_of, read_producer
+from sedkit.submission.stated import stated_in
 
 #: Steps of `sedkit.features.augment` in words, where their names do not say it.
 _AUGMENTATIONS = {"gain": "level", "noise": "white noise", "background": "background sounds", "pitch": "pitch shift"}
 
 
-def describe_experiment(experiment: Experiment) -> dict[str, Any]:
+def describe_experiment(experiment: ExperimentFolder) -> dict[str, Any]:
     """Return what a configuration says of one system, by the key in `system.description`."""
     config = experiment.config
     return {
@@ -26,11 +27,11 @@ def describe_experiment(experiment: Experiment) -> dict[str, Any]:
         "data_augmentation": _augmentation(config),
         "acoustic_features": acoustic_features(config.get("frontend") or {}),
         "machine_learning_method": (config.get("model") or {}).get("name"),
-        **(experiment.stated.get("description") or {}),
+        **(stated_in(experiment).get("description") or {}),
     }
 
 
-def describe_ensemble(members: Sequence[Experiment], producer: str) -> dict[str, Any]:
+def describe_ensemble(members: Sequence[ExperimentFolder], producer: str) -> dict[str, Any]:
     """Return what members have in common, and each of the things in which they differ.
 
     Parameters

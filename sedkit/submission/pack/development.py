@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sedkit.core.errors import SedkitError, listed
+from sedkit.core.experiment_folder import ExperimentFolder
 from sedkit.core.log import log
 from sedkit.core.vocabulary import DESED_CLASSES
-from sedkit.submission.experiment import Experiment
+from sedkit.evaluation.maestro import MAESTRO_EVALUATED, evaluated_area
+from sedkit.evaluation.results_file import Results, read_results
 from sedkit.submission.formats import Format
-from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
-from sedkit.submission.maestro import classes_of, evaluated_area
-from sedkit.submission.numbers import is_number
-from sedkit.submission.results import Run
-from sedkit.submission.results_file import read_results
+from sedkit.submission.formats._format import MAESTRO_CLASSES
 
 #: Official ground truths of it, by the beginning of their names; 2018's was the test set.
 _DEVELOPMENT = ("validation_", "dcase2018_test_")
@@ -61,10 +59,10 @@ def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, give
     remarks: list[str] = []
     source: dict[str, str] = {}
     for path in map(str, paths):
-        content = read_results(Path(path))
-        every, of_classes = result_fields(content)
+        found = read_results(Path(path))
+        every, of_classes = result_fields(found)
         figures = {key: value for key, value in every.items() if key in asked}
-        why = _no_area(content) if _AREA in asked else ""
+        why = _no_area(found) if _AREA in asked else ""
         if not figures and given:
             raise SedkitError(f"{path}: {why or _no_figure(asked, form)}")
         if not figures or why:
@@ -75,13 +73,13 @@ def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, give
             source[key] = path
         values |= figures
         class_values |= of_classes
-        for remark in _not_official(content, set(figures)):
+        for remark in _not_official(found, set(figures)):
             log.warning("%s: stated as development results, but %s", path, remark)
             remarks.append(remark)
     return Development(values, class_values, tuple(dict.fromkeys(remarks)))
 
 
-def results_of_experiment(experiment: Experiment, form: Format) -> Development:
+def results_of_experiment(experiment: ExperimentFolder, form: Format) -> Development:
     """Return an experiment's own development results, or where it was trained on that set its split run's."""
     if not any(item.path.startswith("results.") for item in form.fields):
         return Development()
@@ -109,32 +107,33 @@ def results_of_experiment(experiment: Experiment, form: Format) -> Development:
     return results_of_files([file], form, given=False)
 
 
-def result_fields(results: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+def result_fields(results: Results) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Turn a results file into the meta file's results: F-scores in percent, PSDS as fractions, undefined left out."""
     values: dict[str, Any] = {}
     class_values: dict[str, dict[str, Any]] = {}
-    events = results.get("event_based") or {}
-    macro = _percent((events.get("macro") or {}).get("f1"))
-    classes = events.get("classes") or {}
-    if macro is not None and not set(classes) & set(MAESTRO_CLASSES):
+    events = results.blocks.section("event_based")
+    macro, classes = _percent(events.section("macro").number("f1")), events.section("classes")
+    if macro is not None and not set(classes.content) & set(MAESTRO_CLASSES):
         values["results.development_dataset.overall.F-score"] = macro
-        class_values["F-score"] = {label: _percent(m.get("f1")) for label, m in classes.items()}
+        class_values["F-score"] = {label: _percent(classes.section(label).number("f1")) for label in classes.content}
     for key in ("PSDS1", "PSDS2"):
-        value = _figure(results.get(key.lower()), DESED_CLASSES.labels)
-        if value is not None:
-            values[f"results.development_dataset.overall.{key}"] = value
-            values[f"results.devtest.desed.{key}"] = value
-    area, _ = evaluated_area(results.get("segment_auc"))
+        block = results.blocks.section(key.lower())
+        value = block.number("value")
+        # Of other classes it is another figure.
+        if value is not None and set(block.section("classes").content) <= set(DESED_CLASSES.labels):
+            values[f"results.development_dataset.overall.{key}"] = round(float(value), 4)
+            values[f"results.devtest.desed.{key}"] = round(float(value), 4)
+    area, _ = evaluated_area(results.blocks.section("segment_auc"))
     if area is not None:
         values[_AREA] = round(area, 4)
     return values, class_values
 
 
-def _no_area(results: Mapping[str, Any]) -> str:
+def _no_area(results: Results) -> str:
     """Say why a partial ROC area of MAESTRO's classes is not the official mean; empty where it is, or there is none."""
-    block = results.get("segment_auc")
-    missing = evaluated_area(block)[1]
-    if not missing or not set(classes_of(block)) & set(MAESTRO_CLASSES):
+    block = results.blocks.section("segment_auc")
+    _, missing = evaluated_area(block)
+    if not missing or not set(block.section("classes").content) & set(MAESTRO_CLASSES):
         return ""
     return (
         f"no mPAUC: it is the mean of {len(MAESTRO_EVALUATED)} classes, without (or with an undefined) area here: "
@@ -142,14 +141,13 @@ def _no_area(results: Mapping[str, Any]) -> str:
     )
 
 
-def _not_official(content: Mapping[str, Any], figures: set[str]) -> list[str]:
+def _not_official(results: Results, figures: set[str]) -> list[str]:
     """Say what keeps figures from being those of the official development set."""
-    run = Run(Path(), content, None)
-    reasons = run.not_comparable()
-    if run.known_as and not run.known_as.startswith(_DEVELOPMENT):
-        reasons.append(f"{run.known_as} is no development set")
+    reasons = results.not_official()
+    if results.known_as and not results.known_as.startswith(_DEVELOPMENT):
+        reasons.append(f"{results.known_as} is no development set")
     # No official ground truth of MAESTRO is known here: whether this is it cannot be told.
-    return reasons if figures != {_AREA} or run.known_as else []
+    return reasons if figures != {_AREA} or results.known_as else []
 
 
 def _no_figure(asked: set[str], form: Format) -> str:
@@ -160,13 +158,5 @@ def _no_figure(asked: set[str], form: Format) -> str:
     return f"no {' or '.join(wanted)} in it, which {form.name} asks for; `sedkit score --json` writes them"
 
 
-def _figure(block: Any, labels: Sequence[str]) -> float | None:
-    """Return the value of a results block, None where it is undefined or was found on other classes."""
-    value = (block or {}).get("value")
-    if not is_number(value):
-        return None
-    return round(float(value), 4) if set((block or {}).get("classes") or ()) <= set(labels) else None
-
-
-def _percent(value: Any) -> float | None:
-    return round(100.0 * value, 2) if is_number(value) else None
+def _percent(fraction: float | None) -> float | None:
+    return None if fraction is None else round(100.0 * fraction, 2)

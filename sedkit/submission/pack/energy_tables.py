@@ -9,9 +9,9 @@ from pathlib import Path
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.files import read_bytes, read_text, write_text
 from sedkit.core.log import log
+from sedkit.core.numbers import is_number
 from sedkit.submission.energy_tables import is_reading, measured_kwh
 from sedkit.submission.formats import Format
-from sedkit.submission.numbers import is_number
 from sedkit.submission.pack.meta import SystemMeta, energy_stages
 
 

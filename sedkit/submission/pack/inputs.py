@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sedkit.core.errors import UsageError, listed, suggest
+from sedkit.core.experiment_folder import SET_ORDER, ExperimentFolder
 from sedkit.core.files import write_text
 from sedkit.core.log import log
 from sedkit.dataio.events import Events
@@ -14,7 +15,6 @@ from sedkit.dataio.tables import events_text, read_strong
 from sedkit.evaluation.reading import read_operating_points
 from sedkit.postprocessing.rules import Postprocessing, read_postprocessing
 from sedkit.submission.check.clips import ClipList
-from sedkit.submission.experiment import SET_ORDER, Experiment
 from sedkit.submission.formats import Format
 from sedkit.submission.pack.authors import Authors
 from sedkit.submission.pack.development import results_of_experiment, results_of_files
@@ -65,7 +65,7 @@ class ScoresInput:
 
     scores: Sequence[str]
     unprocessed: Sequence[str] = ()
-    members: Sequence[Experiment] = ()
+    members: Sequence[ExperimentFolder] = ()
     submitted: str | None = None
     meta: str | None = None
     postprocessing: str | None = None
@@ -73,18 +73,18 @@ class ScoresInput:
     energy: Mapping[str, EnergyTable] = field(default_factory=dict)
 
 
-def open_experiments(paths: Sequence[str], development: str) -> list[Experiment]:
+def open_experiments(paths: Sequence[str], development: str) -> list[ExperimentFolder]:
     """Open experiments with these development results of theirs; one that is given twice is a slip."""
     places = [Path(path).resolve() for path in paths]
     for i, place in enumerate(places):
         if place in places[:i]:
             raise UsageError(f"--experiment {paths[i]} is given twice; expected each system, run or member once")
-    return [Experiment.open(path, development) for path in paths]
+    return [ExperimentFolder.open(path, development) for path in paths]
 
 
 def from_experiments(
     form: Format,
-    experiments: Sequence[Experiment],
+    experiments: Sequence[ExperimentFolder],
     authors: Authors,
     wanted: str | None,
     clips: ClipList | None,
@@ -97,7 +97,7 @@ def from_experiments(
     UsageError
         Results files beside several systems: nobody can tell whose they are.
     """
-    groups: dict[str, list[Experiment]] = {}
+    groups: dict[str, list[ExperimentFolder]] = {}
     for experiment in experiments:
         groups.setdefault(experiment.system if form.scores else str(experiment.path), []).append(experiment)
     if results and len(groups) > 1:
@@ -109,7 +109,7 @@ def from_experiments(
 
 def _system_of_events(
     form: Format,
-    experiment: Experiment,
+    experiment: ExperimentFolder,
     authors: Authors,
     wanted: str | None,
     clips: ClipList | None,
@@ -131,7 +131,7 @@ def _system_of_events(
 
 def _system_of_runs(
     form: Format,
-    runs: Sequence[Experiment],
+    runs: Sequence[ExperimentFolder],
     authors: Authors,
     wanted: str | None,
     clips: ClipList | None,
@@ -159,7 +159,7 @@ def _system_of_runs(
 
 def _of_experiment(
     form: Format,
-    experiment: Experiment,
+    experiment: ExperimentFolder,
     authors: Authors,
     rules: Postprocessing | None,
     name: str,
@@ -172,7 +172,7 @@ def _of_experiment(
     return SystemInput(experiment.system, write, named(described, authors.systems.get(experiment.system, {})))
 
 
-def _rules_of(experiment: Experiment) -> Postprocessing | None:
+def _rules_of(experiment: ExperimentFolder) -> Postprocessing | None:
     file = experiment.path / "postprocessing.yaml"
     return Postprocessing.read(file) if file.is_file() else None
 

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sedkit.core.errors import SedkitError, listed, suggest
+from sedkit.core.experiment_folder import DEVELOPMENT_RESULTS, ExperimentFolder
 from sedkit.core.files import read_yaml
 from sedkit.core.log import log
+from sedkit.models.complexity import complexity_of
 from sedkit.postprocessing.rules import Postprocessing
 from sedkit.submission.check.yaml_lines import get, tracked_blocks
-from sedkit.submission.experiment import DEVELOPMENT_RESULTS, Complexity, Experiment
 from sedkit.submission.formats import Format
 from sedkit.submission.pack.authors import Authors
 from sedkit.submission.pack.description import describe_ensemble, describe_experiment, describe_rules, joined
 from sedkit.submission.pack.development import Development
+from sedkit.submission.stated import stated_in
 
 _SEPARATION = ("ss_system", "ss_results")
 
@@ -115,7 +117,7 @@ def abbreviate(name: str) -> str:
 
 
 def meta_of_experiments(
-    members: Sequence[Experiment],
+    members: Sequence[ExperimentFolder],
     system: str,
     rules: Postprocessing | None,
     form: Format,
@@ -145,17 +147,16 @@ def meta_of_experiments(
         described = {**describe_experiment(members[0]), **words}
     else:
         described = {**describe_ensemble(members, producer), **words}
-    complexity = members[0].complexity
-    for other in members[1:]:
-        complexity = complexity + other.complexity
+    sizes = [complexity_of(member) for member in members]
     values = {f"system.description.{key}": value for key, value in described.items()}
-    values |= _size(complexity)
+    values["system.complexity.total_parameters"] = _sum([size.parameters for size in sizes])
+    values["system.complexity.MACS"] = _sum([size.macs for size in sizes])
     values |= _energy(members, submitted)
     for key in ("external_datasets", "source_code"):
-        values[f"system.{key}"] = joined([member.stated.get(key) for member in members])
+        values[f"system.{key}"] = joined([stated_in(member).get(key) for member in members])
     meta = SystemMeta(system, abbreviate(system), values)
     # What a configuration states goes before what can be read from the rules.
-    return named(meta, members[0].stated) if alone else meta
+    return named(meta, stated_in(members[0])) if alone else meta
 
 
 def named(system: SystemMeta, stated: Mapping[str, Any]) -> SystemMeta:
@@ -249,8 +250,10 @@ def with_results(system: SystemMeta, results: Development) -> SystemMeta:
     )
 
 
-def _size(complexity: Complexity) -> dict[str, Any]:
-    return {"system.complexity.total_parameters": complexity.parameters, "system.complexity.MACS": complexity.macs}
+def _sum(counts: Sequence[int | None]) -> int | None:
+    """Sum counts; one that is not known leaves the sum unknown."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def energy_stages(submitted: str | None) -> dict[str, str]:
@@ -259,7 +262,7 @@ def energy_stages(submitted: str | None) -> dict[str, str]:
     return stages | ({"evaluation_inference": submitted} if submitted else {})
 
 
-def _energy(members: Sequence[Experiment], submitted: str | None) -> dict[str, Any]:
+def _energy(members: Sequence[ExperimentFolder], submitted: str | None) -> dict[str, Any]:
     """Energy in kWh summed over the members; one that was not measured leaves the sum unknown."""
     out: dict[str, Any] = {}
     for key, name in energy_stages(submitted).items():

@@ -12,6 +12,7 @@ import numpy as np
 
 from sedkit.core.energy import TABLE_SUFFIX
 from sedkit.core.errors import SedkitError, UsageError, listed
+from sedkit.core.experiment_folder import ExperimentFolder
 from sedkit.core.files import read_text, write_text
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
@@ -19,7 +20,6 @@ from sedkit.dataio.tables import events_text, read_strong
 from sedkit.postprocessing.rule import FrameRule
 from sedkit.postprocessing.rules import Postprocessing
 from sedkit.submission.check.clips import ClipList
-from sedkit.submission.experiment import Experiment
 from sedkit.submission.formats import Format
 from sedkit.submission.pack.meta import energy_stages
 
@@ -72,7 +72,9 @@ def _write_scores(folder: Path, scores: Scores, form: Format) -> None:
     write_score_tsvs(folder, submitted)
 
 
-def copy_energy_tables(folder: Path, form: Format, experiment: Experiment, name: str | None, prefix: str = "") -> None:
+def copy_energy_tables(
+    folder: Path, form: Format, experiment: ExperimentFolder, name: str | None, prefix: str = ""
+) -> None:
     """Lay CodeCarbon's own tables beside the output, where the year asks for energy and it was measured."""
     for stage in energy_stages(name).values() if form.energy else ():
         table = experiment.energy_file(stage, TABLE_SUFFIX)

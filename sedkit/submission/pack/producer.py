@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sedkit.core.errors import UsageError
+from sedkit.core.experiment_folder import ExperimentFolder
 from sedkit.core.log import log
-from sedkit.submission.experiment import Experiment
 
 #: What `sedkit fuse` writes as the producer of its scores; a part may be an ensemble itself.
 _ENSEMBLE = re.compile(r"ensemble of (\d+): ")
@@ -47,13 +47,13 @@ class Producer:
         """Whether all of them are checkpoints."""
         return len(self.parts) == self.count and all(name.startswith(_HASH) for name, _ in self.parts)
 
-    def weights_of(self, members: Sequence[Experiment]) -> list[float | None]:
+    def weights_of(self, members: Sequence[ExperimentFolder]) -> list[float | None]:
         """Return the weight of each member, found by its checkpoints; None where it took no part."""
         weight = dict(self.parts)
         return [next((weight[name] for name in weight if _made_by(member, name)), None) for member in members]
 
 
-def _made_by(member: Experiment, name: str) -> bool:
+def _made_by(member: ExperimentFolder, name: str) -> bool:
     """Tell whether scores name a checkpoint of an experiment, and the network that the experiment is of."""
     digest, _, network = name.removeprefix(_HASH).partition("@")
     return digest in member.checkpoint_hashes and member.network in (None, network)
@@ -92,7 +92,7 @@ def _read(text: str, share: float) -> tuple[list[tuple[str, float]], str, bool]:
     return parts, rest, nested
 
 
-def decision_of(producer: Producer, members: Sequence[Experiment]) -> str | None:
+def decision_of(producer: Producer, members: Sequence[ExperimentFolder]) -> str | None:
     """Say how scores were fused, None where whoever fused them does not tell."""
     if not producer.fused:
         return None
@@ -107,7 +107,7 @@ def decision_of(producer: Producer, members: Sequence[Experiment]) -> str | None
     return f"weighted mean of scores ({', '.join(f'{weight:g}' for weight in shown)})"
 
 
-def check_members(paths: Sequence[str], texts: Sequence[str], members: Sequence[Experiment]) -> None:
+def check_members(paths: Sequence[str], texts: Sequence[str], members: Sequence[ExperimentFolder]) -> None:
     """Compare scores with the experiments that are to describe them; what does not fit is one warning each.
 
     Parameters

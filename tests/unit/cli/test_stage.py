@@ -49,7 +49,7 @@ def test_predict_scores_what_is_tuned_on_and_what_is_predicted(calls: Stage) -> 
 
 
 def test_each_objective_starts_with_the_rules_of_the_one_before(calls: Stage) -> None:
-    tagging, labels = f"{RUN}/postprocessing.tagging.yaml", ["--labels", "a recipe/labels.txt"]
+    tagging, labels = f"{RUN}/postprocessing.tagging.weak.yaml", ["--labels", "a recipe/labels.txt"]
     assert [line[2:] for line in calls("tune")] == [
         [
             *(f"{RUN}/scores/weak.tune.h5", "--reference", "data/weak/weak.tsv"),
@@ -60,6 +60,27 @@ def test_each_objective_starts_with_the_rules_of_the_one_before(calls: Stage) ->
             *(*labels, "--objective", "event", "--groups", "data/in/weaker/clips.tsv"),
             *("--start", tagging, "--out", f"{RUN}/postprocessing.yaml"),
         ],
+    ]
+
+
+def test_an_optional_set_is_tuned_on_last_where_it_is_there(place: Place, made: list[list[str]]) -> None:
+    real = {"set": "real", "fold": "tune", "objective": "event", "optional": True}
+    place.describe(tuned=[{"set": "weak", "fold": "tune", "objective": "event"}, real], predicted=["weak"], reported={})
+    place.set("weak", folds="tune")
+
+    def calls() -> list[list[str]]:
+        made.clear()
+        for stage in ("predict", "tune"):
+            assert cli.main(place.call(stage)) == 0
+        return [[Path(word).name for word in words if word.endswith((".h5", ".yaml"))] for words in made]
+
+    weak = ["weak.tune.h5", "weak.h5"]
+    assert calls() == [*([name] for name in weak), ["weak.tune.h5", "postprocessing.yaml"]]
+    place.set("real", folds="tune")
+    assert calls() == [
+        *([name] for name in ("weak.tune.h5", "real.tune.h5", "weak.h5")),
+        ["weak.tune.h5", "postprocessing.event.weak.yaml"],
+        ["real.tune.h5", "postprocessing.event.weak.yaml", "postprocessing.yaml"],
     ]
 
 
@@ -121,14 +142,15 @@ def test_systems_with_one_front_end_extract_once_what_they_read(
     for name, frontend, sections in (
         ("one", {"name": "logmel"}, {}),
         ("two", {"name": "logmel"}, {"data": {"streams": heard}, "passes": {"tagging": first}}),
-        ("wide", {"name": "logmel", "n_mels": 128}, {}),
+        # Another front end in this budget alone.
+        ("wide", {"name": "logmel"}, {"budgets": {"quick": {"frontend.n_mels": 128}}}),
         ("alone", {"name": "logmel", "edges": "window"}, {}),
     ):
-        place.system(name, frontend=frontend, **sections)
+        place.system(name, frontend=frontend, **{"budgets": {"quick": None}, **sections})
     for name in ("weak", "in/weaker", "public", "unlabelled", "mix", "snr-5"):
         place.set(name)
     runs = tuple(f"{name}/snr-5_seed0" for name in ("one", "two", "wide", "alone"))
-    assert cli.main(place.call("features", "--jobs", "3", "frontend.fmin_hz=20", runs=runs)) == 0
+    assert cli.main(place.call("features", "--budget", "quick", "--jobs", "3", "frontend.fmin_hz=20", runs=runs)) == 0
     conf = place.recipe.parent / "conf"
     extracted = {
         "one": ("weak", "in/weaker", "public"),
@@ -142,6 +164,8 @@ def test_systems_with_one_front_end_extract_once_what_they_read(
             str(place.data / name),
             "--config",
             str(conf / f"{system}.yaml"),
+            "--budget",
+            "quick",
             "--jobs",
             "3",
             "frontend.fmin_hz=20",

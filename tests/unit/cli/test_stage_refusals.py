@@ -15,7 +15,7 @@ from sedkit.cli import main as cli
         ({"entered": ["weak"]}, "entered has 'weak', which is not predicted"),
         ({"predicted": ["in/validation", "validation"]}, "predicted sets: validation is there twice"),
         ({"reported": {"in/validation": ["validation"]}}, "reported sets and folds: validation is there twice"),
-        ({"tuned": [RECIPE["tuned"][0]] * 2}, "objectives: tagging is there twice"),
+        ({"tuned": [RECIPE["tuned"][0]] * 2}, "tuned: tagging.weak is there twice"),
         ({"tuned": [{"set": "weak", "fold": "tune"}]}, "objective"),
         ({"preset": {"a": 1}}, "unknown key 'preset'"),
     ],

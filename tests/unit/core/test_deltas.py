@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sedkit.core.config import naming_file, read_config
+from sedkit.core.config import read_config
 from sedkit.core.deltas import merge, read_layers
 from sedkit.core.errors import UsageError
+from sedkit.core.naming import naming_file
 
 BASE = """
 recipe: r

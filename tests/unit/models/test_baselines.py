@@ -182,7 +182,7 @@ def test_the_attention_is_a_layer_beside_the_classifier(name: str) -> None:
     out = network(x, n_frames)
     v = network.blocks(x[:, None])
     assert v.shape[3] == 1
-    h, _ = network.gru(v[..., 0].transpose(1, 2))
+    h, _ = nn.GRU.forward(network.gru, v[..., 0].transpose(1, 2))
     torch.testing.assert_close(out.framewise, torch.sigmoid(network.fc(h)))
     valid = torch.arange(h.shape[1])[None] < torch.tensor([[h.shape[1]], [-(-13 // network.time_pooling)]])
     expected, _ = attention_over_classes(out.framewise, network.attention(h), valid)
@@ -270,7 +270,7 @@ def test_operations_of_dynamic_convolutions_are_counted(monkeypatch: pytest.Monk
         network = build_model(section, 3, 16).eval()
         frontend = {"name": "logmel", "sample_rate": 32000, "hop_samples": 3200, "n_mels": 16}
         content = SimpleNamespace(network=lambda network=network: network, frontend=frontend)
-        monkeypatch.setattr(complexity, "read_checkpoint", lambda path, content=content: content)
+        monkeypatch.setattr("sedkit.models.checkpoint.read_checkpoint", lambda path, content=content: content)
         counts[kernels] = complexity.count_complexity("best.pt")
     mixture = 4 * (3 * 8 * 4 + 4 * 4)  # two convolutions along 4 bins: 3 taps, 8 to 4 channels; 1 tap, 4 to 4
     assert counts[4].macs - counts[1].macs == 4 * 4 * 9 * 8 * 8 + mixture

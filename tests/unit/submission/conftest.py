@@ -1,4 +1,4 @@
-"""Makes the helpers beside this file importable, whatever pytest's import mode; what every package is made with."""
+"""Makes the helpers here and above importable, whatever pytest's import mode; what every package is made with."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sedkit.dataio.store import write_scores
 from sedkit.submission.formats import dcase2024, get_format
 from sedkit.submission.pack.meta import meta_text
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from submission_packages import CLIPS, PEOPLE, events, meta, pdf

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from results_files import results, save
 from submission_packages import CLIPS, events
 
 from sedkit.cli.main import main
@@ -15,40 +16,9 @@ from sedkit.core.files import read_yaml, write_yaml
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores, write_scores
 from sedkit.postprocessing import FrameRule, Postprocessing
-from sedkit.submission.benchmark.compare import benchmark
 from sedkit.submission.formats import get_format
-from sedkit.submission.groups import group_runs
-from sedkit.submission.results import load_runs
 
 LABELS = get_format("dcase2019").labels
-PSDS1 = {"dtc": 0.7, "gtc": 0.7, "cttc": 0.3, "alpha_ct": 0.0, "alpha_st": 1.0, "max_efpr": 100.0}
-PSDS2 = {"dtc": 0.1, "gtc": 0.1, "cttc": 0.3, "alpha_ct": 0.5, "alpha_st": 1.0, "max_efpr": 100.0}
-
-
-def results(known_as: str | None = "validation_desed", f1: float = 0.4214377964617301, **more: Any) -> dict[str, Any]:
-    """The 2021 baseline's teacher on the DESED validation set."""
-    found: dict[str, Any] = {
-        "reference": {"path": "gt.tsv", "sha256": f"sha of {known_as}", "known_as": known_as, "clips": 1168},
-        "estimate": {"path": "est.tsv", "clips": 1168, "coverage": 1.0, "partial": False},
-        "event_based": {
-            "parameters": {"collar_s": 0.2, "offset_fraction": 0.2},
-            "macro": {"f1": f1, "interval": [f1 - 0.03, f1 + 0.03]},
-            "classes": {name: {"f1": f1 + 0.01 * i - 0.045} for i, name in enumerate(LABELS)},
-        },
-        "intersection_based": {
-            "parameters": {"dtc": 0.5, "gtc": 0.5, "cttc": 0.3},
-            "macro": {"f1": 0.6616795490079955},
-        },
-        "psds1": {"parameters": PSDS1, "variant": "operating_points", "value": 0.3534929830293312},
-        "psds2": {"parameters": PSDS2, "variant": "operating_points", "value": 0.5483290261164439},
-    }
-    return found | more
-
-
-def save(path: Path, content: dict[str, Any]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
-    return path
 
 
 def scores(seed: int, labels: tuple[str, ...] = LABELS, clips: tuple[str, ...] = CLIPS) -> Scores:
@@ -77,15 +47,6 @@ def experiment(path: Path, system: str = "cnn9_weak", seed: int = 0, set_name: s
     rules.write(path / "postprocessing.yaml")
     save(path / "results" / "validation.json", results(f1=0.4))
     (path / "energy" / "training.json").write_text(json.dumps({"kwh": 1.25}))
-    return path
-
-
-def scored(path: Path, seed: int, f1: float, known_as: str | None = "validation_2019", **run: Any) -> Path:
-    """An experiment of which nothing but its results is left."""
-    described = {"recipe": "dcase2019_task4", "system": "cnn9_weak", "seed": seed, "trained_on": "split"} | run
-    save(path / "results" / "validation.json", results(known_as, f1, run=described))
-    save(path / "environment.json", {"parameters": 4691274, "commit": "0123456789abcdef", "budget": "quick"})
-    write_yaml(path / "config.yaml", {"recipe": "dcase2019_task4", "system": "cnn9_weak"})
     return path
 
 
@@ -133,11 +94,3 @@ def unprocessed(files: list[Path]) -> list[Path]:
     for path, of_run in made:
         write_scores(path, replace(of_run, framewise=0.5 * of_run.framewise))
     return [path for path, _ in made]
-
-
-def report_of(*paths: Path):
-    return benchmark(group_runs(load_runs(paths)))
-
-
-def table(report, metric: str, variant: str | None = None):
-    return next(t for t in report.tables if t.metric == metric and t.variant == variant)

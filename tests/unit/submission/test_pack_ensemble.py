@@ -14,9 +14,9 @@ from submission_systems import LABELS, experiment, measured, results, run, score
 from sedkit.core.files import read_yaml, write_yaml
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores, write_scores
+from sedkit.models.complexity import Complexity
 from sedkit.postprocessing import FrameRule, Postprocessing
 from sedkit.postprocessing.fuse import fuse
-from sedkit.submission.experiment import Complexity, Experiment
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_an_ensemble_counts_its_members(
     tmp_path: Path, pack_fused: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = iter([Complexity(100, 1000), Complexity(23, 500)])
-    monkeypatch.setattr(Experiment, "complexity", property(lambda self: next(sizes)))
+    monkeypatch.setattr("sedkit.submission.pack.meta.complexity_of", lambda experiment: next(sizes))
     (tmp_path / "results.json").write_text(json.dumps(results(f1=0.5)))
     words = ("--results", tmp_path / "results.json")
     assert pack_fused("dcase2019", *words) == 2, "event formats need rules to decode with"
@@ -172,7 +172,7 @@ def test_scores_are_compared_with_the_experiments_named(
         (member / "checkpoints" / "best.pt").write_bytes(member.name.encode())
         parts.append(scores(i))
         parts[-1].producer = f"sha256:{hashlib.sha256(member.name.encode()).hexdigest()}, post-processed"
-    monkeypatch.setattr(Experiment, "complexity", property(lambda self: Complexity(10, 20)))
+    monkeypatch.setattr("sedkit.submission.pack.meta.complexity_of", lambda experiment: Complexity(10, 20))
 
     def said(made: Scores, *named: Path) -> tuple[bool, str, object]:
         write_scores(tmp_path / "f.h5", made)

@@ -14,9 +14,10 @@ from submission_systems import experiment, found, results, run, scores, unproces
 
 from sedkit.core.errors import UsageError
 from sedkit.dataio.store import write_scores
+from sedkit.evaluation.maestro import MAESTRO_EVALUATED
 from sedkit.submission.check.examine import examine_package
 from sedkit.submission.formats import get_format
-from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
+from sedkit.submission.formats._format import MAESTRO_CLASSES
 from sedkit.submission.pack.inputs import split_entry
 from sedkit.submission.pack.meta import meta_text
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from submission_systems import experiment, run
 
+from sedkit.core.experiment_folder import ExperimentFolder
 from sedkit.core.files import read_yaml
 from sedkit.dataio.store import read_scores, write_scores
 from sedkit.postprocessing.fuse import fuse
-from sedkit.submission.experiment import Experiment
 from sedkit.submission.pack.producer import read_producer
 
 NETWORKS = ("student", "teacher")
@@ -46,7 +46,7 @@ def test_each_is_a_system_of_its_own(networks: list[Path], tmp_path: Path, autho
     assert [meta["name"] for meta in metas] == ["mt@student", "mt@teacher"]
     assert [meta["abbreviation"] for meta in metas] == ["mt@student", "mt@teacher"]
     assert len({meta["label"] for meta in metas}) == 2
-    members = [Experiment.open(path) for path in networks]
+    members = [ExperimentFolder.open(path) for path in networks]
     assert [member.energy_kwh("training") for member in members] == [1.25, 1.25]
     assert [member.parameters for member in members] == [4691274] * 2
 
@@ -54,7 +54,7 @@ def test_each_is_a_system_of_its_own(networks: list[Path], tmp_path: Path, autho
 def test_an_ensemble_of_both_knows_its_members(networks: list[Path], tmp_path: Path) -> None:
     parts = [read_scores(folder / "scores" / "evaluation.h5") for folder in networks]
     made = read_producer(fuse(parts, (0.25, 0.75)).producer)
-    members = [Experiment.open(path) for path in networks]
+    members = [ExperimentFolder.open(path) for path in networks]
     assert made.known and made.weights_of(members) == [0.25, 0.75]
     assert made.weights_of(members[::-1]) == [0.75, 0.25]
     assert read_producer(parts[1].producer).weights_of(members) == [None, 1.0]
@@ -74,5 +74,5 @@ def test_development_results_are_those_of_the_same_network_of_the_split_run(netw
     shutil.copytree(everything.with_name("seed0"), everything)
     split = str(everything.with_name("seed0"))
     (everything / "environment.json").write_text(json.dumps({"split_run": split}))
-    of_all = Experiment(networks[1].with_name("all_seed0")).split_run
+    of_all = ExperimentFolder(networks[1].with_name("all_seed0")).split_run
     assert of_all is not None and of_all.path == networks[1]

@@ -16,11 +16,11 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores, write_scores
 from sedkit.dataio.tables import read_strong, write_events
+from sedkit.evaluation.maestro import MAESTRO_EVALUATED
 from sedkit.submission.check.clips import ClipList
 from sedkit.submission.check.examine import examine_package
 from sedkit.submission.findings import NOTE, SCORED_WRONGLY
 from sedkit.submission.formats import get_format
-from sedkit.submission.formats._format import MAESTRO_EVALUATED
 from sedkit.submission.pack.meta import meta_text
 
 PIECES = (

@@ -119,6 +119,23 @@ def test_prefetched_batches_are_those_of_the_steps(data_root: Path) -> None:
     assert list(batches.iterate(3, 3)) == []
 
 
+@pytest.mark.parametrize("target", ["frame", "none"])
+def test_resident_streams_give_the_same_batches(data_root: Path, target: str) -> None:
+    # Two sets of another number of clips than the batches divide, over two rounds.
+    stream = load(data_root, "synthetic", target, more="validation")
+    nothing = Normalisation.from_section({}, stream.read(np.array([0])).features.shape[2])
+    either = [Batches({"x": stream}, {"x": 7}, 3, nothing, torch.device("cpu"), resident) for resident in (None, True)]
+    assert list(either[0].resident) == [] and len(either[1].resident["x"]) == len(stream)
+    for step in range(2 * len(stream) // 7 + 1):
+        streamed, resident = (vars(batches.read(step)["x"]) for batches in either)
+        assert {name: value is None for name, value in streamed.items()} == {
+            name: value is None for name, value in resident.items()
+        }
+        for name, value in streamed.items():
+            if value is not None:
+                torch.testing.assert_close(resident[name], value, rtol=0, atol=0)
+
+
 def test_other_classes_and_missing_clips_are_refused(data_root: Path, tmp_path: Path) -> None:
     with pytest.raises(SedkitError, match=r"labels.txt: has nothing for Bird.*give labels.map"):
         load(data_root, "weak", "clip", classes=("Cat", "Bird"))

@@ -10,11 +10,13 @@ import pytest
 from fake_data import config, write_config
 
 from sedkit.cli.main import main
-from sedkit.core.config import naming_file, read_config, typed
+from sedkit.core.config import read_config, typed
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import read_json, write_json
+from sedkit.core.naming import naming_file
 from sedkit.core.stamp import Step
 from sedkit.models.checkpoint import read_checkpoint
+from sedkit.training.batches import shares
 from sedkit.training.checking import check_config
 from sedkit.training.inputs import inputs_of
 from sedkit.training.optimisers import resolve_optimiser
@@ -184,7 +186,7 @@ def test_a_plan_names_what_is_missing(data_root: Path, tmp_path: Path) -> None:
 
 def test_inputs_leave_out_what_is_only_drawn(data_root: Path, tmp_path: Path) -> None:
     made = plan(data_root, tmp_path)
-    assert made.drawn == ("validation",)
+    assert made.sets.drawn == ("validation",)
     assert set(inputs_of(made)) == {"weak/clips.tsv", "weak/weak.tsv", "weak/labels.txt", "weak/features"}
 
 
@@ -285,7 +287,24 @@ def test_all_needs_a_finished_split_run(data_root: Path, tmp_path: Path) -> None
     both = follow("all+validation_seed0", "all+validation")
     assert {name.split("/")[0] for name in inputs_of(both)} == {"weak", "validation"}
     assert both.saw()["trained"] == [["fake/weak", None], ["fake/validation", None]]
-    assert both.drawn == ()
+    assert both.sets.drawn == ()
+
+
+def test_validation_is_a_stream_of_its_own_where_one_names_it(data_root: Path, tmp_path: Path) -> None:
+    strong = {"set": "validation", "labels": {"target": "frame"}, "train_on": "all+validation", "share": 2}
+    path = write_config(tmp_path / "c.yaml", data__streams={"weak": {"set": "weak"}, "strong": strong})
+    split = make_plan(path, [], data_root, tmp_path / "seed0")
+    split.check()
+    assert list(split.sets.trained) == ["weak"]
+    config = read_config(path, ["training.train_on=all+validation"])
+    both = Plan(config, data_root, tmp_path / "all+validation_seed0")
+    both.check()
+    assert {name: both.sets.of(stream, "data.streams.x") for name, stream in both.sets.trained.items()} == {
+        "weak": ["weak"],
+        "strong": ["validation"],
+    }
+    assert shares(both.sets.trained, 9) == {"weak": 3, "strong": 6}
+    assert both.saw()["trained"] == [["fake/weak", None], ["fake/validation", None]]
 
 
 def test_a_pass_is_part_of_the_run_and_recorded(

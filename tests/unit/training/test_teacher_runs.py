@@ -16,8 +16,8 @@ from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import read_json, sha256_file, write_yaml
 from sedkit.core.stamp import facts_of
 from sedkit.dataio.store import read_scores
+from sedkit.leaderboard.runs import load_runs
 from sedkit.models.checkpoint import read_checkpoint
-from sedkit.submission.results import load_runs
 from sedkit.training.plan import make_plan
 
 STRONG = {"set": "synthetic", "labels": {"target": "frame"}}

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from results_files import results, save
 from scipy.stats import ttest_rel
-from submission_systems import results, save
 
 from sedkit.cli.main import main
 from sedkit.core.errors import UsageError
-from sedkit.submission.benchmark.contrasts import Contrast, contrasts, parse_contrast
-from sedkit.submission.results import Run, load_runs
+from sedkit.leaderboard.contrasts import Contrast, contrasts, parse_contrast
+from sedkit.leaderboard.runs import ScoredRun, load_runs
 
 #: System, level, fold, seed -> event F1.
 FIGURES = {
@@ -29,7 +29,7 @@ FIGURES = {
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> list[Run]:
+def runs(tmp_path: Path) -> list[ScoredRun]:
     paths = []
     for (system, snr_db, fold, seed), f1 in FIGURES.items():
         run = {"recipe": "mixtures", "system": system, "snr_db": float(snr_db), "fold": str(fold), "seed": seed}
@@ -38,7 +38,7 @@ def runs(tmp_path: Path) -> list[Run]:
     return load_runs(paths)
 
 
-def test_pairs_are_those_that_both_have(runs: list[Run]) -> None:
+def test_pairs_are_those_that_both_have(runs: list[ScoredRun]) -> None:
     at_0, at_10 = [one for one in contrasts(["a-b"], runs) if one.metric == "event_f1"]
     first, second = [0.30, 0.34, 0.29], [0.20, 0.21, 0.22]
     assert at_0.where == "0 dB"
@@ -60,14 +60,14 @@ def test_networks_of_a_training_are_compared(tmp_path: Path) -> None:
     assert [one.differences for one in told if one.metric == "event_f1"] == [pytest.approx([20.0, 30.0])] * 2
 
 
-def test_the_other_way_round_it_is_reversed_and_for_errors_less_is_better(runs: list[Run]) -> None:
+def test_the_other_way_round_it_is_reversed_and_for_errors_less_is_better(runs: list[ScoredRun]) -> None:
     (reversed_, *_) = [one for one in contrasts(["b-a"], runs) if one.metric == "event_f1"]
     assert reversed_.verdict == "reversed"
     errors = Contrast("a-b", "0 dB", "event_er", (0.1, 0.13, 0.07))
     assert errors.mean > 0 and errors.verdict == "reversed"
 
 
-def test_levels_are_compared(runs: list[Run]) -> None:
+def test_levels_are_compared(runs: list[ScoredRun]) -> None:
     (one,) = [one for one in contrasts(["a@0-b@0-a@10+b@10"], runs) if one.metric == "event_f1"]
     assert one.differences == pytest.approx([20.0])
     assert one.where == ""
@@ -79,13 +79,13 @@ def test_what_is_no_contrast_is_refused(text: str) -> None:
         parse_contrast(text)
 
 
-def test_a_system_without_results_is_said(runs: list[Run], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_system_without_results_is_said(runs: list[ScoredRun], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "sedkit")
     assert contrasts(["aa-b"], runs) == []
     assert "contrast aa-b: there are no results of 'aa'" in caplog.text
 
 
-def test_the_table_has_a_row(runs: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_has_a_row(runs: list[ScoredRun], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.json"
     assert main(["benchmark", *(str(run.path) for run in runs), "--contrast", "a-b", "--json", str(out)]) == 0
     text = capsys.readouterr().out

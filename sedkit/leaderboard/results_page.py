@@ -13,11 +13,9 @@ from pathlib import Path
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import read_text, write_text
-from sedkit.submission.benchmark.report import metric_title
-from sedkit.submission.benchmark.text import markdown_cell, markdown_row
-from sedkit.submission.groups import Group, Summary
-from sedkit.submission.numbers import interval_text
-from sedkit.submission.official import METRICS
+from sedkit.leaderboard.show import figure_text, markdown_cell, markdown_row
+from sedkit.leaderboard.systems import Group, Summary
+from sedkit.leaderboard.table import own_row
 
 BEGIN = "<!-- sedkit benchmark: rows begin -->"
 END = "<!-- sedkit benchmark: rows end -->"
@@ -30,30 +28,24 @@ _KEY = tuple(_HEAD.index(name) for name in ("system", "set", "reference", "budge
 
 
 def _figure(summary: Summary) -> str:
-    decimals = METRICS[summary.metric].decimals
-    text = f"{summary.mean:.{decimals}f}"
-    if summary.spread is not None:
-        text += f" ± {summary.spread:.{decimals}f}"
-    elif summary.interval is not None:
-        text += f" {interval_text(summary.interval, decimals)}"
-    remark = "".join(f" ({reason.partition(':')[0]})" for reason in summary.reasons)
-    return f"{metric_title(summary.metric, summary.variant, summary.parameters)}: {text}{remark}"
+    remarks = "".join(f" ({reason.partition(':')[0]})" for reason in summary.reasons)
+    return f"{summary.quantity.title}: {figure_text(own_row(summary), summary.quantity.metric)}{remarks}"
 
 
 def result_row(group: Group, command: str) -> tuple[str, ...]:
     """Return the cells of one system on one reference."""
-    first = group.first
-    runs = [f"seed {s}" for s in group.seeds] + [f"fold {f}" for f in group.folds]
-    commits = sorted({run.commit[:12] if run.commit else run.scored_with for run in group.runs} - {""})
+    first, of = group.first, group.first.results
+    runs = [f"{axis} {value}" for axis in ("seed", "fold") for value in group.each(axis)]
+    scored_with = f"scored with sedkit {of.version}" if of.version else ""
+    commits = sorted({run.commit[:12] if run.commit else scored_with for run in group.runs} - {""})
     budgets = sorted({run.budget for run in group.runs if run.budget})
     files = ", ".join(f"file {run.path.as_posix()}" for run in group.runs)
-    reference = first.known_as or "not official (miniature or other data)"
-    if not first.known_as and first.experiment is None and first.reference.get("path"):
-        reference = f"not official: {first.reference['path']}"
+    in_experiment = "not official (miniature or other data)"
+    elsewhere = f"not official: {of.reference_path}" if of.reference_path else in_experiment
     return (
         group.system,
         first.set_name or files,
-        reference,
+        of.known_as or (in_experiment if first.set_name else elsewhere),
         "<br>".join(_figure(summary) for summary in group.summaries),
         ", ".join(runs) or _ABSENT,
         f"{group.parameters:,}" if group.parameters else _ABSENT,

@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 
 import pytest
-from submission_systems import report_of, results, save, scored
+from leaderboard_runs import report_of, scored
+from results_files import results, save
 
 from sedkit.cli.main import main
-from sedkit.submission.benchmark.text import as_csv, as_json, as_markdown
+from sedkit.leaderboard.show import as_csv, as_json, as_markdown
 
 
 def test_all_forms_hold_the_same_figures(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_all_forms_hold_the_same_figures(tmp_path: Path) -> None:
     mine = [r for r in rows if r["ours"] == "true"]
     assert [r["value"] for r in mine] == ["42.14", "66.17", "0.3535", "0.5483"]
     plain = json.loads(json.dumps(as_json(report)))
-    assert [t["metric"] for t in plain["compared"]] == [t.metric for t in report.tables]
+    assert [t["metric"] for t in plain["compared"]] == [t.quantity.metric for t in report.tables]
     markdown = as_markdown(report)
     assert "| 7= of 11 | **teacher** | 42.14 |" in markdown
     assert "Rank among 11 systems, this one and each published one by its best figure" in markdown

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submission_systems import results, save
+from results_files import results, save
 
 from sedkit.core.errors import UsageError
 from sedkit.core.resources import metadata_path
 from sedkit.core.vocabulary import Vocabulary
-from sedkit.submission.formats._format import MAESTRO_CLASSES, MAESTRO_EVALUATED
-from sedkit.submission.results import load_runs
+from sedkit.evaluation.maestro import MAESTRO_EVALUATED
+from sedkit.leaderboard.runs import load_runs
+from sedkit.submission.formats._format import MAESTRO_CLASSES
 
 
 def test_the_partial_area_is_the_mean_of_the_evaluated_classes(tmp_path: Path) -> None:
@@ -23,7 +24,7 @@ def test_the_partial_area_is_the_mean_of_the_evaluated_classes(tmp_path: Path) -
 
     def area(**change: object) -> Any:
         path = save(tmp_path / "r.json", {"reference": {"known_as": None}, "segment_auc": block | change})
-        (value,) = (v for v in load_runs([path])[0].values() if v.metric == "mpauc")
+        (value,) = (v for v in load_runs([path])[0].values() if v.quantity.metric == "mpauc")
         return value
 
     assert area().value == pytest.approx(0.7)

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submission_systems import report_of, results, save, scored, table
+from leaderboard_runs import report_of, scored, table
+from results_files import results, save
 
 from sedkit.cli.main import main
 from sedkit.core.stamp import Step
-from sedkit.submission.benchmark.report import OTHER_DATA
-from sedkit.submission.benchmark.rows import update_rows
-from sedkit.submission.benchmark.text import as_csv, as_markdown, as_text
-from sedkit.submission.groups import group_runs
-from sedkit.submission.official import all_figures
-from sedkit.submission.results import load_runs
+from sedkit.leaderboard.published import all_figures
+from sedkit.leaderboard.results_page import update_rows
+from sedkit.leaderboard.runs import load_runs
+from sedkit.leaderboard.show import as_csv, as_markdown, as_text
+from sedkit.leaderboard.systems import group_runs
+from sedkit.leaderboard.table import OTHER_DATA
 
 
 def test_the_teacher_of_2021_stands_level_with_its_row(tmp_path: Path) -> None:
@@ -76,7 +77,11 @@ def test_psds2_of_the_two_versions_stand_apart(tmp_path: Path) -> None:
     here = table(report, "psds2", "operating_points")
     assert "0.553" not in [r.text for r in here.rows]
     assert next(r for r in here.rows if r.ours).level_with == ("Baseline 2021 SED (teacher) (0.5483)",)
-    apart = next(t for t in report.other_variants if t.metric == "psds2" and t.variant == "operating_points_0.3.0")
+    apart = next(
+        t
+        for t in report.other_variants
+        if t.quantity.metric == "psds2" and t.quantity.variant == "operating_points_0.3.0"
+    )
     assert next((r.text, r.rank, r.difference) for r in apart.rows) == ("0.553", None, None)
     old = results()
     old["psds2"] = old["psds2"] | {"variant": "operating_points_0.3.0", "value": 0.5527661620723425}
@@ -168,8 +173,8 @@ def test_parameters_of_a_metric_must_be_the_same(tmp_path: Path) -> None:
     report = report_of(save(tmp_path / "r.json", content))
     found = table(report, "event_f1")
     assert [r.ours for r in found.rows] == [True]
-    assert "collar_s 0.5" in found.title
-    assert any(t.metric == "event_f1" for t in report.other_variants)
+    assert "collar_s 0.5" in found.quantity.title
+    assert any(t.quantity.metric == "event_f1" for t in report.other_variants)
 
 
 def test_only_the_figure_that_was_resampled_has_the_interval(tmp_path: Path) -> None:
@@ -178,7 +183,7 @@ def test_only_the_figure_that_was_resampled_has_the_interval(tmp_path: Path) -> 
     content = json.loads((path / "results" / "validation.json").read_text())
     macro = {"average_precision": 0.5, "roc_auc": 0.9, "f1": 0.3, "interval": [0.4, 0.6]}
     save(path / "results" / "validation.json", content | {"tagging": {"macro": macro}})
-    values = {value.metric: value.interval for value in load_runs([path])[0].values()}
+    values = {value.quantity.metric: value.interval for value in load_runs([path])[0].values()}
     assert values["map"] == pytest.approx((40.0, 60.0))
     assert values["roc_auc"] is None
     assert values["tagging_f1"] is None
@@ -280,13 +285,13 @@ def test_psds_of_other_operating_points_is_another_figure(tmp_path: Path) -> Non
         for name in ("psds1", "psds2"):
             content[name] = content[name] | {"parameters": content[name]["parameters"] | {"n_operating_points": n}}
     report = report_of(save(tmp_path / "few.json", few), save(tmp_path / "fifty.json", fifty))
-    alone, beside = (t for t in report.tables if t.metric == "psds1")
+    alone, beside = (t for t in report.tables if t.quantity.metric == "psds1")
     if len(alone.rows) > len(beside.rows):
         alone, beside = beside, alone
     assert [(row.system, row.rank) for row in alone.rows] == [("few", None)]
-    assert "n_operating_points 20" in alone.title
+    assert "n_operating_points 20" in alone.quantity.title
     assert next(row.of for row in beside.rows if row.ours) == 13
-    assert "n_operating_points" not in beside.title
+    assert "n_operating_points" not in beside.quantity.title
     exact = [f for f in all_figures() if f.variants == ("exact",)]
     assert exact
     assert not any("n_operating_points" in f.parameters for f in exact)

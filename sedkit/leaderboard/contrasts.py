@@ -12,10 +12,8 @@ from functools import cached_property
 from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.core.log import log
 from sedkit.core.runs import axis_text
-from sedkit.submission.groups import shown_metrics
-from sedkit.submission.numbers import interval_text
-from sedkit.submission.official import METRICS
-from sedkit.submission.results import Run, Value
+from sedkit.leaderboard.published import METRICS, shown_metrics
+from sedkit.leaderboard.runs import ScoredRun
 
 _TERM = re.compile(r"(?P<sign>[+-]?)(?P<system>[A-Za-z_]\w*(?:@[A-Za-z_]\w*)?)(?:@(?P<snr>-?\d+(?:\.\d+)?))?")
 
@@ -24,7 +22,7 @@ _Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Term:
+class ContrastTerm:
     """A system in a contrast, or its network, with its sign; at one level in dB, or at each in turn (None)."""
 
     sign: int
@@ -32,7 +30,7 @@ class Term:
     snr_db: str | None
 
 
-def parse_contrast(text: str) -> tuple[Term, ...]:
+def parse_contrast(text: str) -> tuple[ContrastTerm, ...]:
     """Read `a-b`, `a@teacher-a@student`, `a@0-b@0-a@10+b@10`.
 
     Raises
@@ -40,10 +38,10 @@ def parse_contrast(text: str) -> tuple[Term, ...]:
     UsageError
         Another form, or signs that do not cancel.
     """
-    terms: list[Term] = []
+    terms: list[ContrastTerm] = []
     place = 0
     while (match := _TERM.match(text, place)) is not None and (match["sign"] or not place):
-        terms.append(Term(-1 if match["sign"] == "-" else 1, match["system"], match["snr"]))
+        terms.append(ContrastTerm(-1 if match["sign"] == "-" else 1, match["system"], match["snr"]))
         place = match.end()
     if place < len(text) or len(terms) < 2 or sum(term.sign for term in terms) != 0:
         raise UsageError(f"contrast {text!r}: expected systems with signs that cancel: a-b or a@0-b@0-a@10+b@10")
@@ -88,22 +86,11 @@ class Contrast:
     @property
     def verdict(self) -> str:
         """`holds` where the first system is better with an interval that excludes 0, `reversed`, or `not decided`."""
-        low, high = self.interval or (0.0, 0.0)
-        if METRICS[self.metric].lower:
-            low, high = -high, -low
+        low, high = sorted(-METRICS[self.metric].place_of(bound) for bound in self.interval or (0.0, 0.0))
         return "holds" if low > 0 else "reversed" if high < 0 else "not decided"
 
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The contrast as a row: what, where, metric, difference, interval, number of differences, verdict."""
-        metric = METRICS[self.metric]
-        digits = metric.decimals
-        interval = "" if self.interval is None else interval_text(self.interval, digits)
-        mean, n = f"{self.mean:+.{digits}f}", str(len(self.differences))
-        return self.text, self.where, metric.short, mean, interval, n, self.verdict
 
-
-def contrasts(texts: Sequence[str], runs: Iterable[Run]) -> list[Contrast]:
+def contrasts(texts: Sequence[str], runs: Iterable[ScoredRun]) -> list[Contrast]:
     """Evaluate contrasts in every metric that all their systems have and that a table shows for itself.
 
     Parameters
@@ -119,35 +106,33 @@ def contrasts(texts: Sequence[str], runs: Iterable[Run]) -> list[Contrast]:
     """
     runs = list(runs)
     shown = set().union(*(shown_metrics(recipe) for recipe in {run.recipe for run in runs}))
-    cells: dict[tuple[str, str, str], dict[_Pair, dict[str, Value]]] = {}
+    metrics = [name for name in METRICS if name in shown]
+    figures: dict[tuple[str, str, str], dict[_Pair, dict[str, float]]] = {}
     for run in runs:
-        level = "" if run.run.get("snr_db") is None else axis_text(run.run["snr_db"])
+        level = axis_text(run.axes.get("snr_db", ""))
         # Sets of mixtures differ from level to level; what comes after the point is the post-processing.
         place = "." + run.set_name.partition(".")[2] if level else run.set_name
-        pair = (str(run.run.get("fold")), str(run.run.get("seed")))
-        values = {value.metric: value for value in run.values()}
-        cells.setdefault((run.system, level, place), {})[pair] = values
-    systems, places = {run.system for run in runs}, dict.fromkeys((level, place) for _, level, place in cells)
+        pair = (str(run.axes.get("fold")), str(run.axes.get("seed")))
+        values = {value.quantity.metric: value.value for value in run.values()}
+        figures.setdefault((run.system, level, place), {})[pair] = values
+    systems, places = {run.system for run in runs}, dict.fromkeys((level, place) for _, level, place in figures)
     out: list[Contrast] = []
     for text in texts:
         terms = parse_contrast(text)
         before = len(out)
         fixed = all(term.snr_db is not None for term in terms)
         for level, place in dict.fromkeys(("", place) if fixed else (level, place) for level, place in places):
-            keys = [(term.system, term.snr_db or level, place) for term in terms]
-            members = [cells.get(key, {}) for key in keys]
+            members = [figures.get((term.system, term.snr_db or level, place), {}) for term in terms]
             pairs = [pair for pair in members[0] if all(pair in member for member in members)]
             where = " ".join(filter(None, (f"{level} dB" if level else "", place.lstrip("."))))
-            for metric in (name for name in METRICS if name in shown):
-                rows = [[member[pair].get(metric) for member in members] for pair in pairs]
-                known = [[value.value for value in row if value is not None] for row in rows]
-                differences = [
-                    sum(term.sign * value for term, value in zip(terms, row, strict=True))
-                    for row in known
-                    if len(row) == len(terms)
-                ]
+            for metric in metrics:
+                differences = tuple(
+                    sum(term.sign * member[pair][metric] for term, member in zip(terms, members, strict=True))
+                    for pair in pairs
+                    if all(metric in member[pair] for member in members)
+                )
                 if differences:
-                    out.append(Contrast(text, where, metric, tuple(differences)))
+                    out.append(Contrast(text, where, metric, differences))
         if len(out) == before:
             absent = [f"{t.system!r}{suggest(t.system, systems)}" for t in terms if t.system not in systems]
             why = f"there are no results of {listed(absent)}" if absent else "no fold and seed has all its systems"

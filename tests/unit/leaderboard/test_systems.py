@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from submission_systems import report_of, save, scored, table
+from leaderboard_runs import report_of, scored, table
+from results_files import save
 
 from sedkit.core.errors import UsageError
-from sedkit.submission.groups import group_runs
-from sedkit.submission.results import load_runs
+from sedkit.leaderboard.runs import load_runs
+from sedkit.leaderboard.systems import group_runs
 
 
 def test_seeds_give_a_mean_and_a_sample_deviation(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_passes_of_one_seed_are_two_systems(tmp_path: Path) -> None:
 def test_signal_to_noise_ratios_are_systems_of_their_own(tmp_path: Path) -> None:
     paths = [scored(tmp_path / f"snr{s}", 0, 0.2, None, snr_db=s) for s in (0, 10)]
     report = report_of(*paths)
-    rows = next(t for t in report.apart[0].tables if t.metric == "event_f1").rows
+    rows = next(t for t in report.apart[0].tables if t.quantity.metric == "event_f1").rows
     assert [r.system for r in rows] == ["cnn9_weak, 0 dB", "cnn9_weak, 10 dB"]
 
 
@@ -61,6 +62,6 @@ def test_folds_are_averaged(tmp_path: Path) -> None:
     paths = [scored(tmp_path / f"fold{k}", 0, 0.2 + k / 100, None, fold=k) for k in (1, 2, 3, 4)]
     report = report_of(*paths)
     assert len(report.apart) == 1
-    row = next(t for t in report.apart[0].tables if t.metric == "event_f1").rows[0]
+    row = next(t for t in report.apart[0].tables if t.quantity.metric == "event_f1").rows[0]
     assert row.text == "22.50"
     assert row.notes == ("seed 0", "folds 1, 2, 3, 4")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from submission_systems import results, save, scored
+from leaderboard_runs import scored
+from results_files import results, save
 
-from sedkit.submission.benchmark.rows import BEGIN, END, update_rows
-from sedkit.submission.groups import group_runs
-from sedkit.submission.results import load_runs
+from sedkit.leaderboard.results_page import BEGIN, END, update_rows
+from sedkit.leaderboard.runs import load_runs
+from sedkit.leaderboard.systems import group_runs
 
 
 def test_rows_of_a_results_page_are_renewed_one_by_one(tmp_path: Path) -> None:

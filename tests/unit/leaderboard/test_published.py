@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sedkit.core.resources import metadata_path
-from sedkit.submission.official import (
+from sedkit.leaderboard.published import (
     METRICS,
     VARIANTS,
     YEARS,

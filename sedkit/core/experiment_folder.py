@@ -1,4 +1,4 @@
-"""What a submission and a comparison need to know of an experiment folder."""
+"""An experiment folder as it is read: what packing and comparing need to know of what the stages left in it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import Any
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.facts import overlap
 from sedkit.core.files import read_json, read_yaml, sha256_file
+from sedkit.core.numbers import is_number
 from sedkit.core.runs import network_name, run_of, training_of
 from sedkit.core.stamp import facts_of
-from sedkit.submission.numbers import is_number
-from sedkit.submission.stated import read_stated
 
 #: Sets a submission is written for, in this order of preference.
 SET_ORDER = ("evaluation", "public", "validation")
@@ -24,21 +23,7 @@ DEVELOPMENT_RESULTS = "validation"
 
 
 @dataclass(frozen=True)
-class Complexity:
-    """Size at inference: parameters, multiply-accumulate operations for 10 s of audio; None where unknown."""
-
-    parameters: int | None
-    macs: int | None
-
-    def __add__(self, other: Complexity) -> Complexity:
-        def add(a: int | None, b: int | None) -> int | None:
-            return None if a is None or b is None else a + b
-
-        return Complexity(add(self.parameters, other.parameters), add(self.macs, other.macs))
-
-
-@dataclass(frozen=True)
-class Experiment:
+class ExperimentFolder:
     """An experiment folder: configuration, environment, and what the stages left in it.
 
     Attributes
@@ -53,7 +38,7 @@ class Experiment:
     development: str = DEVELOPMENT_RESULTS
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], development: str = DEVELOPMENT_RESULTS) -> Experiment:
+    def open(cls, path: str | os.PathLike[str], development: str = DEVELOPMENT_RESULTS) -> ExperimentFolder:
         """Take a folder for an experiment; it has to hold a configuration."""
         folder = Path(path)
         training, _ = training_of(folder)
@@ -84,11 +69,6 @@ class Experiment:
         file = self.training / "environment.json"
         environment = read_json(file) if file.is_file() else {}
         return environment if isinstance(environment, dict) else {}
-
-    @cached_property
-    def stated(self) -> dict[str, Any]:
-        """What the configuration's section `submission` says of the system."""
-        return read_stated(self.config.get("submission"), f"{self.training / 'config.yaml'}: submission")
 
     @property
     def system(self) -> str:
@@ -124,7 +104,7 @@ class Experiment:
         return tuple(sorted(scored | measured - {"training"}))
 
     @property
-    def split_run(self) -> Experiment | None:
+    def split_run(self) -> ExperimentFolder | None:
         """The run on a split whose steps this one followed, None where there is none (any more)."""
         written = self.environment.get("split_run")
         if not isinstance(written, str):
@@ -132,7 +112,7 @@ class Experiment:
         # Experiments may have been moved together.
         for folder in (Path(written), self.training.resolve().parent / Path(written).name):
             if (folder / "config.yaml").is_file():
-                return Experiment(run_of(folder, self.network), self.development)
+                return ExperimentFolder(run_of(folder, self.network), self.development)
         return None
 
     def seen_in_training(self, name: str) -> bool:
@@ -171,14 +151,3 @@ class Experiment:
     def checkpoint_hashes(self) -> frozenset[str]:
         """The SHA-256 of each checkpoint: what scores name as their producer."""
         return frozenset(sha256_file(file) for file in (self.training / "checkpoints").glob("*.pt"))
-
-    @cached_property
-    def complexity(self) -> Complexity:
-        """Count parameters and operations of the selected network; without a checkpoint what the run wrote down."""
-        file = self.training / "checkpoints" / "best.pt"
-        if not file.is_file():
-            return Complexity(self.parameters, None)
-        # Counting needs torch; so does nothing else here.
-        from sedkit.models.complexity import count_complexity
-
-        return Complexity(*count_complexity(file))

@@ -7,27 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submission_systems import PSDS1, report_of, results, save, scored
+from leaderboard_runs import report_of, scored
+from results_files import PSDS1, results, save
 
 from sedkit.cli.main import main
 from sedkit.core.files import write_text
-from sedkit.submission.benchmark.compare import benchmark
-from sedkit.submission.benchmark.report import Report
-from sedkit.submission.benchmark.rows import result_row
-from sedkit.submission.benchmark.text import as_text
-from sedkit.submission.groups import group_runs
-from sedkit.submission.results import COVERED, load_runs
+from sedkit.evaluation.results_file import COVERED
+from sedkit.leaderboard.results_page import result_row
+from sedkit.leaderboard.runs import load_runs
+from sedkit.leaderboard.show import as_text
+from sedkit.leaderboard.systems import group_runs
+from sedkit.leaderboard.table import Comparison, benchmark
 
 SEGMENTS = {"parameters": {"segment_s": 1.0}, "macro": {"f1": 0.7}, "micro": {"f1": 0.75}}
 
 
-def compared(report: Report) -> set[str]:
+def compared(report: Comparison) -> set[str]:
     assert all(any(row.ours for row in table.rows) for table in report.tables)
-    return {table.metric for table in report.tables}
+    return {table.quantity.metric for table in report.tables}
 
 
-def apart(report: Report) -> dict[str, tuple[str, ...]]:
-    rows = [(table.metric, part.reasons, table.rows) for part in report.apart for table in part.tables]
+def apart(report: Comparison) -> dict[str, tuple[str, ...]]:
+    rows = [(table.quantity.metric, part.reasons, table.rows) for part in report.apart for table in part.tables]
     assert all(row.rank is None and row.difference is None for _, _, found in rows for row in found)
     return {metric: reasons for metric, reasons, _ in rows}
 
@@ -98,7 +99,9 @@ def test_seeds_of_other_conventions_are_not_averaged(tmp_path: Path) -> None:
     content = json.loads((paths[1] / "results" / "validation.json").read_text())
     save(paths[1] / "results" / "validation.json", content | {"undefined": "zero"})
     report = benchmark(group_runs(load_runs(paths)))
-    official = next(row for table in report.tables if table.metric == "event_f1" for row in table.rows if row.ours)
+    official = next(
+        row for table in report.tables if table.quantity.metric == "event_f1" for row in table.rows if row.ours
+    )
     assert (official.text, official.runs) == ("20.00", 1)
     assert apart(report).keys() == {"event_f1", "intersection_f1"}
 

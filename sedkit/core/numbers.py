@@ -1,4 +1,4 @@
-"""Numbers of unknown origin, from meta files and results files, and intervals as printed."""
+"""Numbers of unknown origin, from meta files, results files and records."""
 
 from __future__ import annotations
 
@@ -15,12 +15,3 @@ def is_number(value: Any) -> TypeGuard[int | float]:
     (True, False, False, False)
     """
     return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST < value < _LARGEST
-
-
-def interval_text(bounds: tuple[float, float], decimals: int) -> str:
-    """Return an interval as printed.
-
-    >>> interval_text((0.36, 0.39), 4)
-    '[0.3600, 0.3900]'
-    """
-    return f"[{bounds[0]:.{decimals}f}, {bounds[1]:.{decimals}f}]"

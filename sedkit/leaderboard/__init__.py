@@ -1,0 +1,1 @@
+"""Systems beside published figures: official baselines, leaderboards and papers."""

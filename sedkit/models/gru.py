@@ -1,0 +1,169 @@
+"""A recurrent layer in both directions that is fast on a CPU, too.
+
+There torch runs each direction of a layer by itself and records every operation of every frame for its gradient, so
+that a narrow network spends half of its time in calls.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.flop_counter import register_flop_formula
+
+Floats = NDArray[np.float32]
+_F = np.float32
+
+
+@njit(inline="always", fastmath=True)
+def _tanh(x: Any) -> Any:
+    """Rational approximation within 4e-7, of which compilers make vector code, unlike of the library's tanh.
+
+    The coefficients are those of the Eigen library (`generic_fast_tanh_float`).
+    """
+    x = min(max(x, _F(-7.9)), _F(7.9))
+    square = x * x
+    above = _F(-2.76076847742355e-16)
+    above = above * square + _F(2.00018790482477e-13)
+    above = above * square + _F(-8.60467152213735e-11)
+    above = above * square + _F(5.12229709037114e-08)
+    above = above * square + _F(1.48572235717979e-05)
+    above = above * square + _F(6.37261928875436e-04)
+    above = above * square + _F(4.89352455891786e-03)
+    below = _F(1.19825839466702e-06)
+    below = below * square + _F(1.18534705686654e-04)
+    below = below * square + _F(2.26843463243900e-03)
+    below = below * square + _F(4.89352518554385e-03)
+    return x * above / below
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _ahead(inputs: Floats, weight: Floats, bias: Floats, states: Floats, gates: Floats, products: Floats) -> None:
+    """Fill in states, the three gates and the recurrent part of the third, frame by frame."""
+    frames, directions, batch, units = states.shape
+    both, half = 2 * units, _F(0.5)
+    a, state = np.empty((batch, 3 * units), np.float32), np.empty((batch, units), np.float32)
+    for d in range(directions):
+        state[:] = 0
+        for t in range(frames):
+            np.dot(state, weight[d], a)
+            for b in range(batch):
+                x, here, known, last = inputs[t, d, b], a[b], bias[d], state[b]
+                gate, out, product = gates[t, d, b], states[t, d, b], products[t, d, b]
+                # Loops of one kind of work each, which become vector code.
+                for u in range(both):
+                    gate[u] = half + half * _tanh(half * (x[u] + here[u] + known[u]))
+                for u in range(units):
+                    product[u] = here[both + u] + known[both + u]
+                    gate[both + u] = _tanh(x[both + u] + gate[u] * product[u])
+                for u in range(units):
+                    out[u] = gate[both + u] + gate[units + u] * (last[u] - gate[both + u])
+                    last[u] = out[u]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _back(
+    grad: Floats, weight: Floats, states: Floats, gates: Floats, products: Floats, inputs: Floats, recurrent: Floats
+) -> None:
+    """Fill in the gradients of the input and of the recurrent parts of the gates, the last frame first."""
+    frames, directions, batch, units = states.shape
+    both, one = 2 * units, _F(1)
+    carried, through = np.empty((batch, units), np.float32), np.empty((batch, units), np.float32)
+    nothing = np.zeros(units, np.float32)
+    for d in range(directions):
+        carried[:] = 0
+        for t in range(frames - 1, -1, -1):
+            for b in range(batch):
+                outer, gate, product, later, along = (
+                    grad[t, d, b],
+                    gates[t, d, b],
+                    products[t, d, b],
+                    carried[b],
+                    through[b],
+                )
+                of_inputs, of_recurrent = inputs[t, d, b], recurrent[t, d, b]
+                before = states[t - 1, d, b] if t else nothing
+                for u in range(units):
+                    reset, update, new = gate[u], gate[units + u], gate[both + u]
+                    total = outer[u] + later[u]
+                    by_new = total * (one - update) * (one - new * new)
+                    by_reset = by_new * product[u] * reset * (one - reset)
+                    by_update = total * (before[u] - new) * update * (one - update)
+                    of_inputs[u] = of_recurrent[u] = by_reset
+                    of_inputs[units + u] = of_recurrent[units + u] = by_update
+                    of_inputs[both + u] = by_new
+                    of_recurrent[both + u] = by_new * reset
+                    along[u] = total * update
+            np.dot(recurrent[t, d], weight[d], carried)
+            carried += through
+
+
+@torch.library.custom_op("sedkit::gru", mutates_args=())
+def _scan(inputs: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the states of a GRU, all directions; its gates and the recurrent part of the third for the gradient.
+
+    With a the recurrent and x the input part of a gate: r = sigmoid(x_r + a_r), z = sigmoid(x_z + a_z),
+    n = tanh(x_n + r a_n), h' = (1 - z) n + z h (Cho et al., arXiv 1406.1078, with the reset gate behind the product as
+    cuDNN has it).
+
+    Shapes: inputs (frames, directions, batch, 3 units), weight (directions, 3 units, units), bias (directions, 3 units)
+    -> states and recurrent part (frames, directions, batch, units), gates as inputs.
+    """
+    gates = torch.empty_like(inputs)
+    states, products = (inputs.new_empty(*inputs.shape[:3], weight.shape[2]) for _ in range(2))
+    turned = weight.transpose(1, 2).contiguous()
+    _ahead(*(x.numpy() for x in (inputs, turned, bias, states, gates, products)))
+    return states, gates, products
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(inputs[1], *output)
+
+
+def _gradient(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor, Tensor, Tensor]:
+    weight, states, gates, products = ctx.saved_tensors
+    inputs, recurrent = torch.empty_like(gates), torch.empty_like(gates)
+    _back(*(x.numpy() for x in (grad.contiguous(), weight, states, gates, products, inputs, recurrent)))
+    before = torch.cat([torch.zeros_like(states[:1]), states[:-1]]).transpose(0, 1).flatten(1, 2)
+    flat = recurrent.transpose(0, 1).flatten(1, 2)
+    return inputs, flat.transpose(1, 2) @ before, flat.sum(1)
+
+
+_scan.register_autograd(_gradient, setup_context=_keep)
+
+
+@register_flop_formula(torch.ops.sedkit.gru)
+def _operations(inputs: tuple[int, ...], weight: tuple[int, ...], *_: Any, **__: Any) -> int:
+    """Return the floating point operations of the recurrent products, for shapes."""
+    return 2 * math.prod(inputs) * weight[2]
+
+
+class Gru(nn.GRU):
+    """`torch.nn.GRU` in both directions with the batch first; in float32 on a CPU several times faster.
+
+    Shapes: (batch, frames, `n_in`) -> (batch, frames, 2 `units`).
+    """
+
+    def __init__(self, n_in: int, units: int, layers: int) -> None:
+        super().__init__(n_in, units, layers, batch_first=True, bidirectional=True)
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        if x.device.type != "cpu" or x.dtype != torch.float32:
+            out: Tensor = super().forward(x)[0]
+            return out
+        for directions in zip(self.all_weights[::2], self.all_weights[1::2], strict=True):
+            of_inputs, weights, input_biases, biases = zip(*directions, strict=True)
+            # (batch, frames, directions x 3 units) to (frames, directions, batch, 3 units).
+            inputs = F.linear(x, torch.cat(of_inputs), torch.cat(input_biases)).transpose(0, 1)
+            ahead, back = inputs.chunk(2, dim=-1)
+            inputs = torch.stack([ahead, back.flip(0)], dim=1)
+            states, _, _ = _scan(inputs, torch.stack(weights), torch.stack(biases))
+            x = torch.cat([states[:, 0], states[:, 1].flip(0)], dim=-1).transpose(0, 1)
+        return x

@@ -1,1 +1,0 @@
-"""Systems beside the official figures."""
