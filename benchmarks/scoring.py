@@ -135,11 +135,11 @@ def run(form: Form) -> Report:
         for table in (*points.tables, *points.tables):
             judges.table(table)
 
-    judges = COMPARISONS["scoring"][1]
+    peer = COMPARISONS["scoring"][1]
     seconds, figures = in_turn(
         form,
         {
-            judges: lambda: judged(truth, output),
+            peer: lambda: judged(truth, output),
             "making DataFrames": make_frames,
             "sedkit": lambda: ours(truth, output),
             "sedkit, from DataFrames": encode_and_score,
@@ -147,7 +147,7 @@ def run(form: Form) -> Report:
         },
     )
     # The DataFrames that psds_eval takes are given, not made in its time.
-    seconds[judges] -= seconds.pop("making DataFrames")
+    seconds[peer] -= seconds.pop("making DataFrames")
     wrong = {
         key: [m for m in METRICS if not abs(figures[a][m] - figures[b][m]) <= (1e-5 if m.startswith("psds") else 1e-9)]
         for key, (a, b, _) in COMPARISONS.items()
@@ -159,5 +159,5 @@ def run(form: Form) -> Report:
         seconds=seconds,
         equal={key: not metrics for key, metrics in wrong.items()},
         work={"clips": len(events.filenames)},
-        notes=tuple(f"{m:<14}{figures['sedkit'][m]:.9f}  official {figures[judges][m]:.9f}" for m in METRICS),
+        notes=tuple(f"{m:<14}{figures['sedkit'][m]:.9f}  official {figures[peer][m]:.9f}" for m in METRICS),
     )
