@@ -22,11 +22,12 @@ from benchmarks._measure import Comparisons, Form, Report, in_turn
 from sedkit.core.errors import UsageError
 from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.tables import read_durations, read_events
-from sedkit.evaluation import official
-from sedkit.evaluation.evaluate import Interval, evaluate
-from sedkit.evaluation.inputs import Output, Truth
+from sedkit.evaluation import judges
+from sedkit.evaluation.evaluate import evaluate
+from sedkit.evaluation.inputs import OperatingPoints, Output, Truth
 from sedkit.evaluation.parameters import PSDS1, PSDS2
-from sedkit.evaluation.reading import OperatingPoints, read_operating_points
+from sedkit.evaluation.reading import read_operating_points
+from sedkit.evaluation.resample import Resamples
 
 RUNS = 3
 COMPARISONS: Comparisons = {
@@ -56,17 +57,18 @@ def judged(truth: Truth, output: Output) -> dict[str, float]:
     reference, estimate, points, seconds = truth.events, output.estimate, output.points, truth.durations
     assert reference is not None and estimate is not None and points is not None and seconds is not None
     return {
-        "event": official.official_event(reference, estimate)["macro"]["f1"],
-        "segment": official.official_segment(reference, estimate)["macro"]["f1"],
-        "intersection": official.official_intersection(reference, estimate, None, seconds)["macro"]["f1"],
-        "psds1": official.official_psds(reference, points.tables, seconds, PSDS1),
-        "psds2": official.official_psds(reference, points.tables, seconds, PSDS2),
+        "event": judges.official_event(reference, estimate)["macro"]["f1"],
+        "segment": judges.official_segment(reference, estimate)["macro"]["f1"],
+        "intersection": judges.official_intersection(reference, estimate, None, seconds)["macro"]["f1"],
+        "psds1": judges.official_psds(reference, points.tables, seconds, PSDS1),
+        "psds2": judges.official_psds(reference, points.tables, seconds, PSDS2),
     }
 
 
 def ours(truth: Truth, output: Output, resamples: int | None = None) -> dict[str, float]:
     """Run sedkit, with intervals from `resamples` resamples where given."""
-    results = evaluate(truth, output, METRICS, interval_of=Interval(resamples) if resamples else None)
+    drawn = Resamples.of(truth, resamples) if resamples else None
+    results = evaluate(truth, output, METRICS, resamples=drawn)
     return {
         "event": results["event_based"]["macro"]["f1"],
         "segment": results["segment_based"]["macro"]["f1"],
@@ -120,7 +122,7 @@ def run(form: Form) -> Report:
         truth, output = shorter(truth, output)
     events, estimate, points = truth.events, output.estimate, output.points
     assert events is not None and estimate is not None and points is not None
-    frames = [official.table(t) for t in (events, estimate, *points.tables)]
+    frames = [judges.table(t) for t in (events, estimate, *points.tables)]
 
     def encode_and_score() -> dict[str, float]:
         reference, estimate, *tables = coded(frames)
@@ -131,13 +133,13 @@ def run(form: Form) -> Report:
 
     def make_frames() -> None:
         for table in (*points.tables, *points.tables):
-            official.table(table)
+            judges.table(table)
 
-    judges = COMPARISONS["scoring"][1]
+    peer = COMPARISONS["scoring"][1]
     seconds, figures = in_turn(
         form,
         {
-            judges: lambda: judged(truth, output),
+            peer: lambda: judged(truth, output),
             "making DataFrames": make_frames,
             "sedkit": lambda: ours(truth, output),
             "sedkit, from DataFrames": encode_and_score,
@@ -145,7 +147,7 @@ def run(form: Form) -> Report:
         },
     )
     # The DataFrames that psds_eval takes are given, not made in its time.
-    seconds[judges] -= seconds.pop("making DataFrames")
+    seconds[peer] -= seconds.pop("making DataFrames")
     wrong = {
         key: [m for m in METRICS if not abs(figures[a][m] - figures[b][m]) <= (1e-5 if m.startswith("psds") else 1e-9)]
         for key, (a, b, _) in COMPARISONS.items()
@@ -157,5 +159,5 @@ def run(form: Form) -> Report:
         seconds=seconds,
         equal={key: not metrics for key, metrics in wrong.items()},
         work={"clips": len(events.filenames)},
-        notes=tuple(f"{m:<14}{figures['sedkit'][m]:.9f}  official {figures[judges][m]:.9f}" for m in METRICS),
+        notes=tuple(f"{m:<14}{figures['sedkit'][m]:.9f}  official {figures[peer][m]:.9f}" for m in METRICS),
     )

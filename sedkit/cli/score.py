@@ -28,7 +28,7 @@ _PREDICTION = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from sedkit.evaluation.metrics.registry import all_metrics, declared_options
+    from sedkit.evaluation.metrics.base import all_metrics, declared_options
 
     metrics = all_metrics()
     *first, last = (metric.name for metric in metrics.values() if metric.reads == "estimate")
@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score and print, or write the JSON."""
-    from sedkit.evaluation.metrics.registry import metrics_named
+    from sedkit.evaluation.metrics.base import metrics_named
 
     metrics_named(args.metrics or ())
     threshold = _threshold(args.threshold)
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _checkpoint(args: argparse.Namespace) -> tuple[Path | None, str | None]:
     """Return the checkpoint whose masks are scored, None where they are not, and the network of it."""
-    from sedkit.evaluation.metrics.registry import metrics_named
+    from sedkit.evaluation.metrics.base import metrics_named
 
     wanted = [metric.name for metric in metrics_named(args.metrics or ()) if metric.reads == "masks"]
     if args.experiment is None or (args.metrics is not None and not wanted):
@@ -143,13 +143,13 @@ def _checkpoint(args: argparse.Namespace) -> tuple[Path | None, str | None]:
 
 def _sounds(args: argparse.Namespace) -> dict[str, Path]:
     """Return the files of the mixtures that are scored, stems included."""
-    from sedkit.evaluation.cut import read_cut
-    from sedkit.evaluation.masks import Mixtures
+    from sedkit.evaluation.reading import read_cut
+    from sedkit.synthesis.mixture_set import Mixtures
 
     mixtures = Mixtures.open(args.mixtures)
     names = mixtures.data.clips.filename
     cut = read_cut(args.clips, args.fold, names)
-    return mixtures.sources(names if cut is None else cut.reference)
+    return mixtures.sources([name for name in names if cut is None or name in cut])
 
 
 def _scored(args: argparse.Namespace, threshold: Any, checkpoint: Path | None) -> tuple[dict[str, Any], str]:
@@ -157,9 +157,9 @@ def _scored(args: argparse.Namespace, threshold: Any, checkpoint: Path | None) -
     from dataclasses import fields
 
     from sedkit.evaluation.inputs import Options
-    from sedkit.evaluation.metrics.registry import declared_options
+    from sedkit.evaluation.metrics.base import declared_options
     from sedkit.evaluation.score import Request, score_files
-    from sedkit.evaluation.text import as_text
+    from sedkit.evaluation.show import as_text
 
     given = {field.name: getattr(args, field.name) for field in fields(Request) if hasattr(args, field.name)}
     given |= {

@@ -72,8 +72,7 @@ def _tune(args: argparse.Namespace) -> None:
 
     from sedkit.core.files import sha256_file
     from sedkit.dataio.store import read_scores
-    from sedkit.evaluation.cut import read_labels
-    from sedkit.evaluation.reading import read_groups
+    from sedkit.evaluation.reading import read_groups, read_labels
     from sedkit.postprocessing import read_postprocessing
     from sedkit.postprocessing.gate import read_tags
     from sedkit.postprocessing.tune import describe, tune

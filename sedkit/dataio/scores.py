@@ -83,6 +83,23 @@ class Scores:
         grids = edges if isinstance(edges, tuple) else (edges,)
         return next((float(grid[1] - grid[0]) for grid in grids if len(grid) > 1), 1.0)
 
+    @property
+    def end_s(self) -> NDArray[np.float64]:
+        """(clips,) seconds at which the last frame of each clip ends."""
+        return np.array([self.edges(i)[-1] for i in range(len(self.filenames))], dtype=np.float64)
+
+    def places(self, filenames: Iterable[str], labels: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows of these clips and the columns of these classes, -1 where there are no scores."""
+        row, column = ({name: i for i, name in enumerate(names)} for names in (self.filenames, self.labels))
+        rows, columns = [row.get(name, -1) for name in filenames], [column.get(name, -1) for name in labels]
+        return np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)
+
+    def of_clip(self, i: int, columns: NDArray[np.int64]) -> NDArray[np.floating]:
+        """Return the frame scores of clip `i`, (n_frames[i], columns); those of a column -1 are 0."""
+        values = np.take(self.framewise[i, : self.n_frames[i]], columns, axis=1)
+        values[:, columns < 0] = 0.0
+        return values
+
     def named_as(self, filenames: Iterable[str]) -> Scores:
         """Return the scores with clips called as in a list of others' names (see `names.renamed`)."""
         return replace(self, filenames=renamed(self.filenames, filenames, self.producer or "scores"))

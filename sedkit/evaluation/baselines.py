@@ -14,19 +14,17 @@ from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.inputs import Options, Output, Truth, Work
+from sedkit.evaluation.inputs import OperatingPoints, Options, Output, Truth, Work
 from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.reading import OperatingPoints
 from sedkit.evaluation.recordings import excerpts_of
 
 if TYPE_CHECKING:
-    from sedkit.evaluation.masks import Masks
     from sedkit.features.frontends import FrontEnd
 
 
 @dataclass(frozen=True)
 class ConstantMasks:
-    """Masks of one value throughout, as `evaluation.masks.Masks`."""
+    """Masks of one value throughout, as `inputs.Masks`."""
 
     labels: Vocabulary
     frontend: FrontEnd
@@ -36,8 +34,8 @@ class ConstantMasks:
     def of(self, waveform: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return clip scores (classes,) and masks (classes, frames, bins) of a waveform (samples,)."""
         n_frames = self.frontend.valid_frames(len(waveform) / self.frontend.sample_rate)
-        shape = (len(self.labels), n_frames, self.frontend.n_bins)
-        return np.full(shape[0], self.value, np.float32), np.full(shape, self.value, np.float32)
+        masks = np.full((len(self.labels), n_frames, self.frontend.n_bins), self.value, np.float32)
+        return np.full(len(self.labels), self.value, np.float32), masks
 
 
 def clip_lengths(truth: Truth) -> dict[str, float]:
@@ -61,53 +59,45 @@ def clip_lengths(truth: Truth) -> dict[str, float]:
     return dict.fromkeys(truth.tags.filenames, 0.0) | durations
 
 
-def baselines(
-    truth: Truth,
-    metrics: Sequence[Metric],
-    options: Options,
-    frame_s: float | None = None,
-    masks: Masks | None = None,
-) -> dict[str, Any]:
+def baselines(truth: Truth, metrics: Sequence[Metric], options: Options, output: Output) -> dict[str, Any]:
     """Score an output without events, and one with every class active over the whole of every clip.
 
-    Their scores have frames of `frame_s` seconds, or one a clip; their masks are of the size of those that are scored.
+    Their scores have frames as long as those of `output`, or one a clip; their masks are of the size of its masks.
     """
-    seconds, labels = clip_lengths(truth), truth.tags.labels
+    seconds, labels, masks = clip_lengths(truth), truth.tags.labels, output.masks
+    frame_s = None if output.scores is None else output.scores.frame_s
     out: dict[str, Any] = {}
     for name, active in (("all_negative", False), ("all_positive", True)):
-        made = _events(name, seconds, labels, active)
-        points = OperatingPoints(name, (0.5,), (made,))
+        rows: list[tuple[str, float | None, float | None, str | None]] = []
+        for clip, end in seconds.items():
+            whole = [(clip, 0.0, end, label) for label in labels] if active and end > 0 else []
+            rows += whole or [(clip, None, None, None)]
+        made = Events.from_rows(rows, labels, source=name)
         # Constant scores: 1 is above every threshold, 0 below.
-        constant = None if masks is None else ConstantMasks(masks.labels, masks.frontend, float(active))
-        output = Output(made, points, _scores(seconds, labels, float(active), frame_s), constant)
+        constant = Output(
+            made,
+            OperatingPoints(name, (0.5,), (made,)),
+            _scores(seconds, labels, float(active), frame_s),
+            None if masks is None else ConstantMasks(masks.labels, masks.frontend, float(active)),
+        )
         out[name] = {}
         for metric in metrics:
-            if not metric.constants:
-                continue
-            block = metric.plain().settled(output).measure(Work(truth, output, options)).block
-            block.pop("left_out_of_macro", None)
-            out[name][metric.block] = block
+            if metric.constants:
+                block = metric.plain().settled(constant).measure(Work(truth, constant, options)).block
+                block.pop("left_out_of_macro", None)
+                out[name][metric.block] = block
     return out
 
 
-def _events(name: str, seconds: dict[str, float], labels: Sequence[str], active: bool) -> Events:
-    rows: list[tuple[str, float | None, float | None, str | None]] = []
-    for clip, end in seconds.items():
-        whole = [(clip, 0.0, end, label) for label in labels] if active and end > 0 else []
-        rows += whole or [(clip, None, None, None)]
-    return Events.from_rows(rows, labels, source=name)
-
-
-def _scores(seconds: dict[str, float], labels: Sequence[str], value: float, frame_s: float | None) -> Scores:
+def _scores(seconds: Mapping[str, float], labels: Sequence[str], value: float, frame_s: float | None) -> Scores:
     ends = np.maximum(list(seconds.values()), 1e-3)
     n_frames = np.maximum(np.ceil(ends / (frame_s or np.inf) - 1e-6), 1).astype(np.int64)
+    each = zip(n_frames, ends, strict=True)
     return Scores(
         framewise=np.full((len(seconds), n_frames.max(initial=1), len(labels)), value, np.float32),
         n_frames=n_frames,
         duration_s=ends,
-        frame_edges_s=tuple(
-            np.append(np.arange(n) * (frame_s or end), end) for n, end in zip(n_frames, ends, strict=True)
-        ),
+        frame_edges_s=tuple(np.append(np.arange(n) * (frame_s or end), end) for n, end in each),
         filenames=tuple(seconds),
         labels=tuple(labels),
         clipwise=np.full((len(seconds), len(labels)), value, np.float32),

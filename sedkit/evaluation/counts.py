@@ -7,6 +7,7 @@ product with the counts (see `bootstrap`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -64,17 +65,29 @@ class ClipCounts:
 
 @dataclass(frozen=True)
 class Rates:
-    """Rates of any number of (re)samples: `classes[name]` is (..., classes), `macro[name]` and `micro[name]` (...,).
+    """Figures of any number of (re)samples, by name.
 
-    Names are f1, precision, recall, error_rate and its parts, or others; `n` holds the sums of n_reference, n_estimate
-    and n_true_positives. A metric of one figure has it in `single` and `classes` under the name `value`.
+    Attributes
+    ----------
+    classes
+        (..., classes) f1, precision, recall, error_rate and its parts, or others.
+    micro
+        (...,) of all classes together.
+    n
+        (..., classes) sums of n_reference, n_estimate and n_true_positives, or of others.
+    single
+        (...,) `value` of a metric of one figure, which `classes` call by that name too.
     """
 
     classes: dict[str, NDArray[np.float64]]
-    macro: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     micro: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     n: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     single: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    @cached_property
+    def macro(self) -> dict[str, NDArray[np.float64]]:
+        """(...,) means over the classes in which a figure is defined; none of a metric of one figure."""
+        return {} if self.single else {name: mean_of_defined(value) for name, value in self.classes.items()}
 
 
 #: Where each clip begins, (clips + 1,) int64, and class, onset, offset of its events in the order of the file, (n,).
@@ -120,35 +133,23 @@ def rates(
         sums = (weights @ counts.stacked().astype(np.float32)).astype(np.float64)
     k = len(counts.labels)
     reference, estimate, hits, false = (sums[..., i * k : (i + 1) * k] for i in range(4))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        precision, recall, f1 = _precision_recall_f1(counts, reference, estimate, hits, false)
-        totals = [x.sum(axis=-1) for x in (reference, estimate, hits, false)]
-        micro_precision, micro_recall, micro_f1 = _precision_recall_f1(counts, *totals)
-        deletion = (reference - hits) / (reference + _EPS)
-        insertion = false / (reference + _EPS)
-        if undefined == "zero":
-            precision, recall, f1, micro_precision, micro_recall, micro_f1 = (
-                np.nan_to_num(x) for x in (precision, recall, f1, micro_precision, micro_recall, micro_f1)
-            )
-            deletion, insertion = (np.where(reference > 0, x, np.nan) for x in (deletion, insertion))
-            drawn = (reference > 0) | (counts.n_reference.sum(axis=0) == 0)
-            precision, recall, f1 = (np.where(drawn, x, np.nan) for x in (precision, recall, f1))
-    classes = {"f1": f1, "precision": precision, "recall": recall}
-    micro = {"f1": micro_f1, "precision": micro_precision, "recall": micro_recall}
+    total = reference.sum(axis=-1)
+    classes = _precision_recall_f1(counts, reference, estimate, hits, false)
+    micro = _precision_recall_f1(counts, total, *(x.sum(axis=-1) for x in (estimate, hits, false)))
+    if undefined == "zero":
+        drawn = (reference > 0) | (counts.n_reference.sum(axis=0) == 0)
+        classes = {name: np.where(drawn, value, np.nan) for name, value in with_zeros(classes).items()}
+        micro = with_zeros(micro)
     if counts.errors is not None:
-        classes.update(error_rate=deletion + insertion, deletion_rate=deletion, insertion_rate=insertion)
-        scale = totals[0] + _EPS
-        error_rates = [sums[..., 4 * k + j] / scale for j in range(3)]
+        deletion, insertion = ((n / (reference + _EPS)) for n in (reference - hits, false))
+        parts = [sums[..., 4 * k + j] / (total + _EPS) for j in range(3)]
         if undefined == "zero":
-            error_rates = [np.where(totals[0] > 0, rate, np.nan) for rate in error_rates]
-        micro["error_rate"] = error_rates[0] + error_rates[1] + error_rates[2]
-        micro.update(substitution_rate=error_rates[0], deletion_rate=error_rates[1], insertion_rate=error_rates[2])
-    return Rates(
-        classes=classes,
-        macro={name: mean_of_defined(value) for name, value in classes.items()},
-        micro=micro,
-        n={"n_reference": reference, "n_estimate": estimate, "n_true_positives": hits},
-    )
+            deletion, insertion = (np.where(reference > 0, rate, np.nan) for rate in (deletion, insertion))
+            parts = [np.where(total > 0, rate, np.nan) for rate in parts]
+        classes |= {"error_rate": deletion + insertion, "deletion_rate": deletion, "insertion_rate": insertion}
+        micro["error_rate"] = parts[0] + parts[1] + parts[2]
+        micro |= zip(("substitution_rate", "deletion_rate", "insertion_rate"), parts, strict=True)
+    return Rates(classes, micro, {"n_reference": reference, "n_estimate": estimate, "n_true_positives": hits})
 
 
 def _precision_recall_f1(
@@ -157,16 +158,23 @@ def _precision_recall_f1(
     estimate: NDArray[np.float64],
     hits: NDArray[np.float64],
     false: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    recall = hits / reference
-    if counts.n_false_positives is not None:
-        # A true positive is a reference event, a false positive an estimate: precision is not hits / estimate.
-        precision = hits / (hits + false)
-        f1 = np.where(hits > 0, 2 * hits / (2 * hits + (reference - hits) + false), np.nan)
-        return precision, recall, f1
-    precision = np.where(estimate == 0, counts.precision_without_output, hits / estimate)
-    f1 = 2 * precision * recall / (precision + recall)
-    return precision, recall, np.where((precision == 0) & (recall == 0), 0.0, f1)
+) -> dict[str, NDArray[np.float64]]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        recall = hits / reference
+        if counts.n_false_positives is not None:
+            # A true positive is a reference event, a false positive an estimate: precision is not hits / estimate.
+            precision = hits / (hits + false)
+            f1 = np.where(hits > 0, 2 * hits / (2 * hits + (reference - hits) + false), np.nan)
+        else:
+            precision = np.where(estimate == 0, counts.precision_without_output, hits / estimate)
+            f1 = 2 * precision * recall / (precision + recall)
+            f1 = np.where((precision == 0) & (recall == 0), 0.0, f1)
+    return {"f1": f1, "precision": precision, "recall": recall}
+
+
+def with_zeros(figures: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Return figures with 0 where they are undefined."""
+    return {name: np.nan_to_num(value) for name, value in figures.items()}
 
 
 def mean_of_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from sedkit.core.compiled import doubled
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.intersection import Ground, PointCounts, Sparse
+from sedkit.evaluation.counts import grouped
+from sedkit.evaluation.coverage import Ground, PointCounts
 from sedkit.evaluation.parameters import IntersectionParameters, PsdsParameters
-from sedkit.evaluation.psds import areas_of, cross_trigger_mean, total_s
+from sedkit.evaluation.psd_roc import areas_of, cross_trigger_mean, total_s
 
 #: Thresholds per class that intervals are computed from; the figure itself uses all.
 INTERVAL_POINTS = 100
@@ -33,22 +34,18 @@ INTERVAL_POINTS = 100
 class Sweep:
     """How counts change as the threshold falls to each score.
 
-    `threshold` is (changes,), the score at which, and `change` (changes, 4): label and clip in which, and by how many
-    true and false positives change. `cross_threshold` and `cross_change` are the same for cross triggers: label, clip,
-    the other label, by how many.
+    `threshold` is (changes,), the score at which, and `change` (changes, 4): label and clip in which, what (as
+    `PointCounts.kind`), and by how many.
     """
 
     ground: Ground
     threshold: NDArray[np.floating]
     change: NDArray[np.int64]
-    cross_threshold: NDArray[np.floating]
-    cross_change: NDArray[np.int64]
 
-    def of(self, label: int) -> Sweep:
-        """Return the changes of one class."""
-        mine, crossed = self.change[:, 0] == label, self.cross_change[:, 0] == label
-        rows = self.threshold[mine], self.change[mine], self.cross_threshold[crossed], self.cross_change[crossed]
-        return Sweep(self.ground, *rows)
+    def of(self, label: int, n_kinds: int) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+        """Return thresholds, and rows (clip, kind, by how many), of one class and the first kinds."""
+        mine = (self.change[:, 0] == label) & (self.change[:, 2] < n_kinds)
+        return self.threshold[mine], self.change[mine, 1:]
 
 
 def sweep(ground: Ground, scores: Scores, parameters: IntersectionParameters) -> Sweep:
@@ -67,7 +64,7 @@ def sweep(ground: Ground, scores: Scores, parameters: IntersectionParameters) ->
     e_first = np.concatenate([[0], np.cumsum([len(e) for e in edges])]).astype(np.int64)
     every_edge = np.concatenate(edges) if edges else np.zeros(0)
     frames = (np.ascontiguousarray(scores.framewise), of_clip, column, n_frames, every_edge, e_first)
-    return Sweep(ground, *_sweep(ground.grouped, ground.duration_s, frames, parameters.limits))
+    return Sweep(ground, *_sweep(grouped(ground.events), ground.duration_s, frames, parameters.limits))
 
 
 @njit(cache=True)
@@ -93,11 +90,9 @@ def _sweep(references: Any, duration: Any, frames: Any, limits: Any) -> Any:
     end_of, start_of = np.zeros(most, np.int64), np.zeros(most, np.int64)
     relevant = np.zeros(most, np.bool_)
     triggers = np.zeros((most, n_classes), np.bool_)
-    share, d_cross = np.zeros(n_classes), np.zeros(n_classes, np.int64)
-    room = 1 << 16
-    n_out = n_cross = 0
-    o_threshold, o_change = np.empty(room, framewise.dtype), np.empty((room, 4), np.int64)
-    c_threshold, c_change = np.empty(room, framewise.dtype), np.empty((room, 4), np.int64)
+    share, d_kind = np.zeros(n_classes), np.zeros(2 + n_classes, np.int64)
+    n_out = 0
+    threshold, change = np.empty(1 << 16, framewise.dtype), np.empty((1 << 16, 4), np.int64)
     for clip in range(len(of_clip)):
         if of_clip[clip] < 0:
             continue
@@ -121,9 +116,7 @@ def _sweep(references: Any, duration: Any, frames: Any, limits: Any) -> Any:
                     active[order[j]] = True
                     fresh[order[j]] = True
                     j += 1
-                d_true = d_false = 0
-                d_cross[:] = 0
-                any_cross = False
+                d_kind[:] = 0
                 for q in range(i, j):
                     if not fresh[order[q]]:
                         continue
@@ -152,11 +145,10 @@ def _sweep(references: Any, duration: Any, frames: Any, limits: Any) -> Any:
                                 if g_label[g] == c:
                                     cover[g - g0] -= _common(edge[old0], edge[old1], g_on[g], g_off[g])
                         else:
-                            d_false -= 1
+                            d_kind[1] -= 1
                             for k in range(n_classes):
                                 if triggers[old0, k]:
-                                    d_cross[k] -= 1
-                                    any_cross = True
+                                    d_kind[2 + k] -= 1
                     end_of[a], start_of[b - 1] = b, a
                     length = edge[b] - edge[a]
                     share[:] = 0.0
@@ -168,85 +160,59 @@ def _sweep(references: Any, duration: Any, frames: Any, limits: Any) -> Any:
                             if g_label[g] == c:
                                 cover[g - g0] += _common(edge[a], edge[b], g_on[g], g_off[g])
                     else:
-                        d_false += 1
+                        d_kind[1] += 1
                         for k in range(n_classes):
                             triggers[a, k] = k != c and share[k] > 0 and _micro(share[k]) >= _micro(cttc * length)
                             if triggers[a, k]:
-                                d_cross[k] += 1
-                                any_cross = True
+                                d_kind[2 + k] += 1
                 for g in range(g0, g1):
                     if g_label[g] == c:
                         now = cover[g - g0] > 1e-9 and _micro(cover[g - g0]) >= _micro(gtc * (g_off[g] - g_on[g]))
-                        d_true += int(now) - int(answered[g - g0])
+                        d_kind[0] += int(now) - int(answered[g - g0])
                         answered[g - g0] = now
                 if duration[clip] <= 0:
-                    d_false = 0
-                if d_true or d_false:
-                    if n_out == len(o_threshold):
-                        o_threshold, o_change = doubled(o_threshold), doubled(o_change)
-                    o_threshold[n_out], row = value, o_change[n_out]
-                    row[0], row[1], row[2], row[3] = c, clip, d_true, d_false
-                    n_out += 1
-                if any_cross:
-                    for k in range(n_classes):
-                        if d_cross[k]:
-                            if n_cross == len(c_threshold):
-                                c_threshold, c_change = doubled(c_threshold), doubled(c_change)
-                            c_threshold[n_cross], row = value, c_change[n_cross]
-                            row[0], row[1], row[2], row[3] = c, clip, k, d_cross[k]
-                            n_cross += 1
+                    d_kind[1] = 0
+                if n_out + n_classes + 2 > len(threshold):
+                    threshold, change = doubled(threshold), doubled(change)
+                for kind in range(2 + n_classes):
+                    if d_kind[kind]:
+                        threshold[n_out], row = value, change[n_out]
+                        row[0], row[1], row[2], row[3] = c, clip, kind, d_kind[kind]
+                        n_out += 1
                 i = j
-    return (
-        o_threshold[:n_out].copy(),
-        o_change[:n_out].copy(),
-        c_threshold[:n_cross].copy(),
-        c_change[:n_cross].copy(),
-    )
+    return threshold[:n_out].copy(), change[:n_out].copy()
 
 
-@dataclass(frozen=True)
-class _Steps:
-    """The points that raise one class's curve: (steps,) thresholds, efpr and tpr, efpr rising."""
-
-    threshold: NDArray[np.floating]
-    efpr: NDArray[np.float64]
-    tpr: NDArray[np.float64]
-
-
-def _steps(swept: Sweep, c: int, parameters: PsdsParameters) -> _Steps:
-    ground = swept.ground
-    changes = swept.of(c)
-    crossed = changes.cross_threshold if parameters.alpha_ct else changes.cross_threshold[:0]
-    value = np.unique(np.concatenate([changes.threshold, crossed]))[::-1]
-    at = len(value) - 1 - np.searchsorted(value[::-1], changes.threshold)
+def _steps(
+    swept: Sweep, c: int, parameters: PsdsParameters
+) -> tuple[NDArray[np.floating], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the points that raise a class's curve: thresholds, efpr and tpr, each (steps,), efpr rising."""
+    ground, n_kinds = swept.ground, 2 + len(swept.ground.labels) if parameters.alpha_ct else 2
+    threshold, change = swept.of(c, n_kinds)
+    value = np.unique(threshold)[::-1]
     n = len(value)
-    true = np.cumsum(np.bincount(at, weights=changes.change[:, 2], minlength=n))
-    false = np.cumsum(np.bincount(at, weights=changes.change[:, 3], minlength=n))
-    efpr = false * 3600.0 / ground.duration_s.sum()
+    at = n - 1 - np.searchsorted(value[::-1], threshold)
+    changes = np.bincount(at * n_kinds + change[:, 1], weights=change[:, 2], minlength=n * n_kinds)
+    counts = changes.reshape(n, n_kinds).cumsum(axis=0)
+    efpr = counts[:, 1] * 3600.0 / ground.duration_s.sum()
     if parameters.alpha_ct:
-        k = len(ground.labels)
-        at = len(value) - 1 - np.searchsorted(value[::-1], crossed)
-        cell = at * k + changes.cross_change[:, 2]
-        cross = np.bincount(cell, weights=changes.cross_change[:, 3], minlength=n * k).reshape(n, k).cumsum(axis=0)
-        per_hour = cross * 3600.0 / ground.reference_s().sum(axis=0)
+        per_hour = counts[:, 2:] * 3600.0 / ground.reference_s().sum(axis=0)
         efpr = efpr + parameters.alpha_ct * cross_trigger_mean(per_hour, parameters.cross_triggers)
-    tpr = true / ground.n_reference()[:, c].sum()
+    tpr = counts[:, 0] / ground.n_reference()[:, c].sum()
     order = np.lexsort((-tpr, efpr))
     best = np.maximum.accumulate(tpr[order]) if n else tpr
     rises = np.diff(best, prepend=0.0) > 0
     order = order[rises & (efpr[order] < parameters.max_efpr)]
-    return _Steps(value[order], efpr[order], tpr[order])
+    return value[order], efpr[order], tpr[order]
 
 
 def psds_of_sweep(swept: Sweep, parameters: PsdsParameters) -> tuple[float, dict[str, float]]:
     """Return PSDS and the area under each class's own curve, over every threshold."""
     total_s(swept.ground)
     labels = swept.ground.labels
-    steps = [_steps(swept, c, parameters) for c in range(len(labels))]
-    x = np.concatenate([s.efpr for s in steps])
-    y = np.concatenate([s.tpr for s in steps])
-    cls = np.repeat(np.arange(len(labels)), [len(s.efpr) for s in steps])
-    return areas_of(x, cls, y, labels, parameters)
+    _, x, y = zip(*(_steps(swept, c, parameters) for c in range(len(labels))), strict=True)
+    cls = np.repeat(np.arange(len(labels)), [len(of_class) for of_class in x])
+    return areas_of(np.concatenate(x), cls, np.concatenate(y), labels, parameters)
 
 
 def points_of_sweep(swept: Sweep, parameters: PsdsParameters, n_points: int = INTERVAL_POINTS) -> PointCounts:
@@ -257,36 +223,20 @@ def points_of_sweep(swept: Sweep, parameters: PsdsParameters, n_points: int = IN
     """
     ground = swept.ground
     k, n_clips = len(ground.labels), len(ground.filenames)
-    kinds: dict[str, list[tuple[NDArray[np.int64], ...]]] = {"true": [], "false": [], "cross": []}
+    counts: list[tuple[NDArray[np.int64], ...]] = []
     for c in range(k):
-        threshold = _steps(swept, c, parameters).threshold
-        pick = np.unique(np.linspace(0, len(threshold) - 1, min(n_points, len(threshold))).round().astype(int))
-        grid = np.sort(threshold[pick])[::-1] if len(threshold) else np.full(1, np.inf)
-        changes = swept.of(c)
-        _, in_clip, true, false = changes.change.T
-        for name, change in (("true", true), ("false", false)):
-            at = np.searchsorted(-grid, -changes.threshold)
-            dense = _running(at, in_clip, change, n_points, n_clips)
-            clip, point = np.nonzero(dense)
-            kinds[name].append((point * k + c, clip, dense[clip, point]))
-        at = np.searchsorted(-grid, -changes.cross_threshold)
-        _, in_clip, other, cross = changes.cross_change.T
-        dense = _running(at, in_clip * k + other, cross, n_points, n_clips * k)
-        row, point = np.nonzero(dense)
-        clip, other = np.divmod(row, k)
-        kinds["cross"].append(((point * k + c) * k + other, clip, dense[row, point]))
-    sparse = {}
-    for name, parts in kinds.items():
-        cell, clip, value = (np.concatenate([p[i] for p in parts]) for i in range(3))
-        sparse[name] = Sparse(cell.astype(np.int64), clip.astype(np.int64), value.astype(np.float64))
-    return PointCounts(ground, n_points, sparse["true"], sparse["false"], sparse["cross"])
-
-
-def _running(
-    at: NDArray[np.int64], row: NDArray[np.int64], change: NDArray[np.int64], n_points: int, n_rows: int
-) -> NDArray[np.int64]:
-    """Sum changes that come before or at each of `n_points` points, (rows, points)."""
-    inside = at < n_points
-    cell = row[inside] * n_points + at[inside]
-    dense = np.bincount(cell, weights=change[inside], minlength=n_rows * n_points).reshape(n_rows, n_points)
-    return dense.cumsum(axis=1).round().astype(np.int64)
+        steps, _, _ = _steps(swept, c, parameters)
+        pick = np.unique(np.linspace(0, len(steps) - 1, min(n_points, len(steps))).round().astype(int))
+        grid = np.sort(steps[pick])[::-1] if len(steps) else np.full(1, np.inf)
+        threshold, change = swept.of(c, 2 + k)
+        at = np.searchsorted(-grid, -threshold)
+        inside = at < n_points
+        clip, kind, by = change[inside].T
+        changes = np.bincount(
+            (clip * (2 + k) + kind) * n_points + at[inside], weights=by, minlength=n_clips * (2 + k) * n_points
+        )
+        # What comes before or at each point, (clips, kinds, points).
+        dense = changes.reshape(n_clips, 2 + k, n_points).cumsum(axis=2).round()
+        clip, kind, point = np.nonzero(dense)
+        counts.append((point * k + c, kind, clip, dense[clip, kind, point]))
+    return PointCounts(ground, n_points, *map(np.concatenate, zip(*counts, strict=True)))

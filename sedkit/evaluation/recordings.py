@@ -73,22 +73,16 @@ def excerpts_of(
         Where they end says how long a clip without a duration is.
     """
     listed = {stem(name): seconds for name, seconds in (durations or {}).items()}
-    scored: dict[str, float] = {}
-    if scores is not None:
-        ends = [edges[-1] if len(edges) else 0.0 for edges in map(scores.edges, range(len(scores.filenames)))]
-        scored = {stem(name): float(end) for name, end in zip(scores.filenames, ends, strict=True)}
-    excerpts = {}
-    for name in filenames:
-        excerpt, clip = excerpt_of(name), stem(name)
-        if excerpt is None:
-            continue
+    ends = () if scores is None else zip(map(stem, scores.filenames), scores.end_s.tolist(), strict=True)
+    scored = dict(ends)
+
+    def lasts(excerpt: Excerpt, clip: str) -> bool:
         if clip in listed:
-            agrees = excerpt.lasts(listed[clip], _LISTED_S)
-        else:
-            agrees = clip not in scored or excerpt.lasts(scored[clip], _SCORED_S)
-        if agrees:
-            excerpts[name] = excerpt
-    return excerpts
+            return excerpt.lasts(listed[clip], _LISTED_S)
+        return clip not in scored or excerpt.lasts(scored[clip], _SCORED_S)
+
+    named = ((name, excerpt_of(name)) for name in filenames)
+    return {name: excerpt for name, excerpt in named if excerpt is not None and lasts(excerpt, stem(name))}
 
 
 def all_excerpts(
@@ -162,24 +156,19 @@ def join_scores(
         (recordings, segments, classes).
     """
     n = {recording: int(np.ceil(seconds / SEGMENT_S)) for recording, seconds in length_s.items()}
-    total = {recording: np.zeros((count, len(labels))) for recording, count in n.items()}
-    weight = {recording: np.zeros(count) for recording, count in n.items()}
-    row = {name: i for i, name in enumerate(scores.filenames)}
-    known = [k for k, label in enumerate(labels) if label in scores.labels]
-    columns = [scores.labels.index(labels[k]) for k in known]
-    for name, excerpt in excerpts.items():
-        if name not in row:
-            continue
-        values = scores.framewise[row[name], : scores.n_frames[row[name]]][:, columns]
-        length = excerpt.end_s - excerpt.start_s
-        means = _segment_means(values.astype(np.float64), scores.edges(row[name]), length)
-        first = int(excerpt.start_s // SEGMENT_S)
-        means = means[: max(n[excerpt.recording] - first, 0)]
-        total[excerpt.recording][first : first + len(means), known] += means
-        weight[excerpt.recording][first : first + len(means)] += 1
-    framewise = np.zeros((len(n), max(n.values(), default=1), len(labels)))
-    for i, recording in enumerate(n):
-        framewise[i, : n[recording]] = total[recording] / np.maximum(weight[recording], 1)[:, None]
+    shape = (len(n), max(n.values(), default=1))
+    total, weight = np.zeros((*shape, len(labels))), np.zeros((*shape, 1))
+    index = {recording: i for i, recording in enumerate(n)}
+    rows, columns = scores.places(excerpts, labels)
+    for excerpt, row in zip(excerpts.values(), rows, strict=True):
+        if row >= 0:
+            values = scores.of_clip(row, columns).astype(np.float64)
+            means = _segment_means(values, scores.edges(row), excerpt.end_s - excerpt.start_s)
+            first, whole = int(excerpt.start_s // SEGMENT_S), index[excerpt.recording]
+            means = means[: max(n[excerpt.recording] - first, 0)]
+            total[whole, first : first + len(means)] += means
+            weight[whole, first : first + len(means)] += 1
+    framewise = total / np.maximum(weight, 1)
     return Scores(
         framewise=framewise,
         n_frames=np.array(list(n.values())),

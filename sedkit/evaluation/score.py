@@ -4,34 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sedkit.core.errors import UsageError
 from sedkit.core.facts import refuse_seen
 from sedkit.core.log import log
 from sedkit.core.stamp import facts_of
-from sedkit.dataio.events import Events, Tags
-from sedkit.dataio.rows import columns_of, tables_in
-from sedkit.dataio.tables import read_durations, read_weak
-from sedkit.evaluation.cut import Cut, cut_output, cut_truth, named_as, read_cut, read_labels
-from sedkit.evaluation.describe import describe_output, describe_reference, mark_missing
-from sedkit.evaluation.evaluate import Interval, evaluate
+from sedkit.dataio.events import Events
+from sedkit.dataio.tables import read_durations
+from sedkit.evaluation import judges
+from sedkit.evaluation.evaluate import evaluate
 from sedkit.evaluation.fit import Fit
-from sedkit.evaluation.inputs import Options, Output, Truth
-from sedkit.evaluation.metrics.registry import all_metrics
+from sedkit.evaluation.inputs import Masks, Options, Output, Truth
+from sedkit.evaluation.metrics.base import all_metrics
 from sedkit.evaluation.reading import (
-    OperatingPoints,
+    Kept,
+    cut_output,
+    cut_truth,
+    named_as,
     named_by_clip,
+    read_cut,
     read_groups,
+    read_labels,
     read_operating_points,
-    read_reference,
+    read_other,
     read_table_to_score,
+    read_truth,
 )
+from sedkit.evaluation.resample import Resamples
+from sedkit.evaluation.show import describe_output, describe_reference, mark_missing
 
 if TYPE_CHECKING:
-    from sedkit.dataio.scores import Scores
-    from sedkit.evaluation.masks import Masks, Mixtures
+    from sedkit.synthesis.mixture_set import Mixtures
 
 
 #: What results say of their run, null where it is not known.
@@ -85,25 +89,28 @@ def score_files(request: Request, masks: Masks | None = None) -> dict[str, Any]:
     """
     _check(request)
     run = _run(request, masks)
-    reference = _read_reference(request.reference)
+    reference = read_truth(request.reference)
+    names = reference.filenames
     classes = read_labels(request.labels, reference)
-    keep = read_cut(request.clips, request.folds, reference.filenames)
+    keep = read_cut(request.clips, request.folds, names)
     durations = None
     if request.durations:
-        durations = named_by_clip(reference.filenames, read_durations(request.durations), request.durations)
-    output = named_as(reference.filenames, replace(_read_output(request), masks=masks))
-    against = _other(request)
-    against = None if against is None else named_as(reference.filenames, against)
+        durations = named_by_clip(names, read_durations(request.durations), request.durations)
+    outputs = [named_as(names, _read_output(request, masks))]
+    if request.against is not None:
+        outputs.append(named_as(names, read_other(request.against)))
     truth = cut_truth(reference, durations, classes, keep)
     if request.mixtures:
         truth = replace(truth, mixtures=_mixtures(request, truth.tags.filenames, masks))
     described = describe_reference(request.reference, reference, truth)
     path = request.estimate or request.scores or request.operating_points or request.experiment or ""
-    estimate = describe_output(output, path, truth.tags.filenames)
+    estimate = describe_output(outputs[0], path, truth.tags.filenames)
     mark_missing(described, estimate, whole=keep is None)
-    judged = _judged(request, output, classes, keep) if request.official and isinstance(reference, Events) else None
-    to_score = [cut_output(one, None, keep) for one in (output, against) if one is not None]
-    cut, *other = [_at_threshold(request, cut_output(one, classes, None)) for one in to_score]
+    judged = None
+    if request.official and isinstance(reference, Events):
+        judged = _judged(request, outputs[0], classes, keep)
+    on_clips = [cut_output(output, None, keep) for output in outputs]
+    cut, *other = [cut_output(output, classes, None).at(request.threshold) for output in on_clips]
 
     options = request.options
     if isinstance(request.threshold, float):
@@ -113,39 +120,19 @@ def score_files(request: Request, masks: Masks | None = None) -> dict[str, Any]:
         cut,
         request.metrics,
         options,
-        interval_of=_interval(request, truth.tags.filenames),
+        resamples=_resamples(request, truth),
         against=(str(request.against), other[0]) if other else None,
         judged=judged,
         baselines=request.baselines,
         every_threshold=request.threshold == "all",
     )
     computed = [metric for metric in all_metrics(options.settings).values() if metric.block in results]
-    fit = Fit(reference, truth, classes, results, [metric.settled(cut) for metric in computed])
-    fit.warn_of_durations(request.durations)
-    for one, scores_path in zip(to_score, (request.scores, request.against), strict=False):
-        fit.warn_of(_at_threshold(request, one), scores_path or "")
+    fit = Fit(reference, truth, classes, [metric.settled(cut) for metric in computed])
+    fit.warn_of_durations(request.durations, results)
+    for output, of in zip(on_clips, (request.scores, request.against), strict=False):
+        fit.warn_of(output.at(request.threshold), of or "")
     tail = {name: results.pop(name) for name in ("undefined", "overlaps", "versions")}
     return {"reference": described, "estimate": estimate, **results, "run": run, **tail}
-
-
-def _run(request: Request, masks: Masks | None) -> dict[str, Any]:
-    """Return which run the output comes from; refuse figures on clips that it, or what it is compared with, saw."""
-    for path in filter(None, (request.estimate, request.scores, request.operating_points, request.against)):
-        refuse_seen(path, facts_of(path))
-    output = request.estimate or request.scores or request.operating_points
-    told = facts_of(output).get("run", {}) if output else masks.run if masks else {}
-    return dict.fromkeys(_RUN) | {name: value for name, value in told.items() if name != "saw"}
-
-
-def _mixtures(request: Request, filenames: Sequence[str], masks: Masks | None) -> Mixtures:
-    """Open the mixtures at the network's rate; refuse those that it was trained on."""
-    from sedkit.evaluation.masks import Mixtures
-
-    mixtures = Mixtures.open(request.mixtures or "", masks.frontend.sample_rate if masks else None)
-    if masks is not None:
-        saw = {"saw": masks.run.get("saw", {}), "of": mixtures.places(filenames)}
-        refuse_seen(str(request.experiment), saw)
-    return mixtures
 
 
 def _check(request: Request) -> None:
@@ -171,72 +158,53 @@ def _check(request: Request) -> None:
         raise UsageError("--against compares one output with another: give one --threshold, not all")
 
 
-def _read_reference(path: str) -> Events | Tags:
-    columns = columns_of(path)
-    if "event_labels" in columns and "event_label" not in columns:
-        return read_weak(path)
-    return read_reference(path)
+def _run(request: Request, masks: Masks | None) -> dict[str, Any]:
+    """Return which run the output comes from; refuse figures on clips that it, or what it is compared with, saw."""
+    for path in filter(None, (request.estimate, request.scores, request.operating_points, request.against)):
+        refuse_seen(path, facts_of(path))
+    output = request.estimate or request.scores or request.operating_points
+    told = facts_of(output).get("run", {}) if output else masks.run if masks else {}
+    return dict.fromkeys(_RUN) | {name: value for name, value in told.items() if name != "saw"}
 
 
-def _read_output(request: Request) -> Output:
+def _read_output(request: Request, masks: Masks | None) -> Output:
     from sedkit.dataio.store import read_scores
 
     return Output(
         estimate=read_table_to_score(request.estimate, "estimate") if request.estimate else None,
         points=read_operating_points(request.operating_points) if request.operating_points else None,
         scores=read_scores(request.scores) if request.scores else None,
+        masks=masks,
     )
 
 
-def _judged(request: Request, output: Output, classes: Sequence[str] | None, keep: Cut | None) -> tuple[Truth, Output]:
-    """Return reference and output as the judges see them: read from the files anew, by the organisers' own calls."""
-    from sedkit.evaluation import official
+def _mixtures(request: Request, filenames: Sequence[str], masks: Masks | None) -> Mixtures:
+    """Open the mixtures at the network's rate; refuse those that it was trained on."""
+    from sedkit.synthesis.mixture_set import Mixtures
 
-    reference, durations = official.read_events(request.reference), None
+    mixtures = Mixtures.open(request.mixtures or "", masks.frontend.sample_rate if masks else None)
+    if masks is not None:
+        saw = {"saw": masks.run.get("saw", {}), "of": mixtures.places(filenames)}
+        refuse_seen(str(request.experiment), saw)
+    return mixtures
+
+
+def _judged(request: Request, output: Output, classes: Sequence[str] | None, keep: Kept) -> tuple[Truth, Output]:
+    """Return reference and output as the judges see them: read from the files anew, by the organisers' own calls."""
+    reference, durations = judges.read_events(request.reference), None
     # What names mean was decided, and warned of, when sedkit read them: the judges are to look at the same clips.
     if request.durations:
-        seconds = official.read_durations(request.durations)
+        seconds = judges.read_durations(request.durations)
         durations = named_by_clip(reference.filenames, seconds, request.durations, warn=False)
-    truth = cut_truth(reference, durations, classes, keep)
-    points = output.points
-    if points is not None:
-        points = replace(points, tables=tuple(official.read_events(table.source) for table in points.tables))
-    estimate = official.read_events(request.estimate) if request.estimate else None
-    output = named_as(reference.filenames, replace(output, estimate=estimate, points=points), warn=False)
-    return truth, _at_threshold(request, cut_output(output, classes, keep))
+    output = output.changed(lambda table: judges.read_events(table.source))
+    output = cut_output(named_as(reference.filenames, output, warn=False), classes, keep)
+    return cut_truth(reference, durations, classes, keep), output.at(request.threshold)
 
 
-def _at_threshold(request: Request, output: Output) -> Output:
-    if isinstance(request.threshold, float) and output.estimate is None and output.points is not None:
-        return replace(output, estimate=output.points.at(request.threshold))
-    return output
-
-
-def _interval(request: Request, filenames: Sequence[str]) -> Interval | None:
+def _resamples(request: Request, truth: Truth) -> Resamples | None:
     if not request.bootstrap and not request.against:
         return None
-    groups = None
-    if request.groups:
-        groups = read_groups(request.groups, filenames)
+    groups = read_groups(request.groups, truth.tags.filenames) if request.groups else None
     if request.threshold == "all":
         log.warning("intervals of the best threshold take it as given, though it was chosen on the same clips")
-    return Interval(request.bootstrap or 1000, groups, request.seed)
-
-
-def _other(request: Request) -> Output | None:
-    """Read the output to compare with: a table, a folder of operating points, or scores, whichever is there."""
-    if request.against is None:
-        return None
-    path = Path(request.against)
-    if path.is_dir():
-        first = next(iter(tables_in(path)), None)
-        if first is not None and "event_label" in columns_of(first):
-            points: OperatingPoints = read_operating_points(path)
-            chosen = points.at(request.threshold) if isinstance(request.threshold, float) else None
-            return Output(estimate=chosen, points=points)
-    if path.is_dir() or path.suffix in (".h5", ".hdf5"):
-        from sedkit.dataio.store import read_scores
-
-        scores: Scores = read_scores(path)
-        return Output(scores=scores)
-    return Output(estimate=read_table_to_score(path, "table of --against"))
+    return Resamples.of(truth, request.bootstrap or 1000, groups, request.seed)

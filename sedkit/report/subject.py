@@ -16,13 +16,12 @@ from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import renamed
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.masks import Mixtures
 from sedkit.features.frontends import FrontEnd
 from sedkit.inference.masks import MaskPredictor, NetworkOutput
 from sedkit.inference.predict import predict_waveforms
 from sedkit.inference.predictor import Predictor
 from sedkit.postprocessing import decode, read_postprocessing
-from sedkit.synthesis.mixture_set import SCENE, Places
+from sedkit.synthesis.mixture_set import SCENE, Mixtures, Places
 
 Floats = NDArray[np.float32]
 

@@ -11,8 +11,8 @@ from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.core.numbers import is_number
 from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.alignment import occurring
-from sedkit.evaluation.reading import OperatingPoints, read_reference
+from sedkit.evaluation.inputs import OperatingPoints, occurring
+from sedkit.evaluation.reading import read_reference
 from sedkit.evaluation.results_file import COVERED
 from sedkit.submission.clip_list import ClipList
 from sedkit.submission.findings import shown

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sedkit.core.errors import UsageError
+from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import content_hash, read_json, read_text, remove, write_json
 from sedkit.core.log import log
 from sedkit.core.parallel import run_jobs
 from sedkit.core.stamp import Source, Step
-from sedkit.dataio.audio import write_wav
+from sedkit.dataio.audio import read_audio, write_wav
 from sedkit.dataio.datadir import FACTS, TABLES, Clips, DataDir, write_datadir
 from sedkit.dataio.events import tags_of
 from sedkit.dataio.names import stem
@@ -64,6 +65,88 @@ class Places:
         """Return what a render makes besides the mixtures' audio."""
         tables = {name: self.out / name for name in (*TABLES, FACTS, LEVELS)}
         return {"tables": tables, "stems": self.stems} if stems else {"tables": tables}
+
+
+@dataclass(frozen=True)
+class Mixtures:
+    """A rendered set (`sedkit mix render`): the mixtures of a data dir and, beside it, what each is made of.
+
+    Attributes
+    ----------
+    data
+        The data dir.
+    folder
+        Where the stems lie.
+    sample_rate
+        Rate in Hz to resample to; None keeps the files'.
+    kept
+        What a metric keeps for scoring the same mixtures again, by controls: ideal masks, a bit a cell.
+    """
+
+    data: DataDir
+    folder: Path
+    sample_rate: int | None = None
+    kept: dict[Hashable, NDArray[np.uint8]] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def open(cls, folder: str | Path, sample_rate: int | None = None) -> Mixtures:
+        """Open a rendered set; SedkitError where it is no data dir or has no stems."""
+        data = DataDir(folder)
+        stems = Places(Path(folder)).stems
+        if not stems.is_dir():
+            raise SedkitError(f"{stems}: no stems there; render the mixtures with `sedkit mix render --stems true`")
+        return cls(data, stems, sample_rate)
+
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.data.clips.filename)}
+
+    def places(self, filenames: Iterable[str]) -> list[list[str | None]]:
+        """Return which set some mixtures are of, with each of their folds, as facts have it (`core.facts`)."""
+        folds = self.data.clips.fold
+        rows = [self._row[name] for name in filenames if name in self._row]
+        return [[self.data.identity, fold] for fold in dict.fromkeys(folds[i] if folds else None for i in rows)]
+
+    def sources(self, filenames: Iterable[str]) -> dict[str, Path]:
+        """Return every file that figures of these mixtures depend on."""
+        tables = {name: self.data.path / name for name in ("clips.tsv", "labels.txt")}
+        sounds = {f"{name}/": self.audio_path(name) for name in filenames}
+        return (
+            tables | sounds | {f"{name}/{x}": path for name in filenames for x, path in self.stem_paths(name).items()}
+        )
+
+    def audio_path(self, filename: str) -> Path:
+        """Return where a mixture lies."""
+        if filename not in self._row:
+            raise SedkitError(f"{self.data.path}: has no mixture {filename}, expected the set that is scored")
+        return self.data.audio_path(self._row[filename])
+
+    def mixture(self, filename: str) -> NDArray[np.float32]:
+        """Return a mixture, (samples,), full scale 1."""
+        return read_audio(self.audio_path(filename), self.sample_rate)
+
+    def stem_paths(self, filename: str) -> dict[str, Path]:
+        """Return where the sounds of a mixture lie, by class in the order of the classes, the scene last."""
+        self.audio_path(filename)
+        folder = self.folder / stem(filename)
+        paths = {path.stem: path for path in folder.glob("*.wav")}
+        if SCENE not in paths:
+            raise SedkitError(f"{folder / SCENE}.wav: not there; render the mixtures again with `sedkit mix render`")
+        labels = self.data.labels.labels
+        if unknown := sorted(paths.keys() - {*labels, SCENE}):
+            raise SedkitError(f"{paths[unknown[0]]}: no class of {self.data.path / 'labels.txt'} has this name")
+        return {label: paths[label] for label in (*labels, SCENE) if label in paths}
+
+    def stems(self, filename: str) -> dict[str, NDArray[np.float32]]:
+        """Return the sounds that add up to a mixture, each (samples,) and as loud as in it, by class and `scene`."""
+        paths = self.stem_paths(filename)
+        waveforms = {name: read_audio(path, self.sample_rate) for name, path in paths.items()}
+        for name, waveform in waveforms.items():
+            if len(waveform) != len(waveforms[SCENE]):
+                raise SedkitError(
+                    f"{paths[name]}: {len(waveform)} samples, expected the {len(waveforms[SCENE])} of {paths[SCENE]}"
+                )
+        return waveforms
 
 
 def render_plan(

@@ -13,7 +13,7 @@ from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.dataio.events import Events, Tags
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
-from sedkit.evaluation.metrics.registry import all_metrics
+from sedkit.evaluation.metrics.base import all_metrics
 from sedkit.features.batch import StreamBatch
 from sedkit.features.normalise import Normalisation
 from sedkit.models.output import SedModel, SedOutput, valid_mask

@@ -22,13 +22,12 @@ import numpy as np
 
 from sedkit.dataio.events import Events
 from sedkit.dataio.tables import read_durations, read_events
-from sedkit.evaluation.bootstrap import Resamples
-from sedkit.evaluation.intersection import Ground, PointCounts, Sparse, count_points, prepare
+from sedkit.evaluation.coverage import Ground, PointCounts, count_detections, join_points, prepare
 from sedkit.evaluation.overlaps import merge_overlaps
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
-from sedkit.evaluation.psds import psds_value
-from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_weights
+from sedkit.evaluation.psd_roc import corrected_psds, psds_of_weights, psds_value
 from sedkit.evaluation.reading import read_operating_points
+from sedkit.evaluation.resample import Resamples
 
 RESAMPLES = 300
 
@@ -45,7 +44,7 @@ def main() -> None:
     print("                                           (mean)     (mean)   official  corrected")
     for system, tables in systems(args.folder).items():
         for figure, parameters in (("PSDS1", PSDS1), ("PSDS2", PSDS2)):
-            counts = count_points(ground, tables, parameters.criteria)
+            counts = count_detections(ground, join_points(ground, tables), parameters.criteria)
             for n_clips in map(int, args.clips.split(",")):
                 line = simulate(counts, parameters, n_clips, args.draws)
                 print(f"{system:<16}  {figure}  {n_clips:>5}  {line}", flush=True)
@@ -108,7 +107,7 @@ def simulate(counts: PointCounts, parameters: PsdsParameters, n_clips: int, draw
     """Draw sets of clips and return the line of the table."""
     rng, n_all = np.random.default_rng(1), len(counts.ground.filenames)
     truth = psds_value(counts, parameters)[0]
-    of_clip = {name: rows_of(getattr(counts, name).clip, n_all) for name in ("true", "false", "cross")}
+    of_clip = rows_of(counts.clip, n_all)
     official, corrected, low, high = (np.zeros(draws) for _ in range(4))
     for i in range(draws):
         sample = drawn_counts(counts, of_clip, rng.integers(0, n_all, n_clips))
@@ -133,9 +132,7 @@ def rows_of(clip: np.ndarray, n_clips: int) -> tuple[np.ndarray, np.ndarray]:
     return order, np.searchsorted(clip[order], np.arange(n_clips + 1))
 
 
-def drawn_counts(
-    counts: PointCounts, of_clip: dict[str, tuple[np.ndarray, np.ndarray]], clips: np.ndarray
-) -> PointCounts:
+def drawn_counts(counts: PointCounts, of_clip: tuple[np.ndarray, np.ndarray], clips: np.ndarray) -> PointCounts:
     """Return the counts of a set of clips, each under a name of its own."""
     ground = counts.ground
 
@@ -144,21 +141,13 @@ def drawn_counts(
         begin = np.repeat(first[:-1][clips] - np.cumsum(n) + n, n)
         return np.arange(n.sum()) + begin, np.repeat(np.arange(len(clips)), n)
 
-    at, clip = rows(ground.first)
-    part = Ground(
-        filenames=tuple(f"c{i}" for i in range(len(clips))),
-        labels=ground.labels,
-        first=np.searchsorted(clip, np.arange(len(clips) + 1)),
-        label=ground.label[at],
-        onset_s=ground.onset_s[at],
-        offset_s=ground.offset_s[at],
-        duration_s=ground.duration_s[clips],
-    )
-    parts = {}
-    for name, (order, first) in of_clip.items():
-        at, clip = rows(first)
-        parts[name] = Sparse(getattr(counts, name).cell[order[at]], clip)
-    return PointCounts(part, counts.n_points, **parts)
+    events = ground.events
+    at, clip = rows(np.searchsorted(events.clip, np.arange(len(events.filenames) + 1)))
+    names = tuple(f"c{i}" for i in range(len(clips)))
+    part = Ground(replace(events.take(at), filenames=names, clip=clip), ground.duration_s[clips])
+    order, first = of_clip
+    at, clip = rows(first)
+    return PointCounts(part, counts.n_points, counts.cell[order[at]], counts.kind[order[at]], clip)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,25 @@
-"""What every metric offers: its inputs, its counts, its figures, its judge, and how it is shown.
+"""What every metric offers: its inputs, its counts, its figures, its judge, and how it is shown; metrics by name.
 
-Scoring, baselines, warnings, the table and the command line know metrics by these alone.
+Scoring, baselines, warnings, the table and the command line know metrics by these alone. A module of this folder
+registers its own with `@register`; nothing else has to change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.core.errors import SedkitError, UsageError
-from sedkit.evaluation.bootstrap import Drawn, Resamples
+from sedkit.core.errors import SedkitError, UsageError, suggest
+from sedkit.core.options import Option, filled, options_of
+from sedkit.core.registry import Registry
 from sedkit.evaluation.counts import Rates, Undefined, as_json, number, rates
 from sedkit.evaluation.inputs import Form, Output, Truth, Work
+from sedkit.evaluation.judges import differences, refusals_in_a_line
+from sedkit.evaluation.resample import Drawn, Resamples
 
 
 @dataclass(frozen=True)
@@ -28,16 +32,22 @@ class Measured:
         Its part of the results file.
     values
         Headline values by place in the block: `macro`, `micro` (figure `primary` in that block) or `value`.
-    resampled
-        Gives each headline value in resamples.
     counts
         What the figures were computed from.
     """
 
     block: dict[str, Any]
     values: dict[str, float]
-    resampled: Callable[[Resamples], dict[str, Drawn]]
     counts: Any
+
+
+#: By the form that a metric reads: the options that give what it needs, and where that is.
+_FLAGS: dict[Form, dict[str, Callable[[Truth, Output], Any]]] = {
+    "estimate": {"--estimate": lambda truth, output: output.estimate},
+    "points": {"--operating-points": lambda truth, output: output.points},
+    "scores": {"--scores": lambda truth, output: output.scores},
+    "masks": {"--experiment": lambda truth, output: output.masks, "--mixtures": lambda truth, output: truth.mixtures},
+}
 
 
 class Metric:
@@ -91,33 +101,32 @@ class Metric:
     # ---- needs
 
     def require(self, truth: Truth, output: Output) -> None:
-        """Raise UsageError, naming the option, where an input is missing."""
+        """Raise UsageError, naming the option, where an input is missing; SedkitError where there is no class."""
+        self.require_events(truth)
+        if self.reads == "scores" and not truth.tags.labels:
+            raise SedkitError(f"--metrics {self.name}: {truth.tags.source} has no class, expected at least one")
+        missing = [flag for flag, of in _FLAGS[self.reads].items() if of(truth, output) is None]
+        if missing:
+            points = self.reads == "estimate" and output.points is not None
+            more = " (or --threshold T|all with --operating-points)" if points else ""
+            raise UsageError(f"--metrics {self.name} needs {' and '.join(missing)}{more}")
+
+    def require_events(self, truth: Truth) -> None:
+        """Raise UsageError where the reference is a weak table that does not serve."""
         if truth.events is None and not self.from_tags:
             raise UsageError(f"--metrics {self.name}: --reference is a weak table, expected onsets and offsets")
-        if self.reads == "estimate" and output.estimate is None:
-            more = " (or --threshold T|all with --operating-points)" if output.points is not None else ""
-            raise UsageError(f"--metrics {self.name} needs --estimate{more}")
 
-    def require_scores(self, truth: Truth, output: Output) -> None:
-        """Raise an error where there is no class, or no scores."""
-        if not truth.tags.labels:
-            raise SedkitError(f"--metrics {self.name}: {truth.tags.source} has no class, expected at least one")
-        if output.scores is None:
-            raise UsageError(f"--metrics {self.name} needs --scores")
-
-    def require_masks(self, truth: Truth, output: Output) -> None:
-        """Raise UsageError where there is nothing that gives masks, or no mixtures to score them on."""
-        needed = {"--experiment": output.masks, "--mixtures": truth.mixtures}
-        if missing := [flag for flag, given in needed.items() if given is None]:
-            raise UsageError(f"--metrics {self.name} needs {' and '.join(missing)}")
-
-    def offered(self, truth: Truth, output: Output) -> bool:
-        """Tell whether it is computed where `--metrics` names none: where its inputs are there."""
+    def can(self, truth: Truth, output: Output) -> bool:
+        """Tell whether its inputs are there."""
         try:
             self.require(truth, output)
         except SedkitError:
             return False
-        return self.by_default
+        return True
+
+    def offered(self, truth: Truth, output: Output) -> bool:
+        """Tell whether it is computed where `--metrics` names none."""
+        return self.by_default and self.can(truth, output)
 
     def settled(self, output: Output) -> Metric:
         """Return the metric in the variant in which it is computed from an output."""
@@ -137,11 +146,11 @@ class Metric:
         """Return the figures; `weights` (n, clips) say how often each clip counts in each of n resamples."""
         return rates(counts, undefined, weights=weights)
 
-    def resampled(self, counts: Any, figures: Rates, undefined: Undefined, resamples: Resamples) -> dict[str, Drawn]:
+    def resampled(self, measured: Measured, undefined: Undefined, resamples: Resamples) -> dict[str, Drawn]:
         """Return the headline values of resamples, by place."""
-        drawn = self.figures(counts, undefined, resamples.weights(counts.filenames).T)
-        values = self.values(figures)
-        return {place: Drawn(value, float(values[place])) for place, value in self.values(drawn).items()}
+        weights = resamples.weights(measured.counts.filenames).T
+        drawn = self.values(self.figures(measured.counts, undefined, weights))
+        return {place: Drawn(value, measured.values[place]) for place, value in drawn.items()}
 
     def values(self, figures: Rates) -> dict[str, NDArray[np.float64]]:
         """Return the headline values by place."""
@@ -152,25 +161,28 @@ class Metric:
         """Return how the block begins: the parameters, and what else describes the figures."""
         return {"parameters": asdict(self.parameters)}
 
+    def as_block(self, counts: Any, figures: Rates) -> dict[str, Any]:
+        """Return its part of the results file."""
+        block = {**self.shown(counts), **as_json(counts, figures)}
+        if figures.n and (absent := np.flatnonzero(np.isnan(figures.classes["f1"]))).size:
+            block["left_out_of_macro"] = [counts.labels[i] for i in absent]
+        return block
+
     def measure(self, work: Work) -> Measured:
         """Compute the metric; its inputs must be there."""
-        undefined, counts = work.options.undefined, self.count(work)
-        figures = self.figures(counts, undefined)
-        block = {**self.shown(counts), **as_json(counts, figures)}
-        if figures.n:
-            undefined_f1 = np.flatnonzero(np.isnan(figures.classes["f1"]))
-            if len(undefined_f1):
-                block["left_out_of_macro"] = [counts.labels[i] for i in undefined_f1]
+        counts = self.count(work)
+        figures = self.figures(counts, work.options.undefined)
         values = {place: float(value) for place, value in self.values(figures).items()}
-        return Measured(block, values, lambda resamples: self.resampled(counts, figures, undefined, resamples), counts)
+        return Measured(self.as_block(counts, figures), values, counts)
 
     # ---- judge and words
 
-    #: The judge of record.
+    #: The judge of record, and by how much figures (of one above 1: as a part of it) may differ from its own.
     tool: ClassVar[str] = ""
+    tolerance: ClassVar[float] = 1e-9
 
     def official(self, work: Work) -> Mapping[str, Any] | None:
-        """Return the judge's macro, micro and classes; None where there is no judge."""
+        """Return the judge's macro, micro and classes, or its value; None where there is no judge."""
         return None
 
     def judge(self, work: Work, measured: Measured) -> tuple[dict[str, Any] | None, list[str]]:
@@ -183,16 +195,16 @@ class Metric:
         differences
             Where the figures differ, a line each.
         """
-        from sedkit.evaluation.official import differences, refusals_in_a_line
-
         with refusals_in_a_line(self.name):
             theirs = self.official(work)
         if theirs is None:
             return None, []
         ours = as_json(measured.counts, self.figures(measured.counts, "official"))
-        averages = {place: of for place, of in theirs.items() if place != "classes"}
-        shown = {place: {name: number(v) for name, v in of.items()} for place, of in averages.items()}
-        return {"tool": self.tool, **shown}, differences(ours, theirs, self.block)
+        block: dict[str, Any] = {"tool": self.tool}
+        for place, of in theirs.items():
+            if place != "classes":
+                block[place] = {k: number(v) for k, v in of.items()} if isinstance(of, Mapping) else number(of)
+        return block, differences(ours, theirs, self.block, self.tolerance)
 
     def remarks(self, block: Mapping[str, Any]) -> list[str]:
         """Return what the table says below the headline figures, a line each."""
@@ -205,3 +217,33 @@ class Metric:
     def without_durations(self, block: Mapping[str, Any]) -> str:
         """Say what the figure makes of a clip without a duration, beyond what `clips` says; empty for nothing."""
         return ""
+
+
+_METRICS: Registry[Callable[[str, Any], Metric]] = Registry("sedkit.evaluation.metrics", "metric")
+
+#: `@register(name, parameters)` of `builder(name, parameters) -> Metric`; `parameters` is their dataclass.
+register = _METRICS.register
+
+
+def all_metrics(settings: Mapping[str, Any] | None = None) -> dict[str, Metric]:
+    """Return every metric by name, in the order of the results; `settings` are values of options by name."""
+    metrics = []
+    for name in _METRICS.names():
+        builder, parameters = _METRICS.entry(name)
+        metrics.append(builder(name, filled(parameters, settings or {})))
+    return {metric.name: metric for metric in sorted(metrics, key=lambda metric: metric.place)}
+
+
+def metrics_named(names: Sequence[str], settings: Mapping[str, Any] | None = None) -> list[Metric]:
+    """Return the metrics that `--metrics` names; raises UsageError for an unknown one."""
+    known = all_metrics(settings)
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--metrics {name}: unknown{suggest(name, known)}, expected {','.join(known)}")
+    return [known[name] for name in names]
+
+
+def declared_options() -> list[Option]:
+    """Return the command-line options that metrics declare, each once."""
+    of_metrics = [options_of(type(metric.parameters)).values() for metric in all_metrics().values()]
+    return list({option.name: option for options in of_metrics for option in options if option.help}.values())

@@ -7,7 +7,7 @@ T. Pellegrini and L. Cances (IJCNN 2019, arXiv 1901.03146), each with that of th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import Rates, Undefined, as_json, grouped, mean_of_defined, number
-from sedkit.evaluation.inputs import Output, Truth, Work
-from sedkit.evaluation.metrics.base import Metric
+from sedkit.evaluation.inputs import Work
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.metrics.frame import Activity
-from sedkit.evaluation.metrics.registry import register
 
 if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
+
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -32,23 +33,15 @@ class NoParameters:
 
 @dataclass(frozen=True)
 class CooccurrenceCounts:
-    """What the figures are made of, a row for each clip.
-
-    Attributes
-    ----------
-    filenames, labels
-        Clips and classes.
-    estimate, reference
-        (clips, classes) means over time, or (clips, classes, classes) seconds.
-    """
+    """What the figures are made of: (clips, classes) means over time, or (clips, classes, classes) seconds."""
 
     filenames: tuple[str, ...]
     labels: tuple[str, ...]
-    estimate: NDArray[np.float64]
-    reference: NDArray[np.float64]
+    estimate: Doubles
+    reference: Doubles
 
 
-class _Cooccurrence(Metric):
+class Cooccurrence(Metric):
     """Base of both: one figure, the reference's in the same block, no judge of record."""
 
     primary = "value"
@@ -57,21 +50,21 @@ class _Cooccurrence(Metric):
     constants = False
 
     @staticmethod
-    def matrix(rows: NDArray[np.float64], weights: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
-        """Return each class with each, (..., classes, classes)."""
+    def matrix(rows: Doubles, weights: NDArray[np.floating] | None = None) -> Doubles:
+        """Return each class with each, (..., classes, classes), of rows that count `weights` (..., clips) times."""
         raise TypeError("this metric does not say what classes have in common")
 
     @staticmethod
-    def summary(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    def summary(pairs: Doubles) -> Doubles:
         """Return the figure of the pairs along the last axis."""
         raise TypeError("this metric does not say what it makes of pairs")
 
     @classmethod
-    def headline(cls, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    def headline(cls, matrix: Doubles) -> Doubles:
         """Return the figure of all pairs of classes."""
         return cls.summary(matrix[(..., *np.triu_indices(matrix.shape[-1], 1))])
 
-    def of(self, rows: NDArray[np.float64], weights: NDArray[np.floating] | None = None) -> Rates:
+    def of(self, rows: Doubles, weights: NDArray[np.floating] | None = None) -> Rates:
         """Return the figure of all pairs of classes, and of each class that of its pairs."""
         matrix = self.matrix(rows, weights)
         n = matrix.shape[-1]
@@ -88,12 +81,8 @@ class _Cooccurrence(Metric):
         """Return how the block begins: each class with each, in the order of `labels`, and the reference's figures."""
         both = {"estimate": counts.estimate, "reference": counts.reference}
         matrices = {name: [[number(x) for x in row] for row in self.matrix(rows)] for name, rows in both.items()}
-        return {
-            "parameters": asdict(self.parameters),
-            "labels": list(counts.labels),
-            "matrices": matrices,
-            "reference": as_json(counts, self.of(counts.reference)),
-        }
+        reference = as_json(counts, self.of(counts.reference))
+        return super().shown(counts) | {"labels": list(counts.labels), "matrices": matrices, "reference": reference}
 
     def remarks(self, block: Mapping[str, Any]) -> list[str]:
         """Return the reference's figure."""
@@ -101,35 +90,8 @@ class _Cooccurrence(Metric):
         return ["undefined in the reference" if value is None else f"{value:.4f} in the reference"]
 
 
-def correlations(means: NDArray[np.float64], weights: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
-    """Return Pearson's correlation of each two classes over clips.
-
-    Parameters
-    ----------
-    means
-        (clips, classes).
-    weights
-        (..., clips) how often each clip counts; None: once.
-
-    Returns
-    -------
-    (..., classes, classes), NaN where a class is the same in all clips that count
-    """
-    weights = np.ones(len(means)) if weights is None else np.asarray(weights, dtype=np.float64)
-    share = weights / weights.sum(axis=-1, keepdims=True)
-    # Around the mean of all clips: what is subtracted below is then no small difference of large numbers.
-    x = means - means.mean(axis=0)
-    clips, classes = x.shape
-    first = share @ x
-    products = (share @ (x[:, :, None] * x[:, None, :]).reshape(clips, -1)).reshape(*first.shape, classes)
-    covariance = products - first[..., :, None] * first[..., None, :]
-    variance = np.diagonal(covariance, axis1=-2, axis2=-1)
-    scale = np.sqrt(np.where(variance > 1e-20, variance, np.nan))
-    return np.asarray(covariance / (scale[..., :, None] * scale[..., None, :]))
-
-
 @register("class_correlation", NoParameters)
-class ClassCorrelation(_Cooccurrence):
+class ClassCorrelation(Cooccurrence):
     """Mean over pairs of classes of the positive part of their correlation over clips.
 
     What is correlated is the mean over a clip's frames of a class' scores; in the reference, the share of these frames
@@ -141,29 +103,33 @@ class ClassCorrelation(_Cooccurrence):
     reads = "scores"
     lacks = "--metrics class_correlation"
 
-    def require(self, truth: Truth, output: Output) -> None:
-        """Raise UsageError where there are no scores."""
-        super().require(truth, output)
-        self.require_scores(truth, output)
+    @staticmethod
+    def matrix(rows: Doubles, weights: NDArray[np.floating] | None = None) -> Doubles:
+        """Return Pearson's correlations; NaN where a class is the same in all clips that count."""
+        weights = np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=np.float64)
+        share = weights / weights.sum(axis=-1, keepdims=True)
+        # Around the mean of all clips: what is subtracted below is then no small difference of large numbers.
+        x = rows - rows.mean(axis=0)
+        clips, classes = x.shape
+        first = share @ x
+        products = (share @ (x[:, :, None] * x[:, None, :]).reshape(clips, -1)).reshape(*first.shape, classes)
+        covariance = products - first[..., :, None] * first[..., None, :]
+        variance = np.diagonal(covariance, axis1=-2, axis2=-1)
+        scale = np.sqrt(np.where(variance > 1e-20, variance, np.nan))
+        return np.asarray(covariance / (scale[..., :, None] * scale[..., None, :]))
 
     @staticmethod
-    def matrix(rows: NDArray[np.float64], weights: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
-        """Return the correlations."""
-        return correlations(rows, weights)
-
-    @staticmethod
-    def summary(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    def summary(pairs: Doubles) -> Doubles:
         """Return the mean of positive parts; pairs with a class that never changes do not count."""
         return mean_of_defined(np.maximum(pairs, 0.0))
 
     def count(self, work: Work) -> CooccurrenceCounts:
         """Average over time; a class or clip that the scores lack scores 0 there."""
-        return CooccurrenceCounts(
-            work.events.filenames, work.events.labels, *time_averages(work.given("scores"), work.events)
-        )
+        events = work.events
+        return CooccurrenceCounts(events.filenames, events.labels, *time_averages(work.given("scores"), events))
 
 
-def time_averages(scores: Scores, events: Events) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def time_averages(scores: Scores, events: Events) -> tuple[Doubles, Doubles]:
     """Return what scores and events are on average over the frames of each clip.
 
     Returns
@@ -173,21 +139,16 @@ def time_averages(scores: Scores, events: Events) -> tuple[NDArray[np.float64], 
         is active; 0 where the scores lack a clip or a class.
     """
     activity = Activity(events)
-    column = {label: k for k, label in enumerate(scores.labels)}
-    row = {name: i for i, name in enumerate(scores.filenames)}
     means, active = np.zeros((2, len(events.filenames), len(events.labels)))
-    classes = [k for k, label in enumerate(events.labels) if label in column]
-    columns = [column[events.labels[k]] for k in classes]
-    for i, name in enumerate(events.filenames):
-        if name in row:
-            of_clip = scores.framewise[row[name], : scores.n_frames[row[name]]]
-            means[i, classes] = of_clip.mean(axis=0, dtype=np.float64)[columns]
-            active[i] = activity.frames(name, scores.edges(row[name])).mean(axis=0)
+    rows, columns = scores.places(events.filenames, events.labels)
+    for i in np.flatnonzero(rows >= 0):
+        means[i] = scores.of_clip(rows[i], columns).mean(axis=0, dtype=np.float64)
+        active[i] = activity.frames(events.filenames[i], scores.edges(rows[i])).mean(axis=0)
     return means, active
 
 
 @register("overlap", NoParameters)
-class Overlap(_Cooccurrence):
+class Overlap(Cooccurrence):
     """Minutes for which events of different classes overlap, summed over pairs of events."""
 
     block, title, column = "overlap", "overlap (minutes)", "overlap"
@@ -196,12 +157,12 @@ class Overlap(_Cooccurrence):
     lacks = "--metrics overlap"
 
     @staticmethod
-    def matrix(rows: NDArray[np.float64], weights: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
+    def matrix(rows: Doubles, weights: NDArray[np.floating] | None = None) -> Doubles:
         """Return the minutes of all clips together."""
         return (rows.sum(axis=0) if weights is None else np.tensordot(weights, rows, axes=1)) / 60.0
 
     @staticmethod
-    def summary(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    def summary(pairs: Doubles) -> Doubles:
         """Return the sum."""
         return np.asarray(pairs.sum(axis=-1))
 
@@ -211,7 +172,7 @@ class Overlap(_Cooccurrence):
         return CooccurrenceCounts(reference.filenames, reference.labels, overlap_s(estimate), overlap_s(reference))
 
 
-def overlap_s(events: Events) -> NDArray[np.float64]:
+def overlap_s(events: Events) -> Doubles:
     """Return for how many seconds events of each two classes overlap, (clips, classes, classes).
 
     Events of one class that overlap are one event.

@@ -13,13 +13,13 @@ import numpy as np
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, grouped, per_clip_and_class
 from sedkit.evaluation.inputs import Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.judges import official_event
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import EventParameters
 
 
 def count_events(reference: Events, estimate: Events, parameters: EventParameters | None = None) -> ClipCounts:
-    """Count matched events of two tables with the same clips and labels (see `alignment.align`).
+    """Count matched events of two tables with the same clips and labels (see `inputs.align`).
 
     Returns
     -------
@@ -62,6 +62,4 @@ class EventBased(Metric):
 
     def official(self, work: Work) -> dict[str, Any]:
         """Return what sed_eval makes of the tables."""
-        from sedkit.evaluation.official import official_event
-
         return official_event(work.events, work.given("estimate"), self.parameters)

@@ -6,23 +6,21 @@ as 0 in clips whose clip score is not above a gate. A frame is active where an e
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import UsageError
 from sedkit.core.options import option
-from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, grouped, mean_of_defined, number, rates
+from sedkit.dataio.events import Events
+from sedkit.dataio.scores import Scores
+from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, grouped, number, rates, with_zeros
 from sedkit.evaluation.inputs import Output, Truth, Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.ranking import Ranks, average_precision, roc_area
-
-if TYPE_CHECKING:
-    from sedkit.dataio.events import Events
-    from sedkit.dataio.scores import Scores
 
 #: Seconds that absorb the rounding of times; far below what a microsecond changes.
 _DUST_S = 1e-8
@@ -51,26 +49,23 @@ class CellCounts(ClipCounts):
     ranks: Ranks = field(kw_only=True)
 
 
-class CellCounter:
-    """Counts cells, one clip after the other."""
+def count_cells(
+    filenames: tuple[str, ...],
+    labels: tuple[str, ...],
+    threshold: float,
+    cells: Iterable[tuple[NDArray[np.floating], NDArray[np.bool_]]],
+) -> CellCounts:
+    """Count the cells of one clip after the other: their scores and whether a class is there, (cells, classes) each.
 
-    def __init__(self, filenames: tuple[str, ...], labels: tuple[str, ...], threshold: float) -> None:
-        self.filenames, self.labels, self.threshold = filenames, labels, threshold
-        self._n: list[NDArray[np.int64]] = []
-        self._ranks = Ranks(len(labels))
-
-    def add(self, score: NDArray[np.floating], target: NDArray[np.bool_]) -> None:
-        """Count the cells of the next clip, (cells, classes)."""
-        found = score > self.threshold
-        self._n.append(np.stack([x.sum(axis=0, dtype=np.int64) for x in (target, found, target & found)]))
-        self._ranks.add(score, target)
-
-    def counts(self) -> CellCounts:
-        """Return what was counted; a class that is nowhere found has a precision of 0."""
-        target, found, both = np.array(self._n, np.int64).reshape(-1, 3, len(self.labels)).swapaxes(0, 1)
-        return CellCounts(
-            self.filenames, self.labels, target, found, both, precision_without_output=0.0, ranks=self._ranks
-        )
+    A class that is nowhere found has a precision of 0.
+    """
+    n, ranks = [], Ranks(len(labels))
+    for score, target in cells:
+        found = score > threshold
+        n.append(np.stack([x.sum(axis=0, dtype=np.int64) for x in (target, found, target & found)]))
+        ranks.add(score, target)
+    target, found, both = np.array(n, np.int64).reshape(-1, 3, len(labels)).swapaxes(0, 1)
+    return CellCounts(filenames, labels, target, found, both, precision_without_output=0.0, ranks=ranks)
 
 
 class CellBased(Metric):
@@ -88,13 +83,12 @@ class CellBased(Metric):
             classes |= _areas(counts.ranks)
             micro |= {name: value[0] for name, value in _areas(counts.ranks.pooled()).items()}
         if undefined == "zero":
-            classes = {name: np.nan_to_num(v) if weights is None else v for name, v in classes.items()}
-            micro = {name: np.nan_to_num(v) for name, v in micro.items()}
+            micro = with_zeros(micro)
+            classes = with_zeros(classes) if weights is None else classes
         else:
             absent = figures.n["n_reference"] == 0
             classes = {name: np.where(absent, np.nan, value) for name, value in classes.items()}
-        macro = {name: mean_of_defined(value) for name, value in classes.items()}
-        return Rates(classes, macro, micro, figures.n)
+        return Rates(classes, micro, figures.n)
 
     def shown(self, counts: CellCounts) -> dict[str, Any]:
         """Return the parameters, and how far the areas may be off for being counted in bins (see `Ranks`)."""
@@ -153,31 +147,27 @@ class FrameBased(CellBased):
     def require(self, truth: Truth, output: Output) -> None:
         """Raise UsageError where there are no scores, or no clip scores for the gate."""
         super().require(truth, output)
-        self.require_scores(truth, output)
         if self.parameters.gate and output.scores is not None and output.scores.clipwise is None:
             raise UsageError("--frame-gate needs clip scores, which a folder of score tables does not hold")
 
     def count(self, work: Work) -> CellCounts:
         """Return the frames; a class or clip that the scores lack scores 0 there."""
         events, scores = work.events, work.given("scores")
-        counter = CellCounter(events.filenames, events.labels, self.parameters.threshold)
-        row = {name: i for i, name in enumerate(scores.filenames)}
-        activity, durations = Activity(events), work.truth.durations or {}
-        for name in events.filenames:
-            if name in row:
-                edges_s = scores.edges(row[name])
-                score = _scores(scores, row[name], events.labels, self.parameters.gate)
+        cells = self._frames(events, scores, work.truth.durations or {})
+        return count_cells(events.filenames, events.labels, self.parameters.threshold, cells)
+
+    def _frames(
+        self, events: Events, scores: Scores, durations: Mapping[str, float]
+    ) -> Iterator[tuple[NDArray[np.floating], NDArray[np.bool_]]]:
+        activity = Activity(events)
+        rows, columns = scores.places(events.filenames, events.labels)
+        for name, row in zip(events.filenames, rows, strict=True):
+            if row >= 0:
+                edges_s, score = scores.edges(row), scores.of_clip(row, columns)
+                if self.parameters.gate and scores.clipwise is not None:
+                    score *= scores.clipwise[row, columns] > self.parameters.gate
             else:
                 n = int(np.ceil(durations.get(name, activity.end_s(name)) / scores.frame_s - _DUST_S))
-                edges_s, score = np.arange(n + 1) * scores.frame_s, np.zeros((n, len(events.labels)))
-            counter.add(score, activity.frames(name, edges_s))
-        return counter.counts()
-
-
-def _scores(scores: Scores, row: int, labels: tuple[str, ...], gate: float) -> NDArray[np.floating]:
-    """Return the scores of a clip for some classes, (frames, classes), 0 where the gate is shut."""
-    framewise = scores.framewise[row, : scores.n_frames[row]]
-    if gate and scores.clipwise is not None:
-        framewise = framewise * (scores.clipwise[row] > gate)
-    column = [scores.labels.index(x) if x in scores.labels else -1 for x in labels]
-    return framewise[:, column] * (np.array(column) >= 0)
+                edges_s = np.arange(n + 1, dtype=np.float64) * scores.frame_s
+                score = np.zeros((n, len(events.labels)), scores.framewise.dtype)
+            yield score, activity.frames(name, edges_s)

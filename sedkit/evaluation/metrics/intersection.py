@@ -1,13 +1,13 @@
 """Intersection-based F1: reference events that detections cover, and detections that are not relevant.
 
-The counts are those under PSDS (see `evaluation.intersection`, which holds the definition).
+The counts are those under PSDS (see `evaluation.coverage`, which holds the definition).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,9 @@ from numpy.typing import NDArray
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, Rates, Undefined, per_clip_and_class
 from sedkit.evaluation.inputs import Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.judges import official_intersection
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import IntersectionParameters
-
-if TYPE_CHECKING:
-    from sedkit.evaluation.intersection import Sparse
 
 
 def count_intersections(
@@ -41,24 +38,22 @@ def count_intersections(
         Clip durations in seconds; a detection is a false positive only in one of these clips and before its end. None
         takes every clip of the reference, without an end.
     """
-    from sedkit.evaluation.intersection import count_points, prepare
+    from sedkit.evaluation.coverage import count_detections, join_points, prepare
 
     ground = prepare(reference, durations)
-    points = count_points(ground, [estimate], parameters or IntersectionParameters())
+    counted = count_detections(ground, join_points(ground, [estimate]), parameters or IntersectionParameters())
     shape = len(ground.filenames), len(ground.labels)
-
-    def per_clip(counts: Sparse) -> NDArray[np.int64]:
-        # Of a single operating point, a cell is a class.
-        cell = counts.clip * shape[1] + counts.cell
-        return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64)
-
+    # Of a single operating point, a cell is a class.
+    found, false = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for kind, n in enumerate((found, false)):
+        np.add.at(n, (counted.clip[counted.kind == kind], counted.cell[counted.kind == kind]), 1)
     return ClipCounts(
         filenames=ground.filenames,
         labels=ground.labels,
         n_reference=ground.n_reference(),
         n_estimate=per_clip_and_class(estimate.keep_clips(ground.filenames).keep_labels(ground.labels)),
-        n_true_positives=per_clip(points.true),
-        n_false_positives=per_clip(points.false),
+        n_true_positives=found,
+        n_false_positives=false,
     )
 
 
@@ -82,7 +77,5 @@ class IntersectionBased(Metric):
 
     def official(self, work: Work) -> dict[str, Any]:
         """Return what psds_eval makes of the tables."""
-        from sedkit.evaluation.official import official_intersection
-
         reference, estimate = work.joined(work.events, work.given("estimate"))
         return official_intersection(reference, estimate, self.parameters, work.truth.durations)

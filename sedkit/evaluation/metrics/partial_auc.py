@@ -19,13 +19,12 @@ from sedkit.core.log import log
 from sedkit.core.options import option
 from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.bootstrap import Drawn, Resamples
 from sedkit.evaluation.counts import Rates, Undefined, mean_of_defined
-from sedkit.evaluation.inputs import Output, Truth, Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.inputs import Work
+from sedkit.evaluation.metrics.base import Measured, Metric, register
 from sedkit.evaluation.ranking import cumulative, partial_roc_area
 from sedkit.evaluation.recordings import SEGMENT_S, all_excerpts, join_scores, join_truth, recording_lengths
+from sedkit.evaluation.resample import Drawn, Resamples
 
 
 @dataclass(frozen=True)
@@ -67,34 +66,25 @@ def cut_segments(
     parameters
         The segments' length.
     """
-    row = {name: i for i, name in enumerate(scores.filenames)}
-    column = [scores.labels.index(x) if x in scores.labels else -1 for x in reference.labels]
+    rows, columns = scores.places(reference.filenames, reference.labels)
     length = np.zeros(len(reference.filenames))
     np.maximum.at(length, reference.clip, reference.offset_s)
     if durations is not None:
-        length = np.array(
-            [durations.get(name, last_s) for name, last_s in zip(reference.filenames, length, strict=True)]
-        )
+        length = np.array([durations.get(name, s) for name, s in zip(reference.filenames, length, strict=True)])
     n_segments = np.ceil(length / parameters.segment_s).astype(np.int64)
     first = np.concatenate([[0], np.cumsum(n_segments)])
-    score = np.zeros((int(first[-1]), len(column)), scores.framewise.dtype)
-    for i, name in enumerate(reference.filenames):
-        if name not in row or not n_segments[i]:
-            continue
-        edges = np.round(scores.edges(row[name]), 6)
-        frames = scores.framewise[row[name]]
-        bounds = np.round(np.arange(n_segments[i] + 1) * parameters.segment_s, 6)
-        start = np.maximum(np.searchsorted(edges, bounds[:-1], side="right") - 1, 0)
-        stop = np.minimum(np.searchsorted(edges, bounds[1:], side="left"), len(edges) - 1)
-        for s, (a, b) in enumerate(zip(start, stop, strict=True)):
-            if b > a:
-                best = frames[a:b].max(axis=0)
-                score[first[i] + s] = [best[c] if c >= 0 else 0.0 for c in column]
+    score = np.zeros((int(first[-1]), len(columns)), scores.framewise.dtype)
     target = np.zeros_like(score, dtype=np.bool_)
-    for c, label, onset, offset in zip(
-        reference.clip, reference.label, reference.onset_s, reference.offset_s, strict=True
-    ):
-        bounds = np.round(np.arange(n_segments[c] + 1) * parameters.segment_s, 6)
+    grid = np.round(np.arange(n_segments.max(initial=0) + 1) * parameters.segment_s, 6)
+    for i in np.flatnonzero(rows >= 0):
+        edges, frames = np.round(scores.edges(rows[i]), 6), scores.of_clip(rows[i], columns)
+        start = np.maximum(np.searchsorted(edges, grid[: n_segments[i]], side="right") - 1, 0)
+        stop = np.minimum(np.searchsorted(edges, grid[1 : n_segments[i] + 1], side="left"), len(edges) - 1)
+        for s in np.flatnonzero(stop > start):
+            score[first[i] + s] = frames[start[s] : stop[s]].max(axis=0)
+    events = zip(reference.clip, reference.label, reference.onset_s, reference.offset_s, strict=True)
+    for c, label, onset, offset in events:
+        bounds = grid[: n_segments[c] + 1]
         target[first[c] : first[c + 1], label] |= (bounds[:-1] < offset) & (bounds[1:] > onset)
     clip = np.repeat(np.arange(len(reference.filenames)), n_segments)
     return Segments(reference.filenames, reference.labels, score, target, clip)
@@ -129,11 +119,6 @@ class PartialAuc(Metric):
     by_default = False
     lacks = "--metrics pauc"
 
-    def require(self, truth: Truth, output: Output) -> None:
-        """Raise UsageError where there are no scores."""
-        super().require(truth, output)
-        self.require_scores(truth, output)
-
     def count(self, work: Work) -> Segments:
         """Return the segments of the clips, or of their recordings where every clip is an excerpt."""
         events, scores, durations = work.events, work.given("scores"), work.truth.durations
@@ -153,16 +138,17 @@ class PartialAuc(Metric):
         value, classes = partial_auc(counts, self.parameters, undefined, weights)
         return Rates({"value": classes}, single={"value": value})
 
-    def resampled(self, counts: Any, figures: Rates, undefined: Undefined, resamples: Resamples) -> dict[str, Drawn]:
+    def resampled(self, measured: Measured, undefined: Undefined, resamples: Resamples) -> dict[str, Drawn]:
         """Return the areas in resamples of the clips, or of the recordings."""
-        if not counts.recording:
-            return super().resampled(counts, figures, undefined, resamples)
-        drawn = resamples.of_recordings(counts.recording)
-        if drawn is None:
+        recording = measured.counts.recording
+        if not recording:
+            return super().resampled(measured, undefined, resamples)
+        of_recordings = resamples.of_recordings(recording)
+        if of_recordings is None:
             log.warning("the clips are of one recording (or group): no interval of the partial AUC")
-            return {"value": Drawn(np.full(resamples.n, np.nan), float(figures.single["value"]))}
-        value = super().resampled(counts, figures, undefined, drawn)["value"]
-        return {"value": replace(value, units=drawn.described())}
+            return {"value": Drawn(np.full(resamples.n, np.nan), measured.values["value"])}
+        drawn = super().resampled(measured, undefined, of_recordings)["value"]
+        return {"value": replace(drawn, units=of_recordings.described())}
 
     def shown(self, counts: Segments) -> dict[str, Any]:
         """Return the parameters and the variant."""

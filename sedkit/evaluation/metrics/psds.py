@@ -1,12 +1,12 @@
 """PSDS of both scenarios, from operating points or exactly from scores.
 
-`evaluation.psds` holds the definition and the areas, `evaluation.psds_exact` the sweep over every threshold,
-`evaluation.psds_bootstrap` the intervals.
+`evaluation.psd_roc` holds the definition, the areas and the intervals, `evaluation.psds_exact` the sweep over every
+threshold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 from sedkit.core.errors import UsageError
 from sedkit.core.log import log
 from sedkit.core.options import option
-from sedkit.evaluation.bootstrap import Drawn, Resamples
-from sedkit.evaluation.counts import Rates, Undefined, number
+from sedkit.evaluation.counts import Rates, Undefined
 from sedkit.evaluation.inputs import Form, Output, Truth, Work
-from sedkit.evaluation.metrics.base import Measured, Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.judges import official_psds
+from sedkit.evaluation.metrics.base import Measured, Metric, register
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
+from sedkit.evaluation.resample import Drawn, Resamples
 
 if TYPE_CHECKING:
-    from sedkit.evaluation.intersection import Ground, PointCounts
+    from sedkit.evaluation.coverage import Ground, PointCounts
 
 Variant = Literal["operating_points", "exact", "operating_points_0.3.0"]
-#: Below this number of operating points, noise hides between them (see `psds_bootstrap`).
+#: Below this number of operating points, noise hides between them (see `psd_roc`).
 _FEW_POINTS = 5
-#: Below this number of clips, intervals of the PSDS of poor systems are too narrow (see `psds_bootstrap`).
+#: Below this number of clips, intervals of the PSDS of poor systems are too narrow (see `psd_roc`).
 _FEW_UNITS = 150
 
 
@@ -60,6 +60,7 @@ class Psds(Metric):
     scenario: ClassVar[PsdsParameters]
     primary = "value"
     clips = "durations"
+    tool, tolerance = "psds_eval", 1e-5
     lacks = "--durations (PSDS)"
     below_interval = "its interval is about very many clips; on few, the official figure lies lower"
     past_end = "exact PSDS counts false positives there, psds_eval does not"
@@ -85,7 +86,7 @@ class Psds(Metric):
 
     def require(self, truth: Truth, output: Output) -> None:
         """Raise UsageError where durations or the variant's form of output are missing."""
-        super().require(truth, output)
+        self.require_events(truth)
         if truth.durations is None:
             raise UsageError(f"--metrics {self.name} needs --durations")
         settled = self.settled(output)
@@ -97,56 +98,56 @@ class Psds(Metric):
 
     def offered(self, truth: Truth, output: Output) -> bool:
         """Tell whether any variant can be computed: one that is asked for in vain is an error."""
-        return Metric.offered(self.plain(), truth, output)
+        return self.plain().can(truth, output)
 
     def count(self, work: Work) -> Areas:
         """Return PSDS of the clips in the settled variant."""
-        parameters, strict = self._parameters(), self.parameters.variant != "operating_points_0.3.0"
-        ground: Ground = work.once(("ground", strict), lambda: self._ground(work, strict))
+        from sedkit.evaluation import coverage, psd_roc
+
+        parameters = self.criteria
+        strict = parameters.cross_triggers != "0.3.0"
+        # psds_eval 0.3.0 let overlapping events of one class pass.
+        ground: Ground = work.once(
+            ("ground", strict),
+            lambda: coverage.prepare(work.joined(work.events)[0], work.truth.durations, strict),
+        )
         if self.exact:
             from sedkit.evaluation.psds_exact import points_of_sweep, psds_of_sweep, sweep
 
             swept = sweep(ground, work.given("scores"), parameters.criteria)
-            return Areas(
-                ground.labels, *psds_of_sweep(swept, parameters), None, partial(points_of_sweep, swept, parameters)
-            )
-        from sedkit.evaluation import psds
-        from sedkit.evaluation.intersection import count_detections, join_points
-
+            value, classes = psds_of_sweep(swept, parameters)
+            return Areas(ground.labels, value, classes, None, partial(points_of_sweep, swept, parameters))
         tables = work.given("points").tables
-        detections = work.once(("detections", strict), lambda: join_points(ground, work.joined(*tables), strict))
-        points = count_detections(ground, detections, parameters.criteria)
-        return Areas(ground.labels, *psds.psds_value(points, parameters), len(tables), lambda: points)
+        detections = work.once(
+            ("detections", strict), lambda: coverage.join_points(ground, work.joined(*tables), strict)
+        )
+        points = coverage.count_detections(ground, detections, parameters.criteria)
+        return Areas(ground.labels, *psd_roc.psds_value(points, parameters), len(tables), lambda: points)
 
-    def _parameters(self) -> PsdsParameters:
+    @property
+    def criteria(self) -> PsdsParameters:
+        """The scenario as the variant has it."""
         old = self.parameters.variant == "operating_points_0.3.0"
         return replace(self.scenario, cross_triggers="0.3.0" if old else "0.5.3")
-
-    def _ground(self, work: Work, strict: bool) -> Ground:
-        from sedkit.evaluation.intersection import prepare
-
-        # psds_eval 0.3.0 let overlapping events of one class pass.
-        return prepare(work.joined(work.events)[0], work.truth.durations, strict)
 
     def figures(self, counts: Areas, undefined: Undefined, weights: NDArray[np.float32] | None = None) -> Rates:
         """Return PSDS and the classes' areas; of resamples PSDS alone, as it is."""
         if weights is not None:
-            from sedkit.evaluation.psds_bootstrap import psds_of_weights
+            from sedkit.evaluation.psd_roc import psds_of_weights
 
-            return Rates({}, single={"value": psds_of_weights(counts.points(), weights.T, self._parameters())})
+            return Rates({}, single={"value": psds_of_weights(counts.points(), weights.T, self.criteria)})
         return Rates({"value": np.array(list(counts.classes.values()))}, single={"value": np.array(counts.value)})
 
-    def resampled(self, counts: Areas, figures: Rates, undefined: Undefined, resamples: Resamples) -> dict[str, Drawn]:
+    def resampled(self, measured: Measured, undefined: Undefined, resamples: Resamples) -> dict[str, Drawn]:
         """Return PSDS in resamples, without what sampling adds to its spread."""
-        from sedkit.evaluation.psds import psds_value
-        from sedkit.evaluation.psds_bootstrap import corrected_psds
+        from sedkit.evaluation.psd_roc import corrected_psds, psds_value
 
-        points, parameters = counts.points(), self._parameters()
+        points, parameters = measured.counts.points(), self.criteria
         if points.n_points < _FEW_POINTS:
             log.warning("PSDS from %d operating points: intervals from fewer than 5 are too narrow", points.n_points)
         drawn = corrected_psds(points, resamples, parameters)
         # Exact PSDS is resampled on some of its thresholds; what that leaves out is the same in every resample.
-        rest = counts.value - psds_value(points, parameters)[0]
+        rest = measured.counts.value - psds_value(points, parameters)[0]
         return {"value": Drawn(drawn.samples + rest, drawn.estimate + rest, corrected=True)}
 
     def shown(self, counts: Areas) -> dict[str, Any]:
@@ -157,25 +158,18 @@ class Psds(Metric):
             shown["n_operating_points"] = counts.n_points
         return {"parameters": shown, "variant": self.parameters.variant}
 
-    def judge(self, work: Work, measured: Measured) -> tuple[dict[str, Any] | None, list[str]]:
-        """Compare with psds_eval."""
-        from sedkit.evaluation import official
-
+    def official(self, work: Work) -> Mapping[str, Any] | None:
+        """Return psds_eval's figure, for its own variant of two classes and more."""
         if self.parameters.variant != "operating_points":
             log.info("%s: variant %s has no judge of record, not compared", self.name, self.parameters.variant)
-            return None, []
+            return None
         (reference,) = work.joined(work.events)
         if len(set(reference.label.tolist())) < 2:
             log.info("%s: psds_eval 0.5.3 gives 0 for a single class, not compared", self.name)
-            return None, []
-        tables = work.joined(*work.given("points").tables)
+            return None
         assert work.truth.durations is not None
-        with official.refusals_in_a_line(self.name):
-            value = official.official_psds(reference, tables, work.truth.durations, self.scenario)
-        ours = measured.values["value"]
-        differs = abs(value - ours) > official.PSDS_TOLERANCE
-        differences = [f"{self.name}: {ours!r} against {value!r}"] if differs else []
-        return {"tool": "psds_eval", "value": number(value)}, differences
+        tables = work.joined(*work.given("points").tables)
+        return {"value": official_psds(reference, tables, work.truth.durations, self.scenario)}
 
     def narrow(self, resamples: Resamples) -> str:
         """Warn of intervals from few units."""

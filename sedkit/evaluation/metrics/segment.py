@@ -14,8 +14,8 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import ClipCounts, grouped
 from sedkit.evaluation.inputs import Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.judges import official_segment
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import SegmentParameters
 
 #: A clip of more segments than this is a wrong unit (milliseconds?), not a recording.
@@ -23,7 +23,7 @@ MOST_SEGMENTS = 50_000_000
 
 
 def count_segments(reference: Events, estimate: Events, parameters: SegmentParameters | None = None) -> ClipCounts:
-    """Count active segments of two tables with the same clips and labels (see `alignment.align`)."""
+    """Count active segments of two tables with the same clips and labels (see `inputs.align`)."""
     from sedkit.evaluation.rolls import count_rolls
 
     parameters = parameters or SegmentParameters()
@@ -62,6 +62,4 @@ class SegmentBased(Metric):
 
     def official(self, work: Work) -> dict[str, Any]:
         """Return what sed_eval makes of the tables."""
-        from sedkit.evaluation.official import official_segment
-
         return official_segment(work.events, work.given("estimate"), self.parameters)

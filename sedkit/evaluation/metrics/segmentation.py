@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from sedkit.core.errors import SedkitError
 from sedkit.core.options import option
 from sedkit.core.parallel import progress
-from sedkit.evaluation.inputs import Output, Truth, Work
-from sedkit.evaluation.metrics.frame import Activity, CellBased, CellCounter, CellCounts
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.inputs import Masks, Work
+from sedkit.evaluation.metrics.base import register
+from sedkit.evaluation.metrics.frame import Activity, CellBased, CellCounts, count_cells
 from sedkit.evaluation.parameters import MaskParameters
 
 if TYPE_CHECKING:
-    from sedkit.evaluation.masks import Masks, Mixtures
     from sedkit.features.frontends import FrontEnd
+    from sedkit.synthesis.mixture_set import Mixtures
 
 _EPS = 1e-8
 
@@ -78,22 +78,14 @@ class Segmentation(CellBased):
     reads = "masks"
     lacks = ""
 
-    def require(self, truth: Truth, output: Output) -> None:
-        """Raise UsageError where there are no masks, or no mixtures."""
-        super().require(truth, output)
-        self.require_masks(truth, output)
-
     def count(self, work: Work) -> CellCounts:
         """Return the bins; a class that the masks lack is 0 there. One recording's are in memory at a time."""
         events, masks, mixtures = work.events, work.given("masks"), work.truth.mixtures
         assert mixtures is not None
-        counter = CellCounter(
-            self.parameters.chosen(events.filenames), events.labels, threshold=self.parameters.threshold
-        )
-        activity = Activity(events)
-        for name in progress(counter.filenames, description=self.name, unit="clip"):
-            counter.add(*self._bins(name, masks, mixtures, activity))
-        return counter.counts()
+        filenames, activity = self.parameters.chosen(events.filenames), Activity(events)
+        names = progress(filenames, description=self.name, unit="clip")
+        cells = (self._bins(name, masks, mixtures, activity) for name in names)
+        return count_cells(filenames, events.labels, self.parameters.threshold, cells)
 
     def shown(self, counts: CellCounts) -> dict[str, Any]:
         """Return the parameters, how far the areas may be off, and of how many clips the figures are."""

@@ -7,7 +7,7 @@ it enters no other figure, so figures are of classes only.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,16 +16,14 @@ from numpy.typing import NDArray
 from sedkit.core.options import option
 from sedkit.core.parallel import progress
 from sedkit.evaluation.bss import FIGURES, References
-from sedkit.evaluation.counts import Rates, Undefined, as_json, mean_of_defined
-from sedkit.evaluation.inputs import Output, Truth, Work
-from sedkit.evaluation.metrics.base import Measured, Metric
-from sedkit.evaluation.metrics.registry import register
+from sedkit.evaluation.counts import Rates, Undefined, as_json
+from sedkit.evaluation.inputs import Work
+from sedkit.evaluation.metrics.base import Metric, register
 from sedkit.evaluation.parameters import MaskParameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from sedkit.evaluation.masks import Masks, Mixtures
     from sedkit.features.separation import Separator
 
 #: What stands in for a source: what its mask leaves of the mixture, what ideal masks leave, the mixture itself.
@@ -103,59 +101,7 @@ class Separated:
         with np.errstate(divide="ignore", invalid="ignore"):
             classes = {name: (sums / n)[..., i] for i, name in enumerate(NAMES)}
             micro = {name: (sums.sum(axis=-2) / n.sum(axis=-2))[..., i] for i, name in enumerate(NAMES)}
-        macro = {name: mean_of_defined(value) for name, value in classes.items()}
-        return Rates(classes, macro, micro, {"n": n[..., 0]})
-
-
-def separated(
-    masks: Masks,
-    mixtures: Mixtures,
-    filenames: Sequence[str],
-    labels: tuple[str, ...],
-    parameters: SeparationParameters | None = None,
-) -> Separated:
-    """Separate mixtures and judge what came of it, one mixture in memory at a time.
-
-    Parameters
-    ----------
-    masks
-        What separates.
-    mixtures
-        At the masks' rate, with their stems.
-    filenames
-        Which of them.
-    labels
-        Classes that are scored. Others that sound are sources all the same, as the scene is.
-    parameters
-        How.
-    """
-    from sedkit.features.separation import Separator
-
-    parameters, separator = parameters or SeparationParameters(), Separator(masks.frontend)
-    shape = (len(filenames), len(labels))
-    figures = np.full((len(ESTIMATES), *shape, len(FIGURES)), np.nan)
-    present, tagged = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    # A class that the masks do not know is never tagged, and its estimate is silent.
-    known = [(k, masks.labels.index(label)) for k, label in enumerate(labels) if label in masks.labels]
-    for i, name in enumerate(progress(filenames, description="separate", unit="mixture")):
-        mixture, stems = mixtures.mixture(name), mixtures.stems(name)
-        clipwise, of_network = masks.of(mixture)
-        every = np.zeros((len(labels), *of_network.shape[1:]), dtype=np.float32)
-        for k, column in known:
-            every[k], tagged[i, k] = of_network[column], clipwise[column] > parameters.threshold
-        classes = [k for k, label in enumerate(labels) if label in stems]
-        present[i, classes] = True
-        n, others = len(classes), [x for label, x in stems.items() if label not in labels]
-        sources = np.stack([*(stems[labels[k]] for k in classes), *others])
-        of_ideal = _ideal(separator, mixture, sources, n)
-        estimates = np.concatenate([separator.separate(mixture, every[classes]), *of_ideal, mixture[None]])
-        # The mixture itself comes last and stands for each source.
-        rows = np.arange(len(ESTIMATES) * n)
-        of = References.of(sources, parameters.taps).figures(
-            estimates, rows % max(n, 1), np.minimum(rows, len(estimates) - 1)
-        )
-        figures[:, i, classes] = of.reshape(len(ESTIMATES), n, len(FIGURES))
-    return Separated(tuple(filenames), labels, figures, present, tagged)
+        return Rates(classes, micro, {"n": n[..., 0]})
 
 
 def _ideal(
@@ -187,19 +133,47 @@ class Separation(Metric):
     # A mask of ones gives the mixture, which has a row; silence has no SDR.
     constants = False
 
-    def require(self, truth: Truth, output: Output) -> None:
-        """Raise UsageError, naming the option, where masks or mixtures are missing."""
-        self.require_masks(truth, output)
-
     def count(self, work: Work) -> Separated:
-        """Separate the mixtures."""
-        masks, mixtures, tags = work.given("masks"), work.truth.mixtures, work.truth.tags
+        """Separate mixtures and judge what came of it, one in memory at a time.
+
+        Classes that are not scored but sound are sources all the same, as the scene is.
+        """
+        from sedkit.features.separation import Separator
+
+        masks, mixtures, labels = work.given("masks"), work.truth.mixtures, work.truth.tags.labels
         assert mixtures is not None
         parameters = replace(self.parameters, clips=self.parameters.clips or MOST_CLIPS)
-        return separated(masks, mixtures, parameters.chosen(tags.filenames), tags.labels, parameters)
+        filenames, separator = parameters.chosen(work.truth.tags.filenames), Separator(masks.frontend)
+        shape = (len(filenames), len(labels))
+        figures = np.full((len(ESTIMATES), *shape, len(FIGURES)), np.nan)
+        present, tagged = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        # A class that the masks do not know is never tagged, and its estimate is silent.
+        known = [(k, masks.labels.index(label)) for k, label in enumerate(labels) if label in masks.labels]
+        for i, name in enumerate(progress(filenames, description="separate", unit="mixture")):
+            mixture, stems = mixtures.mixture(name), mixtures.stems(name)
+            clipwise, of_network = masks.of(mixture)
+            every = np.zeros((len(labels), *of_network.shape[1:]), dtype=np.float32)
+            for k, column in known:
+                every[k], tagged[i, k] = of_network[column], clipwise[column] > parameters.threshold
+            classes = [k for k, label in enumerate(labels) if label in stems]
+            present[i, classes] = True
+            n, others = len(classes), [x for label, x in stems.items() if label not in labels]
+            sources = np.stack([*(stems[labels[k]] for k in classes), *others])
+            of_ideal = _ideal(separator, mixture, sources, n)
+            estimates = np.concatenate([separator.separate(mixture, every[classes]), *of_ideal, mixture[None]])
+            # The mixture itself comes last and stands for each source.
+            rows = np.arange(len(ESTIMATES) * n)
+            of = References.of(sources, parameters.taps).figures(
+                estimates, rows % max(n, 1), np.minimum(rows, len(estimates) - 1)
+            )
+            figures[:, i, classes] = of.reshape(len(ESTIMATES), n, len(FIGURES))
+        return Separated(filenames, labels, figures, present, tagged)
 
     def figures(self, counts: Separated, undefined: Undefined, weights: NDArray[np.float32] | None = None) -> Rates:
-        """Return the figures of the classes that sound, separated by their masks."""
+        """Return the figures of the classes that sound, separated by their masks.
+
+        An undefined figure stays undefined whatever `undefined` says: 0 dB is no worst case.
+        """
         return counts.rates("masks", weights=weights)
 
     def remarks(self, block: Mapping[str, Any]) -> list[str]:
@@ -212,36 +186,27 @@ class Separation(Metric):
         said = [f"SDR of the {name}: {'undefined' if sdr is None else f'{sdr:.2f}'}" for name, sdr in shown]
         return [f"of {block['clips']} mixtures (--mask-clips)", *said]
 
-    def measure(self, work: Work) -> Measured:
-        """Compute the figures: of the classes that sound, of those that are tagged, of ideal masks and no separation.
-
-        Notes
-        -----
-        An undefined figure stays undefined whatever `undefined` says: 0 dB is no worst case.
-        """
-        counts = self.count(work)
-        figures = self.figures(counts, "official")
+    def as_block(self, counts: Separated, figures: Rates) -> dict[str, Any]:
+        """Return figures of the classes that sound, of those that are tagged, of ideal masks and no separation."""
+        hits, present = counts.tagged & counts.present, counts.present
 
         def row(estimate: str, of: NDArray[np.bool_] | None = None) -> dict[str, Any]:
             return as_json(counts, counts.rates(estimate, of))
 
-        hits, present = counts.tagged & counts.present, counts.present
         oracle = row("masks")
-        block = {
-            "parameters": asdict(self.parameters),
+        tagged = {
+            "hits": int(hits.sum()),
+            "misses": int((present & ~hits).sum()),
+            "false_alarms": int((counts.tagged & ~present).sum()),
+        }
+        return {
+            **self.shown(counts),
             **{name: oracle["micro"][name] for name in NAMES},
             **oracle,
             "oracle_tags": {place: oracle[place] for place in ("macro", "micro")},
-            "predicted_tags": {
-                **row("masks", hits),
-                "hits": int(hits.sum()),
-                "misses": int((present & ~hits).sum()),
-                "false_alarms": int((counts.tagged & ~present).sum()),
-            },
+            "predicted_tags": row("masks", hits) | tagged,
             "mixture": row("mixture"),
             "oracles": {name: row(name) for name in ("ibm", "irm")},
             "clips": len(counts.filenames),
             "undefined": counts.undefined,
         }
-        values = {place: float(value) for place, value in self.values(figures).items()}
-        return Measured(block, values, lambda resamples: self.resampled(counts, figures, "official", resamples), counts)

@@ -20,8 +20,7 @@ from sedkit.core.parallel import progress
 from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
-from sedkit.evaluation.metrics.base import Metric
-from sedkit.evaluation.metrics.registry import all_metrics
+from sedkit.evaluation.metrics.base import Metric, all_metrics
 from sedkit.postprocessing.decode import decode, decode_thresholds
 from sedkit.postprocessing.processed import processed_scores
 from sedkit.postprocessing.rules import FrameRule, Postprocessing, Rule

@@ -57,7 +57,7 @@ class _Psds(RuleSearch):
 
     def _figures(self, problem: Problem, tables: Sequence[Events]) -> tuple[float, dict[str, float]]:
         """Return PSDS, and the area under each class's own curve."""
-        from sedkit.evaluation.psds import psds_of_points
+        from sedkit.evaluation.psd_roc import psds_of_points
 
         return psds_of_points(problem.truth, tables, problem.durations_s, self._scenario)
 

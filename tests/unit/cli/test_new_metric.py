@@ -10,20 +10,20 @@ import pytest
 from score_case import DUR, EST, POINTS, Case
 
 from sedkit.evaluation import metrics
-from sedkit.evaluation.metrics import registry
+from sedkit.evaluation.metrics import base
 
 NAME = "sedkit.evaluation.metrics.presence"
 
 
 @pytest.fixture
 def _example(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    registry.all_metrics()
+    base.all_metrics()
     folder = tmp_path / "new"
     folder.mkdir()
     text = (repository / "docs/scoring.md").read_text(encoding="utf-8")
     (folder / "presence.py").write_text(text.split("```python\n")[1].split("```")[0], encoding="utf-8")
     monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(folder)])
-    monkeypatch.setattr(registry._METRICS, "_entries", dict(registry._METRICS._entries))
+    monkeypatch.setattr(base._METRICS, "_entries", dict(base._METRICS._entries))
     yield
     sys.modules.pop(NAME)
     del metrics.presence  # type: ignore[attr-defined]

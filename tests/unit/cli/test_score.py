@@ -141,7 +141,7 @@ def test_psds_has_an_interval_and_no_second_value(case: Case) -> None:
 
 
 def test_an_official_psds_below_its_interval_is_explained(case: Case) -> None:
-    from sedkit.evaluation.text import as_text
+    from sedkit.evaluation.show import as_text
 
     results = case.results(*POINTS, *DUR, "--bootstrap", "100")
     line = "PSDS1: its interval is about very many clips; on few, the official figure lies lower"

@@ -7,15 +7,14 @@ import pytest
 
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
-from sedkit.evaluation.alignment import align
-from sedkit.evaluation.bootstrap import Drawn, Resamples, interval
 from sedkit.evaluation.counts import rates
-from sedkit.evaluation.intersection import PointCounts, count_points, prepare
+from sedkit.evaluation.coverage import PointCounts, count_detections, join_points, prepare
+from sedkit.evaluation.inputs import align
 from sedkit.evaluation.metrics.event import count_events
 from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.evaluation.parameters import PSDS2, PsdsParameters
-from sedkit.evaluation.psds import psds_of_points, psds_value
-from sedkit.evaluation.psds_bootstrap import corrected_psds, psds_of_weights
+from sedkit.evaluation.psd_roc import corrected_psds, psds_of_points, psds_of_weights, psds_value
+from sedkit.evaluation.resample import Drawn, Resamples
 
 Table = Callable[..., Events]
 
@@ -61,7 +60,7 @@ def test_resampled_psds_is_that_of_the_resampled_clips(table: Table, durations: 
     seconds = durations(reference, 500.0)
     parameters = PsdsParameters(0.3, 0.3, 0.2, 0.5, 0.5, 100.0, version)
     ground = prepare(reference, seconds)
-    counts = count_points(ground, points, parameters.criteria)
+    counts = count_detections(ground, join_points(ground, points), parameters.criteria)
     resamples = Resamples(ground.filenames, n=15, seed=2)
     weights = resamples.weights(ground.filenames)
     drawn = psds_of_resamples(counts, resamples, parameters)
@@ -88,13 +87,13 @@ def test_clips_of_a_group_are_drawn_together() -> None:
 
 def test_the_interval_moves_against_the_bias_of_the_resamples() -> None:
     samples = np.random.default_rng(0).normal(0.0, 1.0, 20000)
-    plain, biased = (interval(estimate, samples, (-9.0, 9.0)) for estimate in (0.0, 0.5))
+    plain, biased = (Drawn(samples, estimate).interval((-9.0, 9.0)) for estimate in (0.0, 0.5))
     assert plain == pytest.approx((-1.96, 1.96), abs=0.05)
     # Resamples that lie half a deviation below the estimate: the interval lies half a deviation above it.
     assert biased == pytest.approx((1.0 - 1.96, 1.0 + 1.96), abs=0.1)
-    assert interval(0.9, samples)[1] == 1.0
-    assert interval(float("nan"), samples) is None
-    assert interval(0.5, np.full(10, np.nan)) is None
+    assert Drawn(samples, 0.9).interval()[1] == 1.0
+    assert Drawn(samples, float("nan")).interval() is None
+    assert Drawn(np.full(10, np.nan), 0.5).interval() is None
 
 
 class Population:
@@ -135,7 +134,9 @@ def test_intervals_cover_the_truth_in_95_percent_of_draws(unequal: float, most_p
     def counted(n_clips: int):
         reference, points = population.draw(rng, n_clips)
         ground = prepare(reference, dict.fromkeys(reference.filenames, 30.0))
-        return count_events(reference, points[0]), count_points(ground, points, parameters.criteria)
+        return count_events(reference, points[0]), count_detections(
+            ground, join_points(ground, points), parameters.criteria
+        )
 
     def estimates(events, counts) -> tuple[float, float]:
         return float(rates(events).macro["f1"]), psds_value(counts, parameters)[0]
@@ -177,7 +178,7 @@ def test_the_correction_takes_away_what_sampling_adds_to_the_spread() -> None:
     def figures(n_clips: int) -> tuple[float, float, float]:
         reference, points = population.draw(rng, n_clips)
         ground = prepare(reference, dict.fromkeys(reference.filenames, 30.0))
-        counts = count_points(ground, points, parameters.criteria)
+        counts = count_detections(ground, join_points(ground, points), parameters.criteria)
         resamples = Resamples(ground.filenames, n=200, seed=1)
         drawn = psds_of_resamples(counts, resamples, parameters)
         low, high = corrected_psds(counts, resamples, parameters).interval()
@@ -194,7 +195,7 @@ def test_psds2_needs_the_cross_triggers_of_each_resample(table: Table, durations
     rng = np.random.default_rng(8)
     reference = table(rng, 10, 4, "abc", overlaps=False)
     ground = prepare(reference, durations(reference, 500.0))
-    counts = count_points(ground, [table(rng, 10, 6, "abc", overlaps=False)], PSDS2.criteria)
+    counts = count_detections(ground, join_points(ground, [table(rng, 10, 6, "abc", overlaps=False)]), PSDS2.criteria)
     resamples = Resamples(ground.filenames, n=50)
     with_ct = psds_of_resamples(counts, resamples, PSDS2)
     without = psds_of_resamples(counts, resamples, PsdsParameters(0.1, 0.1, 0.3))

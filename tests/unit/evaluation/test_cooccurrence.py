@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sedkit.core.errors import UsageError
 from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.evaluate import Interval, evaluate
+from sedkit.evaluation.evaluate import evaluate
 from sedkit.evaluation.inputs import Options, Output, Truth
-from sedkit.evaluation.metrics.cooccurrence import correlations, overlap_s
+from sedkit.evaluation.metrics.cooccurrence import ClassCorrelation, overlap_s
+from sedkit.evaluation.resample import Resamples
 
 from .conftest import make_table
 
@@ -30,9 +31,10 @@ def scores_of(means: np.ndarray, names: tuple[str, ...]) -> Scores:
     return Scores(means[:, None] + wiggle, np.full(n, 10), np.full(n, 1.0), np.arange(11) / 10, names, LABELS)
 
 
-def block_of(events: Events, output: Output, metric: str, interval_of: Interval | None = None) -> dict:
+def block_of(events: Events, output: Output, metric: str, resamples: int | None = None) -> dict:
     truth = Truth(events, tags_of(events), dict.fromkeys(events.filenames, 1.0))
-    return evaluate(truth, output, [metric], Options(), interval_of=interval_of)[metric]
+    drawn = Resamples.of(truth, resamples) if resamples else None
+    return evaluate(truth, output, [metric], Options(), resamples=drawn)[metric]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -77,7 +79,7 @@ def test_weights_are_repetitions(seed: int) -> None:
     means, times = rng.uniform(size=(6, 3)), rng.integers(0, 4, 6)
     times[:3] += 1
     expected = np.corrcoef(np.repeat(means, times, axis=0).T)
-    assert np.allclose(correlations(means, times[None].astype(np.float32))[0], expected, atol=1e-6)
+    assert np.allclose(ClassCorrelation.matrix(means, times[None].astype(np.float32))[0], expected, atol=1e-6)
 
 
 def test_correlation_has_intervals_and_needs_scores() -> None:
@@ -85,7 +87,7 @@ def test_correlation_has_intervals_and_needs_scores() -> None:
     names = tuple(f"{i}.wav" for i in range(40))
     scores = scores_of(rng.uniform(0.1, 0.9, (40, 3)) + rng.uniform(0, 0.3, (40, 1)), names)
     events = events_of([(name, 0.0, 0.5, "a") for name in names])
-    block = block_of(events, Output(scores=scores), "class_correlation", interval_of=Interval(200, None, 0))
+    block = block_of(events, Output(scores=scores), "class_correlation", resamples=200)
     low, high = block["interval"]
     assert low < block["value"] < high
     with pytest.raises(UsageError, match="--metrics class_correlation needs --scores"):

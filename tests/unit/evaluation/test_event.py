@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sedkit.dataio.events import Events
-from sedkit.evaluation.alignment import align
 from sedkit.evaluation.counts import as_json, rates
+from sedkit.evaluation.inputs import align
+from sedkit.evaluation.judges import differences, official_event
 from sedkit.evaluation.metrics.event import count_events
-from sedkit.evaluation.official import differences, official_event
 from sedkit.evaluation.parameters import EventParameters
 
 

@@ -12,10 +12,11 @@ from sedkit.core.errors import UsageError
 from sedkit.core.timegrid import TimeGrid
 from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.evaluate import Interval, evaluate
+from sedkit.evaluation.evaluate import evaluate
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
+from sedkit.evaluation.metrics.base import metrics_named
 from sedkit.evaluation.metrics.frame import Activity
-from sedkit.evaluation.metrics.registry import metrics_named
+from sedkit.evaluation.resample import Resamples
 
 GRID = TimeGrid(32000, 1024)
 
@@ -139,7 +140,7 @@ def test_resamples_are_repetitions_of_clips() -> None:
 def test_intervals_are_of_f1_and_baselines_are_on_the_frames_of_the_scores() -> None:
     events, scores = scored()
     truth = Truth(events, tags_of(events), dict.fromkeys(events.filenames, 2.0))
-    results = evaluate(truth, Output(scores=scores), ["frame"], interval_of=Interval(100), baselines=True)
+    results = evaluate(truth, Output(scores=scores), ["frame"], resamples=Resamples.of(truth, 100), baselines=True)
     low, high = results["frame_based"]["macro"]["interval"]
     assert low < results["frame_based"]["macro"]["f1"] < high
     everything = results["baselines"]["all_positive"]["frame_based"]["classes"]["a"]

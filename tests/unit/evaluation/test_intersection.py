@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import as_json, rates
-from sedkit.evaluation.intersection import count_points, prepare
+from sedkit.evaluation.coverage import count_detections, join_points, prepare
+from sedkit.evaluation.judges import differences, official_intersection, psds_judge
+from sedkit.evaluation.judges import table as official_table
 from sedkit.evaluation.metrics.intersection import count_intersections
-from sedkit.evaluation.official import differences, official_intersection, psds_judge
-from sedkit.evaluation.official import table as official_table
 from sedkit.evaluation.overlaps import merge_overlaps
 from sedkit.evaluation.parameters import IntersectionParameters
 
@@ -47,11 +47,12 @@ def test_every_count_of_psds_eval_on_thousands_of_random_clips(table, durations,
     judge = psds_judge(reference, seconds, dtc, gtc, cttc)
     judge.add_operating_point(official_table(estimate))
     theirs = np.asarray(judge.operating_points["counts"][0])
-    ours = count_points(prepare(reference, seconds), [estimate], IntersectionParameters(dtc, gtc, cttc))
+    ground = prepare(reference, seconds)
+    ours = count_detections(ground, join_points(ground, [estimate]), IntersectionParameters(dtc, gtc, cttc))
     assert ours.ground.labels == tuple(judge.class_names[:-1])
-    np.testing.assert_array_equal(ours.dense("true")[0], np.diag(theirs)[:-1])
-    np.testing.assert_array_equal(ours.dense("false")[0], theirs[:-1, -1])
-    np.testing.assert_array_equal(ours.dense("cross")[0], theirs[:-1, :-1] * (1 - np.eye(3)))
+    np.testing.assert_array_equal(ours.dense()[0, :, 0], np.diag(theirs)[:-1])
+    np.testing.assert_array_equal(ours.dense()[0, :, 1], theirs[:-1, -1])
+    np.testing.assert_array_equal(ours.dense()[0, :, 2:], theirs[:-1, :-1] * (1 - np.eye(3)))
     assert theirs[:-1, -1].sum() > 50
 
 

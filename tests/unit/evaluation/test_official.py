@@ -8,8 +8,7 @@ import pytest
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events, tags_of
 from sedkit.evaluation.evaluate import evaluate
-from sedkit.evaluation.inputs import Options, Output, Truth
-from sedkit.evaluation.reading import OperatingPoints
+from sedkit.evaluation.inputs import OperatingPoints, Options, Output, Truth
 
 METRICS = ("event", "segment", "intersection", "psds1", "psds2")
 
@@ -35,7 +34,7 @@ def test_the_judges_agree(case) -> None:
 def test_a_difference_ends_the_call_loudly(case, monkeypatch: pytest.MonkeyPatch, metric: str) -> None:
     truth, output = case
     wrong = {"event": "count_events", "segment": "count_segments", "intersection": "count_intersections"}
-    place = f"metrics.{metric}" if metric in wrong else "psds"
+    place = f"metrics.{metric}" if metric in wrong else "psd_roc"
     module = importlib.import_module(f"sedkit.evaluation.{place}")
     if metric in wrong:
         right = getattr(module, wrong[metric])

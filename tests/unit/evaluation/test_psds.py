@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
-from sedkit.evaluation.official import official_psds
+from sedkit.evaluation.judges import official_psds
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
-from sedkit.evaluation.psds import psds_of_points
+from sedkit.evaluation.psd_roc import psds_of_points
 
 
 @settings(max_examples=40)

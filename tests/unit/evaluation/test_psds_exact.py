@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.intersection import prepare
+from sedkit.evaluation.coverage import prepare
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
-from sedkit.evaluation.psds import psds_of_points, psds_value
+from sedkit.evaluation.psd_roc import psds_of_points, psds_value
 from sedkit.evaluation.psds_exact import points_of_sweep, psds_of_sweep, sweep
 
 # A power of two: sums of frame lengths are exact, so that the engine of the tables decides as the sweep does.

@@ -10,7 +10,7 @@ from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.tables import read_events
 from sedkit.evaluation.fit import Fit
 from sedkit.evaluation.inputs import Output, Truth
-from sedkit.evaluation.metrics.registry import metrics_named
+from sedkit.evaluation.metrics.base import metrics_named
 from sedkit.evaluation.reading import read_operating_points, read_reference, read_table_to_score
 
 PLAIN = "filename\tonset\toffset\tevent_label\nb.wav\t0.5\t1.25\tDog\na.wav\t0\t1e0\tCat\nb.wav\t2.000\t3.0\tCat\n"
@@ -86,7 +86,7 @@ def test_odd_rows_are_scored_with_one_warning_per_kind(tmp_path: Path, caplog: p
 
 def fit_of(reference: Events, metric: str) -> Fit:
     truth = Truth(reference, tags_of(reference), {"a.wav": 10.0, "b.wav": 10.0})
-    return Fit(reference, truth, None, {}, metrics_named([metric]))
+    return Fit(reference, truth, None, metrics_named([metric]))
 
 
 def test_rows_that_do_not_fit_the_reference_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

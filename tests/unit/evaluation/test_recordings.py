@@ -12,11 +12,11 @@ from sklearn.metrics import roc_curve
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.scores import Scores
-from sedkit.evaluation.bootstrap import Resamples
-from sedkit.evaluation.evaluate import Interval, evaluate
+from sedkit.evaluation.evaluate import evaluate
 from sedkit.evaluation.inputs import Output, Truth
 from sedkit.evaluation.metrics.partial_auc import SegmentAucParameters, cut_segments, partial_auc
 from sedkit.evaluation.recordings import excerpts_of, join_scores, join_truth, recording_lengths
+from sedkit.evaluation.resample import Resamples
 
 
 def test_scores_and_truth_are_joined_by_the_second() -> None:
@@ -194,8 +194,8 @@ def pieces(seed: int) -> tuple[Truth, Scores, Scores]:
 
 def test_the_partial_area_of_pieces_is_that_of_their_recordings() -> None:
     truth, good, bad = pieces(0)
-    interval = Interval(200, None, 0)
-    figures = evaluate(truth, Output(scores=good), ["pauc"], interval_of=interval, against=("bad", Output(scores=bad)))
+    resamples = Resamples.of(truth, 200)
+    figures = evaluate(truth, Output(scores=good), ["pauc"], resamples=resamples, against=("bad", Output(scores=bad)))
     block = figures["segment_auc"]
     assert truth.events is not None
     excerpts, seconds = excerpts_of(good.filenames, None), dict.fromkeys("abcd", 30.0)
@@ -210,8 +210,9 @@ def test_the_partial_area_of_pieces_is_that_of_their_recordings() -> None:
     assert low <= block["value"] <= high
     assert block["against"]["value"]["interval"][0] > 0
     # Clips of one recording are drawn together, and recordings of one group.
-    grouped = Interval(200, {name: "street" if name[0] in "abc" else "park" for name in good.filenames}, 0)
-    wide = evaluate(truth, Output(scores=good), ["pauc"], interval_of=grouped)["segment_auc"]
+    groups = {name: "street" if name[0] in "abc" else "park" for name in good.filenames}
+    grouped = Resamples.of(truth, 200, groups)
+    wide = evaluate(truth, Output(scores=good), ["pauc"], resamples=grouped)["segment_auc"]
     assert wide["value"] == block["value"]
     assert wide["interval"] != block["interval"]
 

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
-from sedkit.evaluation.alignment import align
 from sedkit.evaluation.counts import as_json, rates
+from sedkit.evaluation.inputs import align
+from sedkit.evaluation.judges import differences, official_segment
 from sedkit.evaluation.metrics.segment import count_segments
-from sedkit.evaluation.official import differences, official_segment
 from sedkit.evaluation.parameters import SegmentParameters
 
 

@@ -15,13 +15,14 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import tags_of
-from sedkit.evaluation.evaluate import Interval, evaluate
+from sedkit.evaluation.evaluate import evaluate
 from sedkit.evaluation.inputs import Options, Output, Truth
-from sedkit.evaluation.masks import Mixtures
 from sedkit.evaluation.metrics.segmentation import ideal_mask, mel_magnitudes
 from sedkit.evaluation.parameters import MaskParameters
+from sedkit.evaluation.resample import Resamples
 from sedkit.features.frontends import FrontEnd
 from sedkit.features.frontends.logmel import LogMel
+from sedkit.synthesis.mixture_set import Mixtures
 
 from ..synthesis.mix_case import LABELS, RATE
 
@@ -224,7 +225,7 @@ def test_magnitudes_of_some_frames_are_those_of_all() -> None:
 def test_intervals_are_of_f1(mixtures: Mixtures) -> None:
     events = mixtures.data.strong()
     truth = Truth(events, tags_of(events), mixtures=mixtures)
-    results = evaluate(truth, Output(masks=constant(1.0)), ["segmentation"], interval_of=Interval(100))
+    results = evaluate(truth, Output(masks=constant(1.0)), ["segmentation"], resamples=Resamples.of(truth, 100))
     low, high = results["segmentation"]["macro"]["interval"]
     assert low < results["segmentation"]["macro"]["f1"] < high
 

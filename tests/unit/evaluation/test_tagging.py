@@ -8,12 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from sedkit.dataio.events import Tags
-from sedkit.evaluation.metrics.tagging import TaggingParameters, tagging_rates
+from sedkit.evaluation.counts import Rates, Undefined
+from sedkit.evaluation.metrics.tagging import TaggedClips, Tagging, TaggingParameters
 
 
-def tags(present: np.ndarray) -> Tags:
-    return Tags(tuple(f"c{i}" for i in range(len(present))), tuple("abcdef"[: present.shape[1]]), present)
+def figures_of(
+    present: np.ndarray, score: np.ndarray, undefined: Undefined = "official", weights: np.ndarray | None = None
+) -> Rates:
+    clips = TaggedClips(
+        tuple(f"c{i}" for i in range(len(present))), tuple("abcdef"[: present.shape[1]]), present, score
+    )
+    return Tagging("tagging", TaggingParameters()).figures(clips, undefined, weights)
 
 
 @settings(max_examples=60)
@@ -24,7 +29,7 @@ def test_equals_scikit_learn(seed: int) -> None:
     present[0], present[1] = True, False
     # Coarse scores: ties are common.
     score = (np.round(rng.random((30, 4)) * 8) / 8).astype(np.float32)
-    figures = tagging_rates(tags(present), score, TaggingParameters(0.5))
+    figures = figures_of(present, score)
     for name, of in (("average_precision", average_precision_score), ("roc_auc", roc_auc_score)):
         np.testing.assert_allclose(
             figures.classes[name], [of(present[:, c], score[:, c]) for c in range(4)], atol=1e-12
@@ -39,10 +44,10 @@ def test_weights_are_repetitions() -> None:
     rng = np.random.default_rng(1)
     present, score = rng.random((20, 3)) < 0.4, (np.round(rng.random((20, 3)) * 8) / 8).astype(np.float32)
     times = rng.integers(0, 4, size=(5, 20))
-    weighted = tagging_rates(tags(present), score, TaggingParameters(), weights=times.astype(float))
+    weighted = figures_of(present, score, weights=times.astype(float))
     for n in range(5):
         rows = np.repeat(np.arange(20), times[n])
-        plain = tagging_rates(tags(present[rows]), score[rows], TaggingParameters())
+        plain = figures_of(present[rows], score[rows])
         for name in plain.macro:
             assert weighted.macro[name][n] == pytest.approx(plain.macro[name], abs=1e-12)
             assert weighted.micro[name][n] == pytest.approx(plain.micro[name], abs=1e-12)
@@ -53,7 +58,7 @@ def test_a_class_without_tagged_clips_is_left_out_or_zero() -> None:
     score = np.array([[0.9, 0.1], [0.2, 0.1]], np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        official = tagging_rates(tags(present), score, TaggingParameters())
-        zero = tagging_rates(tags(present), score, TaggingParameters(), "zero")
+        official = figures_of(present, score)
+        zero = figures_of(present, score, "zero")
     assert (official.macro["average_precision"], zero.macro["average_precision"]) == (1.0, 0.5)
     assert np.isnan(official.classes["f1"][1])

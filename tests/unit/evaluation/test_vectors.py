@@ -17,16 +17,16 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores
 from sedkit.dataio.tables import read_durations, read_events
-from sedkit.evaluation.alignment import align
 from sedkit.evaluation.counts import Rates, rates
-from sedkit.evaluation.intersection import prepare
+from sedkit.evaluation.coverage import prepare
+from sedkit.evaluation.inputs import OperatingPoints, align
 from sedkit.evaluation.metrics.event import count_events
 from sedkit.evaluation.metrics.intersection import count_intersections
 from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.evaluation.parameters import PSDS1, PSDS2, EventParameters, PsdsParameters
-from sedkit.evaluation.psds import psds_of_points
+from sedkit.evaluation.psd_roc import psds_of_points
 from sedkit.evaluation.psds_exact import psds_of_sweep, sweep
-from sedkit.evaluation.reading import OperatingPoints, read_operating_points
+from sedkit.evaluation.reading import read_operating_points
 
 EXACT = 1e-9
 PSDS = 1e-5

@@ -17,7 +17,7 @@ from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import Events
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.windows import Windows
-from sedkit.evaluation.alignment import align
+from sedkit.evaluation.inputs import align
 from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.features.frontends import FrontEnd, frontend_from
 from sedkit.features.sources import StoredFeatures

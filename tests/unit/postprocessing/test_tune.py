@@ -17,7 +17,7 @@ from sedkit.evaluation.counts import rates
 from sedkit.evaluation.metrics.event import count_events
 from sedkit.evaluation.metrics.segment import count_segments
 from sedkit.evaluation.parameters import PSDS1
-from sedkit.evaluation.psds import psds_of_points
+from sedkit.evaluation.psd_roc import psds_of_points
 from sedkit.postprocessing import BoxRule, FrameRule, Postprocessing, decode, decode_thresholds
 from sedkit.postprocessing.operating_points import even_thresholds
 from sedkit.postprocessing.tune import describe, tune

@@ -5,9 +5,14 @@ import pytest
 import soundfile
 
 from sedkit.core.errors import SedkitError
-from sedkit.evaluation.masks import Mixtures
+from sedkit.synthesis.mixture_set import Mixtures
 
-from ..synthesis.mix_case import RATE
+from .mix_case import RATE, render_small
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    return render_small(tmp_path_factory.mktemp("mix"))
 
 
 def test_stems_of_a_rendered_set_add_up_to_its_mixtures(rendered):

@@ -22,133 +22,101 @@ from numpy.typing import NDArray
 
 from sedkit.core.compiled import doubled
 from sedkit.dataio.events import Events
-from sedkit.evaluation.alignment import occurring
-from sedkit.evaluation.counts import Grouped
+from sedkit.evaluation.counts import Grouped, grouped, per_clip_and_class
+from sedkit.evaluation.inputs import occurring
 from sedkit.evaluation.overlaps import checked_order
 from sedkit.evaluation.parameters import IntersectionParameters
 
 
 @dataclass(frozen=True)
 class Ground:
-    """A reference made ready for intersection: classes that have events, clips of any table that is involved.
+    """A reference made ready for intersection.
 
     Attributes
     ----------
-    filenames, labels
-        Clips: the reference's, then those with a duration only. Classes with at least one event of positive length.
-    first
-        (clips + 1,) where each clip's events begin in `label`, `onset_s`, `offset_s`, which are sorted by clip and
-        onset.
+    events
+        Of positive length, by clip and onset, in the clips of the reference, then those with a duration only. Every
+        class has one.
     duration_s
         (clips,) 0 for a clip without a duration: nothing in it is a false positive. Infinite where none were given.
     """
 
-    filenames: tuple[str, ...]
-    labels: tuple[str, ...]
-    first: NDArray[np.int64]
-    label: NDArray[np.int64]
-    onset_s: NDArray[np.float64]
-    offset_s: NDArray[np.float64]
+    events: Events
     duration_s: NDArray[np.float64]
 
     @property
-    def grouped(self) -> Grouped:
-        """The events as compiled code takes them."""
-        return self.first, self.label, self.onset_s, self.offset_s
+    def filenames(self) -> tuple[str, ...]:
+        """Clips."""
+        return self.events.filenames
 
     @property
-    def clip(self) -> NDArray[np.int64]:
-        """(events,) clip of each event."""
-        return np.repeat(np.arange(len(self.filenames)), np.diff(self.first))
+    def labels(self) -> tuple[str, ...]:
+        """Classes."""
+        return self.events.labels
 
     def n_reference(self) -> NDArray[np.int64]:
         """(clips, classes) number of events."""
-        return self._summed(None).astype(np.int64)
+        return per_clip_and_class(self.events)
 
     def reference_s(self) -> NDArray[np.float64]:
         """(clips, classes) summed length of events in seconds."""
-        return self._summed(self.offset_s - self.onset_s).astype(np.float64)
-
-    def _summed(self, weights: NDArray[np.float64] | None) -> NDArray[Any]:
-        n_clips, n_classes = len(self.filenames), len(self.labels)
-        cell = self.clip * n_classes + self.label
-        return np.bincount(cell, weights, minlength=n_clips * n_classes).reshape(n_clips, n_classes)
+        out = np.zeros((len(self.filenames), len(self.labels)))
+        np.add.at(out, (self.events.clip, self.events.label), self.events.offset_s - self.events.onset_s)
+        return out
 
 
 @dataclass(frozen=True)
 class PointCounts:
-    """Sparse counts of one or more operating points: `value[i]` events of kind `cell[i]` in clip `clip[i]`.
+    """Sparse counts of one or more operating points, one row (n,) for each cell and clip that counts.
 
-    The cells are (point * classes + class) in `true` and `false`, and ((point * classes + class) * classes + other)
-    in `cross`.
+    Attributes
+    ----------
+    ground
+        The reference.
+    n_points
+        Operating points.
+    cell
+        point * classes + class.
+    kind
+        0: reference events that are found; 1: false positives; 2 + k: cross triggers of class k.
+    clip
+        Index into the reference's clips.
+    value
+        How many.
     """
 
     ground: Ground
     n_points: int
-    true: Sparse
-    false: Sparse
-    cross: Sparse
-
-    def dense(self, which: str) -> NDArray[np.float64]:
-        """Return summed counts, (points, classes), or (points, classes, classes) for `cross`."""
-        k = len(self.ground.labels)
-        shape = (self.n_points, k, k) if which == "cross" else (self.n_points, k)
-        counts: Sparse = getattr(self, which)
-        total = np.bincount(counts.cell, weights=counts.value, minlength=int(np.prod(shape)))
-        return np.asarray(total.reshape(shape), dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class Sparse:
-    """Coordinates and values of counts: `cell`, `clip`, `value`, each (n,); value None means 1 each."""
-
     cell: NDArray[np.int64]
+    kind: NDArray[np.int64]
     clip: NDArray[np.int64]
-    value: NDArray[np.float64] | None = None
+    value: NDArray[np.float64]
+
+    def dense(self) -> NDArray[np.float64]:
+        """Return counts summed over clips, (points, classes, kinds)."""
+        k = len(self.ground.labels)
+        shape = (self.n_points, k, 2 + k)
+        total = np.bincount(self.cell * (2 + k) + self.kind, weights=self.value, minlength=int(np.prod(shape)))
+        return np.asarray(total.reshape(shape), dtype=np.float64)
 
 
 def prepare(reference: Events, durations: Mapping[str, float] | None, refuse_overlaps: bool = True) -> Ground:
     """Make a reference ready; raises SedkitError where two events of one class overlap in a clip, unless allowed."""
     reference = reference.take(checked_order(reference, refuse_overlaps))
     positive = reference.take(reference.offset_s > reference.onset_s)
-    labels = occurring(positive)
-    known = dict.fromkeys(reference.filenames)
-    known.update(dict.fromkeys(durations or ()))
-    filenames = tuple(known)
-    events = positive.keep_clips(filenames).keep_labels(labels)
-    order = np.lexsort((events.onset_s, events.clip))
+    filenames = tuple(dict.fromkeys((*reference.filenames, *(durations or ()))))
     if durations is None:
         length = np.full(len(filenames), np.inf)
     else:
         length = np.array([durations.get(name, 0.0) for name in filenames], dtype=np.float64)
-    return Ground(
-        filenames=filenames,
-        labels=labels,
-        first=np.searchsorted(events.clip[order], np.arange(len(filenames) + 1)).astype(np.int64),
-        label=events.label[order],
-        onset_s=events.onset_s[order],
-        offset_s=events.offset_s[order],
-        duration_s=length,
-    )
-
-
-def count_points(ground: Ground, points: Sequence[Events], parameters: IntersectionParameters) -> PointCounts:
-    """Count true positives, false positives and cross triggers of detections at several operating points.
-
-    Parameters
-    ----------
-    ground
-        The reference.
-    points
-        One table per operating point; classes and clips that the reference lacks are passed over.
-    parameters
-        The criteria.
-    """
-    return count_detections(ground, join_points(ground, points), parameters)
+    # The reference's clips come first: the order stays.
+    return Ground(positive.keep_clips(filenames).keep_labels(occurring(positive)), length)
 
 
 def join_points(ground: Ground, points: Sequence[Events], refuse_overlaps: bool = True) -> Grouped:
     """Bring operating points onto the reference's clips and classes; refuses what `checked_order` refuses.
+
+    Classes and clips that the reference lacks are passed over.
 
     Returns
     -------
@@ -176,11 +144,12 @@ def join_points(ground: Ground, points: Sequence[Events], refuse_overlaps: bool 
 
 
 def count_detections(ground: Ground, detections: Grouped, parameters: IntersectionParameters) -> PointCounts:
-    """Count joined detections; see `count_points`."""
-    parts = _count_detections(ground.grouped, ground.duration_s, detections, len(ground.labels), parameters.limits)
-    true, false, cross = (Sparse(cell, clip) for cell, clip in parts)
+    """Count true positives, false positives and cross triggers of joined detections by some criteria."""
+    events, labels = grouped(ground.events), ground.labels
+    rows = _count_detections(events, ground.duration_s, detections, len(labels), parameters.limits)
+    cell, kind, clip = np.ascontiguousarray(rows.T)
     n_points = (len(detections[0]) - 1) // max(len(ground.filenames), 1)
-    return PointCounts(ground, n_points, true, false, cross)
+    return PointCounts(ground, n_points, cell, kind, clip, np.ones(len(rows)))
 
 
 @njit(cache=True)
@@ -194,20 +163,12 @@ def _add(sums: Any, lost: Any, at: int, value: float) -> None:
 
 @njit(cache=True)
 def _count_detections(references: Any, duration: Any, detections: Any, n_classes: int, limits: Any) -> Any:
+    """Return a row (cell, kind, clip) for each count."""
     (g_first, g_label, g_on, g_off), (d_first, d_label, d_on, d_off) = references, detections
     dtc, gtc, cttc = limits
-    n_clips = len(g_first) - 1
+    n_clips, n_ref = len(g_first) - 1, len(g_label)
     n_points = (len(d_first) - 1) // n_clips if n_clips else 0
-    n_det, n_ref = len(d_label), len(g_label)
-    fp_cell, fp_clip = np.empty(n_det, np.int64), np.empty(n_det, np.int64)
-    n_tp_most = 0
-    for p in range(n_points):
-        for clip in range(n_clips):
-            if d_first[p * n_clips + clip + 1] > d_first[p * n_clips + clip]:
-                n_tp_most += g_first[clip + 1] - g_first[clip]
-    tp_cell, tp_clip = np.empty(n_tp_most, np.int64), np.empty(n_tp_most, np.int64)
-    ct_cell, ct_clip = np.empty(max(n_det, 16), np.int64), np.empty(max(n_det, 16), np.int64)
-    n_tp = n_fp = n_ct = 0
+    rows, n = np.empty((len(d_label) + n_ref + 16, 3), np.int64), 0
     share, share_lost = np.zeros(n_classes), np.zeros(n_classes)
     touched = np.zeros(n_classes, np.bool_)
     covered, covered_lost = np.zeros(n_ref), np.zeros(n_ref)
@@ -221,6 +182,8 @@ def _count_detections(references: Any, duration: Any, detections: Any, n_classes
             covered[g0:g1] = 0.0
             covered_lost[g0:g1] = 0.0
             answered[g0:g1] = False
+            while n + (d1 - d0) * n_classes + g1 - g0 > len(rows):
+                rows = doubled(rows)
             for d in range(d0, d1):
                 label = d_label[d]
                 length = d_off[d] - d_on[d]
@@ -241,20 +204,14 @@ def _count_detections(references: Any, duration: Any, detections: Any, n_classes
                     continue
                 cell = p * n_classes + label
                 if duration[clip] > 0 and d_on[d] < duration[clip] and d_off[d] > 0:
-                    fp_cell[n_fp], fp_clip[n_fp] = cell, clip
-                    n_fp += 1
+                    rows[n, 0], rows[n, 1], rows[n, 2] = cell, 1, clip
+                    n += 1
                 for other in range(n_classes):
                     if touched[other] and other != label and share[other] >= cttc:
-                        if n_ct == len(ct_cell):
-                            ct_cell, ct_clip = doubled(ct_cell), doubled(ct_clip)
-                        ct_cell[n_ct], ct_clip[n_ct] = cell * n_classes + other, clip
-                        n_ct += 1
+                        rows[n, 0], rows[n, 1], rows[n, 2] = cell, 2 + other, clip
+                        n += 1
             for g in range(g0, g1):
                 if answered[g] and covered[g] >= gtc:
-                    tp_cell[n_tp], tp_clip[n_tp] = p * n_classes + g_label[g], clip
-                    n_tp += 1
-    return (
-        (tp_cell[:n_tp].copy(), tp_clip[:n_tp].copy()),
-        (fp_cell[:n_fp].copy(), fp_clip[:n_fp].copy()),
-        (ct_cell[:n_ct].copy(), ct_clip[:n_ct].copy()),
-    )
+                    rows[n, 0], rows[n, 1], rows[n, 2] = p * n_classes + g_label[g], 0, clip
+                    n += 1
+    return rows[:n]
