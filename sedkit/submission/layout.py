@@ -19,7 +19,6 @@ from sedkit.submission.formats import Format
 TABLE = re.compile(r"\.(?:csv|tsv|txt)$", re.IGNORECASE)
 
 _STOPS = "the organisers' script takes every folder for a system and stops"
-
 _META = re.compile(r"\.meta\.ya?ml$", re.IGNORECASE)
 _OUTPUT_TABLE = re.compile(r"\.output\.(?:csv|tsv|txt)$", re.IGNORECASE)
 _OUTPUT_FOLDER = re.compile(r"\.output(?:_PSDS)?$")

@@ -1,0 +1,1 @@
+"""A system's meta file: what is asked for, read, described and written."""
