@@ -54,15 +54,15 @@ class SystemFolder:
     def outputs(self, form: Format) -> dict[str, list[str]]:
         """Return the files of an output as a format calls it, of the first run, by the labels that they carry."""
         if form.scores is None:
-            suffix, files = str(form.table_suffix), {PurePosixPath(name).name: [name] for name in self.files}
+            suffix, files = str(form.table_suffix), {name: [name] for name in self.files}
         else:
             suffix, files = form.scores.suffix.format(run=1), self.folders
-        numbered = suffix != ".output"
-        return {
-            name.removesuffix(suffix): files[name]
-            for name in files
-            if name.endswith(suffix) and (numbered or not _RUN.search(name))
-        }
+        out: dict[str, list[str]] = {}
+        for path, found in files.items():
+            # Without a number in its name, a folder is none of those that other years number.
+            if path.endswith(suffix) and (suffix != ".output" or not _RUN.search(path)):
+                out.setdefault(PurePosixPath(path).name.removesuffix(suffix), found)
+        return out
 
     def place(self, inside: str) -> str:
         """Return the path in the package of a file or folder of the system."""

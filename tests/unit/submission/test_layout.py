@@ -246,3 +246,17 @@ def test_letters_of_a_label_are_ascii(tmp_path: Path) -> None:
     assert (found.severity, found.kind) == (WARNING, "label_pattern")
     assert "holds letters that are not ASCII" in found.message
     assert found.expected.endswith("for example Muller_UNI_task4_1")
+
+
+def test_run_folders_in_a_folder_carry_a_label_too(tmp_path: Path) -> None:
+    """A folder of another name, with the runs in a folder of their own: its files are looked at under their label."""
+    files = {}
+    for name, data in correct("dcase2024").items():
+        home, _, rest = name.partition("/")
+        place = f"{home}/{rest}" if "_run1.output/" in rest else rest
+        files[f"docs/{place}" if rest else name] = data
+    found = check_package(as_zip(files, tmp_path / "p.zip"), get_format("dcase2024"), CLIP_LIST)
+    assert (REFUSED, "label_pattern", "docs") in parts(found)
+    assert "where its files are named after 'Okafor_UNI_task4_1'" in next(
+        f.message for f in found if f.kind == "label_pattern"
+    )
