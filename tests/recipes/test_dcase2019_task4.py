@@ -110,7 +110,7 @@ def test_every_stage_leaves_what_the_house_says(finished: Place) -> None:
         *("config.yaml", "environment.json", "metrics.jsonl", "summary.json", "run.sh"),
         *("checkpoints", "checkpoints/best.pt", "checkpoints/last.pt"),
         *("scores", "scores/weak.tune.h5", "scores/synthetic.tune.h5", *(f"scores/{name}.h5" for name in SCORED)),
-        *(f"postprocessing{name}.yaml" for name in ("", ".tagging", ".csebbs", ".csebbs.tagging")),
+        *(f"postprocessing{name}.yaml" for name in ("", ".tagging.weak", ".csebbs", ".csebbs.tagging.weak")),
         *("events", *(f"events/{name}{variant}.tsv" for name in SCORED for variant in ("", ".csebbs"))),
         *("events/validation.published.tsv", "events/public.published.tsv"),
         *("points", *(f"points/{name}" for name in decoded)),

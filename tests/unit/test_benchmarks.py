@@ -44,7 +44,7 @@ def test_a_result_that_differs_is_status_1_and_written(tmp_path: Path, monkeypat
     [
         (["storage", "featuers"], "unknown benchmark 'featuers' .did you mean \"features\""),
         (["storage", "--quik"], 'unknown option --quik .did you mean "--quick"'),
-        ([], "no benchmark is named, expected some of decoding"),
+        ([], "no benchmark is named, expected some of curves, decoding"),
         (["storage", "--runs", "0"], "expected a whole number from 2"),
         (["storage", "--json", "."], "is a folder, expected a place for a file"),
     ],

@@ -25,8 +25,8 @@ def test_each_variant_is_tuned_through_all_objectives(boxes: Place, calls: Stage
     lines = calls("tune")
     starts = [after(line, "--start") if "--start" in line else None for line in lines]
     outs = [after(line, "--out") for line in lines]
-    assert starts == [None, f"{RULES}.tagging.yaml", "csebbs", f"{RULES}.boxes.tagging.yaml"]
-    assert outs == [*(f"{RULES}{x}.yaml" for x in (".tagging", "", ".boxes.tagging", ".boxes"))]
+    assert starts == [None, f"{RULES}.tagging.weak.yaml", "csebbs", f"{RULES}.boxes.tagging.weak.yaml"]
+    assert outs == [*(f"{RULES}{x}.yaml" for x in (".tagging.weak", "", ".boxes.tagging.weak", ".boxes"))]
     assert [after(line, "--objective") for line in lines] == ["tagging", "event"] * 2
 
 

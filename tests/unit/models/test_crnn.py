@@ -74,7 +74,7 @@ def test_the_gru_sees_one_frame_a_step_and_has_one_bias_a_gate() -> None:
     v = network.blocks(x[:, None])
     assert v.shape == (2, 3, 9, 2)
     steps = torch.stack([v[:, :, t].flatten(1) for t in range(9)], dim=1)
-    h, _ = network.gru(steps)
+    h, _ = torch.nn.GRU.forward(network.gru, steps)
     p = torch.sigmoid(network.fc(F.relu(network.hidden(h))))
     torch.testing.assert_close(network(x).framewise, p)
     network.train()
@@ -100,7 +100,7 @@ def test_the_clip_is_made_of_its_real_frames(clipwise: str) -> None:
         p = out.framewise[row, :n]
         if clipwise == "attention":
             v = network.blocks(x[:, None]).transpose(2, 3).flatten(1, 2).transpose(1, 2)
-            logits = network.attention(F.relu(network.hidden(network.gru(v)[0])))[row, :n]
+            logits = network.attention(F.relu(network.hidden(torch.nn.GRU.forward(network.gru, v)[0])))[row, :n]
             expected = (torch.softmax(logits, dim=0) * p).sum(dim=0)
             torch.testing.assert_close(out.attention["time"].sum(dim=1), torch.ones(2, 2))
         else:
