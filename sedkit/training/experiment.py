@@ -90,16 +90,15 @@ class Experiment:
 
     def _read_streams(self) -> None:
         """Read what is trained on, selected on and drawn; no clip may be on two of these sides."""
-        plan = self.plan
+        plan, sets = self.plan, self.plan.sets
         reader = StreamReader(plan.data_root, plan.frontend, self.settings.seed, plan.mix)
         sides: dict[str, dict[str, Stream]] = {"streams": {}, "select": {}}
-        for place, (key, settings) in enumerate(plan.sets.streams):
+        for place, (key, settings) in enumerate(sets.streams):
             _, side, name = key.split(".", 2)
-            sets, folds = plan.sets.of(settings, key), plan.sets.folds(settings, key)
-            sides[side][name] = reader.read(key, place, settings, sets, folds)
+            sides[side][name] = reader.read(key, place, settings, sets.of(settings, key), sets.folds(settings, key))
         self.streams, self.select = sides["streams"], sides["select"]
         plain = replace(next(iter(plan.data.streams.values())), source="features", augment={}, views={})
-        self.draw = {name: reader.read(name, 0, plain, [name], None) for name in plan.sets.drawn}
+        self.draw = {name: reader.read(name, 0, plain, [name], None) for name in sets.drawn}
         assert reader.labels is not None
         self.labels = reader.labels
         for name, selected in self.select.items():
