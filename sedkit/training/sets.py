@@ -64,8 +64,8 @@ class Sets:
         """
         for key, stream in self.streams:
             beside = list(self.beside(stream, key))
-            for name in {stream.set, *(name for _, name, _ in beside)} - self.allowed:
-                if (data := self.data_dir(name)).role in NOT_TRAINED_ON:
+            for name in (stream.set, *(name for _, name, _ in beside)):
+                if (data := self.data_dir(name)).role in NOT_TRAINED_ON and name not in self.allowed:
                     raise UsageError(
                         f"{key}: {data.identity} is {data.role}: nothing is trained or selected on it (--train-on "
                         "all+validation adds validation, whose figures are then refused)"
