@@ -23,7 +23,7 @@ class Tuned:
     labels
         The table of the data dir that holds what is true.
     optional
-        Leave it out where the data dir is not there; of others, the first preset stands for all rules then.
+        Leave it out where the data dir or its fold is not there; of others, the first preset stands for all rules then.
     """
 
     set: str

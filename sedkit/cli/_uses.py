@@ -73,10 +73,14 @@ class Uses:
         """Return what a run's rules are tuned on: of a pass the gate alone, behind another's gate all but the gate."""
         from sedkit.postprocessing.tuning.base import build_objective
 
-        sets = [one for one in self.recipe.tuned if not one.optional or self.has(one.set, one.labels)]
+        tuned = [one for one in self.recipe.tuned if not one.optional or self._given(one)]
         if not run.of_pass and self.system.decoding.gate is None:
-            return sets
-        return [one for one in sets if build_objective({"name": one.objective}).gated != run.of_pass]
+            return tuned
+        return [one for one in tuned if build_objective({"name": one.objective}).gated != run.of_pass]
+
+    def _given(self, tuned: Tuned) -> bool:
+        """Tell whether there is a set to tune on, with clips in its fold."""
+        return self.has(tuned.set, tuned.labels) and (tuned.fold is None or self.has_fold(tuned.set, tuned.fold))
 
     def tuned_whole(self, path: str) -> bool:
         """Tell whether rules are tuned on all of a set, so that their figures on it would say nothing."""

@@ -17,7 +17,7 @@ from sedkit.training.plan import Plan
 from sedkit.training.selection import evaluate
 from sedkit.training.streams import Stream
 
-#: A record's figures: side -> network -> stream -> figure -> value.
+#: A side of a record: network -> stream -> figure -> value.
 Figures = dict[str, dict[str, dict[str, float]]]
 
 

@@ -19,12 +19,12 @@ from sedkit.features.sources import StoredFeatures
 @pytest.mark.slow
 def test_two_benchmarks_in_a_call_and_one_json(repository: Path, tmp_path: Path) -> None:
     out = tmp_path / "new folder" / "speed.json"
-    call = [sys.executable, "-m", "benchmarks", "decoding", "storage", "--quick", "--json", str(out)]
+    call = [sys.executable, "-m", "benchmarks", "decoding", "training", "--quick", "--json", str(out)]
     done = subprocess.run(call, cwd=repository, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(out.read_text())
-    assert list(found) == [key for name in ("decoding", "storage") for key in benchmarks.known()[name][1]]
-    assert {"decoding", "storage"} < set(found)
+    assert list(found) == [key for name in ("decoding", "training") for key in benchmarks.known()[name][1]]
+    assert {"decoding", "training"} < set(found)
     for row in found.values():
         assert list(row) == ["ours", "peer", "ratio", "spread", "equal"]
         assert row["equal"] is True

@@ -13,6 +13,7 @@ from sedkit.dataio.datadir import Clips, write_datadir
 from sedkit.dataio.events import Events, tags_of
 from sedkit.dataio.store import write_features
 from sedkit.features.frontends import frontend_from
+from sedkit.training.plan import Plan, make_plan
 
 LABELS = ("Alarm", "Cat", "Dog")
 FRONTEND: dict[str, Any] = {
@@ -67,6 +68,11 @@ def write_config(path: Path, **changes: Any) -> Path:
     """Write `config(**changes)`."""
     write_yaml(path, config(**changes))
     return path
+
+
+def plan(root: Path, folder: Path, *overrides: str, **changes: Any) -> Plan:
+    """Plan a run of `config(**changes)` in `folder`/exp."""
+    return make_plan(write_config(folder / "c.yaml", **changes), list(overrides), root, folder / "exp")
 
 
 def make_set(root: Path, name: str, n: int, seed: int, folds: tuple[str, ...], shuffled: bool = False) -> None:
