@@ -50,8 +50,8 @@ class ResultsSection:
 
     def section(self, key: str) -> ResultsSection:
         """Return the mapping below a key."""
-        found = self._checked(key, lambda value: isinstance(value, Mapping), "a mapping")
-        return ResultsSection(found or {}, f"{self.where}{key}.")
+        section = self._checked(key, lambda value: isinstance(value, Mapping), "a mapping")
+        return ResultsSection(section or {}, f"{self.where}{key}.")
 
     def text(self, key: str) -> str | None:
         """Return a text."""

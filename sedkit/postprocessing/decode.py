@@ -105,22 +105,26 @@ def _decoded(
         from sedkit.postprocessing.sebbs import find_boxes
 
         return find_boxes(scores, rules, gate).above(thresholds, len(scores.filenames))
-    found = filtered_curves(scores, rules)
+    groups = filtered_curves(scores, rules)
     if rules.decoder != "derivative":
-        bounds, intervals = _find_intervals([tidied(one, rules) for one in found], gate, thresholds)
+        bounds, intervals = _find_intervals([tidied(group, rules) for group in groups], gate, thresholds)
     else:
         half = np.full((len(rules.labels), 1), 0.5)
-        every = [_find_intervals([switched(one, rules, at) for one in found], gate, half)[1] for at in thresholds.T]
+        every = [
+            _find_intervals([switched(group, rules, at) for group in groups], gate, half)[1] for at in thresholds.T
+        ]
         bounds, intervals = np.cumsum([0, *map(len, every)]), np.concatenate(every)
     return bounds, intervals, grids.times_s(scores)
 
 
-def _find_intervals(found: Sequence[Curves], gate: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _find_intervals(
+    groups: Sequence[Curves], gate: np.ndarray, thresholds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Find the runs of curves above thresholds.
 
     Parameters
     ----------
-    found
+    groups
         The curves of all clips.
     gate
         (clips, classes) bool; a closed pair has no events.
@@ -133,13 +137,13 @@ def _find_intervals(found: Sequence[Curves], gate: np.ndarray, thresholds: np.nd
         As in `DecodedPoints`: clip, class, first and last frame (exclusive), by point, clip, class and time.
     """
     blocks, points = [np.zeros((0, 4), np.int32)], [np.zeros(0, np.int64)]
-    for one in found:
-        functions = engine.choose(one.planes.size * thresholds.shape[1])
-        limits = _at_most(thresholds, one.planes.dtype)
-        bounds, intervals = functions.runs_above(one.planes, one.n_frames, gate[one.clips], limits)
-        if len(found) == 1:
+    for group in groups:
+        functions = engine.choose(group.planes.size * thresholds.shape[1])
+        limits = _at_most(thresholds, group.planes.dtype)
+        bounds, intervals = functions.runs_above(group.planes, group.n_frames, gate[group.clips], limits)
+        if len(groups) == 1:
             return bounds, intervals
-        intervals[:, 0] = one.clips[intervals[:, 0]]
+        intervals[:, 0] = group.clips[intervals[:, 0]]
         blocks.append(intervals)
         points.append(np.repeat(np.arange(thresholds.shape[1]), np.diff(bounds)))
     every, point = np.concatenate(blocks), np.concatenate(points)

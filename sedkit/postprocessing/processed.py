@@ -82,17 +82,17 @@ def processed_scores(
         from sedkit.postprocessing.sebbs import find_boxes
 
         return _box_scores(scores, find_boxes(scores, rules, gate))
-    found = processed_curves(scores, rules)
-    framewise = np.zeros(scores.framewise.shape, np.result_type(scores.framewise, *(one.planes for one in found)))
-    for one in found:
-        planes = np.where(gate[one.clips][:, :, None] & np.isfinite(one.planes), one.planes, 0.0)
-        framewise[one.clips] = planes.transpose(0, 2, 1)
+    groups = processed_curves(scores, rules)
+    framewise = np.zeros(scores.framewise.shape, np.result_type(scores.framewise, *(group.planes for group in groups)))
+    for group in groups:
+        planes = np.where(gate[group.clips][:, :, None] & np.isfinite(group.planes), group.planes, 0.0)
+        framewise[group.clips] = planes.transpose(0, 2, 1)
     return replace(scores, framewise=framewise, processed=True)
 
 
 def processed_curves(scores: Scores, rules: Postprocessing) -> list[Curves]:
     """Do to the scores all that frame rules do before and after they compare, but for the gate."""
-    return [tidied(one, rules) for one in filtered_curves(scores, rules)]
+    return [tidied(group, rules) for group in filtered_curves(scores, rules)]
 
 
 def filtered_curves(scores: Scores, rules: Postprocessing) -> list[Curves]:
@@ -117,39 +117,39 @@ def filtered_curves(scores: Scores, rules: Postprocessing) -> list[Curves]:
     return out
 
 
-def tidied(found: Curves, rules: Postprocessing) -> Curves:
+def tidied(group: Curves, rules: Postprocessing) -> Curves:
     """Do what frame rules do to events: second thresholds, gaps, short events."""
     low = rules.column("low")
     reaching = np.flatnonzero(~np.isnan(low) & (rules.decoder != "derivative"))
-    gap = grids.at_most_frames(rules.column("merge_gap_s"), found.rate_hz)
+    gap = grids.at_most_frames(rules.column("merge_gap_s"), group.rate_hz)
     if rules.decoder == "published":
         # As published: with a second threshold one inactive frame never parts events, and salt goes by "not longer".
         gap[reaching] = np.maximum(gap[reaching], 1)
-        shortest = grids.at_most_frames(rules.column("min_duration_s"), found.rate_hz) + 1
+        shortest = grids.at_most_frames(rules.column("min_duration_s"), group.rate_hz) + 1
     else:
-        shortest = grids.at_least_frames(rules.column("min_duration_s"), found.rate_hz)
+        shortest = grids.at_least_frames(rules.column("min_duration_s"), group.rate_hz)
     if not (len(reaching) or gap.any() or (shortest > 1).any()):
-        return found
-    planes = found.planes.astype(np.float64 if len(reaching) else found.planes.dtype)
+        return group
+    planes = group.planes.astype(np.float64 if len(reaching) else group.planes.dtype)
     clips = max(1, _IN_CACHE // max(1, planes[0].size)) if len(planes) else 1
     for first in range(0, len(planes), clips):
         block = planes[first : first + clips]
         if len(reaching):
             block[:, reaching] = curves.reached(block[:, reaching], rules.column("threshold")[reaching], low[reaching])
         block[:] = curves.kept(curves.bridged(block, gap), shortest)
-    return replace(found, planes=planes)
+    return replace(group, planes=planes)
 
 
-def switched(found: Curves, rules: Postprocessing, thresholds: np.ndarray) -> Curves:
+def switched(group: Curves, rules: Postprocessing, thresholds: np.ndarray) -> Curves:
     """Return 1 in the events that rules of the decoder `derivative` find in slopes at one threshold a class, else 0.
 
     At a threshold that is not the rule's own, its second one keeps its proportion to it.
     """
-    own, low = rules.column("threshold"), rules.column("low")
-    low = np.where(np.isnan(low), -own, low)
-    scaled = np.divide(thresholds * low, own, out=np.minimum(low, thresholds), where=own > 0)
-    off = np.where(thresholds == own, low, scaled)
-    return tidied(replace(found, planes=curves.switched(found.planes, thresholds, off)), rules)
+    stated, low = rules.column("threshold"), rules.column("low")
+    low = np.where(np.isnan(low), -stated, low)
+    scaled = np.divide(thresholds * low, stated, out=np.minimum(low, thresholds), where=stated > 0)
+    off = np.where(thresholds == stated, low, scaled)
+    return tidied(replace(group, planes=curves.switched(group.planes, thresholds, off)), rules)
 
 
 def _box_scores(scores: Scores, boxes: Boxes) -> Scores:

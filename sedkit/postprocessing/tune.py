@@ -91,7 +91,7 @@ def tune(
     positive = true_tags.present.any(axis=0)
     if chooser.needs_events and not positive.any():
         raise SedkitError(f"{reference.source}: no event in the {len(scores.filenames)} scored clips to tune on")
-    missing = [label for label, there in zip(scores.labels, positive, strict=True) if not there]
+    missing = [label for label, occurs in zip(scores.labels, positive, strict=True) if not occurs]
     if missing and len(missing) < len(scores.labels):
         log.warning(
             "%s: no positive of %s: %s the optimum of all classes together",
@@ -108,8 +108,8 @@ def tune(
     opened = open_gate(scores, rules, tags) if chooser.gated else np.ones_like(true_tags.present)
     gate = Tags(scores.filenames, scores.labels, opened, "gate")
     problem = Problem(scores, true_tags, events, rules, folds_of(scores.filenames, groups or {}, seed), gate)
-    found = chooser.search(problem)
-    return replace(found, objective=objective, value=chooser.value(problem, found))
+    tuned = chooser.search(problem)
+    return replace(tuned, objective=objective, value=chooser.value(problem, tuned))
 
 
 def describe(rules: Postprocessing) -> str:

@@ -25,8 +25,8 @@ def find_split_run(folder: Path, given: Path | None, networks: Sequence[str]) ->
         "training": (split / "checkpoints" / "best.pt.done.json").is_file(),
         "post-processing": any((run / "postprocessing.yaml").is_file() for run in scored),
     }
-    for what, there in finished.items():
-        if not there:
+    for what, done in finished.items():
+        if not done:
             raise SedkitError(
                 f"--train-on all takes the number of steps and the post-processing of a finished run with "
                 f"--train-on split: {split} has no finished {what}; run that first, or name it with --split-run EXP"

@@ -61,11 +61,11 @@ def count_cells(
     """
     n, ranks = [], Ranks(len(labels))
     for score, target in cells:
-        found = score > threshold
-        n.append(np.stack([x.sum(axis=0, dtype=np.int64) for x in (target, found, target & found)]))
+        estimated = score > threshold
+        n.append(np.stack([x.sum(axis=0, dtype=np.int64) for x in (target, estimated, target & estimated)]))
         ranks.add(score, target)
-    target, found, both = np.array(n, np.int64).reshape(-1, 3, len(labels)).swapaxes(0, 1)
-    return CellCounts(filenames, labels, target, found, both, precision_without_output=0.0, ranks=ranks)
+    target, estimated, both = np.array(n, np.int64).reshape(-1, 3, len(labels)).swapaxes(0, 1)
+    return CellCounts(filenames, labels, target, estimated, both, precision_without_output=0.0, ranks=ranks)
 
 
 class CellBased(Metric):

@@ -44,16 +44,16 @@ def count_intersections(
     counted = count_detections(ground, join_points(ground, [estimate]), parameters or IntersectionParameters())
     shape = len(ground.filenames), len(ground.labels)
     # Of a single operating point, a cell is a class.
-    found, false = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for kind, n in enumerate((found, false)):
+    hits, false_positives = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for kind, n in enumerate((hits, false_positives)):
         np.add.at(n, (counted.clip[counted.kind == kind], counted.cell[counted.kind == kind]), 1)
     return ClipCounts(
         filenames=ground.filenames,
         labels=ground.labels,
         n_reference=ground.n_reference(),
         n_estimate=per_clip_and_class(estimate.keep_clips(ground.filenames).keep_labels(ground.labels)),
-        n_true_positives=found,
-        n_false_positives=false,
+        n_true_positives=hits,
+        n_false_positives=false_positives,
     )
 
 

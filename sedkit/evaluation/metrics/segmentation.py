@@ -99,18 +99,18 @@ class Segmentation(CellBased):
         n_frames = mask.shape[1]
         active = activity.frames(name, masks.frontend.grid.edges_s(n_frames))
         shape = (len(activity.labels), n_frames, mask.shape[2])
-        found, ideal = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
+        estimated, ideal = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
         stems = cache(partial(mixtures.stems, name))
         for k, label in enumerate(activity.labels):
             if label in masks.labels:
-                found[k] = mask[masks.labels.index(label)]
+                estimated[k] = mask[masks.labels.index(label)]
             if active[:, k].any():
                 # Elsewhere there is nothing to compute: the class is silent in most frames.
                 where = np.flatnonzero(active[:, k])
                 frames = int(where[0]), int(where[-1]) + 1
                 at = slice(*frames)
                 ideal[k, at] = self._ideal(name, label, frames, masks.frontend, mixtures, stems) & active[at, k, None]
-        return found.reshape(len(found), -1).T, ideal.reshape(len(ideal), -1).T
+        return estimated.reshape(len(estimated), -1).T, ideal.reshape(len(ideal), -1).T
 
     def _ideal(
         self,

@@ -58,9 +58,9 @@ class Tagging(Metric):
         """Return tags and scores; what the scores lack is 0."""
         tags, scores = work.truth.tags, work.given("scores")
         rows, columns = scores.places(tags.filenames, tags.labels)
-        there = (rows >= 0)[:, None] & (columns >= 0)
-        score = np.zeros(there.shape, scores.clipwise.dtype)
-        score[there] = scores.clipwise[np.ix_(rows[rows >= 0], columns[columns >= 0])].ravel()
+        scored = (rows >= 0)[:, None] & (columns >= 0)
+        score = np.zeros(scored.shape, scores.clipwise.dtype)
+        score[scored] = scores.clipwise[np.ix_(rows[rows >= 0], columns[columns >= 0])].ravel()
         return TaggedClips(tags.filenames, tags.labels, tags.present, score)
 
     def figures(self, counts: TaggedClips, undefined: Undefined, weights: NDArray[np.float32] | None = None) -> Rates:

@@ -75,7 +75,7 @@ def _sum(counts: Sequence[int | None]) -> int | None:
 def _describe(experiment: ExperimentFolder) -> dict[str, Any]:
     """Return what a configuration says of how one system works."""
     config = experiment.config
-    found = {
+    described = {
         "input_channels": "mono",
         "input_sampling_rate": _sampling_rate_khz(config),
         "data_augmentation": _augmentation(config),
@@ -83,7 +83,7 @@ def _describe(experiment: ExperimentFolder) -> dict[str, Any]:
         "machine_learning_method": (config.get("model") or {}).get("name"),
     }
     stated = {path: value for path, value in stated_in(experiment).items() if path.startswith(_ABOVE)}
-    return _paths(found) | stated
+    return _paths(described) | stated
 
 
 def _describe_ensemble(

@@ -44,9 +44,9 @@ def check_meta(meta: Meta, label: str, form: Format, package: bool) -> None:
 def check_fields(meta: Meta, form: Format) -> None:
     """Look for faults in the fields of a meta file."""
     absent = _check_blocks(meta, form)
-    there = [item for item in form.fields if item.path.split(".")[0] not in absent]
-    _check_each(meta, [item for item in there if item.kind != "kwh"], form)
-    _check_energy(meta, [item.path for item in there if item.kind == "kwh"], form)
+    fields = [item for item in form.fields if item.path.split(".")[0] not in absent]
+    _check_each(meta, [item for item in fields if item.kind != "kwh"], form)
+    _check_energy(meta, [item.path for item in fields if item.kind == "kwh"], form)
     _check_system(meta, form)
     check_f_scores(meta, form)
     _check_separation(meta, form)

@@ -57,9 +57,9 @@ def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, give
     remarks: list[str] = []
     source: dict[str, str] = {}
     for path in map(str, paths):
-        found = read_results(Path(path))
-        figures = result_fields(found, form)
-        why = _no_area(found) if _AREA in _asked(form) else ""
+        results = read_results(Path(path))
+        figures = result_fields(results, form)
+        why = _no_area(results) if _AREA in _asked(form) else ""
         if not figures and given:
             raise SedkitError(f"{path}: {why or _no_figure(form)}")
         if not figures or why:
@@ -69,7 +69,7 @@ def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, give
                 raise SedkitError(f"{path}: holds {key.rpartition('.')[2]}, as {source[key]} does; expected it once")
         source |= dict.fromkeys(figures, path)
         values |= figures
-        for remark in _not_official(found, set(figures)):
+        for remark in _not_official(results, set(figures)):
             log.warning("%s: stated as development results, but %s", path, remark)
             remarks.append(remark)
     return Development(values, tuple(dict.fromkeys(remarks)))

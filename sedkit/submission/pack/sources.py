@@ -140,13 +140,13 @@ class Inputs:
         self, name: str, output: OutputToPack, meta: SystemMeta, results_of: ExperimentFolder | None = None
     ) -> SystemToPack:
         """Return a system with its development results, and what the author file states before everything else."""
-        found = Development()
+        development = Development()
         if self.results:
-            found = results_of_files(self.results, self.form)
+            development = results_of_files(self.results, self.form)
         elif results_of is not None:
-            found = results_of_experiment(results_of, self.form)
-        values = {**names_of(name), **meta.values, **found.values, **self.authors.systems.get(name, {})}
-        return SystemToPack(name, output, SystemMeta(values, found.remarks, meta.separation))
+            development = results_of_experiment(results_of, self.form)
+        values = {**names_of(name), **meta.values, **development.values, **self.authors.systems.get(name, {})}
+        return SystemToPack(name, output, SystemMeta(values, development.remarks, meta.separation))
 
     def of_events(self, table: str, meta: str | None = None, points: str | None = None) -> SystemToPack:
         """Return a system of an event table and, if given, a meta file and a folder of operating points."""
