@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks._ceiling import convolutions
 from benchmarks._measure import Comparisons, Form, Report, in_turn
 from sedkit.core.config import read_config
 from sedkit.features.batch import Batch, StreamBatch
@@ -187,7 +188,11 @@ def run(form: Form) -> Report:
     dtype = torch.bfloat16 if cpu_has_bf16() else torch.float32
     seconds: dict[str, np.ndarray] = {}
     equal: dict[str, bool] = {}
-    notes = []
+    ceiling = convolutions(form, dtype)
+    notes = [
+        f"a convolution 3x3 of 256 channels alone: {ceiling['ours']:.0f} GFLOP a second in {str(dtype)[6:]} with "
+        f"channels last, {ceiling['stock']:.0f} in float32 as torch has it"
+    ]
     for key, (name, peer, _) in COMPARISONS.items():
         if name not in SYSTEMS:
             # A further way with the same peer.
@@ -206,9 +211,10 @@ def run(form: Form) -> Report:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             copy.deepcopy(system.network).eval()(first[:1])
         work = 3 * batch * counter.get_total_flops() / 1e9
+        speed = work / float(np.median(seconds[name]))
         notes.append(
             f"{name}: {batch} windows of {tuple(first.shape[1:])}, {work:.0f} GFLOP without a teacher, "
-            f"{work / float(np.median(seconds[name])):.0f} a second; {said}"
+            f"{speed:.0f} a second ({speed / ceiling['ours']:.0%} of the convolution alone); {said}"
         )
     return Report(
         title=f"steps, {form.threads} threads, sedkit in {str(dtype)[6:]}; {cpu_name()}",

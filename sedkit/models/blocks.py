@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sedkit.models.frequency_dynamic import FrequencyDynamicConv
 from sedkit.models.layers import INITIALISATIONS
+from sedkit.models.norm_relu import norm_relu
 
 Activation = Literal["relu", "glu", "linear_glu", "context_gating"]
 
@@ -81,14 +82,15 @@ class Block(nn.Module):
             begin(self.linear)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self._activated(self.norm(self.conv(x)))
+        x = self.conv(x)
+        x = norm_relu(self.norm, x) if self.activation == "relu" else self._gated(self.norm(x))
         if self.dropout_first:
             x = self.dropout(x)
         x = self.pool(x, self.pooling)
         pooled: Tensor = x if self.dropout_first else self.dropout(x)
         return pooled
 
-    def _activated(self, x: Tensor) -> Tensor:
+    def _gated(self, x: Tensor) -> Tensor:
         if self.activation == "linear_glu":
             assert self.linear is not None
             value: Tensor = self.linear(x)
@@ -96,8 +98,6 @@ class Block(nn.Module):
         if self.activation == "context_gating":
             assert self.linear is not None
             return x * torch.sigmoid(self.linear(x))
-        if self.activation == "glu":
-            # As F.glu, which takes twice the time on a CPU.
-            value, gate = x.chunk(2, dim=1)
-            return value * torch.sigmoid(gate)
-        return F.relu_(x)
+        # As F.glu, which takes twice the time on a CPU.
+        value, gate = x.chunk(2, dim=1)
+        return value * torch.sigmoid(gate)

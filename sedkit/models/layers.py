@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sedkit.models.norm_relu import norm_relu
+
 
 def init_he_uniform(layer: nn.Module) -> None:
     """Draw weights from U(-a, a), a = sqrt(6 / fan_in) (He et al. 2015, eq. 10, uniform form); biases become 0."""
@@ -159,9 +161,9 @@ class ConvBlock(nn.Module):
         self.n_convolutions = n_convolutions
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu_(self.bn1(self.conv1(x)))
+        x = norm_relu(self.bn1, self.conv1(x))
         if self.n_convolutions == 2:
-            x = F.relu_(self.bn2(self.conv2(x)))
+            x = norm_relu(self.bn2, self.conv2(x))
         if self.pooling in (1, (1, 1)):
             return x
         return F.avg_pool2d(x, self.pooling) if self.pooling_type == "avg" else F.max_pool2d(x, self.pooling)

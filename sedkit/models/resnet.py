@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.models.layers import no_autocast
+from sedkit.models.norm_relu import norm_relu
 from sedkit.models.output import SedModel, SedOutput
 from sedkit.models.registry import register
 
@@ -56,7 +57,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = self.relu(self.bn1(self.conv1(x)))
+        x = norm_relu(self.bn1, self.conv1(x))
         return self.relu(self.bn2(self.conv2(x)) + shortcut)
 
 
@@ -80,7 +81,6 @@ class ResNet18(SedModel):
         width = options.base_channels
         self.conv1 = nn.Conv2d(options.stem_channels, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         widths = (width, width, 2 * width, 4 * width, 8 * width)
         for i in range(1, 5):
@@ -97,7 +97,7 @@ class ResNet18(SedModel):
             raise SedkitError(f"ResNet-18 takes windows of {self.input_frames} frames, got {x.shape[1]} frames")
         # (batch, channels, bins, frames): frequency stands where a photograph has its rows.
         x = x[:, None].transpose(2, 3).expand(-1, self.conv1.in_channels, -1, -1)
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(norm_relu(self.bn1, self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         x = self.avgpool(x).flatten(1).float()
         with no_autocast(x):
