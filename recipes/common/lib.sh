@@ -134,6 +134,7 @@ perform() {
     case $1 in
         sedkit) set -- "$SEDKIT_PYTHON_BIN" -m sedkit "${@:2}" ;;
         python) set -- "$SEDKIT_PYTHON_BIN" "${@:2}" ;;
+        torchrun) set -- "$SEDKIT_PYTHON_BIN" -m torch.distributed.run "${@:2}" ;;
     esac
     "$@" || exit $?
 }

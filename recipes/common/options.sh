@@ -25,7 +25,9 @@ COMMON_OPTIONS=(
     "energy|boolean|false|measure the energy of training and prediction (needs codecarbon, and nothing else running)"
     "force|boolean|false|do again what is already done"
     "dry-run|boolean|false|print the commands, run nothing"
-    "launcher|choice:local|local|where the jobs of a stage run"
+    "launcher|choice:local,torchrun,slurm|local|where jobs run: here (torchrun: with --processes a training) or in sbatch arrays"
+    "processes|integer:0:4096|1|with torchrun or slurm: processes that train a network together; 0: one per GPU"
+    "sbatch|text||with slurm: further options of sbatch, such as --sbatch='--partition=gpu --gres=gpu:2 --time=8:00:00'"
     "parallel|integer:1:4096|1|jobs (systems, seeds) at a time, each with its own log"
     "job|job||run one job of a stage, FUNCTION:ITEM (train_run:SYSTEM/seed0), as the launcher does"
 )
@@ -253,5 +255,6 @@ parse_options() {
     done
     # The whole machine is metered: jobs side by side would each be charged for the others.
     [[ $energy == false || $parallel == 1 ]] || bad_use "--energy true goes with --parallel 1, got --parallel $parallel"
+    check_launcher
     ((stage <= stop_stage)) || bad_use "--stage $stage comes after --stop-stage $stop_stage"
 }
