@@ -16,7 +16,7 @@ COMMON_OPTIONS=(
     "budget|choice:quick,published||training schedule; none: published with --dataset-root and a GPU, else quick"
     "train-on|choice:split,all,all+validation|split|hold a selection and a tuning part out, or train on everything"
     "device|choice:auto,cpu,cuda|auto|where networks run"
-    "jobs|integer:0:4096|0|processes for features and generated data; 0: one per core (shared with --parallel)"
+    "jobs|jobs|0|processes for features and generated data; 0: one per core (shared with --parallel); or dask:tcp://HOST:PORT"
     "miniature-size|size|small|size of generated data sets: small, large or a number of clips"
     "weights|file||weights to start from, such as torchvision's ImageNet weights of ResNet-18"
     "authors|file|submissions/authors.example.yaml|authors of the submission (YAML)"
@@ -153,6 +153,14 @@ set_option() {
                 [[ $seen != *",$word,"* ]] || bad_use "--$name names $word twice"
                 seen+=$word, value+=${value:+,}$word
             done
+            ;;
+        jobs)
+            if [[ ! $value =~ ^dask:[a-z]+://[^[:space:]/]+:[0-9]+$ ]]; then
+                if [[ ! $value =~ ^[0-9]{1,4}$ ]] || ((10#$value > 4096)); then
+                    bad_use "--$name takes a whole number from 0 to 4096 or dask:tcp://HOST:PORT, got ${value@Q}"
+                fi
+                value=$((10#$value))
+            fi
             ;;
         boolean) [[ $value == true || $value == false ]] || bad_use "--$name takes true or false, got ${value@Q}" ;;
         choice:*)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.full.slurm import Cluster, require
@@ -20,13 +21,10 @@ def test_an_array_of_trainings_survives_a_requeue(repository: Path, tmp_path: Pa
     with Cluster(tmp_path / "slurm") as cluster:
         environment = {**cluster.environment, "SEDKIT_VENV": "none", "SEDKIT_SLURM_POLL_S": "0.5"}
 
-        def run(*more: str) -> subprocess.Popen[str]:
-            return subprocess.Popen(
-                [*words, *more, *small], cwd=repository, env=environment, stderr=subprocess.PIPE, text=True
-            )
-
-        assert run("--stop-stage", "3").wait(timeout=300) == 0
-        running = run("--stage", "4", "--stop-stage", "7", "--launcher", "slurm")
+        start = partial(subprocess.Popen, cwd=repository, env=environment, stderr=subprocess.PIPE, text=True)
+        with start([*words, "--stop-stage", "3", *small]) as data:
+            assert data.communicate(timeout=300)[1] and data.returncode == 0
+        running = start([*words, "--stage", "4", "--stop-stage", "7", "--launcher", "slurm", *small])
         last = exp / "cnn5_weak/seed0/checkpoints/last.pt"
         end = time.monotonic() + 300
         while not last.is_file():

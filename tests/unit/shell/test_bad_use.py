@@ -51,6 +51,11 @@ BAD = {
     "a seed below 0": (["--seeds", "-1"], "--seeds takes whole numbers from 0 to 999999999, got -1"),
     "a run's axis as an override": (["--", "run.fold=3"], "say it with the recipe's own options, such as --folds"),
     "a seed twice": (["--seeds", "1,01"], "--seeds names 1 twice"),
+    "processes that are none": (
+        ["--jobs", "two"],
+        "--jobs takes a whole number from 0 to 4096 or dask:tcp://HOST:PORT",
+    ),
+    "a cluster without a port": (["--jobs", "dask:tcp://host"], "or dask:tcp://HOST:PORT, got 'dask:tcp://host'"),
     "no jobs side by side": (["--parallel", "0"], "from 1 to 4096"),
     "boolean": (["--force", "yes"], "--force takes true or false, got 'yes'"),
     "label with a slash": (["--label", "../x"], "--label takes letters"),
