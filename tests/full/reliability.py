@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import platform
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,3 +56,63 @@ def branches(modules: tuple[str, ...]) -> Iterator[Branches]:
             taken += numbers.n_executed_branches
             every += numbers.n_branches
         counted.text = f"{taken} of {every}"
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+_HEAD = """# Faults that were tried
+
+Written by `./tests/run.sh --full` at commit {commit}, Python {python}, from what its tests of faults counted; the plain `./tests/run.sh` runs a sample of them.
+
+## Processes that are killed
+
+Calls of every stage are killed (SIGKILL), half of them at any moment of their work, half while they write a file; a kill counts where the process was still at work. The same call is then made again: it ends without
+an error, its outputs equal those of a call that nobody disturbed, and nothing half-written stays (`tests/full/test_kills.py`).
+
+| {stages} | in a write | all | seed |
+|{rules}--:|--:|--:|
+| {counts} |
+
+## Inputs that are nearly right
+
+Each is read or refused in one line; an error of any other kind, or more than 20 s, fails the test (`tests/full/test_fuzz.py`). "Header": the first row, the keys or the kind of file is as it should be.
+
+| parser | inputs | header | read | refused | branches taken | seed |
+|---|--:|--:|--:|--:|--:|--:|
+{rows}
+"""
+
+
+def page(records: list[dict[str, Any]], commit: str) -> str:
+    """Return what stands in docs/reliability.md."""
+    kills = next((one for one in records if one["kind"] == "kills"), {})
+    stages = [key for key in kills if key not in ("kind", "name", "kills", "in a write", "seed")]
+    inputs = [one for one in records if one["kind"] == "inputs"]
+    columns = ("inputs", "header", "read", "refused")
+    sums = {key: sum(one.get(key, 0) for one in inputs) for key in columns}
+    lines = [
+        f"| {one['name']} | "
+        + " | ".join(str(one.get(key, 0)) for key in columns)
+        + f" | {one['branches']} | {one['seed']} |"
+        for one in inputs
+    ]
+    lines.append("| all | " + " | ".join(str(sums[key]) for key in columns) + " | | |")
+    return _HEAD.format(
+        commit=commit,
+        python=platform.python_version(),
+        stages=" | ".join(stages),
+        rules="--:|" * len(stages),
+        counts=" | ".join(str(kills.get(key, 0)) for key in [*stages, "in a write", "kills", "seed"]),
+        rows="\n".join(lines),
+    )
+
+
+def main() -> None:
+    """Write the page from the records."""
+    records = [json.loads(line) for line in Path(os.environ[RECORDS]).read_text(encoding="utf-8").splitlines()]
+    call = ["git", "-C", str(PAGE.parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(call, capture_output=True, text=True).stdout.strip() or "unknown"
+    PAGE.write_text(page(records, commit), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

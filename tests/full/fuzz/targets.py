@@ -206,7 +206,7 @@ PLAN = {
             "mixture_name": "00000.wav",
             "fold": 1,
             "scene_audio_name": "a.wav",
-            "events": [{"event_label": "Cat", "event_audio_name": "b.wav", "event_start": 1.0, "event_duration": 2.0}],
+            "events": [{"event_label": "Cat", "event_audio_name": "b.wav", "onset": 1.0, "offset": 3.0}],
         }
     ],
 }
