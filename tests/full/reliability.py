@@ -61,12 +61,14 @@ def branches(modules: tuple[str, ...]) -> Iterator[Branches]:
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 _HEAD = """# Faults that were tried
 
-Written by `./tests/run.sh --full` at commit {commit}, Python {python}, from what its tests of faults counted; the plain `./tests/run.sh` runs a sample of them.
+Written by `./tests/run.sh --full` at commit {commit}, Python {python}, from what its tests of faults counted. The plain
+`./tests/run.sh` runs a sample of them.
 
 ## Processes that are killed
 
-Calls of every stage are killed (SIGKILL), half of them at any moment of their work, half while they write a file; a kill counts where the process was still at work. The same call is then made again: it ends without
-an error, its outputs equal those of a call that nobody disturbed, and nothing half-written stays (`tests/full/test_kills.py`).
+Calls of every stage are killed (SIGKILL), half of them at any moment of their work, half while they write a file; a
+kill counts where the process was still at work. The same call is then made again: it ends without an error, its outputs
+equal those of a call that nobody disturbed, and nothing half-written stays (`tests/full/test_kills.py`).
 
 | {stages} | in a write | all | seed |
 |{rules}--:|--:|--:|
@@ -74,7 +76,8 @@ an error, its outputs equal those of a call that nobody disturbed, and nothing h
 
 ## Inputs that are nearly right
 
-Each is read or refused in one line; an error of any other kind, or more than 20 s, fails the test (`tests/full/test_fuzz.py`). "Header": the first row, the keys or the kind of file is as it should be.
+Each is read or refused in one line; an error of any other kind, or more than 20 s, fails the test
+(`tests/full/test_fuzz.py`). "Header": the first row, the keys or the kind of file is as it should be.
 
 | parser | inputs | header | read | refused | branches taken | seed |
 |---|--:|--:|--:|--:|--:|--:|
