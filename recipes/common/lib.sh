@@ -225,7 +225,7 @@ main() {
         mkdir -p -- "$exp_dir/$recipe"
         record "$command"
         record "budget $budget, expected: ${EXPECTED_TIME[$budget]}"
-        check_overrides
+        check_what_comes_later
     fi
     trap on_exit EXIT
     run_stages

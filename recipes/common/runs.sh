@@ -195,9 +195,14 @@ staged() {
     sedkit stage "$stage" --recipe "recipes/$recipe/recipe.yaml" --data "$data" --run "${folders[@]}" "${forced[@]}" "$@"
 }
 
-# Keys and values after -- are read in stages 3 and 4, which may be hours away.
-check_overrides() {
+# What is said of the submission is read in stage 8, and keys and values after -- in stages 3 and 4: hours away, maybe.
+check_what_comes_later() {
     local one pass
+    if [[ -v given[label] || -v given[authors] || -v given[report] ]] && declare -F stage_submit >/dev/null &&
+        ((stage <= 8 && 8 <= stop_stage)); then
+        sedkit pack --format "$format" --authors "$authors" ${label:+--label "$label"} ${report:+--report "$report"} \
+            --out "$submission_dir/$recipe" --check-config true
+    fi
     ((${#overrides[@]} && stage <= 4)) || return 0
     for one in "${systems[@]}"; do
         for pass in $(passes_of "$one") ''; do

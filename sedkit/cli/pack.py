@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from sedkit.cli._options import add_flag
 
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--add",
         "with --label: the zip also holds the systems of earlier calls that lie in DIR (default: false)",
     )
+    add_flag(parser, "--check-config", "only check authors, label and report, which may be hours ahead of their use")
     experiments = parser.add_argument_group("systems of this toolkit")
     experiments.add_argument(
         "--experiment",
@@ -91,6 +93,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Pack, check what was packed, and say what is missing for a zip."""
+    if args.check_config:
+        _check_config(args)
+        return 0
     _check_use(args)
     from sedkit.core.experiment_folder import DEVELOPMENT_RESULTS
     from sedkit.core.log import log
@@ -124,6 +129,17 @@ def run(args: argparse.Namespace) -> int:
     if packed.incomplete:
         log.info("no zip: %s", "; ".join(packed.incomplete))
     return status(packed.findings)
+
+
+def _check_config(args: argparse.Namespace) -> None:
+    """Read what a call brings along beside systems."""
+    from sedkit.submission.authors import label_of, read_authors
+    from sedkit.submission.formats import get_format
+    from sedkit.submission.pack.packed import read_report
+
+    label_of(args.label, read_authors(args.authors), get_format(args.format), 1)
+    if args.report:
+        read_report(Path(args.report))
 
 
 def _check_use(args: argparse.Namespace) -> None:

@@ -76,7 +76,7 @@ def pack(
     """
     authors.check_systems(system.name for system in systems)
     labels = [label_of(label, authors, form, i) for i in range(1, len(systems) + 1)]
-    data = None if report is None else _read_report(Path(report))
+    data = None if report is None else read_report(Path(report))
     match = form.label_pattern.fullmatch(labels[0])
     assert match is not None
     archive = Path(out) / f"{match['base']}.zip"
@@ -113,7 +113,8 @@ def pack(
     return Packed(folders, archive, (), findings)
 
 
-def _read_report(path: Path) -> bytes:
+def read_report(path: Path) -> bytes:
+    """Return a technical report's bytes; raise SedkitError for what is no PDF that readers open."""
     if not path.is_file():
         raise SedkitError(f"{path}: no such file, expected the technical report")
     data = path.read_bytes()

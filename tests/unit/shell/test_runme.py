@@ -257,3 +257,18 @@ def test_shell_and_python_read_the_same_passes(tree):
         assert shell == python, path
         seen |= set(shell)
     assert {"tagging:at_cnn", "tagging:baseline2018", "first:mine", "first:another", "third:shared"} <= seen
+
+
+def test_what_is_said_of_the_submission_is_checked_first(runme, fake, asked):
+    done = runme("--label=Doe_INST_task4_1", "--stop-stage=8", "--seeds=0", **fake, FAKE_FAILURE="pack")
+    assert done.returncode == 1
+    (call,) = asked("sedkit")
+    assert call.startswith(
+        "pack --format dcase2019 --authors submissions/authors.example.yaml --label Doe_INST_task4_1"
+    )
+    assert call.endswith("--check-config true")
+
+
+def test_it_is_not_where_there_is_none(runme, fake, asked):
+    assert runme("--label=Doe_INST_task4_1", "--stage=5", "--stop-stage=5", **fake).returncode == 0
+    assert [line.split()[0] for line in asked("sedkit")] == ["stage"]

@@ -9,6 +9,7 @@ import pytest
 from submission_packages import PEOPLE, events
 from submission_systems import experiment, run, written
 
+from sedkit.cli.main import main
 from sedkit.core.files import read_yaml, write_yaml
 from sedkit.submission.authors import read_authors
 from sedkit.submission.formats import get_format
@@ -140,3 +141,27 @@ def test_unknown_keys_of_the_section_submission(
 def test_no_experiment(tmp_path: Path, bare: tuple[object, ...]) -> None:
     words = ("--experiment", tmp_path, *bare)
     assert run("pack", "--format", "dcase2019", *words) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (("--label", "Doe_INST_task4_1"), 0, ""),
+        (("--label", "mine"), 2, "--label 'mine': expected"),
+        (("--label", "Doe_INST_task4_9"), 2, "at most 4 systems"),
+        (("--report", "none.pdf"), 1, "none.pdf: no such file, expected the technical report"),
+    ],
+)
+def test_authors_label_and_report_are_checked_alone(
+    repository: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    status: int,
+    message: str,
+) -> None:
+    authors = str(repository / "submissions/authors.example.yaml")
+    call = ["pack", "--format", "dcase2019", "--authors", authors, "--out", str(tmp_path / "out")]
+    assert main([*call, *words, "--check-config", "true"]) == status
+    said = capsys.readouterr().err
+    assert (message in said if message else said == "") and not (tmp_path / "out").exists()
