@@ -33,7 +33,7 @@ _WORTH_A_THREAD = 2**18
 
 def _real(value: Any) -> Any:
     """Return a value as float32."""
-    raise NotImplementedError("compiled code only")
+    raise TypeError("for compiled code only")
 
 
 @overload(_real, inline="always")
@@ -49,7 +49,7 @@ def _real_of(value: Any) -> Callable[[Any], Any]:
 
 def _stored(value: Any, like: Any) -> Any:
     """Return a float32 as the kind of value that `like` is; bfloat16 to nearest, ties to even."""
-    raise NotImplementedError("compiled code only")
+    raise TypeError("for compiled code only")
 
 
 @overload(_stored, inline="always")
