@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -11,11 +13,15 @@ from sedkit.core.errors import SedkitError
 from sedkit.core.files import atomic_path
 from sedkit.dataio.names import stem
 from sedkit.report.attention import attention
-from sedkit.report.classes import cooccurrence, durations
+from sedkit.report.classes import cooccurrence, counts, durations
 from sedkit.report.frames import frames
 from sedkit.report.masks import masks, reconstruction
-from sedkit.report.sets import SetSubject
+from sedkit.report.quality import class_f1, cross_triggers, thresholds
+from sedkit.report.rates import psd_roc
+from sedkit.report.runs import RunSubject
+from sedkit.report.sets import SetSubject, SystemsSubject
 from sedkit.report.subject import Subject
+from sedkit.report.training import learning
 from sedkit.report.waveform import waveform
 
 if TYPE_CHECKING:
@@ -40,8 +46,11 @@ class Drawing(NamedTuple):
     shows: Mapping[str, str] = MappingProxyType({})
 
 
-#: Of recordings, and of sets; by name, which the file has, too.
-FIGURES: dict[type[Subject | SetSubject], dict[str, Drawing]] = {
+#: Whatever figures are of.
+AnySubject = Subject | SetSubject | SystemsSubject | RunSubject
+
+#: Of recordings, of sets, of systems on a set together, and of runs; by name, which the file has, too.
+FIGURES: dict[type[AnySubject], dict[str, Drawing]] = {
     Subject: {
         "waveform": Drawing(waveform, shows={"truth": "events", "stems": "ideal mask"}),
         "masks": Drawing(masks, ("masks",), {"present": "marks of present classes"}),
@@ -52,8 +61,20 @@ FIGURES: dict[type[Subject | SetSubject], dict[str, Drawing]] = {
     SetSubject: {
         "cooccurrence": Drawing(cooccurrence, ("truth", "scores"), {"events": "overlap of events"}),
         "durations": Drawing(durations, ("truth", "events")),
+        "cross_triggers": Drawing(cross_triggers, ("truth", "events")),
     },
+    SystemsSubject: {
+        "class_f1": Drawing(class_f1, ("truth", "events")),
+        "psd_roc": Drawing(psd_roc, ("truth", "points")),
+        "thresholds": Drawing(thresholds, ("truth", "points"), {"events": "the decoded events"}),
+        "counts": Drawing(counts, ("events",), {"truth": "true events"}),
+    },
+    RunSubject: {"learning": Drawing(learning, ("history",))},
 }
+#: PNG and SVG: of charts for pages and papers, whose texts stay texts; figures of recordings are images all through.
+_ENDINGS = {Subject: ("png",)}
+#: Class and file names are shown as they are, dollar signs too; the same figure gives the same SVG.
+_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "sedkit", "text.parse_math": False}
 
 
 def file_stems(filenames: Iterable[str]) -> dict[str, str]:
@@ -75,31 +96,58 @@ def file_stems(filenames: Iterable[str]) -> dict[str, str]:
     return {filename: name for name, filename in of_stem.items()}
 
 
-def write_figures(subject: Subject | SetSubject, folder: Path, dpi: int = 150) -> list[Path]:
-    """Write every figure that a recording or a set has as `<its name>.<figure>.png`; return the files."""
+def write_figures(subject: AnySubject, folder: Path, dpi: int = 150) -> list[Path]:
+    """Write every figure that a subject has as `<its name>.<figure>.png`, charts also as `.svg`; return the files."""
     name, written = file_stems([subject.name])[subject.name], []
     for kind, drawing in FIGURES[type(subject)].items():
         if subject.lacks.keys() & set(drawing.needs):
             continue
-        path = folder / f"{name}.{kind}.png"
-        with atomic_path(path) as aside:
-            save(drawing.draw(subject), aside, dpi)
-        written.append(path)
+        endings = _ENDINGS.get(type(subject), ("png", "svg"))
+        contents = drawn(drawing, subject, endings, dpi)
+        for ending, content in zip(endings, contents, strict=True):
+            path = folder / f"{name}.{kind}.{ending}"
+            with atomic_path(path) as aside:
+                aside.write_bytes(content)
+            written.append(path)
     return written
 
 
-def save(figure: Figure, path: Path, dpi: int) -> None:
-    """Write a figure as PNG."""
+def drawn(drawing: Drawing, subject: AnySubject, endings: Iterable[str], dpi: int = 150) -> list[bytes]:
+    """Return a figure as files of these endings (`png`, `svg`), the first one's layout in all of them."""
+    import matplotlib
+
+    out = []
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        # A letter that the font lacks: the SVG has it as text, for the reader's fonts.
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        figure = drawing.draw(subject)
+        for ending in endings:
+            file = io.BytesIO()
+            save(figure, file, dpi, ending)
+            out.append(file.getvalue())
+    return out
+
+
+def save(figure: Figure, path: Path | io.BytesIO, dpi: int, ending: str = "png") -> None:
+    """Write a figure as PNG or SVG."""
     engine = figure.get_layout_engine()
     figure.set_dpi(dpi)
-    if engine is not None:
+    if engine is not None and not isinstance(engine, _done()):
         # Saving draws everything twice where a layout is still to be made.
         engine.execute(figure)
         figure.set_layout_engine("none")
-    figure.savefig(path, format="png", dpi=dpi)
+    # A date in the file would make every file another one.
+    metadata = {"Date": None} if ending == "svg" else None
+    figure.savefig(path, format=ending, dpi=dpi, metadata=metadata)
 
 
-def left_out(subject: Subject | SetSubject) -> list[str]:
+def _done() -> type:
+    from matplotlib.layout_engine import PlaceHolderLayoutEngine
+
+    return PlaceHolderLayoutEngine
+
+
+def left_out(subject: AnySubject) -> list[str]:
     """Return which figures and which parts of figures a recording or a set does not have, and why."""
     lines = []
     for kind, drawing in FIGURES[type(subject)].items():
