@@ -39,11 +39,14 @@ class Drawing(NamedTuple):
         Keys of the subject's `lacks`: without any of these there is no figure.
     shows
         Others that it shows where they are there, with their names for people.
+    caption
+        What a page says below it.
     """
 
     draw: Callable[[Any], Figure]
     needs: tuple[str, ...] = ()
     shows: Mapping[str, str] = MappingProxyType({})
+    caption: str = ""
 
 
 #: Whatever figures are of.
@@ -59,17 +62,57 @@ FIGURES: dict[type[AnySubject], dict[str, Drawing]] = {
         "attention": Drawing(attention, ("attention",), {"present": "marks of present classes"}),
     },
     SetSubject: {
-        "cooccurrence": Drawing(cooccurrence, ("truth", "scores"), {"events": "overlap of events"}),
-        "durations": Drawing(durations, ("truth", "events")),
-        "cross_triggers": Drawing(cross_triggers, ("truth", "events")),
+        "cross_triggers": Drawing(
+            cross_triggers,
+            ("truth", "events"),
+            caption="What the detections of each class lie in, by the tolerances of PSDS2: framed those that fit true "
+            "events of their class, in other columns false ones that trigger across, last false ones in no event.",
+        ),
+        "durations": Drawing(
+            durations,
+            ("truth", "events"),
+            caption="How long events are: true ones filled, detected ones as an outline; longer ones than a clip are "
+            "in the last bin.",
+        ),
+        "cooccurrence": Drawing(
+            cooccurrence,
+            ("truth", "scores"),
+            {"events": "overlap of events"},
+            "How classes go together: correlation over clips of their mean scores, and of their true activity; minutes "
+            "for which detected and true events of each two overlap.",
+        ),
     },
     SystemsSubject: {
-        "class_f1": Drawing(class_f1, ("truth", "events")),
-        "psd_roc": Drawing(psd_roc, ("truth", "points")),
-        "thresholds": Drawing(thresholds, ("truth", "points"), {"events": "the decoded events"}),
-        "counts": Drawing(counts, ("events",), {"truth": "true events"}),
+        "class_f1": Drawing(
+            class_f1,
+            ("truth", "events"),
+            caption="F1 of each class, with the number of its true events; – where a class has neither true events nor "
+            "detections.",
+        ),
+        "psd_roc": Drawing(
+            psd_roc,
+            ("truth", "points"),
+            caption="True positive rate against effective false positives per hour, PSDS1 solid, PSDS2 dashed: the area "
+            "under a class's curve stands in its panel, PSDS (mean less spread over classes) in the legend.",
+        ),
+        "thresholds": Drawing(
+            thresholds,
+            ("truth", "points"),
+            {"events": "the decoded events"},
+            "Macro F1 where all classes have one threshold; the level line is that of the events as they were decoded. "
+            "The best point of a curve is chosen on the set itself and is no result.",
+        ),
+        "counts": Drawing(
+            counts, ("events",), {"truth": "true events"}, "How many events clips have, and how many each class has."
+        ),
     },
-    RunSubject: {"learning": Drawing(learning, ("history",))},
+    RunSubject: {
+        "learning": Drawing(
+            learning,
+            ("history",),
+            caption="Training: what the checkpoint was chosen by, and curves that were only looked at.",
+        )
+    },
 }
 #: PNG and SVG: of charts for pages and papers, whose texts stay texts; figures of recordings are images all through.
 _ENDINGS = {Subject: ("png",)}

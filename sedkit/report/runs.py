@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +89,10 @@ class RunSubject:
     def _foreign(cls, path: Path, files: SetFiles) -> RunSubject:
         return cls(path, path.stem, None, {path.stem: files}, lacks={"history": f"{path} is no experiment"})
 
-    @cached_property
-    def foreign(self) -> bool:
-        """Whether it is an output alone, of which no experiment is known."""
-        return not self.path.is_dir() or not ({*self.files} or self.experiment)
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is an experiment's folder, not an output alone."""
+        return self.path.is_dir() and self.path.stem not in self.files
 
     def data_of(self, name: str, given: Iterable[DataDir] = ()) -> DataDir | None:
         """Return the data dir of a set: one of those given, else where the experiment and its results say it is.

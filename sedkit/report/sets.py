@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -172,6 +172,24 @@ class SetSubject:
         longest_s = float(np.max(durations_s if data is None else data.clips.duration_s, initial=0.0))
         subject = cls(name, labels, longest_s, scores, decoded, truth, lacks, system, tuple(filenames), durations_s)
         return subject._with_points(files)
+
+    def keep_clips(self, kept: Container[str]) -> SetSubject:
+        """Return the set without the clips that are not among those kept; scores keep all."""
+        filenames = tuple(name for name in self.filenames if name in kept)
+        if filenames == self.filenames:
+            return self
+        rows = [i for i, name in enumerate(self.filenames) if name in kept]
+        points = self.points
+        if points is not None:
+            points = replace(points, tables=tuple(table.keep_clips(filenames) for table in points.tables))
+        return replace(
+            self,
+            filenames=filenames,
+            durations_s=self.durations_s[rows],
+            decoded=None if self.decoded is None else self.decoded.keep_clips(filenames),
+            truth=None if self.truth is None else self.truth.keep_clips(filenames),
+            points=points,
+        )
 
     def _with_points(self, files: SetFiles) -> SetSubject:
         """Add operating points: those of a folder, else those of the scores under the rules."""
