@@ -193,7 +193,9 @@ def _paired(contrasts: Sequence[Contrast]) -> PrintedTable:
     for one in contrasts:
         metric = METRICS[one.metric]
         mean, interval = f"{one.mean:+.{metric.decimals}f}", interval_text(one.interval, one.metric)
-        lines.append(PrintedLine((one.text, one.where, metric.short, mean, interval, str(len(one.differences)), one.verdict)))
+        lines.append(
+            PrintedLine((one.text, one.where, metric.short, mean, interval, str(len(one.differences)), one.verdict))
+        )
     return PrintedTable("", head, lines)
 
 

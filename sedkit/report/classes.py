@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.evaluation.metrics.cooccurrence import ClassCorrelation, Overlap, overlap_s, time_averages
-from sedkit.report.panels import SYSTEM_COLOURS, SYSTEM_DASHES, SYSTEM_MARKERS, TRUTH_COLOUR, new_figure, plain, readable
+from sedkit.report.panels import (
+    SYSTEM_COLOURS,
+    SYSTEM_DASHES,
+    SYSTEM_MARKERS,
+    TRUTH_COLOUR,
+    new_figure,
+    plain,
+    readable,
+)
 from sedkit.report.sets import SetSubject, SystemsSubject
 
 if TYPE_CHECKING:
@@ -64,7 +72,9 @@ def _matrix(axes: Axes, matrix: NDArray[np.float64], labels: tuple[str, ...], sc
         value = float(matrix[row, column])
         share = abs(value) / max(abs(x) for x in scale)
         text = f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
-        axes.text(column, row, text, ha="center", va="center", fontsize=6, color="white" if share > 0.6 else "black")
+        colour = "white" if share > 0.6 else "black"
+        # A text within its cell has no say in the layout, which asks each for its size.
+        axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour).set_in_layout(False)
 
 
 def durations(subject: SetSubject) -> Figure:

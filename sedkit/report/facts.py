@@ -178,5 +178,3 @@ def _verdict(interval: Sequence[float] | None, first: str, second: str) -> str:
     if interval is None or interval[0] <= 0 <= interval[1]:
         return "not decided"
     return f"{first if interval[0] > 0 else second} ahead"
-
-

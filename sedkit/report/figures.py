@@ -92,8 +92,8 @@ FIGURES: dict[type[AnySubject], dict[str, Drawing]] = {
         "psd_roc": Drawing(
             psd_roc,
             ("truth", "points"),
-            caption="True positive rate against effective false positives per hour, PSDS1 solid, PSDS2 dashed: the area "
-            "under a class's curve stands in its panel, PSDS (mean less spread over classes) in the legend.",
+            caption="True positive rate against effective false positives per hour, PSDS1 solid, PSDS2 dashed: the "
+            "area under a class's curve stands in its panel, PSDS (mean less spread over classes) in the legend.",
         ),
         "thresholds": Drawing(
             thresholds,
@@ -173,21 +173,21 @@ def drawn(drawing: Drawing, subject: AnySubject, endings: Iterable[str], dpi: in
 
 def save(figure: Figure, path: Path | io.BytesIO, dpi: int, ending: str = "png") -> None:
     """Write a figure as PNG or SVG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     engine = figure.get_layout_engine()
     figure.set_dpi(dpi)
-    if engine is not None and not isinstance(engine, _done()):
-        # Saving draws everything twice where a layout is still to be made.
+    # `savefig` draws everything twice, and three times where a layout is still to be made.
+    canvas = FigureCanvasSVG(figure) if ending == "svg" else FigureCanvasAgg(figure)
+    if engine is not None and engine.adjust_compatible:
         engine.execute(figure)
         figure.set_layout_engine("none")
-    # A date in the file would make every file another one.
-    metadata = {"Date": None} if ending == "svg" else None
-    figure.savefig(path, format=ending, dpi=dpi, metadata=metadata)
-
-
-def _done() -> type:
-    from matplotlib.layout_engine import PlaceHolderLayoutEngine
-
-    return PlaceHolderLayoutEngine
+    if ending == "svg":
+        # A date in the file would make every file another one.
+        canvas.print_svg(path, metadata={"Date": None})
+    else:
+        canvas.print_png(path)
 
 
 def left_out(subject: AnySubject) -> list[str]:

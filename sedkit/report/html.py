@@ -17,10 +17,10 @@ _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
 def script_json(value: Any) -> str:
-    """Return JSON for the inside of a script of a page.
+    r"""Return JSON for the inside of a script of a page.
 
-    >>> script_json({"name": "</script><!--\u2028é"})
-    '{"name":"\\\\u003c/script\\\\u003e\\\\u003c!--\\\\u2028\\\\u00e9"}'
+    >>> print(script_json({"name": "</script><!--\u2028é"}))
+    {"name":"\u003c/script\u003e\u003c!--\u2028\u00e9"}
     """
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for character, code in _ESCAPED.items():

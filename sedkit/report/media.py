@@ -1,4 +1,4 @@
-"""What is heard and seen of a clip in a page: compressed sound, a spectrogram of some kilobytes, curves of 256 levels."""
+"""What is heard and seen of a clip in a page: compressed sound, a spectrogram of some kilobytes, quantised curves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RANGE_DB = 80.0
 _SHADES = 64
 _MOST_COLUMNS, _MOST_POINTS = 640, 256
 #: A class has a curve in a clip where its score is that high, or where it has events.
-_HIGH = 0.1
+HIGH = 0.3
 _MOST_CURVES = 10
 #: Decibels in a natural logarithm of magnitude.
 _LN_DB = 20 / np.log(10)
@@ -144,7 +144,7 @@ def curves(scores: Scores, clip: int, labels: tuple[str, ...], wanted: set[int])
     of_labels = scores.framewise[clip, :n][:, [scores.labels.index(labels[k]) for k in columns]]
     highest = of_labels.max(axis=0, initial=0.0)
     order = sorted(range(len(columns)), key=lambda i: (columns[i] not in wanted, -highest[i]))
-    kept = [i for i in order if columns[i] in wanted or highest[i] >= _HIGH][:_MOST_CURVES]
+    kept = [i for i in order if columns[i] in wanted or highest[i] >= HIGH][:_MOST_CURVES]
     kept.sort(key=lambda i: columns[i])
     edges_s, every = scores.edges(clip), max(1, -(-n // _MOST_POINTS))
     values = np.pad(of_labels[:, kept], ((0, -n % every), (0, 0)), mode="edge") if n else of_labels[:, kept]

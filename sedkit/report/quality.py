@@ -67,7 +67,9 @@ def class_f1(subject: SystemsSubject) -> Figure:
     names = [f"{readable(label)} ({n_of.get(label, 0)})" for label in labels]
     panels[0].set_yticks(range(len(labels)), names, fontsize=8)
     if len(systems) > 1:
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+        figure.legend(
+            *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8, frameon=False
+        )
     return figure
 
 
@@ -96,7 +98,7 @@ def _bars(axes: Axes, values: Floats, k: int, n: int, label: str) -> None:
             va="center",
             fontsize=7,
             color="white" if inside else _LABEL_COLOUR,
-        )
+        ).set_in_layout(False)
 
 
 class Sweep(NamedTuple):
@@ -225,7 +227,8 @@ def cross_triggers(subject: SetSubject) -> Figure:
     axes.axvline(len(labels) - 0.5, color="black", linewidth=0.8)
     for row, column in np.argwhere(matrix > 0):
         colour = "white" if share[row, column] > 0.6 else "black"
-        axes.text(column, row, f"{matrix[row, column]:.0f}", ha="center", va="center", fontsize=small, color=colour)
+        text = f"{matrix[row, column]:.0f}"
+        axes.text(column, row, text, ha="center", va="center", fontsize=small, color=colour).set_in_layout(False)
     for k in range(len(labels)):
         axes.add_patch(_frame(k))
     return figure

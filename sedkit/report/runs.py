@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sedkit.report.sets import SetFiles, usual_files
 
 _SCORES = (".h5", ".hdf5")
 _TABLES = tuple(TABLES)
+CHECKPOINT = ".pt"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class RunSubject:
         """
         if path.is_file() and path.suffix in _SCORES:
             return cls._foreign(path, SetFiles(scores=path))
+        if path.is_file() and path.suffix == CHECKPOINT:
+            return cls(path, path.stem, lacks={"history": f"{path} is a checkpoint alone"})
         if path.is_file() and path.suffix in _TABLES:
             return cls._foreign(path, SetFiles(events=path))
         first = next(iter(tables_in(path)), None) if path.is_dir() else None
@@ -82,7 +85,7 @@ class RunSubject:
         history, lacks = _history(training_of(path)[0] / "metrics.jsonl"), {}
         if not history:
             lacks["history"] = f"there is no {training_of(path)[0] / 'metrics.jsonl'}"
-        name = f"{experiment.system if experiment else path.parent.name} {path.name}".strip()
+        name = f"{experiment.system if experiment else path.resolve().parent.name}/{path.resolve().name}"
         return cls(path, name, experiment, _sets(path, results), history, results, lacks)
 
     @classmethod
@@ -93,6 +96,26 @@ class RunSubject:
     def is_folder(self) -> bool:
         """Whether it is an experiment's folder, not an output alone."""
         return self.path.is_dir() and self.path.stem not in self.files
+
+    @property
+    def has_network(self) -> bool:
+        """Whether there is a checkpoint, to ask the network of other recordings."""
+        return self.path.suffix == CHECKPOINT or any((training_of(self.path)[0] / "checkpoints").glob("*.pt"))
+
+    def on(self, given: Sequence[DataDir]) -> RunSubject:
+        """Return the run on the sets of some data dirs, whether it has output on them or not.
+
+        An output made elsewhere is called as it likes: it is of the one data dir that is given.
+        """
+        if not self.is_folder and self.files:
+            if len(given) > 1:
+                raise UsageError(f"{self.path} is of one set: expected one data dir, got {len(given)}")
+            return replace(self, files={given[0].path.resolve().name: next(iter(self.files.values()))})
+        files = {}
+        for data in given:
+            name = next((name for name in self.files if self.data_of(name, [data]) is data), data.path.resolve().name)
+            files[name] = self.files.get(name) or usual_files(self.path, name)
+        return replace(self, files=files)
 
     def data_of(self, name: str, given: Iterable[DataDir] = ()) -> DataDir | None:
         """Return the data dir of a set: one of those given, else where the experiment and its results say it is.
@@ -191,7 +214,50 @@ def _rank(name: str) -> int:
     return SET_ORDER.index(name) if name in SET_ORDER else -1
 
 
-def chosen_sets(runs: Sequence[RunSubject], wanted: Sequence[str] | None) -> list[str]:
+def open_runs(
+    paths: Sequence[Path],
+    given: Sequence[DataDir] = (),
+    wanted: Sequence[str] | None = None,
+    scores: Path | None = None,
+    events: Path | None = None,
+) -> list[RunSubject]:
+    """Open what is reported.
+
+    Parameters
+    ----------
+    paths
+        As `RunSubject.open` takes them.
+    given
+        Data dirs whose sets are reported; none: the sets that the runs have results on.
+    wanted
+        Only these of the sets.
+    scores, events
+        In place of a run's own, of one set.
+
+    Raises
+    ------
+    UsageError
+        `scores` or `events` where there are several runs or sets, a set that no run has.
+    """
+    runs = [RunSubject.open(path) for path in paths]
+    if given:
+        runs = [run.on(given) for run in runs]
+    names = chosen_sets(runs, wanted)
+    runs = [replace(run, files={name: run.files[name] for name in names if name in run.files}) for run in runs]
+    other = {key: path for key, path in (("scores", scores), ("events", events)) if path is not None}
+    if other and (len(runs), len(names)) != (1, 1):
+        raise UsageError(
+            f"--{next(iter(other))} is of one set of one experiment, got {len(runs)} experiments and "
+            f"{len(names)} sets ({listed(names) or 'none'}): --data or --set names one"
+        )
+    if other:
+        # Operating points are those of the experiment's own output.
+        runs = [replace(runs[0], files={names[0]: runs[0].files[names[0]]._replace(points=None, **other)})]
+    twice = {run.name for run in runs if [one.name for one in runs].count(run.name) > 1}
+    return [replace(run, name=str(run.path)) if run.name in twice else run for run in runs]
+
+
+def chosen_sets(runs: Sequence[RunSubject], wanted: Sequence[str] | None = None) -> list[str]:
     """Return the sets of a report: those asked for, else all that any of the runs has.
 
     Raises

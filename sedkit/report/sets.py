@@ -150,7 +150,9 @@ class SetSubject:
         if data is None:
             lacks["truth"] = f"the data dir of {name} is not known (--data DIR names it)"
             labels = (scores or decoded).labels if scores or decoded else ()  # type: ignore[union-attr]
-            filenames = list(dict.fromkeys((*(scores.filenames if scores else ()), *(decoded.filenames if decoded else ()))))
+            filenames = list(
+                dict.fromkeys((*(scores.filenames if scores else ()), *(decoded.filenames if decoded else ())))
+            )
             seconds = dict(zip(scores.filenames, scores.duration_s, strict=True)) if scores else _ends_s(decoded)
         else:
             labels, rows = data.labels.labels, data.select(folds)

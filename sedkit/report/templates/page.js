@@ -166,6 +166,18 @@
     element("path", { d: lines, stroke: colour(k), "stroke-width": 1.7 }, undefined, made);
   }
 
+  // A class's name on two lines at most, which is what there is room for.
+  function wrapped(name, most) {
+    const lines = [""];
+    for (const word of name.split(" ")) {
+      const longer = `${lines[lines.length - 1]} ${word}`.trim();
+      if (longer.length <= most || lines[lines.length - 1] === "") lines[lines.length - 1] = longer;
+      else lines.push(word);
+    }
+    const cut = lines.length > 2 ? [lines[0], lines.slice(1).join(" ")] : lines;
+    return cut.map((line) => (line.length > most ? `${line.slice(0, most - 1)}…` : line));
+  }
+
   function ticks(seconds, width) {
     const most = Math.max(2, Math.floor(width / 60));
     const size = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800].find((s) => seconds / s <= most) || 3600;
@@ -218,13 +230,15 @@
           element("title", {}, `${name}, ${event[1].toFixed(2)}–${event[2].toFixed(2)} s, ${text}`, rect);
         }
       };
-      if (clip.truth) {
+      const ofLabel = (events) => events.some((e) => e[0] === label);
+      const eventful = ofLabel(clip.truth || []) || clip.systems.some((of) => of && ofLabel(of.events));
+      if (clip.truth && eventful) {
         drawLane(clip.truth, () => ({ fill: "#3c4043", text: "true event", class: "truth" }));
         element("text", { x: plot.left - 7, y: y + 9, "text-anchor": "end", class: "quiet" }, "true", lanes);
         y += bar + gap;
       }
       clip.systems.forEach((of, k) => {
-        if (!of) return;
+        if (!of || !eventful) return;
         drawLane(of.events, (event) => {
           const known = of.found !== null, right = known && event[3];
           return {
@@ -267,14 +281,15 @@
           element("text", { x: plot.left - 7, y: y + 9, "text-anchor": "end", class: "quiet" }, String(Number(high.toFixed(1))), lanes);
         y += height + gap;
       }
-      const text = name.length * 6 > gutter - 40 ? `${name.slice(0, Math.floor((gutter - 46) / 6))}…` : name;
-      const title = element("text", { x: 0, y: top + 9.5 }, text, lanes);
+      const title = element("text", { x: 0, y: top + 9.5 }, undefined, lanes);
+      wrapped(name, Math.floor((gutter - 38) / 5.6)).forEach((line, i) =>
+        element("tspan", { x: 0, dy: i ? 12 : 0 }, line, title));
       element("title", {}, name, title);
       y += 8;
       element("line", { x1: 0, x2: plot.right, y1: y - 5, y2: y - 5, class: "grid" }, undefined, background);
     }
     if (!shown.length) {
-      element("text", { x: plot.left, y: y + 12 }, "no events, and no score above 0.1", lanes);
+      element("text", { x: plot.left, y: y + 12 }, "no events, and no high scores", lanes);
       y += 24;
     }
     for (const t of ticks(plot.seconds, plot.right - plot.left)) {
