@@ -11,6 +11,7 @@ from sedkit.core.numbers import is_number
 from sedkit.dataio.events import tags_of
 from sedkit.evaluation.evaluate import evaluate
 from sedkit.evaluation.inputs import Output, Truth
+from sedkit.evaluation.metrics.base import all_metrics
 from sedkit.evaluation.resample import Resamples
 from sedkit.report.runs import RunSubject
 from sedkit.report.sets import SetSubject
@@ -150,6 +151,7 @@ def _pair(first: SetSubject, other: SetSubject, groups: Mapping[str, str] | None
         return []
     resamples = Resamples.of(whole, _RESAMPLES, groups)
     results = evaluate(whole, outputs[0], metrics, resamples=resamples, against=(other.system, outputs[1]))
+    narrow = {metric.block: metric.narrow(resamples) for metric in all_metrics().values()}
     rows = []
     for figure, (block, place) in _FIGURES.items():
         against = (results.get(block, {}).get("against") or {}).get(place)
@@ -167,7 +169,8 @@ def _pair(first: SetSubject, other: SetSubject, groups: Mapping[str, str] | None
                 f"{theirs:.4f}",
                 f"{against['difference']:+.4f}",
                 "none" if interval is None else f"[{interval[0]:+.4f}, {interval[1]:+.4f}]",
-                _verdict(interval, first.system, other.system),
+                # Whoever is ahead by an interval that is too narrow may not be.
+                f"not decided ({narrow[block]})" if narrow[block] else _verdict(interval, first.system, other.system),
             )
         )
     return rows

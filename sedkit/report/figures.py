@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -145,30 +146,32 @@ def write_figures(subject: AnySubject, folder: Path, dpi: int = 150) -> list[Pat
     for kind, drawing in FIGURES[type(subject)].items():
         if subject.lacks.keys() & set(drawing.needs):
             continue
-        endings = _ENDINGS.get(type(subject), ("png", "svg"))
-        contents = drawn(drawing, subject, endings, dpi)
-        for ending, content in zip(endings, contents, strict=True):
-            path = folder / f"{name}.{kind}.{ending}"
-            with atomic_path(path) as aside:
-                aside.write_bytes(content)
-            written.append(path)
+        with _styled():
+            figure = drawing.draw(subject)
+            for ending in _ENDINGS.get(type(subject), ("png", "svg")):
+                path = folder / f"{name}.{kind}.{ending}"
+                with atomic_path(path) as aside:
+                    save(figure, aside, dpi, ending)
+                written.append(path)
     return written
 
 
-def drawn(drawing: Drawing, subject: AnySubject, endings: Iterable[str], dpi: int = 150) -> list[bytes]:
-    """Return a figure as files of these endings (`png`, `svg`), the first one's layout in all of them."""
+def drawn(drawing: Drawing, subject: AnySubject, dpi: int = 150) -> bytes:
+    """Return a figure as SVG."""
+    file = io.BytesIO()
+    with _styled():
+        save(drawing.draw(subject), file, dpi, "svg")
+    return file.getvalue()
+
+
+@contextmanager
+def _styled() -> Iterator[None]:
     import matplotlib
 
-    out = []
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         # A letter that the font lacks: the SVG has it as text, for the reader's fonts.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        figure = drawing.draw(subject)
-        for ending in endings:
-            file = io.BytesIO()
-            save(figure, file, dpi, ending)
-            out.append(file.getvalue())
-    return out
+        yield
 
 
 def save(figure: Figure, path: Path | io.BytesIO, dpi: int, ending: str = "png") -> None:
@@ -191,16 +194,17 @@ def save(figure: Figure, path: Path | io.BytesIO, dpi: int, ending: str = "png")
 
 
 def left_out(subject: AnySubject) -> list[str]:
-    """Return which figures and which parts of figures a recording or a set does not have, and why."""
-    lines = []
+    """Return which figures and which parts of figures a subject does not have, and why: a line for each reason."""
+    missing: dict[str, list[str]] = {}
+    parts = []
     for kind, drawing in FIGURES[type(subject)].items():
-        missing = [subject.lacks[key] for key in drawing.needs if key in subject.lacks]
-        if missing:
-            lines.append(f"no {kind}: {missing[0]}")
+        why = next((subject.lacks[key] for key in drawing.needs if key in subject.lacks), None)
+        if why is not None:
+            missing.setdefault(why, []).append(kind)
             continue
-        lines += [
+        parts += [
             f"{kind} without {what}: {subject.lacks[key]}"
             for key, what in drawing.shows.items()
             if key in subject.lacks
         ]
-    return lines
+    return [*(f"no {', '.join(kinds)}: {why}" for why, kinds in missing.items()), *parts]

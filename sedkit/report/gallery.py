@@ -53,24 +53,32 @@ def write_gallery(
     lines, counts = Counter[str](), Counter[str]()
     for k, run in enumerate(runs):
         home = folder if len(runs) == 1 else folder / run.name.replace("/", "_")
-        if run.history:
-            counts["training"] += len(write_figures(run, home))
-        for one in sets:
-            system = one.systems[k]
+        # First, since that is what may be refused: other classes, other stems.
+        if run.has_network:
+            counts["recordings"] += _of_recordings(run, sets, recordings, home, network or Network(), lines)
+        else:
+            lines[f"no figures of recordings by {run.name}: there is no checkpoint"] += 1
+        counts["training"] += len(write_figures(run, home))
+        lines.update(left_out(run))
+        for system in (one.systems[k] for one in sets):
             if system is not None:
                 counts["sets"] += len(write_figures(system, home))
                 lines.update(left_out(system))
-        if not run.has_network:
-            lines[f"no figures of recordings by {run.name}: there is no checkpoint"] += 1
-            continue
-        counts["recordings"] += _of_recordings(run, sets, recordings, home, network or Network(), lines)
     for one in sets:
         together = SystemsSubject(one.name, tuple(one.there))
         counts["sets"] += len(write_figures(together, folder))
         lines.update([*left_out(together), *one.lacking])
     for line in lines:
         log.info("report: %s", line)
-    log.info("report: %s: %s", folder, ", ".join(f"{n} figures of {what}" for what, n in counts.items()))
+    n_drawn = sum(map(len, recordings.values()))
+    log.info(
+        "report: %s: figures: %d of %d recordings, %d of sets, %d of training",
+        folder,
+        counts["recordings"],
+        n_drawn,
+        counts["sets"],
+        counts["training"],
+    )
 
 
 def _of_recordings(

@@ -31,6 +31,7 @@ from sedkit.report.sets import SetSubject, SystemsSubject
 #: Charts that are wider than half a page.
 _BROAD = ("class_f1", "psd_roc", "counts", "durations", "thresholds", "cooccurrence")
 _MB = 1_000_000
+_INTERVAL = re.compile(r"(\S.*) (\[[-\d.]+, [-\d.]+\])")
 
 
 def chart_subjects(one: ReportedSet) -> Iterable[AnySubject]:
@@ -98,7 +99,7 @@ def _charts(subject: AnySubject, lacking: list[str], several: bool) -> list[dict
         if subject.lacks.keys() & set(drawing.needs):
             continue
         try:
-            (svg,) = drawn(drawing, subject, ["svg"])
+            svg = drawn(drawing, subject)
         except SedkitError as error:
             # Such as events of one class that overlap, which PSDS refuses.
             lacking.append(f"no {kind}: {error}")
@@ -157,13 +158,23 @@ def _of_sets(scored: ScoredRun, names: Iterable[str]) -> bool:
 
 
 def _printed(block: PrintedTable) -> dict[str, Any]:
+    head, *rows = block.cells(lambda name, ours: name)
+    ours = [line.ours for line in block.lines]
     return {
         "title": block.title,
         "about": block.about,
-        "rows": block.cells(lambda name, ours: name),
-        "ours": [line.ours for line in block.lines],
+        "head": head,
+        "rows": [[_cell(text) for text in row] for row in rows],
+        # Where all rows are ours there is nothing to tell them from.
+        "ours": [mine and not all(ours) for mine in ours],
         "remarks": block.remarks,
     }
+
+
+def _cell(text: str) -> tuple[str, str]:
+    """Return a figure and its interval, which stands below it."""
+    match = _INTERVAL.fullmatch(text)
+    return (match[1], match[2]) if match else (text, "")
 
 
 def _differences(sets: Sequence[ReportedSet], lacking: list[str]) -> list[Any]:

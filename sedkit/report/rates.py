@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 _COLUMNS = 5
+#: Of more systems than these the areas have no room in the panels.
+_MOST_AREAS = 2
 _SCENARIOS: dict[str, tuple[PsdsParameters, str]] = {"PSDS1": (PSDS1, "solid"), "PSDS2": (PSDS2, "dashed")}
 
 
@@ -67,9 +69,9 @@ def psd_roc(subject: SystemsSubject) -> Figure:
             for axes, label in zip(panels, labels, strict=False):
                 if label in curves:
                     _curve(axes, curves[label], SYSTEM_COLOURS[k], dashes, said)
-                    at = 0.04 + 0.13 * (2 * k + (scenario == "PSDS2"))
-                    text = f"{scenario} {curves[label].area:.2f}"
-                    axes.text(0.97, at, text, transform=axes.transAxes, ha="right", fontsize=7, color=SYSTEM_COLOURS[k])
+                    if len(systems) <= _MOST_AREAS:
+                        at = 0.04 + 0.13 * (2 * k + (scenario == "PSDS2"))
+                        _area(axes, at, f"{scenario} {curves[label].area:.2f}", SYSTEM_COLOURS[k])
     for axes, label in zip(panels, labels, strict=False):
         plain(axes)
         axes.set_title(readable(label), fontsize=9)
@@ -90,3 +92,9 @@ def psd_roc(subject: SystemsSubject) -> Figure:
 
 def _curve(axes: Axes, curve: Curve, colour: str, dashes: str, label: str) -> None:
     axes.step(curve.efpr, curve.tpr, where="post", color=colour, linestyle=dashes, linewidth=1.2, label=label)
+
+
+def _area(axes: Axes, at: float, text: str, colour: str) -> None:
+    behind = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
+    shown = axes.text(0.97, at, text, transform=axes.transAxes, ha="right", fontsize=7, color=colour, bbox=behind)
+    shown.set_in_layout(False)

@@ -20,6 +20,8 @@ from sedkit.report.sets import SetFiles, usual_files
 _SCORES = (".h5", ".hdf5")
 _TABLES = tuple(TABLES)
 CHECKPOINT = ".pt"
+#: One of these makes a folder an experiment.
+_FOLDERS = ("checkpoints", "scores", "events", "results")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class RunSubject:
         Its results files.
     lacks
         Why there is no `history`.
+    is_folder
+        Whether it is an experiment's folder, not an output or a checkpoint alone.
     """
 
     path: Path
@@ -51,6 +55,7 @@ class RunSubject:
     history: tuple[Mapping[str, Any], ...] = ()
     results: tuple[Results, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
+    is_folder: bool = True
 
     @classmethod
     def open(cls, path: Path) -> RunSubject:
@@ -64,7 +69,7 @@ class RunSubject:
         if path.is_file() and path.suffix in _SCORES:
             return cls._foreign(path, SetFiles(scores=path))
         if path.is_file() and path.suffix == CHECKPOINT:
-            return cls(path, path.stem, lacks={"history": f"{path} is a checkpoint alone"})
+            return cls(path, path.stem, lacks={"history": f"{path} is a checkpoint alone"}, is_folder=False)
         if path.is_file() and path.suffix in _TABLES:
             return cls._foreign(path, SetFiles(events=path))
         first = next(iter(tables_in(path)), None) if path.is_dir() else None
@@ -74,10 +79,10 @@ class RunSubject:
             what = "is neither scores (.h5, a folder of TSVs) nor events (.tsv)" if path.exists() else "is not there"
             raise SedkitError(f"{path}: {what}, expected an experiment's folder or a system's output")
         has_config = (training_of(path)[0] / "config.yaml").is_file()
-        if not has_config and not any((path / name).is_dir() for name in ("scores", "events", "results")):
+        if not has_config and not any((path / name).is_dir() for name in _FOLDERS):
             raise SedkitError(
-                f"{path}: is no experiment (no config.yaml, scores/, events/ or results/ in it); `sedkit train` makes "
-                "one, scores and events made elsewhere are given as files"
+                f"{path}: is no experiment (no config.yaml, {', '.join(f'{name}/' for name in _FOLDERS)} in it); "
+                "`sedkit train` makes one, scores and events made elsewhere are given as files"
             )
         experiment = ExperimentFolder(path) if has_config else None
         files = ExperimentFolder(path).results()
@@ -90,12 +95,9 @@ class RunSubject:
 
     @classmethod
     def _foreign(cls, path: Path, files: SetFiles) -> RunSubject:
-        return cls(path, path.stem, None, {path.stem: files}, lacks={"history": f"{path} is no experiment"})
-
-    @property
-    def is_folder(self) -> bool:
-        """Whether it is an experiment's folder, not an output alone."""
-        return self.path.is_dir() and self.path.stem not in self.files
+        return cls(
+            path, path.stem, None, {path.stem: files}, lacks={"history": f"{path} is no experiment"}, is_folder=False
+        )
 
     @property
     def has_network(self) -> bool:

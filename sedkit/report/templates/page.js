@@ -63,6 +63,9 @@
   const words = (t) =>
     t === null ? "no figures" : `F1 ${f1(t) === null ? "–" : f1(t).toFixed(2)} · ${missed(t)} missed · ${falseOnes(t)} false`;
 
+  // A line a system.
+  const said = (row) => row.tallies.map((t, k) => (data.systems.length > 1 ? `${letter(k)}: ` : "") + words(t));
+
   function fillList(keep) {
     state.order = ordered();
     const rows = state.order.map((row, place) => {
@@ -70,12 +73,13 @@
       item.id = `clip-${row.index}`;
       item.setAttribute("role", "option");
       item.dataset.place = place;
-      const name = document.createElement("span"), figures = document.createElement("span");
-      name.className = "clip";
-      name.textContent = row.name;
-      figures.className = "tally";
-      figures.textContent = row.tallies.map((t, k) => (data.systems.length > 1 ? `${letter(k)}: ` : "") + words(t)).join("   ");
-      item.append(name, figures);
+      const lines = [row.name, ...said(row)].map((text, i) => {
+        const line = document.createElement("span");
+        line.className = i ? "tally" : "clip";
+        line.textContent = text;
+        return line;
+      });
+      item.append(...lines);
       return item;
     });
     list.replaceChildren(...rows);
@@ -140,9 +144,7 @@
       else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
     }
     byId("clip-name").textContent = clip.name;
-    byId("clip-figures").textContent = row.tallies
-      .map((t, k) => (data.systems.length > 1 ? `${letter(k)}: ` : "") + words(t))
-      .join("     ");
+    byId("clip-figures").textContent = said(row).join("   |   ");
     byId("clip-lacks").textContent = state.media ? state.media.lacks || "" : set().without;
     const playable = Boolean(state.media && state.media.sound);
     audio.hidden = byId("play").disabled = !playable;
