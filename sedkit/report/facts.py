@@ -170,7 +170,7 @@ def _pair(first: SetSubject, other: SetSubject, groups: Mapping[str, str] | None
                 f"{against['difference']:+.4f}",
                 "none" if interval is None else f"[{interval[0]:+.4f}, {interval[1]:+.4f}]",
                 # Whoever is ahead by an interval that is too narrow may not be.
-                f"not decided ({narrow[block]})" if narrow[block] else _verdict(interval, first.system, other.system),
+                "not decided (few clips)" if narrow[block] else _verdict(interval, first.system, other.system),
             )
         )
     return rows

@@ -148,7 +148,7 @@ def curves(scores: Scores, clip: int, labels: tuple[str, ...], wanted: set[int])
     kept.sort(key=lambda i: columns[i])
     edges_s, every = scores.edges(clip), max(1, -(-n // _MOST_POINTS))
     values = np.pad(of_labels[:, kept], ((0, -n % every), (0, 0)), mode="edge") if n else of_labels[:, kept]
-    values = values.reshape(-1, every, len(kept)).max(axis=1) if n else values
+    values = values.reshape(-(-n // every), every, len(kept)).max(axis=1) if n else values
     low, high = min(0.0, float(values.min(initial=0.0))), max(1.0, float(values.max(initial=1.0)))
     levels = ((values - low) / (high - low) * 255).round().astype(np.uint8).T
     # Rising, since frames beyond a clip's end are cut at it.

@@ -186,11 +186,12 @@
     return Array.from({ length: Math.floor(seconds / size + 1e-9) + 1 }, (_, i) => Number((i * size).toFixed(3)));
   }
 
-  function draw() {
+  // `paper`: the width that a printed page has, in place of the window's.
+  function draw(paper) {
     const clip = set().clips[state.clip];
     if (!clip) return;
     const media = state.media, systems = data.systems.length;
-    const width = Math.max(280, Math.round(lanes.parentElement.clientWidth)), gutter = width < 560 ? 92 : 156;
+    const width = paper || Math.max(280, Math.round(lanes.parentElement.clientWidth)), gutter = width < 560 ? 92 : 156;
     const plot = { left: gutter, right: width - 8, seconds: Math.max(clip.seconds, 0.01) };
     const x = (t) => plot.left + (Math.min(Math.max(t, 0), plot.seconds) / plot.seconds) * (plot.right - plot.left);
     lanes.replaceChildren();
@@ -391,7 +392,9 @@
   byId("heard").addEventListener("change", () => fillList(true));
   byId("search").addEventListener("input", () => fillList(true));
   let waiting = 0;
-  new ResizeObserver(() => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(draw); }).observe(lanes.parentElement);
+  new ResizeObserver(() => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(() => draw()); }).observe(lanes.parentElement);
+  addEventListener("beforeprint", () => draw(720));
+  addEventListener("afterprint", () => draw());
   fillClasses();
   fillList(false);
 })();
