@@ -36,7 +36,7 @@ _LABEL_COLOUR = "0.35"
 
 
 def _f1(counts: ClipCounts, labels: tuple[str, ...]) -> Floats:
-    """Return F1 of these classes; NaN of those that occur neither in the truth nor in the output."""
+    """Return F1 of these classes; NaN where it is undefined."""
     of_class = dict(zip(counts.labels, rates(counts).classes["f1"].tolist(), strict=True))
     return np.array([of_class.get(label, np.nan) for label in labels])
 
