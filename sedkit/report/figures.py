@@ -87,8 +87,8 @@ FIGURES: dict[type[AnySubject], dict[str, Drawing]] = {
         "class_f1": Drawing(
             class_f1,
             ("truth", "events"),
-            caption="F1 of each class, with the number of its true events. A dash: undefined, as the official tools have "
-            "it, where there is nothing to divide by.",
+            caption="F1 of each class, with the number of its true events. A dash: undefined, as the official tools "
+            "have it, where there is nothing to divide by.",
         ),
         "psd_roc": Drawing(
             psd_roc,

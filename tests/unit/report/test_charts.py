@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import psds_eval
 import pytest
 from page_case import CLIPS, DECODED, LABELS, TRUE, make_data, make_run
 from tone_case import all_axes, named
@@ -15,6 +13,7 @@ from tone_case import all_axes, named
 from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.events import Events
 from sedkit.evaluation.inputs import OperatingPoints
+from sedkit.evaluation.judges import official_psds
 from sedkit.evaluation.parameters import PSDS1, PSDS2
 from sedkit.report.classes import counts
 from sedkit.report.figures import FIGURES, drawn
@@ -153,24 +152,10 @@ def test_roc_of_a_class_by_hand(system: SetSubject, both: SystemsSubject) -> Non
 @pytest.mark.parametrize("parameters", [PSDS1, PSDS2])
 def test_psds_is_psds_evals(system: SetSubject, parameters: object) -> None:
     subject = hours(system)
-
-    def frame(table: Events) -> pd.DataFrame:
-        rows = [row for row in table.rows() if row[3] is not None]
-        return pd.DataFrame(rows, columns=["filename", "onset", "offset", "event_label"])
-
-    metadata = pd.DataFrame({"filename": CLIPS, "duration": 720.0})
-    cttc = 0.3 if parameters.cttc is None else parameters.cttc
-    judge = psds_eval.PSDSEval(
-        dtc_threshold=parameters.dtc,
-        gtc_threshold=parameters.gtc,
-        cttc_threshold=cttc,
-        ground_truth=frame(subject.truth),
-        metadata=metadata,
-    )
-    for table in subject.points.tables:
-        judge.add_operating_point(frame(table))
-    expected = judge.psds(alpha_ct=parameters.alpha_ct, alpha_st=parameters.alpha_st, max_efpr=parameters.max_efpr)
-    assert class_curves(subject, parameters)[0] == pytest.approx(expected.value, abs=1e-6)
+    durations = dict.fromkeys(CLIPS, 720.0)
+    expected = official_psds(subject.truth, subject.points.tables, durations, parameters)
+    assert class_curves(subject, parameters)[0] == pytest.approx(expected, abs=1e-6)
+    assert expected > 0.01
 
 
 def test_learning_curves_are_the_records(run: Path) -> None:
