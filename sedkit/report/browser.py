@@ -41,13 +41,14 @@ def browser(
             # Systems without output on the set have their place, too.
             clip["systems"] = [clip["systems"].pop(0) if system is not None else None for system in one.systems]
         chosen = _chosen(one, wanted)
+        scale = media.scale_of(system.scores for system in one.there if system.scores is not None)
         reasons = Counter[str]()
         n = 0
         for i in progress(chosen, description=f"clips of {one.name}"):
             if left <= 0:
                 reasons[f"the sounds and pictures of more than {options.max_mb:g} MB (--max-size)"] += 1
                 continue
-            content, lacks = _media(one, i, frontend)
+            content, lacks = _media(one, i, frontend, scale)
             if lacks:
                 reasons[lacks] += 1
             if not content:
@@ -97,7 +98,7 @@ def _frontend(runs: Sequence[RunSubject]) -> FrontEnd:
     return media.usual_frontend()
 
 
-def _media(one: ReportedSet, i: int, frontend: FrontEnd) -> tuple[dict[str, Any], str]:
+def _media(one: ReportedSet, i: int, frontend: FrontEnd, scale: tuple[float, float]) -> tuple[dict[str, Any], str]:
     """Return what is seen and heard of a clip, and why its recording is not."""
     content: dict[str, Any] = {"curves": []}
     lacks = ""
@@ -110,7 +111,7 @@ def _media(one: ReportedSet, i: int, frontend: FrontEnd) -> tuple[dict[str, Any]
             tables = [table for table in (system.truth, system.decoded) if table is not None]
             in_clip = {t.labels[k] for t in tables for k in t.label[t.clip == i]}
             wanted = {k for k, label in enumerate(system.labels) if label in in_clip}
-            curves = media.curves(system.scores, row, system.labels, wanted)._asdict()
+            curves = media.curves(system.scores, row, system.labels, wanted, scale)._asdict()
             curves["levels"] = media.text_of(curves["levels"].tobytes())
         content["curves"].append(curves)
     try:

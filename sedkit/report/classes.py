@@ -18,7 +18,7 @@ from sedkit.report.panels import (
     plain,
     readable,
 )
-from sedkit.report.sets import SetSubject, SystemsSubject
+from sedkit.report.sets import SetSubject, SystemsSubject, occurring_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,11 +80,12 @@ def _matrix(axes: Axes, matrix: NDArray[np.float64], labels: tuple[str, ...], sc
 def durations(subject: SetSubject) -> Figure:
     """Draw how long the events of each class are: of the truth filled, decoded ones as an outline."""
     assert subject.truth is not None and subject.decoded is not None
-    rows = math.ceil(len(subject.labels) / _COLUMNS)
+    labels = subject.occurring
+    rows = math.ceil(len(labels) / _COLUMNS)
     figure = new_figure(2.5 * _COLUMNS, 1.8 * rows + 0.8, f"{subject.name}: durations of events")
     panels = list(figure.subplots(rows, _COLUMNS, sharex=True, squeeze=False).flat)
     edges_s = np.linspace(0.0, math.ceil(subject.duration_s), _BINS + 1)
-    for axes, label in zip(panels, subject.labels, strict=False):
+    for axes, label in zip(panels, labels, strict=False):
         for what, events in {"true": subject.truth, "decoded": subject.decoded}.items():
             of_class = events.label == events.labels.index(label)
             # Events may end past their clip's end.
@@ -101,7 +102,7 @@ def durations(subject: SetSubject) -> Figure:
         axes.set_title(readable(label), fontsize=9)
         axes.yaxis.get_major_locator().set_params(integer=True)
         axes.legend(fontsize=6, frameon=False, handlelength=1)
-    for axes in panels[len(subject.labels) :]:
+    for axes in panels[len(labels) :]:
         axes.remove()
     panels[0].set_xlim(0.0, edges_s[-1])
     figure.supxlabel("duration (s)", fontsize=9)
@@ -112,7 +113,7 @@ def durations(subject: SetSubject) -> Figure:
 def counts(subject: SystemsSubject) -> Figure:
     """Draw how many events clips have, and how many each class has: true ones filled, systems' as outlines."""
     systems = subject.having("events")
-    labels = systems[0].labels
+    labels = occurring_in(systems)
     tables = {system.system: system.decoded for system in systems}
     truth = systems[0].truth
     figure = new_figure(11, 3.2 + 0.06 * max(0, len(labels) - 12), f"{subject.name}: numbers of events")

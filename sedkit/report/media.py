@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import struct
 import zlib
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -25,7 +27,7 @@ _RANGE_DB = 80.0
 #: Shades of a spectrogram: more are not told apart, and less compress better.
 _SHADES = 64
 _MOST_COLUMNS, _MOST_POINTS = 640, 256
-#: A class has a curve in a clip where its score is that high, or where it has events.
+#: A class has a curve in a clip where its score is that part of the scale, or where it has events.
 HIGH = 0.3
 _MOST_CURVES = 10
 #: Decibels in a natural logarithm of magnitude.
@@ -134,23 +136,36 @@ class Curves(NamedTuple):
     high: float
 
 
-def curves(scores: Scores, clip: int, labels: tuple[str, ...], wanted: set[int]) -> Curves:
+def scale_of(systems: Iterable[Scores]) -> tuple[float, float]:
+    """Return the scale that the curves of systems share: from 0, or their lowest score, to their highest one in tenths.
+
+    Means over frequency are low: on a scale to 1 they would lie flat.
+    """
+    valid = [scores.framewise[i, :n] for scores in systems for i, n in enumerate(scores.n_frames)]
+    low = min((float(values.min(initial=0.0)) for values in valid), default=0.0)
+    high = max((float(values.max(initial=0.0)) for values in valid), default=1.0)
+    return low, max(0.1, math.ceil(round(10 * high, 4)) / 10)
+
+
+def curves(
+    scores: Scores, clip: int, labels: tuple[str, ...], wanted: set[int], scale: tuple[float, float] = (0.0, 1.0)
+) -> Curves:
     """Return the curves of a clip: of the `wanted` classes, and of others whose score is high, ten at most.
 
-    Of more than 256 frames, each point is the highest of several. Scores beyond 0 to 1 (logits) have their own scale.
+    Of more than 256 frames, each point is the highest of several.
     """
+    low, high = scale
     columns = [k for k, label in enumerate(labels) if label in scores.labels]
     n = int(scores.n_frames[clip])
     of_labels = scores.framewise[clip, :n][:, [scores.labels.index(labels[k]) for k in columns]]
     highest = of_labels.max(axis=0, initial=0.0)
     order = sorted(range(len(columns)), key=lambda i: (columns[i] not in wanted, -highest[i]))
-    kept = [i for i in order if columns[i] in wanted or highest[i] >= HIGH][:_MOST_CURVES]
+    kept = [i for i in order if columns[i] in wanted or highest[i] >= HIGH * high][:_MOST_CURVES]
     kept.sort(key=lambda i: columns[i])
     edges_s, every = scores.edges(clip), max(1, -(-n // _MOST_POINTS))
     values = np.pad(of_labels[:, kept], ((0, -n % every), (0, 0)), mode="edge") if n else of_labels[:, kept]
     values = values.reshape(-(-n // every), every, len(kept)).max(axis=1) if n else values
-    low, high = min(0.0, float(values.min(initial=0.0))), max(1.0, float(values.max(initial=1.0)))
-    levels = ((values - low) / (high - low) * 255).round().astype(np.uint8).T
+    levels = (np.clip((values - low) / (high - low), 0.0, 1.0) * 255).round().astype(np.uint8).T
     # Rising, since frames beyond a clip's end are cut at it.
     ends_s = [*edges_s[:n:every].tolist(), float(edges_s[-1])]
     return Curves([columns[i] for i in kept], [round(t, 4) for t in ends_s], levels, low, high)

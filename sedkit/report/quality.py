@@ -22,7 +22,7 @@ from sedkit.report.panels import (
     plain,
     readable,
 )
-from sedkit.report.sets import SetSubject, SystemsSubject
+from sedkit.report.sets import SetSubject, SystemsSubject, occurring_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,17 +41,17 @@ def _f1(counts: ClipCounts, labels: tuple[str, ...]) -> Floats:
     return np.array([of_class.get(label, np.nan) for label in labels])
 
 
-def class_scores(subject: SetSubject) -> tuple[Floats, Floats]:
+def class_scores(subject: SetSubject, labels: tuple[str, ...]) -> tuple[Floats, Floats]:
     """Return event-based and segment-based F1 (classes,) of a system's events, as `sedkit score` has them."""
     assert subject.truth is not None and subject.decoded is not None
     pair = align(subject.truth, subject.decoded)
-    return _f1(count_events(*pair), subject.labels), _f1(count_segments(*pair), subject.labels)
+    return _f1(count_events(*pair), labels), _f1(count_segments(*pair), labels)
 
 
 def class_f1(subject: SystemsSubject) -> Figure:
     """Draw F1 of each class, event-based and segment-based, a bar a system; with how many true events there are."""
     systems = subject.having("truth", "events")
-    labels, truth = systems[0].labels, systems[0].truth
+    labels, truth = occurring_in(systems), systems[0].truth
     assert truth is not None
     n_true = np.bincount(truth.label, minlength=len(truth.labels))
     n_of = {label: int(n) for label, n in zip(truth.labels, n_true, strict=True)}
@@ -60,7 +60,7 @@ def class_f1(subject: SystemsSubject) -> Figure:
     for panel, title in enumerate((_EVENT_TITLE, _SEGMENT_TITLE)):
         axes = panels[panel]
         for k, system in enumerate(systems):
-            _bars(axes, class_scores(system)[panel], k, len(systems), system.system)
+            _bars(axes, class_scores(system, labels)[panel], k, len(systems), system.system)
         plain(axes, across=True)
         axes.set(xlim=(0.0, 1.0), ylim=(len(labels) - 0.5, -0.5), xlabel="F1")
         axes.set_title(title, fontsize=9)
@@ -171,7 +171,7 @@ def class_macro(truth: Events | None, decoded: Events) -> tuple[float, float]:
 
 
 def trigger_counts(subject: SetSubject) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count what each class's detections meet, by the criteria of PSDS2.
+    """Count what each occurring class's detections meet, by the criteria of PSDS2.
 
     Returns
     -------
@@ -183,14 +183,14 @@ def trigger_counts(subject: SetSubject) -> tuple[NDArray[np.int64], NDArray[np.i
         (classes,) false detections that lie in no other class's events, and all of a class without true events.
     """
     assert subject.truth is not None and subject.decoded is not None
-    labels = subject.labels
+    labels, decoded = subject.occurring, subject.decoded.keep_labels(subject.occurring)
     # Without durations every detection counts, those past a clip's end too.
     ground = prepare(subject.truth, None)
-    detections = join_points(ground, [subject.decoded])
+    detections = join_points(ground, [decoded])
     counts = count_detections(ground, detections, PSDS2.criteria)
     triggers, alone = np.zeros((len(labels),) * 2, np.int64), np.zeros(len(labels), np.int64)
     # Detections of a class without true events find nothing of theirs, and psds_eval passes over them.
-    alone += np.bincount(subject.decoded.label, minlength=len(labels))
+    alone += np.bincount(decoded.label, minlength=len(labels))
     alone[[labels.index(label) for label in ground.labels]] = 0
     for row, label in enumerate(ground.labels):
         k, here = labels.index(label), counts.kind[counts.cell == row]
@@ -211,7 +211,7 @@ def _alone(kinds: NDArray[np.int64]) -> int:
 def cross_triggers(subject: SetSubject) -> Figure:
     """Draw what each class's detections lie in: events of its own, of others, or of none."""
     triggers, alone = trigger_counts(subject)
-    labels = subject.labels
+    labels = subject.occurring
     side = 1.6 + 0.34 * len(labels)
     figure = new_figure(side + 2.6, side + 1.0, f"{subject.name}: what detections lie in ({subject.system})")
     axes = figure.subplots()

@@ -12,7 +12,7 @@ from sedkit.evaluation.coverage import PointCounts, count_detections, join_point
 from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
 from sedkit.evaluation.psd_roc import psds_value, roc_points
 from sedkit.report.panels import SYSTEM_COLOURS, new_figure, plain, readable
-from sedkit.report.sets import SetSubject, SystemsSubject
+from sedkit.report.sets import SetSubject, SystemsSubject, occurring_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def _steps(counts: PointCounts, k: int, parameters: PsdsParameters) -> tuple[Flo
 def psd_roc(subject: SystemsSubject) -> Figure:
     """Draw the curves of each class in both scenarios; the areas under them stand in the panels."""
     systems = subject.having("truth", "points")
-    labels = systems[0].labels
+    labels = occurring_in(systems)
     rows = math.ceil(len(labels) / _COLUMNS)
     figure = new_figure(2.3 * _COLUMNS, 1.9 * rows + 1.2, f"{subject.name}: PSD-ROC of each class")
     panels = list(figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False).flat)

@@ -175,6 +175,11 @@ class SetSubject:
         subject = cls(name, labels, longest_s, scores, decoded, truth, lacks, system, tuple(filenames), durations_s)
         return subject._with_points(files)
 
+    @property
+    def occurring(self) -> tuple[str, ...]:
+        """The classes that there are true or decoded events of; all where there are none at all."""
+        return occurring_in([self])
+
     def keep_clips(self, kept: Container[str]) -> SetSubject:
         """Return the set without the clips that are not among those kept; scores keep all."""
         filenames = tuple(name for name in self.filenames if name in kept)
@@ -240,6 +245,14 @@ class SystemsSubject:
     def having(self, *needs: str) -> list[SetSubject]:
         """Return the systems that lack none of these."""
         return [system for system in self.systems if not {*needs} & system.lacks.keys()]
+
+
+def occurring_in(systems: Sequence[SetSubject]) -> tuple[str, ...]:
+    """Return the classes that any system's truth or output has events of, in the data dir's order; all if none has."""
+    tables = [table for system in systems for table in (system.truth, system.decoded) if table is not None]
+    there = {table.labels[k] for table in tables for k in np.unique(table.label)}
+    labels = systems[0].labels
+    return tuple(label for label in labels if label in there) or labels
 
 
 def usual_files(experiment: Path, name: str) -> SetFiles:

@@ -280,7 +280,7 @@
           }, undefined, lanes);
         }
         const { low, high } = strips[0].of;
-        if (systems < 2 || low < 0 || high > 1)
+        if (systems < 2 || low < 0 || high !== 1)
           element("text", { x: plot.left - 7, y: y + 9, "text-anchor": "end", class: "quiet" }, String(Number(high.toFixed(1))), lanes);
         y += height + gap;
       }

@@ -51,7 +51,7 @@ def events(rows: list[tuple[int, float, float, int]]) -> Events:
 
 
 def test_f1_of_classes_by_hand(system: SetSubject) -> None:
-    event, segment = class_scores(system)
+    event, segment = class_scores(system, LABELS)
     # Alarm is missed; Cat: one of one, with two false; Dog: one of two, with one false.
     np.testing.assert_allclose(event, [0.0, 0.5, 0.5])
     # Segments of 1 s. Cat: true in b 0 and 1; found in b 0 and 1, in d 1 and 2: 2 of 2, 2 false. Dog: true in a 1,
@@ -73,9 +73,23 @@ def test_a_bar_for_each_system_and_class(both: SystemsSubject) -> None:
 
 
 def test_a_class_without_events_has_no_figure(system: SetSubject) -> None:
-    more = replace(system, labels=(*LABELS, "Siren"))
+    axes = named(class_f1(SystemsSubject("validation", (system,))), "segment-based")
+    # Nothing of Alarm is detected: 0/0.
+    assert [text.get_text() for text in axes.texts] == ["–", "0.67", "0.50"]
+
+
+def test_classes_that_occur_nowhere_are_left_out(system: SetSubject) -> None:
+    labels = ("Siren", *LABELS)
+    tables = {kind: getattr(system, kind).keep_labels(labels) for kind in ("truth", "decoded")}
+    more = replace(system, labels=labels, **tables)
+    assert more.occurring == LABELS == SystemsSubject("validation", (more,)).systems[0].occurring
     axes = named(class_f1(SystemsSubject("validation", (more,))), "event-based")
-    assert [text.get_text() for text in axes.texts][-1] == "–"
+    assert [x.get_text() for x in axes.get_yticklabels()] == ["Alarm (1)", "Cat (1)", "Dog (2)"]
+    titles = [axes.get_title() for axes in psd_roc(SystemsSubject("validation", (more,))).axes]
+    assert titles == ["Alarm", "Cat", "Dog"]
+    assert trigger_counts(more)[1].tolist() == [0, 2, 0]
+    nothing = replace(more, truth=more.truth.keep_clips([]), decoded=None)
+    assert nothing.occurring == labels
 
 
 def test_thresholds_by_hand(system: SetSubject, both: SystemsSubject) -> None:

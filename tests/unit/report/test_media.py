@@ -13,7 +13,7 @@ from matplotlib import image as pictures
 from sedkit.dataio.scores import Scores
 from sedkit.features.frontends.logmel import LogMel
 from sedkit.report.html import script_json
-from sedkit.report.media import curves, frequency_marks, png, shades, sound, usual_frontend
+from sedkit.report.media import curves, frequency_marks, png, scale_of, shades, sound, usual_frontend
 
 LABELS = ("Alarm", "Cat", "Dog")
 
@@ -113,8 +113,19 @@ def test_classes_with_events_and_with_high_scores_have_curves() -> None:
     assert curves(scores(framewise), 0, ("Siren", "Dog"), {0}).labels == [1]
 
 
+def test_the_scale_is_that_of_the_highest_scores_in_tenths() -> None:
+    low = np.full((10, 3), 0.02, dtype=np.float32)
+    assert scale_of([scores(low)]) == (0.0, 0.1)
+    assert scale_of([scores(low), scores(low + 0.23)]) == (0.0, 0.3)
+    assert scale_of([scores(low + 0.98)]) == (0.0, 1.0) and scale_of([]) == (0.0, 1.0)
+    # A class is high on the scale of its system.
+    made = curves(scores(low + np.array([0.0, 0.05, 0.0], dtype=np.float32)), 0, LABELS, set(), (0.0, 0.1))
+    assert made.labels == [1] and abs(int(made.levels[0, 0]) - 0.07 / 0.1 * 255) <= 0.51
+
+
 def test_logits_have_a_scale_of_their_own() -> None:
     framewise = np.linspace(-6, 4, 30).reshape(10, 3).astype(np.float32)
-    made = curves(scores(framewise), 0, LABELS, {0, 1, 2})
-    assert (made.low, made.high) == (-6.0, 4.0)
+    scale = scale_of([scores(framewise)])
+    made = curves(scores(framewise), 0, LABELS, {0, 1, 2}, scale)
+    assert (made.low, made.high) == scale == (-6.0, 4.0)
     np.testing.assert_allclose(made.low + made.levels.T / 255 * 10, framewise, atol=5 / 255 + 1e-6)
