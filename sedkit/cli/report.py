@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sedkit.cli._options import add_force, add_prediction, number, words
+from sedkit.cli._options import PREDICTION, add_force, add_prediction, number, words
 from sedkit.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 #: Clips of each set: in a page, and with figures of their own.
 _PAGE_CLIPS, _FIGURE_CLIPS = 100, 4
+_PAGE_MB = 30.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,9 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-size",
         type=number(0, 2000),
-        default=30.0,
         metavar="MB",
-        help="most megabytes of sounds and pictures in the page; what is left out is said there (default: 30)",
+        help=f"most megabytes of sounds and pictures in the page, which says what is left out (default: {_PAGE_MB:g})",
     )
     parser.add_argument("--fold", type=words, metavar="FOLD,...", help="only these folds of the data dirs")
     for name, what, file in (("scores", "scores", "SET.h5"), ("events", "decoded events", "SET.tsv")):
@@ -79,6 +79,12 @@ def run(args: argparse.Namespace) -> None:
     from sedkit.report.panels import figure_class
     from sedkit.report.runs import open_runs
 
+    if args.figures is None:
+        for name, default in PREDICTION.items():
+            if getattr(args, name) != default:
+                raise UsageError(f"--{name} is of the network that figures of recordings ask: give --figures too")
+    elif args.out is None and args.max_size is not None:
+        raise UsageError("--max-size is of the page: give --out too")
     figure_class()
     places = [path for path in args.runs if (path / "clips.tsv").is_file()]
     paths = [path for path in args.runs if path not in places]
@@ -109,7 +115,8 @@ def _write_page(args: argparse.Namespace, runs: list[RunSubject], given: list[Da
         alone = "a checkpoint" if not runs[0].files or runs[0].has_network else "an output alone"
         what = f"{len(runs)} experiments" if len(runs) > 1 else f"{runs[0].path} is {alone}, no experiment's folder"
         raise UsageError(f"{what}: --out DIR says where the page goes")
-    options = PageOptions(_PAGE_CLIPS if args.clips is None else args.clips, args.max_size, args.fold)
+    clips = _PAGE_CLIPS if args.clips is None else args.clips
+    options = PageOptions(clips, _PAGE_MB if args.max_size is None else args.max_size, args.fold)
     page = (args.out or runs[0].path / "report") / "index.html"
     config = {"clips": options.clips, "max_mb": options.max_mb, "folds": options.folds, "runs": [r.name for r in runs]}
     inputs = sources_of(runs, given)

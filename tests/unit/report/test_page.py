@@ -228,6 +228,10 @@ def test_bad_use_is_told_in_a_line(run: Path, data: Path, tmp_path: Path, capsys
     assert "--clips f.wav: no such clip" in said([run, "--clips", "f.wav", "--out", tmp_path], 2, capsys)
     assert "--set public: no run has it" in said([run, "--set", "public", "--out", tmp_path], 2, capsys)
     assert "nowhere: is not there" in said([tmp_path / "nowhere"], 1, capsys)
+    line = said([run, "--window", "2", "--out", tmp_path], 2, capsys)
+    assert line.endswith("--window is of the network that figures of recordings ask: give --figures too")
+    line = said([run, "--max-size", "2", "--figures", tmp_path], 2, capsys)
+    assert line.endswith("--max-size is of the page: give --out too")
     assert "not a data dir" in said([run, "--data", tmp_path], 1, capsys)
 
 

@@ -160,3 +160,14 @@ def test_other_scores_are_of_one_set_of_one_experiment(run: Path, data: Path, tm
 def test_runs_of_one_name_are_called_by_their_place(run: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(run, tmp_path / "again" / "one" / "seed0")
     assert [one.name for one in open_runs([run, copy])] == [str(run), str(copy)]
+
+
+def test_the_run_of_a_network_has_the_training_of_its_system(run: Path) -> None:
+    teacher = run.parents[1] / "one@teacher" / "seed0"
+    (teacher / "events").mkdir(parents=True)
+    shutil.copy(run / "events" / "validation.tsv", teacher / "events")
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "best.pt").write_bytes(b"")
+    subject = RunSubject.open(teacher)
+    assert subject.name == "one@teacher/seed0" and len(subject.history) == 3 and subject.has_network
+    assert subject.files["validation"].events == teacher / "events" / "validation.tsv"
