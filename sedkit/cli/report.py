@@ -112,7 +112,7 @@ def _write_page(args: argparse.Namespace, runs: list[RunSubject], given: list[Da
     from sedkit.report.reported import PageOptions, sources_of
 
     if args.out is None and (len(runs) > 1 or not runs[0].is_folder):
-        alone = "a checkpoint" if not runs[0].files or runs[0].has_network else "an output alone"
+        alone = "a checkpoint" if runs[0].has_network else "an output alone"
         what = f"{len(runs)} experiments" if len(runs) > 1 else f"{runs[0].path} is {alone}, no experiment's folder"
         raise UsageError(f"{what}: --out DIR says where the page goes")
     clips = _PAGE_CLIPS if args.clips is None else args.clips

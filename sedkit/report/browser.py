@@ -26,7 +26,7 @@ def browser(
 ) -> tuple[list[dict[str, Any]], list[str], list[tuple[str, str]]]:
     """Return the sets of the clip browser, what is said of them, and the scripts of clips that hold their media."""
     wanted = options.clips
-    names = [name for one in sets for name in one.there[0].filenames]
+    names = [name for one in sets for name in one.outputs[0].filenames]
     if not isinstance(wanted, int):
         called = dict(zip(wanted, renamed([*wanted], names, "--clips"), strict=True))
         for word, name in called.items():
@@ -36,12 +36,12 @@ def browser(
     frontend, left = _frontend(runs), options.max_mb * _MB
     rows, about, texts = [], [], []
     for k, one in enumerate(sets):
-        clips = clip_rows(one.there)
+        clips = clip_rows(one.outputs)
         for clip in clips:
             # Systems without output on the set have their place, too.
             clip["systems"] = [clip["systems"].pop(0) if system is not None else None for system in one.systems]
         chosen = _chosen(one, wanted)
-        scale = media.scale_of(system.scores for system in one.there if system.scores is not None)
+        scale = media.scale_of(system.scores for system in one.outputs if system.scores is not None)
         reasons = Counter[str]()
         n = 0
         for i in progress(chosen, description=f"clips of {one.name}"):
@@ -63,7 +63,7 @@ def browser(
         line += "".join(f"; left out for {reason}: {count}" for reason, count in reasons.items())
         about.append(f"{line}.")
         without = "No sound, spectrogram or curves of this clip are in the page (see above)."
-        labels = [readable(label) for label in one.there[0].labels]
+        labels = [readable(label) for label in one.outputs[0].labels]
         marks = media.frequency_marks(frontend)
         rows.append({"name": one.name, "labels": labels, "marks": marks, "clips": clips, "without": without})
     if about:
@@ -75,9 +75,9 @@ def browser(
 
 
 def _chosen(one: ReportedSet, wanted: int | Sequence[str]) -> list[int]:
-    filenames = one.there[0].filenames
+    filenames = one.outputs[0].filenames
     if isinstance(wanted, int):
-        return worth_hearing(clip_errors(one.there), wanted)
+        return worth_hearing(clip_errors(one.outputs), wanted)
     return [i for i, name in enumerate(filenames) if name in wanted]
 
 
@@ -85,7 +85,7 @@ def _how_chosen(one: ReportedSet, wanted: int | Sequence[str], n: int) -> str:
     if not isinstance(wanted, int):
         return ", those of --clips"
     worst = (n + 1) // 2
-    how = f"the {worst} with the most errors" if one.there[0].truth is not None else f"the first {worst}"
+    how = f"the {worst} with the most errors" if one.outputs[0].truth is not None else f"the first {worst}"
     return f" ({how} and {n - worst} evenly spread over the others; --clips takes more)"
 
 
@@ -102,7 +102,7 @@ def _media(one: ReportedSet, i: int, frontend: FrontEnd, scale: tuple[float, flo
     """Return what is seen and heard of a clip, and why its recording is not."""
     content: dict[str, Any] = {"curves": []}
     lacks = ""
-    name = one.there[0].filenames[i]
+    name = one.outputs[0].filenames[i]
     for system in one.systems:
         curves = None
         if system is not None and system.scores is not None:

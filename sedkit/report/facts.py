@@ -157,16 +157,16 @@ def _pair(first: SetSubject, other: SetSubject, groups: Mapping[str, str] | None
         against = (results.get(block, {}).get("against") or {}).get(place)
         if not against or against["difference"] is None:
             continue
-        mine = results[block]["value"] if place == "value" else results[block][place]["f1"]
-        theirs = against["value"] if place == "value" else against["f1"]
+        value = results[block]["value"] if place == "value" else results[block][place]["f1"]
+        other_value = against["value"] if place == "value" else against["f1"]
         interval = against["interval"]
         rows.append(
             Difference(
                 first.name,
                 figure,
                 f"{first.system} − {other.system}",
-                f"{mine:.4f}",
-                f"{theirs:.4f}",
+                f"{value:.4f}",
+                f"{other_value:.4f}",
                 f"{against['difference']:+.4f}",
                 "none" if interval is None else f"[{interval[0]:+.4f}, {interval[1]:+.4f}]",
                 # Whoever is ahead by an interval that is too narrow may not be.

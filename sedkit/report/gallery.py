@@ -65,7 +65,7 @@ def write_gallery(
                 counts["sets"] += len(write_figures(system, home))
                 lines.update(left_out(system))
     for one in sets:
-        together = SystemsSubject(one.name, tuple(one.there))
+        together = SystemsSubject(one.name, tuple(one.outputs))
         counts["sets"] += len(write_figures(together, folder))
         lines.update([*left_out(together), *one.lacking])
     for line in lines:

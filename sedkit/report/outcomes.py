@@ -1,4 +1,4 @@
-"""What became of each event and each clip: found, missed, false; and which clips are worth hearing."""
+"""What became of each event and each clip: correct, missed, false; and which clips are worth hearing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Bools = NDArray[np.bool_]
 
 
 class Outcome(NamedTuple):
-    """Which true events are found, (true events,), and which decoded ones find one, (decoded events,)."""
+    """Which true events are detected, (true events,), and which decoded ones are correct, (decoded events,)."""
 
-    found: Bools
-    right: Bools
+    detected: Bools
+    correct: Bools
 
 
 def match(truth: Events, decoded: Events, parameters: EventParameters | None = None) -> Outcome:
@@ -37,13 +37,13 @@ def match(truth: Events, decoded: Events, parameters: EventParameters | None = N
     length_s = (truth.offset_s - truth.onset_s)[rows]
     tolerance_s = np.maximum(parameters.collar_s, parameters.offset_fraction * length_s)
     close = early & (np.abs(truth.offset_s[rows] - decoded.offset_s[columns]) <= tolerance_s)
-    found, right = np.zeros(truth.n_events, np.bool_), np.zeros(decoded.n_events, np.bool_)
+    detected, correct = np.zeros(truth.n_events, np.bool_), np.zeros(decoded.n_events, np.bool_)
     if close.any():
         shape = (truth.n_events, decoded.n_events)
         graph = csr_array((np.ones(int(close.sum())), (rows[close], columns[close])), shape=shape)
         partner = maximum_bipartite_matching(graph, perm_type="column")
-        found, right[partner[partner >= 0]] = partner >= 0, True
-    return Outcome(found, right)
+        detected, correct[partner[partner >= 0]] = partner >= 0, True
+    return Outcome(detected, correct)
 
 
 def _alike(truth: Events, decoded: Events) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -72,8 +72,8 @@ def clip_errors(systems: Sequence[SetSubject]) -> NDArray[np.int64]:
         outcome = outcome_of(system)
         if outcome is not None and system.truth is not None and system.decoded is not None:
             truth = system.truth.keep_labels(system.labels)
-            np.add.at(errors, truth.clip[~outcome.found], 1)
-            np.add.at(errors, system.decoded.clip[~outcome.right], 1)
+            np.add.at(errors, truth.clip[~outcome.detected], 1)
+            np.add.at(errors, system.decoded.clip[~outcome.correct], 1)
     return errors
 
 
@@ -102,8 +102,8 @@ def clip_rows(systems: Sequence[SetSubject]) -> list[dict[str, Any]]:
     Returns
     -------
     A mapping a clip: `name`, `seconds`, `truth` (class, onset, offset of each event, or None) and `systems`, of each
-    system None or a mapping with `events` (class, onset, offset, 1 where it is right) and `found` (of each true event 1
-    or 0; None without a truth).
+    system None or a mapping with `events` (class, onset, offset, 1 where it is correct) and `detected` (of each true
+    event 1 or 0; None without a truth).
     """
     first = systems[0]
     truth = None if first.truth is None else first.truth.keep_labels(first.labels)
@@ -112,7 +112,7 @@ def clip_rows(systems: Sequence[SetSubject]) -> list[dict[str, Any]]:
             "name": name,
             "seconds": round(float(seconds), 3),
             "truth": None if truth is None else [],
-            "systems": [None if system.decoded is None else {"events": [], "found": None} for system in systems],
+            "systems": [None if system.decoded is None else {"events": [], "detected": None} for system in systems],
         }
         for name, seconds in zip(first.filenames, first.durations_s, strict=True)
     ]
@@ -123,15 +123,15 @@ def clip_rows(systems: Sequence[SetSubject]) -> list[dict[str, Any]]:
         if system.decoded is None:
             continue
         outcome = outcome_of(system)
-        right = np.zeros(system.decoded.n_events, np.bool_) if outcome is None else outcome.right
-        for clip, *event in _as_listed(system.decoded, right):
+        correct = np.zeros(system.decoded.n_events, np.bool_) if outcome is None else outcome.correct
+        for clip, *event in _as_listed(system.decoded, correct):
             rows[clip]["systems"][k]["events"].append(event)
         if outcome is None or truth is None:
             continue
         for row in rows:
-            row["systems"][k]["found"] = []
-        for clip, *_, hit in _as_listed(truth, outcome.found):
-            rows[clip]["systems"][k]["found"].append(hit)
+            row["systems"][k]["detected"] = []
+        for clip, *_, hit in _as_listed(truth, outcome.detected):
+            rows[clip]["systems"][k]["detected"].append(hit)
     return rows
 
 

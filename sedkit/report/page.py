@@ -36,8 +36,8 @@ _INTERVAL = re.compile(r"(\S.*) (\[[-\d.]+, [-\d.]+\])")
 
 def chart_subjects(one: ReportedSet) -> Iterable[AnySubject]:
     """Yield what the charts of a set are of: all systems together, then each."""
-    yield SystemsSubject(one.name, tuple(one.there))
-    yield from one.there
+    yield SystemsSubject(one.name, tuple(one.outputs))
+    yield from one.outputs
 
 
 def write_page(runs: Sequence[RunSubject], given: Sequence[DataDir], path: Path, options: PageOptions) -> None:
@@ -49,7 +49,17 @@ def write_page(runs: Sequence[RunSubject], given: Sequence[DataDir], path: Path,
         Data dirs, beside those that the runs themselves tell.
     path
         The file, `index.html`.
+
+    Raises
+    ------
+    SedkitError
+        Nothing of any run is there, or a file that cannot be read.
     """
+    if not any(run.files or run.history for run in runs):
+        raise SedkitError(
+            f"{runs[0].path}: has no scores, events or records of a training: nothing to report; `sedkit predict` and "
+            "`sedkit decode` make scores and events"
+        )
     sets = read_sets(runs, given, options)
     lacking: list[str] = []
     for one in progress(sets, description="charts"):
@@ -122,8 +132,8 @@ def _charts(subject: AnySubject, lacking: list[str], several: bool) -> list[dict
 def _size(svg: bytes) -> tuple[int, int]:
     """Return the size of an SVG in CSS pixels; its own is in points."""
     head = svg[:2000].decode("utf-8", "replace")
-    found = [re.search(rf'\b{side}="([\d.]+)pt"', head) for side in ("width", "height")]
-    width, height = (round(float(match[1]) * 96 / 72) if match else 100 for match in found)
+    sides = [re.search(rf'\b{side}="([\d.]+)pt"', head) for side in ("width", "height")]
+    width, height = (round(float(match[1]) * 96 / 72) if match else 100 for match in sides)
     return width, height
 
 
@@ -166,7 +176,7 @@ def _printed(block: PrintedTable) -> dict[str, Any]:
         "head": head,
         "rows": [[_cell(text) for text in row] for row in rows],
         # Where all rows are ours there is nothing to tell them from.
-        "ours": [mine and not all(ours) for mine in ours],
+        "ours": [is_ours and not all(ours) for is_ours in ours],
         "remarks": block.remarks,
     }
 
@@ -184,7 +194,7 @@ def _differences(sets: Sequence[ReportedSet], lacking: list[str]) -> list[Any]:
         if one.data is not None and one.data.clips.group is not None:
             groups = dict(zip(one.data.clips.filename, one.data.clips.group, strict=True))
         try:
-            rows += differences(one.there, groups) if len(one.there) > 1 else []
+            rows += differences(one.outputs, groups) if len(one.outputs) > 1 else []
         except SedkitError as error:
             lacking.append(f"{one.name}: no differences: {error}")
     return rows
@@ -192,7 +202,7 @@ def _differences(sets: Sequence[ReportedSet], lacking: list[str]) -> list[Any]:
 
 def _about(one: ReportedSet, scored: Sequence[ScoredRun]) -> dict[str, Any]:
     """Return what is told of a set."""
-    first = one.there[0]
+    first = one.outputs[0]
     results = next((run.results for run in scored if _of_sets(run, [one.name])), None)
     missing = len(one.data.missing()) if one.data is not None else 0
     reference = "not scored" if results is None else results.known_as or "not an official one"
@@ -212,6 +222,6 @@ def _about(one: ReportedSet, scored: Sequence[ScoredRun]) -> dict[str, Any]:
 def _matching() -> str:
     parameters = EventParameters()
     return (
-        f"right: onset within {parameters.collar_s * 1000:g} ms of a true event of the class, offset within that or "
+        f"correct: onset within {parameters.collar_s * 1000:g} ms of a true event of the class, offset within that or "
         f"{parameters.offset_fraction:.0%} of its length"
     )

@@ -193,12 +193,12 @@ def trigger_counts(subject: SetSubject) -> tuple[NDArray[np.int64], NDArray[np.i
     alone += np.bincount(decoded.label, minlength=len(labels))
     alone[[labels.index(label) for label in ground.labels]] = 0
     for row, label in enumerate(ground.labels):
-        k, here = labels.index(label), counts.kind[counts.cell == row]
-        triggers[k, k] = int((detections[1] == row).sum() - (here == 1).sum())
+        k, kinds = labels.index(label), counts.kind[counts.cell == row]
+        triggers[k, k] = int((detections[1] == row).sum() - (kinds == 1).sum())
         for column, other in enumerate(ground.labels):
             if column != row:
-                triggers[k, labels.index(other)] = int((here == 2 + column).sum())
-        alone[k] = _alone(here)
+                triggers[k, labels.index(other)] = int((kinds == 2 + column).sum())
+        alone[k] = _alone(kinds)
     return triggers, alone
 
 

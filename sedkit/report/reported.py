@@ -48,8 +48,8 @@ class ReportedSet:
     lacking: list[str] = field(default_factory=list)
 
     @property
-    def there(self) -> list[SetSubject]:
-        """The systems that have output on it."""
+    def outputs(self) -> list[SetSubject]:
+        """The output of the systems that have any on it."""
         return [system for system in self.systems if system is not None]
 
 

@@ -152,12 +152,11 @@ class RunSubject:
         # Data and experiments may have been moved together.
         roots = [Path(root)]
         if isinstance(made_at, str):
-            there = Path(made_at)
-            here = self.experiment.training.resolve()
-            common = next((p for p in there.parents if Path(root).is_relative_to(p)), None)
-            if common is not None and len(there.relative_to(common).parts) <= len(here.parts) - 1:
-                up = here.parents[len(there.relative_to(common).parts) - 1]
-                roots.append(up / Path(root).relative_to(common))
+            before, now = Path(made_at), self.experiment.training.resolve()
+            common = next((folder for folder in before.parents if Path(root).is_relative_to(folder)), None)
+            depth = 0 if common is None else len(before.relative_to(common).parts)
+            if common is not None and depth < len(now.parts):
+                roots.append(now.parents[depth - 1] / Path(root).relative_to(common))
         for folder in roots:
             yield folder / name
             yield from sorted(folder.glob(f"*/{name}"))

@@ -250,9 +250,9 @@ class SystemsSubject:
 def occurring_in(systems: Sequence[SetSubject]) -> tuple[str, ...]:
     """Return the classes that any system's truth or output has events of, in the data dir's order; all if none has."""
     tables = [table for system in systems for table in (system.truth, system.decoded) if table is not None]
-    there = {table.labels[k] for table in tables for k in np.unique(table.label)}
+    classes = {table.labels[k] for table in tables for k in np.unique(table.label)}
     labels = systems[0].labels
-    return tuple(label for label in labels if label in there) or labels
+    return tuple(label for label in labels if label in classes) or labels
 
 
 def usual_files(experiment: Path, name: str) -> SetFiles:

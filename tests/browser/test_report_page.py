@@ -117,9 +117,9 @@ def test_events_are_told_apart_by_pattern(chromium: Browser, page: Path) -> None
         "[e.getAttribute('class'), e.querySelector('title').textContent])"
     )
     assert sorted(looks) == [
+        ["correct", "Cat, 0.50–1.50 s, one/seed0: correct"],
         ["false", "Dog, 0.00–1.00 s, one/seed0: false"],
         ["missed", "Dog, 2.00–3.00 s, one/seed0: missed"],
-        ["right", "Cat, 0.50–1.50 s, one/seed0: right"],
         ["truth", "Cat, 0.50–1.50 s, true event"],
         ["truth", "Dog, 2.00–3.00 s, true event"],
     ]
@@ -235,7 +235,7 @@ def test_two_systems_side_by_side(chromium: Browser, pair: Path) -> None:
     )
     assert titles == [
         "Dog, 1.00–2.00 s, true event",
-        "Dog, 1.05–2.00 s, one/seed0: right",
+        "Dog, 1.05–2.00 s, one/seed0: correct",
         "Dog, 1.00–2.00 s, two/seed0: missed",
     ]
     choose(browser, "system", "1")

@@ -21,17 +21,17 @@
 
   const set = () => data.sets[state.set];
 
-  // Of a clip's events (all classes, or one): true ones, decoded ones, right ones; null where there is no truth.
+  // Of a clip's events (all classes, or one): true ones, decoded ones, correct ones; null where there is no truth.
   function tally(clip, system, label) {
     const of = clip.systems[system];
-    if (!of || !clip.truth || !of.found) return null;
+    if (!of || !clip.truth || !of.detected) return null;
     const ofClass = (events) => (label < 0 ? events : events.filter((event) => event[0] === label));
     const decoded = ofClass(of.events);
-    return { truth: ofClass(clip.truth).length, decoded: decoded.length, right: decoded.filter((e) => e[3]).length };
+    return { truth: ofClass(clip.truth).length, decoded: decoded.length, correct: decoded.filter((e) => e[3]).length };
   }
-  const f1 = (t) => (t && t.truth + t.decoded ? (2 * t.right) / (t.truth + t.decoded) : null);
-  const missed = (t) => (t ? t.truth - t.right : -1);
-  const falseOnes = (t) => (t ? t.decoded - t.right : -1);
+  const f1 = (t) => (t && t.truth + t.decoded ? (2 * t.correct) / (t.truth + t.decoded) : null);
+  const missed = (t) => (t ? t.truth - t.correct : -1);
+  const falseOnes = (t) => (t ? t.decoded - t.correct : -1);
 
   function ordered() {
     const label = Number(byId("class").value), system = Number(byId("system").value), by = byId("sort").value;
@@ -243,21 +243,21 @@
       clip.systems.forEach((of, k) => {
         if (!of || !eventful) return;
         drawLane(of.events, (event) => {
-          const known = of.found !== null, right = known && event[3];
+          const known = of.detected !== null, correct = known && event[3];
           return {
-            fill: right || !known ? colour(k) : `url(#hatch${k})`, stroke: colour(k),
-            text: `${data.systems[k]}: ${known ? (right ? "right" : "false") : "detected"}`,
-            class: right || !known ? "right" : "false",
+            fill: correct || !known ? colour(k) : `url(#hatch${k})`, stroke: colour(k),
+            text: `${data.systems[k]}: ${known ? (correct ? "correct" : "false") : "detected"}`,
+            class: correct || !known ? "correct" : "false",
           };
         });
-        if (of.found) {
-          const lost = clip.truth.filter((_, i) => !of.found[i]);
+        if (of.detected) {
+          const lost = clip.truth.filter((_, i) => !of.detected[i]);
           drawLane(lost, () => ({
             fill: "none", stroke: "#000", "stroke-width": 1.2, "stroke-dasharray": "3 2", class: "missed",
             text: `${data.systems[k]}: missed`,
           }));
         }
-        element("text", { x: plot.left - 7, y: y + 9, "text-anchor": "end", class: "quiet" }, systems > 1 ? letter(k) : "found", lanes);
+        element("text", { x: plot.left - 7, y: y + 9, "text-anchor": "end", class: "quiet" }, systems > 1 ? letter(k) : "detected", lanes);
         y += bar + gap;
       });
       const strips = curves.map((of, k) => ({ of, k })).filter(({ of }) => of && of.labels.includes(label));

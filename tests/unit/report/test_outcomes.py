@@ -36,22 +36,22 @@ def table(*rows: tuple[str, float, float, str]) -> Events:
 )
 def test_tolerances(onset_s: float, offset_s: float, right: bool) -> None:
     outcome = match(table(("a", 1.0, 3.0, "Dog")), table(("a", onset_s, offset_s, "Dog")))
-    assert (outcome.found.tolist(), outcome.right.tolist()) == ([right], [right])
+    assert (outcome.detected.tolist(), outcome.correct.tolist()) == ([right], [right])
 
 
 def test_an_event_answers_one_other_of_its_clip_and_class() -> None:
     truth = table(("a", 1.0, 2.0, "Dog"), ("b", 1.0, 2.0, "Dog"), ("b", 1.0, 2.0, "Cat"))
     decoded = table(("a", 1.0, 2.0, "Dog"), ("a", 1.1, 2.1, "Dog"), ("b", 1.0, 2.0, "Alarm"))
     outcome = match(truth, decoded)
-    assert outcome.found.tolist() == [True, False, False]
-    assert outcome.right.sum() == 1 and not outcome.right[2]
+    assert outcome.detected.tolist() == [True, False, False]
+    assert outcome.correct.sum() == 1 and not outcome.correct[2]
 
 
 def test_as_many_are_matched_as_can_be() -> None:
     """Whoever gives the first true event the first estimate leaves the second one without."""
     truth = table(("a", 1.0, 2.0, "Dog"), ("a", 1.3, 2.3, "Dog"))
     decoded = table(("a", 1.15, 2.15, "Dog"), ("a", 0.9, 1.9, "Dog"))
-    assert match(truth, decoded).found.tolist() == [True, True]
+    assert match(truth, decoded).detected.tolist() == [True, True]
 
 
 def test_as_many_are_right_as_sed_eval_counts() -> None:
@@ -82,14 +82,14 @@ def test_as_many_are_right_as_sed_eval_counts() -> None:
     outcome = match(truth, decoded)
     for k, label in enumerate(LABELS):
         expected = judge.class_wise[label]["Ntp"]
-        assert outcome.found[truth.label == k].sum() == outcome.right[decoded.label == k].sum() == expected > 5
+        assert outcome.detected[truth.label == k].sum() == outcome.correct[decoded.label == k].sum() == expected > 5
 
 
 def test_clips_as_the_page_takes_them(system: SetSubject) -> None:
     rows = clip_rows([system, system])
     assert [row["name"] for row in rows] == list(CLIPS)
     assert rows[1]["truth"] == [[1, 0.5, 1.5], [2, 2.0, 3.0]]
-    of_b = {"events": [[2, 0.0, 1.0, 0], [1, 0.5, 1.5, 1]], "found": [1, 0]}
+    of_b = {"events": [[2, 0.0, 1.0, 0], [1, 0.5, 1.5, 1]], "detected": [1, 0]}
     assert rows[1]["systems"] == [of_b, of_b]
     tallies = [
         (len(row["truth"]), len(row["systems"][0]["events"]), sum(e[3] for e in row["systems"][0]["events"]))
@@ -103,7 +103,7 @@ def test_without_truth_nothing_is_right_or_wrong(system: SetSubject) -> None:
     from dataclasses import replace
 
     rows = clip_rows([replace(system, truth=None)])
-    assert rows[0]["truth"] is None and rows[0]["systems"][0]["found"] is None
+    assert rows[0]["truth"] is None and rows[0]["systems"][0]["detected"] is None
     assert clip_errors([replace(system, truth=None)]).tolist() == [0] * 5
 
 

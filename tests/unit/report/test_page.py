@@ -48,8 +48,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def scripts(page: str) -> dict[str, Any]:
     """The JSON of a page by the id of its script."""
-    found = re.findall(r'<script type="application/json" id="([^"]+)">(.*?)</script>', page, re.S)
-    return {name: json.loads(text) for name, text in found}
+    pairs = re.findall(r'<script type="application/json" id="([^"]+)">(.*?)</script>', page, re.S)
+    return {name: json.loads(text) for name, text in pairs}
 
 
 def text(page: str) -> str:
@@ -167,6 +167,17 @@ def test_nobody_is_ahead_by_an_interval_with_0_in_it(interval: tuple[float, floa
     assert _verdict(interval, "a", "b") == said
 
 
+def test_a_run_that_is_still_trained_has_its_curves(run: Path, tmp_path: Path) -> None:
+    young = tmp_path / "one" / "seed0"
+    young.mkdir(parents=True)
+    for name in ("config.yaml", "metrics.jsonl"):
+        shutil.copy(run / name, young)
+    assert main(["report", str(young)]) == 0
+    page = (young / "report" / "index.html").read_text()
+    assert page.count("<figure") == 1 and "a_recipe: sound event detection on no set" in text(page)
+    assert 'id="browser"' not in page
+
+
 def test_a_run_without_a_set_of_the_other_is_said(data: Path, run: Path, tmp_path: Path) -> None:
     public = make_data(tmp_path / "data" / "public")
     other = make_run(tmp_path / "exp" / "two" / "seed0", public)
@@ -232,6 +243,9 @@ def test_bad_use_is_told_in_a_line(run: Path, data: Path, tmp_path: Path, capsys
     assert line.endswith("--window is of the network that figures of recordings ask: give --figures too")
     line = said([run, "--max-size", "2", "--figures", tmp_path], 2, capsys)
     assert line.endswith("--max-size is of the page: give --out too")
+    (tmp_path / "last.pt").write_bytes(b"")
+    line = said([tmp_path / "last.pt", "--out", tmp_path], 1, capsys)
+    assert "last.pt: has no scores, events or records of a training: nothing to report" in line
     assert "not a data dir" in said([run, "--data", tmp_path], 1, capsys)
 
 

@@ -61,16 +61,16 @@ def test_names_with_points_are_sets_of_their_own(run: Path) -> None:
 
 
 def test_the_data_dir_is_that_of_the_results(run: Path, data: Path) -> None:
-    found = RunSubject.open(run).data_of("validation")
-    assert found is not None and found.path == data
+    data_dir = RunSubject.open(run).data_of("validation")
+    assert data_dir is not None and data_dir.path == data
 
 
 def test_the_data_dir_is_below_the_root_of_the_training(run: Path, data: Path) -> None:
     shutil.rmtree(run / "results")
     assert RunSubject.open(run).data_of("validation") is None
     write_json(run / "environment.json", {"data": str(data.parent), "place": str(run)})
-    found = RunSubject.open(run).data_of("validation")
-    assert found is not None and found.path == data
+    data_dir = RunSubject.open(run).data_of("validation")
+    assert data_dir is not None and data_dir.path == data
 
 
 def test_data_and_experiments_may_have_been_moved_together(run: Path, data: Path, tmp_path: Path) -> None:
@@ -78,10 +78,10 @@ def test_data_and_experiments_may_have_been_moved_together(run: Path, data: Path
     write_json(run / "environment.json", {"data": str(data.parent), "place": str(run)})
     new = tmp_path / "elsewhere"
     new.mkdir()
-    for part in ("data", "exp"):
-        shutil.move(tmp_path / part, new / part)
-    found = RunSubject.open(new / "exp" / "one" / "seed0").data_of("validation")
-    assert found is not None and found.path == new / "data" / "validation"
+    for folder in ("data", "exp"):
+        shutil.move(tmp_path / folder, new / folder)
+    data_dir = RunSubject.open(new / "exp" / "one" / "seed0").data_of("validation")
+    assert data_dir is not None and data_dir.path == new / "data" / "validation"
 
 
 def test_what_scores_are_of_counts_and_not_a_folders_name(run: Path, data: Path, tmp_path: Path) -> None:
