@@ -68,7 +68,7 @@ def write_page(runs: Sequence[RunSubject], given: Sequence[DataDir], path: Path,
     training: list[dict[str, Any]] = []
     for run in runs:
         training += _charts(run, lacking, len(runs) > 1)
-    tables, results = _tables(runs, sets, lacking)
+    tables, sources, results = _tables(runs, sets, lacking)
     rows, clips_about, texts = browser(runs, sets, options)
     lacking += [f"{one.name}: {line}" for one in sets for line in dict.fromkeys(one.lacking)]
     names = [run.name for run in runs]
@@ -80,6 +80,7 @@ def write_page(runs: Sequence[RunSubject], given: Sequence[DataDir], path: Path,
         "configurations": configurations(runs),
         "sets": [_about(one, results) for one in sets],
         "tables": tables,
+        "sources": sources,
         "differences": _differences(sets, lacking) if len(runs) > 1 else [],
         "training": training,
         "clips": clips_about,
@@ -139,8 +140,8 @@ def _size(svg: bytes) -> tuple[int, int]:
 
 def _tables(
     runs: Sequence[RunSubject], sets: Sequence[ReportedSet], lacking: list[str]
-) -> tuple[list[dict[str, Any]], list[ScoredRun]]:
-    """Return the tables of results, with official rows where these are comparable, and the results."""
+) -> tuple[list[dict[str, Any]], list[str], list[ScoredRun]]:
+    """Return the tables of results, with official rows where these are comparable, their sources, and the results."""
     scored: list[ScoredRun] = []
     for run in runs:
         files = [results.path for results in run.results]
@@ -152,14 +153,16 @@ def _tables(
     shown = {one.name for one in sets}
     scored = [one for one in scored if not shown or _of_sets(one, shown)]
     comparison = replace(benchmark([Group((one,)) for one in scored]), published={})
-    return [
+    sources: dict[str, int] = {}
+    tables = [
         {
             "heading": section.heading,
             "lines": section.lines,
-            "blocks": [_printed(block) for block in section.blocks],
+            "blocks": [_printed(block, sources) for block in section.blocks],
         }
         for section in sections(comparison)
-    ], scored
+    ]
+    return tables, list(sources), scored
 
 
 def _of_sets(scored: ScoredRun, names: Iterable[str]) -> bool:
@@ -167,9 +170,16 @@ def _of_sets(scored: ScoredRun, names: Iterable[str]) -> bool:
     return any(title == name or title.startswith(f"{name}.") for name in names for title in (whole, scored.set_name))
 
 
-def _printed(block: PrintedTable) -> dict[str, Any]:
+def _printed(block: PrintedTable, sources: dict[str, int]) -> dict[str, Any]:
+    """Return a table as the template takes it; sources of its figures are numbered, new ones put down."""
     head, *rows = block.cells(lambda name, ours: name)
     ours = [line.ours for line in block.lines]
+    cited = [
+        ", ".join(str(sources.setdefault(f"{source} ({scorer})", len(sources) + 1)) for source, scorer in line.sources)
+        for line in block.lines
+    ]
+    if any(cited):
+        head, rows = [*head, "source"], [[*row, numbers] for row, numbers in zip(rows, cited, strict=True)]
     return {
         "title": block.title,
         "about": block.about,

@@ -200,6 +200,8 @@ def test_official_rows_stand_beside_results_of_the_official_reference_alone(
     page = (tmp_path / "out" / "index.html").read_text()
     assert ("baseline" in text(page)) == (known_as is not None)
     assert ('<tr class="ours">' in page) == (known_as is not None)
+    # Each with its source.
+    assert ("Sources of the official figures" in page) == (known_as is not None)
     assert ("the reference is not an official one" in text(page)) == (known_as is None)
 
 
