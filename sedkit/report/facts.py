@@ -41,31 +41,33 @@ def _facts(run: RunSubject) -> dict[str, str]:
     if run.experiment is None:
         return out | {"producer": "an output made elsewhere: nothing is known of its making"}
     environment = run.experiment.environment
-    axes = environment.get("run") if isinstance(environment.get("run"), Mapping) else {}
+    axes = _mapping(environment.get("run"))
     out |= {
         "recipe": _text(axes.get("recipe") or run.experiment.config.get("recipe")),
         "system": run.experiment.system,
         **{name.replace("_", " "): _text(axes.get(name)) for name in ("pass", "fold", "snr_db", "seed", "trained_on")},
         "budget": _text(environment.get("budget")),
     }
-    saw = axes.get("saw") if isinstance(axes.get("saw"), Mapping) else {}
+    saw = _mapping(axes.get("saw"))
     out |= {"trained with": _places(saw.get("trained")), "chosen by": _places(saw.get("selected"))}
-    windows = environment.get("windows")
-    if isinstance(windows, Mapping) and isinstance(windows.get("streams"), Mapping):
-        out["training windows"] = ", ".join(f"{name} {n}" for name, n in windows["streams"].items())
+    windows = _mapping(_mapping(environment.get("windows")).get("streams"))
+    out["training windows"] = ", ".join(f"{name} {n}" for name, n in windows.items())
     parameters = environment.get("parameters")
     out["parameters"] = f"{parameters:,}" if isinstance(parameters, int) else ""
     out |= {"training time": _training_time(run), "energy": _energy(run)}
-    hardware = environment.get("hardware")
-    if isinstance(hardware, Mapping):
-        parts = [_text(hardware.get(key)) for key in ("device", "gpu", "cpu")]
-        parts += [f"{hardware['cpu_cores']} cores"] if hardware.get("cpu_cores") else []
-        out["machine"] = ", ".join(dict.fromkeys(filter(None, [*parts, _text(environment.get("precision"))])))
-    versions = environment.get("versions")
-    if isinstance(versions, Mapping):
-        out["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    hardware = _mapping(environment.get("hardware"))
+    machine = [_text(hardware.get(key)) for key in ("device", "gpu", "cpu")]
+    machine += [f"{hardware['cpu_cores']} cores"] if hardware.get("cpu_cores") else []
+    out["machine"] = ", ".join(dict.fromkeys(filter(None, [*machine, _text(environment.get("precision"))])))
+    versions = _mapping(environment.get("versions"))
+    out["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
     out["commit"] = _text(environment.get("commit"))
     return out
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Return a mapping of a file that others may have written; empty where it is something else."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _text(value: object) -> str:

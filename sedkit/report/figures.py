@@ -116,9 +116,9 @@ FIGURES: dict[type[AnySubject], dict[str, Drawing]] = {
     },
 }
 #: PNG and SVG: of charts for pages and papers, whose texts stay texts; figures of recordings are images all through.
-_ENDINGS = {Subject: ("png",)}
+_ENDINGS: dict[type[AnySubject], tuple[str, ...]] = {Subject: ("png",)}
 #: Class and file names are shown as they are, dollar signs too; the same figure gives the same SVG.
-_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "sedkit", "text.parse_math": False}
+_STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "sedkit", "text.parse_math": False}
 
 
 def file_stems(filenames: Iterable[str]) -> dict[str, str]:
@@ -181,16 +181,15 @@ def save(figure: Figure, path: Path | io.BytesIO, dpi: int, ending: str = "png")
 
     engine = figure.get_layout_engine()
     figure.set_dpi(dpi)
-    # `savefig` draws everything twice, and three times where a layout is still to be made.
-    canvas = FigureCanvasSVG(figure) if ending == "svg" else FigureCanvasAgg(figure)
     if engine is not None and engine.adjust_compatible:
         engine.execute(figure)
         figure.set_layout_engine("none")
+    # `savefig` would draw everything once more.
     if ending == "svg":
         # A date in the file would make every file another one.
-        canvas.print_svg(path, metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None})
     else:
-        canvas.print_png(path)
+        FigureCanvasAgg(figure).print_png(path)
 
 
 def left_out(subject: AnySubject) -> list[str]:

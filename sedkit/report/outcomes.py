@@ -87,9 +87,8 @@ def worth_hearing(errors: NDArray[np.int64], n: int) -> list[int]:
     n = min(n, total)
     worst = np.argsort(-errors, kind="stable")[: (n + 1) // 2]
     rest = np.setdiff1d(np.arange(total), worst)
-    spread = (
-        rest[np.unique(np.linspace(0, len(rest) - 1, n - len(worst)).round().astype(np.int64))] if len(rest) else []
-    )
+    n_rest = n - len(worst) if len(rest) else 0
+    spread = rest[np.unique(np.linspace(0, max(len(rest) - 1, 0), n_rest).round().astype(np.int64))]
     out: list[int] = []
     for k in range(len(worst)):
         out += [int(worst[k]), *(int(i) for i in spread[k : k + 1])]

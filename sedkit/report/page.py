@@ -116,15 +116,15 @@ def _charts(subject: AnySubject, lacking: list[str], several: bool) -> list[dict
             lacking.append(f"no {kind}: {error}")
             continue
         width, height = _size(svg)
-        whose = f" of {subject.system}" if several and isinstance(subject, SetSubject) else ""
+        system = subject.system if several and isinstance(subject, SetSubject) else ""
         charts.append(
             {
-                "name": f"{kind.replace('_', ' ')}{whose}",
-                "caption": f"{drawing.caption}{f' ({subject.system})' if whose else ''}",
+                "name": f"{kind.replace('_', ' ')}{f' of {system}' if system else ''}",
+                "caption": f"{drawing.caption}{f' ({system})' if system else ''}",
                 "svg": media.text_of(svg),
                 "width": width,
                 "height": height,
-                "broad": kind in _BROAD and not (whose and kind != "durations"),
+                "broad": kind in _BROAD and not (system and kind != "durations"),
             }
         )
     return charts

@@ -229,12 +229,9 @@ def cross_triggers(subject: SetSubject) -> Figure:
         colour = "white" if share[row, column] > 0.6 else "black"
         text = f"{matrix[row, column]:.0f}"
         axes.text(column, row, text, ha="center", va="center", fontsize=small, color=colour).set_in_layout(False)
-    for k in range(len(labels)):
-        axes.add_patch(_frame(k))
-    return figure
-
-
-def _frame(k: int) -> object:
     from matplotlib.patches import Rectangle
 
-    return Rectangle((k - 0.5, k - 0.5), 1, 1, fill=False, edgecolor=SYSTEM_COLOURS[0], linewidth=1.2)
+    for k in range(len(labels)):
+        frame = Rectangle((k - 0.5, k - 0.5), 1, 1, fill=False, edgecolor=SYSTEM_COLOURS[0], linewidth=1.2)
+        axes.add_patch(frame)
+    return figure
