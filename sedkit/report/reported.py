@@ -85,6 +85,7 @@ def read_sets(runs: Sequence[RunSubject], given: Sequence[DataDir], options: Pag
             for system in systems
             if system is not None and len(system.filenames) > len(shared)
         ]
+        lacking += [remark for system in cut if system is not None for remark in system.remarks]
         out.append(ReportedSet(name, data, cut, lacking=lacking))
     return out
 

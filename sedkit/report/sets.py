@@ -68,6 +68,8 @@ class SetSubject:
         The decoded events at several thresholds.
     points_from
         What these are, for titles.
+    remarks
+        What of the system's files is passed over, a line each.
     """
 
     name: str
@@ -82,6 +84,7 @@ class SetSubject:
     durations_s: np.ndarray = field(default_factory=lambda: np.zeros(0))
     points: OperatingPoints | None = None
     points_from: str = ""
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -158,13 +161,21 @@ class SetSubject:
             labels, rows = data.labels.labels, data.select(folds)
             filenames = [data.clips.filename[i] for i in rows]
             seconds = dict(zip(data.clips.filename, data.clips.duration_s, strict=True))
+        remarks = []
         if scores is not None:
             scores = scores.named_as(filenames)
             filenames = _shared(filenames, scores.filenames, files.scores)
         if decoded is not None:
             decoded = replace(decoded, filenames=names_as_in(filenames, decoded.filenames, decoded.source))
-            _shared(filenames, decoded.filenames, files.events)
-            decoded = decoded.keep_clips(filenames).keep_labels(labels)
+            shared = _shared(filenames, decoded.filenames, files.events)
+            if more := len(decoded.filenames) - len(shared):
+                remarks.append(f"{files.events}: {more} clips are not among the {len(filenames)} of {name}")
+            decoded = decoded.keep_clips(filenames)
+            if other := [
+                label for k, label in enumerate(decoded.labels) if label not in labels and (decoded.label == k).any()
+            ]:
+                remarks.append(f"{files.events}: events of {listed(other)} are left out, which {name} does not know")
+            decoded = decoded.keep_labels(labels)
         truth = None
         if data is not None and not data.has_strong:
             lacks["truth"] = f"{data.path} has no strong.tsv"
@@ -172,7 +183,19 @@ class SetSubject:
             truth = data.strong().keep_clips(filenames)
         durations_s = np.array([seconds.get(clip, 0.0) for clip in filenames])
         longest_s = float(np.max(durations_s if data is None else data.clips.duration_s, initial=0.0))
-        subject = cls(name, labels, longest_s, scores, decoded, truth, lacks, system, tuple(filenames), durations_s)
+        subject = cls(
+            name,
+            labels,
+            longest_s,
+            scores,
+            decoded,
+            truth,
+            lacks,
+            system,
+            tuple(filenames),
+            durations_s,
+            remarks=tuple(remarks),
+        )
         return subject._with_points(files)
 
     @property

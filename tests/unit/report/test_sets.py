@@ -114,6 +114,18 @@ def test_files_and_what_is_left_out(data: DataDir, experiment: Path, tmp_path: P
     assert left_out(none)[1].startswith("no cooccurrence: there is no ")
 
 
+def test_what_of_a_table_is_passed_over_is_said(data: DataDir, tmp_path: Path) -> None:
+    table = tmp_path / "more.tsv"
+    rows = [*DECODED, ("0.wav", 1.0, 2.0, "Siren"), ("x.wav", 0.0, 1.0, "Dog")]
+    write_events(table, Events.from_rows(rows, (*LABELS, "Siren", "Bell")))
+    subject = SetSubject.of(data, tmp_path, events=table)
+    assert subject.remarks == (
+        f"{table}: 1 clips are not among the 6 of set",
+        f"{table}: events of Siren are left out, which set does not know",
+    )
+    assert subject.decoded.labels == LABELS and subject.decoded.n_events == 3
+
+
 def test_files_of_other_clips_are_refused(data: DataDir, experiment: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.tsv"
     write_events(other, Events.from_rows([("x.wav", 0.0, 1.0, "Dog")], LABELS))
