@@ -46,7 +46,8 @@ def render(context: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, *scripts = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "lanes.js", "page.js"))
+    script = "".join(scripts)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = environment.get_template("page.html").render(
         **context, style=style, script=script, script_hash=f"sha256-{digest}"

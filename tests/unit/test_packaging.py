@@ -38,7 +38,7 @@ def test_the_wheel_holds_every_module_the_templates_of_pages_and_all_of_metadata
     data = {"sedkit/" + str(p.relative_to(repository)) for p in (repository / "metadata").rglob("*") if p.is_file()}
     pages = {str(p.relative_to(repository)) for p in (repository / "sedkit" / "report" / "templates").iterdir()}
     assert modules <= names
-    assert len(pages) == 3 and pages <= names
+    assert len(pages) == 4 and pages <= names
     assert data
     assert data <= names
 
