@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
-# ./tests/run.sh [--full] [pytest arguments]: the environment with the extra `test`, then every check, then the tests.
-# --full: those of pages in a browser, too, with the extra `browser`; without Chromium they are skipped, which is said.
+# ./tests/run.sh [pytest arguments]: the environment with the extra `test`, then every check, then the tests.
+# --full: those marked full, too, and the extra `browser` for them; what they miss (Chromium, Slurm) is said.
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck source=recipes/common/lib.sh
 source "$root/recipes/common/lib.sh"
-extras=(test) without=(--ignore tests/browser)
-if [[ ${1-} == --full ]]; then
-    extras+=(browser) without=()
-    shift
-fi
+extras=(test)
+[[ " $* " != *' --full '* ]] || extras+=(browser)
 use_environment "${extras[@]}"
 cd -- "$root"
 
@@ -28,4 +25,4 @@ check shellcheck --external-sources "${scripts[@]}" .ci/run
 
 # Two processes, one thread each: quicker than the other way round, and the same figures on any machine.
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1
-check pytest --numprocesses 2 --dist loadfile "${without[@]}" "$@"
+check pytest --numprocesses 2 --dist loadfile "$@"

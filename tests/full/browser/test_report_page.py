@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from page_case import BY_F1, BY_FALSE, BY_MISSED, SECONDS
 
-from tests.browser.conftest import NASTY_CLIPS, NASTY_LABELS, NASTY_SYSTEM
+from tests.full.browser.conftest import NASTY_CLIPS, NASTY_LABELS, NASTY_SYSTEM
 
 Browser = Any
+pytestmark = pytest.mark.full
 
 
 def opened(chromium: Browser, page: Path) -> Browser:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "report"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "report"))
 
 from page_case import DECODED, LABELS, TRUE, make_data, make_run
 
