@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # ./tests/run.sh [pytest arguments]: the environment with the extra `test`, then every check, then the tests.
+# --full: those marked full, too, and the extra `browser` for them; what they miss (Chromium, Slurm) is said.
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck source=recipes/common/lib.sh
 source "$root/recipes/common/lib.sh"
-use_environment test
+extras=(test)
+[[ " $* " != *' --full '* ]] || extras+=(browser)
+use_environment "${extras[@]}"
 cd -- "$root"
 
 check() {

@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from sedkit.core.registry import Registry
 
 
+#: The options of `add_prediction`, and what they are where they are not given.
+PREDICTION = {
+    "checkpoint": "best",
+    "network": None,
+    "window": None,
+    "hop": None,
+    "device": "auto",
+    "precision": "auto",
+}
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose every complaint is one line and status 2."""
 

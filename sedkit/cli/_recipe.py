@@ -72,6 +72,8 @@ class Recipe:
         Options of `sedkit score`; paths are seen from the recipe's folder.
     masks
         Metrics of masks, for reported sets that are mixtures with their stems.
+    report_clips
+        Clips of each reported set with sound in the page of a run; 0: no page.
     compared
         The system that others are held against.
     contrasts
@@ -93,6 +95,7 @@ class Recipe:
     windows: str | None = None
     score: dict[str, Any] = field(default_factory=dict)
     masks: list[str] = field(default_factory=list)
+    report_clips: int = 24
     compared: str | None = None
     contrasts: list[str] = field(default_factory=list)
 

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from sedkit.cli._options import add_flag, add_force, add_option, add_prediction, number, words
+from sedkit.cli._options import PREDICTION, add_flag, add_force, add_option, add_prediction, number, words
 from sedkit.core.errors import UsageError
 from sedkit.core.log import log
 from sedkit.core.stamp import Source, Step, facts_of
@@ -15,15 +15,6 @@ from sedkit.core.stamp import Source, Step, facts_of
 #: Options that name what a system put out, and others that name a file or folder the figures depend on.
 _OUTPUTS = ("estimate", "operating_points", "scores", "against")
 _INPUTS = (*_OUTPUTS, "reference", "durations", "labels", "groups", "clips")
-#: Options that say how masks are computed, and what they are where `--experiment` is not given.
-_PREDICTION = {
-    "checkpoint": "best",
-    "network": None,
-    "window": None,
-    "hop": None,
-    "device": "auto",
-    "precision": "auto",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
     threshold = _threshold(args.threshold)
     if args.seed is not None and not (args.bootstrap or args.against):
         raise UsageError("--seed is that of the resamples: give --bootstrap N too")
-    for name, default in _PREDICTION.items():
+    for name, default in PREDICTION.items():
         if args.experiment is None and getattr(args, name) != default:
             raise UsageError(f"--{name} is of the network that gives masks: give --experiment too")
     checkpoint, args.network = _checkpoint(args)
@@ -112,7 +103,7 @@ def run(args: argparse.Namespace) -> None:
     if checkpoint is not None:
         inputs |= {"checkpoint": checkpoint, "mixtures": _sounds(args)}
     else:
-        given = {name: value for name, value in given.items() if name not in _PREDICTION}
+        given = {name: value for name, value in given.items() if name not in PREDICTION}
     missing = Path(args.reference).with_name("missing.tsv")
     if missing.is_file():
         inputs["missing"] = str(missing)

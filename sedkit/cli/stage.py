@@ -204,6 +204,15 @@ class _Stage(Uses):
             for fold in self.recipe.reported[path]:
                 if self.has_fold(path, fold):
                     yield self.figures(run, path, name, f"results/{fold}", *self.clips_of(path, fold))
+        if self.reported(run) and self.recipe.report_clips:
+            yield self.report(run)
+
+    def report(self, run: Run) -> Call:
+        """Return the call that writes the page of a run: with sound of some clips, so that it takes seconds."""
+        given = ["sedkit", "report", str(run.folder)]
+        for path in self.reported(run):
+            given += ["--data", self.table(path)]
+        return [*given, "--clips", str(self.recipe.report_clips), *self.forced]
 
     def points(self, run: Run, path: str, events: str) -> list[str]:
         """Return the words that decode a reported set at many thresholds, too, where the recipe asks for it."""

@@ -64,6 +64,20 @@ def psds_of_points(
 
 def psds_value(counts: PointCounts, parameters: PsdsParameters) -> tuple[float, dict[str, float]]:
     """Return PSDS and the area under each class's own curve, both in [0, 1]."""
+    tpr, efpr = roc_points(counts, parameters)
+    labels = counts.ground.labels
+    x, cls, y, _ = steps_of(tpr, efpr, np.ones(len(labels), np.bool_), parameters.max_efpr)
+    return areas_of(x, cls, y, labels, parameters)
+
+
+def roc_points(counts: PointCounts, parameters: PsdsParameters) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the true positive rate, and the effective false positives per hour, of each point and class.
+
+    Returns
+    -------
+    tpr, efpr
+        (points, classes), the classes being those that occur in the reference.
+    """
     ground = counts.ground
     if not ground.labels:
         raise SedkitError("PSDS: the reference holds no event, expected at least one")
@@ -74,8 +88,7 @@ def psds_value(counts: PointCounts, parameters: PsdsParameters) -> tuple[float, 
     if parameters.alpha_ct:
         per_hour = dense[..., 2:] * 3600.0 / ground.reference_s().sum(axis=0)
         efpr = efpr + parameters.alpha_ct * cross_trigger_mean(per_hour, parameters.cross_triggers)
-    x, cls, y, _ = steps_of(tpr, efpr, np.ones(len(ground.labels), np.bool_), parameters.max_efpr)
-    return areas_of(x, cls, y, ground.labels, parameters)
+    return tpr, efpr
 
 
 def total_s(ground: Ground) -> float:

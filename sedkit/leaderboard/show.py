@@ -28,7 +28,7 @@ _Source = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class _Line:
+class PrintedLine:
     """A row as printed: its cells, whether it is ours, and the sources of its figures."""
 
     cells: Sequence[str]
@@ -37,12 +37,12 @@ class _Line:
 
 
 @dataclass(frozen=True)
-class _Block:
+class PrintedTable:
     """A table as printed: a title, its columns, rows, what it says of the whole table, and remarks below."""
 
     title: str
     head: Sequence[str]
-    lines: Sequence[_Line]
+    lines: Sequence[PrintedLine]
     about: str = ""
     remarks: Sequence[str] = ()
 
@@ -57,12 +57,12 @@ class _Block:
 
 
 @dataclass(frozen=True)
-class _Section:
+class PrintedSection:
     """What stands under one heading: lines of text, then tables."""
 
     heading: str
     lines: tuple[str, ...]
-    blocks: list[_Block]
+    blocks: list[PrintedTable]
 
 
 def interval_text(bounds: tuple[float, float] | None, metric: str) -> str:
@@ -128,7 +128,7 @@ class _Footnotes:
         return f"note {self._numbers[note]}" if note in self._numbers else note
 
 
-def _ranked(table: Table) -> _Block:
+def _ranked(table: Table) -> PrintedTable:
     """A table with ranks and differences."""
     footnotes = _Footnotes([table], (note for row in table.rows for note in row.notes if len(note) > _LONGEST_NOTE))
     head = ("rank", "system", "value", "95 % interval", "difference", "parameters", "ratio", "remarks")
@@ -144,7 +144,7 @@ def _ranked(table: Table) -> _Block:
             _ratio(row),
             "; ".join(map(footnotes.short, _remarks(row))),
         )
-        lines.append(_Line(cells, row.ours, _sources([row])))
+        lines.append(PrintedLine(cells, row.ours, _sources([row])))
     about = []
     if table.systems:
         about.append(f"rank among {table.systems} systems, this one and each published one by its best figure")
@@ -152,10 +152,10 @@ def _ranked(table: Table) -> _Block:
         about.append(f"differences and ratios to {table.baseline}")
     if all(row.ours for row in table.rows):
         about.append("no official figure for this reference and variant")
-    return _Block(table.quantity.title, head, lines, "; ".join(about), footnotes.lines)
+    return PrintedTable(table.quantity.title, head, lines, "; ".join(about), footnotes.lines)
 
 
-def _wide(title: str, tables: Sequence[Table]) -> _Block:
+def _wide(title: str, tables: Sequence[Table]) -> PrintedTable:
     """Several metrics side by side, a row a system: for figures that are neither ranked nor compared."""
     every = [row for table in tables for row in table.rows]
     footnotes = _Footnotes(tables, (note for row in every if not row.ours for note in row.notes if note != NOT_RANKED))
@@ -174,9 +174,9 @@ def _wide(title: str, tables: Sequence[Table]) -> _Block:
         counts = [row.parameters for same in reversed(figures) for row in same if row.parameters]
         notes = dict.fromkeys(note for row in its_rows if ours for note in (*_mean_of(row), *row.notes))
         cells = [system, *cells, _count(counts[0] if counts else None), "; ".join(notes)]
-        lines.append(_Line(cells, ours, _sources(its_rows)))
+        lines.append(PrintedLine(cells, ours, _sources(its_rows)))
     head = ("system", *(table.quantity.short_title for table in tables), "parameters", "runs")
-    return _Block(title, head, lines, "", footnotes.lines)
+    return PrintedTable(title, head, lines, "", footnotes.lines)
 
 
 def _cell(row: FigureRow, metric: str, footnotes: _Footnotes) -> str:
@@ -187,41 +187,44 @@ def _cell(row: FigureRow, metric: str, footnotes: _Footnotes) -> str:
     return f"{text} ({', '.join(marks)})" if marks else text
 
 
-def _paired(contrasts: Sequence[Contrast]) -> _Block:
+def _paired(contrasts: Sequence[Contrast]) -> PrintedTable:
     head = ("system", "on", "metric", "difference", "95 % interval", "folds and seeds", "verdict")
     lines = []
     for one in contrasts:
         metric = METRICS[one.metric]
         mean, interval = f"{one.mean:+.{metric.decimals}f}", interval_text(one.interval, one.metric)
-        lines.append(_Line((one.text, one.where, metric.short, mean, interval, str(len(one.differences)), one.verdict)))
-    return _Block("", head, lines)
+        lines.append(
+            PrintedLine((one.text, one.where, metric.short, mean, interval, str(len(one.differences)), one.verdict))
+        )
+    return PrintedTable("", head, lines)
 
 
-def _sections(comparison: Comparison) -> Iterable[_Section]:
+def sections(comparison: Comparison) -> Iterable[PrintedSection]:
+    """Yield the comparison as headings, lines and tables, as every form of it has them."""
     for reference in dict.fromkeys(t.reference for t in comparison.tables):
         named = ", ".join(comparison.sets.get(reference, ()))
         heading = f"{named}: reference {reference}" if named else f"reference {reference}"
         here = [_ranked(t) for t in comparison.tables if t.reference == reference]
-        yield _Section(heading, comparison.remarks.get(reference, ()), here)
+        yield PrintedSection(heading, comparison.remarks.get(reference, ()), here)
         rest = [t for t in comparison.other_variants if t.reference == reference]
         if rest:
-            yield _Section(f"{heading}, {_OTHER_VARIANTS}", (), [_wide("", rest)])
+            yield PrintedSection(f"{heading}, {_OTHER_VARIANTS}", (), [_wide("", rest)])
     for apart in comparison.apart:
         named = f"{apart.set_title}: " if apart.set_title else ""
         why = f"{apart.about}: {'; '.join(apart.reasons)}"
-        yield _Section(f"{named}not comparable", (why,), [_wide("", apart.tables)])
+        yield PrintedSection(f"{named}not comparable", (why,), [_wide("", apart.tables)])
     if comparison.contrasts:
-        yield _Section("paired differences over folds and seeds", (), [_paired(comparison.contrasts)])
+        yield PrintedSection("paired differences over folds and seeds", (), [_paired(comparison.contrasts)])
     for title, tables in comparison.published.items():
         sets = dict.fromkeys(t.reference for t in tables)
         blocks = [_wide(f"on {name}", [t for t in tables if t.reference == name]) for name in sets]
-        yield _Section(f"{OTHER_DATA}: {title}", (), blocks)
+        yield PrintedSection(f"{OTHER_DATA}: {title}", (), blocks)
 
 
 def as_text(comparison: Comparison) -> str:
     """Return the comparison for a terminal; our own rows carry a star."""
     out: list[str] = []
-    for section in _sections(comparison):
+    for section in sections(comparison):
         out += [f"== {section.heading}", *section.lines, ""]
         for block in section.blocks:
             rows = block.cells(lambda name, ours: f"* {name}" if ours else f"  {name}")
@@ -243,7 +246,7 @@ def as_markdown(comparison: Comparison) -> str:
     """Return the comparison as Markdown tables; our own rows are bold, sources are numbered and stand below."""
     out: list[str] = []
     scorers: dict[str, dict[str, None]] = {}
-    for section in _sections(comparison):
+    for section in sections(comparison):
         out += [f"## {section.heading}", "", *(f"{line}  " for line in section.lines)]
         out += [""] if section.lines else []
         for block in section.blocks:

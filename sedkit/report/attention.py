@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sedkit.inference.masks import NetworkOutput
 from sedkit.report.panels import (
     LEVELS,
     PRESENT,
@@ -26,6 +25,8 @@ from sedkit.report.subject import Subject
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from sedkit.inference.masks import NetworkOutput
 
 
 class Steps(NamedTuple):

@@ -26,6 +26,12 @@ Floats = NDArray[np.floating]
 #: Maps of levels and of probabilities.
 LEVELS, PROBABILITIES = "magma", "viridis"
 PRESENT, PRESENT_SIGN = "#a63603", "●"
+#: Of systems drawn together: colours that the colour-blind tell apart (Okabe and Ito), hatches and dashes for print.
+SYSTEM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+SYSTEM_HATCHES = ("", "///", "...", "xxx")
+SYSTEM_MARKERS = ("o", "s", "^", "D")
+SYSTEM_DASHES = ("solid", "dashed", "dashdot", "dotted")
+TRUTH_COLOUR = "0.75"
 _OCTAVES_HZ = 62.5 * 2.0 ** np.arange(10)
 #: Of the axis: octaves of low frequencies that lie closer to the next higher one have no room for their names.
 _APART = 0.1
@@ -64,6 +70,13 @@ def mark(text: Text, present: bool) -> None:
     """Set the name of a present class in bold and colour."""
     if present:
         text.set(weight="bold", color=PRESENT)
+
+
+def plain(axes: Axes, across: bool = False) -> None:
+    """Leave the frame of a chart at left and bottom, and faint lines to read values by (`across`: upright ones)."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x" if across else "y", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
 
 
 def over_time(axes: Axes, subject: Subject, named: bool = True) -> None:
@@ -124,8 +137,18 @@ def over_bins(axes: Axes, frontend: FrontEnd, n: int, named: bool = True) -> Non
     axes.set_ylim(0, n)
     if named:
         axes.set_ylabel(bins_name(frontend))
+    places, hz = octaves(frontend, n)
+    if len(hz):
+        axes.set_yticks(places, [f"{value:g}" for value in hz])
+
+
+def octaves(frontend: FrontEnd, n: int) -> tuple[list[float], list[float]]:
+    """Return where octaves are on an axis of a front end's bins in `n` equal groups, and their Hz, the highest first.
+
+    There are none on an axis of bands without a spectrogram.
+    """
     if frontend.framing is None:
-        return
+        return [], []
     # The transform's bins, weighted as each band weighs them.
     bank = frontend.framing.bank
     hz = np.arange(len(bank)) * (frontend.sample_rate / len(frontend.framing.window))
@@ -136,7 +159,7 @@ def over_bins(axes: Axes, frontend: FrontEnd, n: int, named: bool = True) -> Non
     for k in reversed(range(len(places))):
         if not roomy or places[roomy[-1]] - places[k] >= _APART * n:
             roomy.append(k)
-    axes.set_yticks([places[k] for k in roomy], [f"{ticks_hz[k]:g}" for k in roomy])
+    return [float(places[k]) for k in roomy], [float(ticks_hz[k]) for k in roomy]
 
 
 def bins_name(frontend: FrontEnd) -> str:

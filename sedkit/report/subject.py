@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,11 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.names import renamed
 from sedkit.dataio.scores import Scores
 from sedkit.features.frontends import FrontEnd
-from sedkit.inference.masks import MaskPredictor, NetworkOutput
-from sedkit.inference.predict import predict_waveforms
-from sedkit.inference.predictor import Predictor
 from sedkit.postprocessing import decode, read_postprocessing
 from sedkit.synthesis.mixture_set import SCENE, Mixtures, Places
+
+if TYPE_CHECKING:
+    from sedkit.inference.masks import MaskPredictor, NetworkOutput
 
 Floats = NDArray[np.float32]
 
@@ -151,6 +151,10 @@ class Subjects:
         hop_s: float | None = None,
         network: str | None = None,
     ) -> None:
+        # Charts of sets need no network: torch is loaded for recordings alone.
+        from sedkit.inference.masks import MaskPredictor
+        from sedkit.inference.predictor import Predictor
+
         self._predictor = Predictor.open(checkpoint, device, precision, network, full_output=True)
         self._window_s, self._hop_s = window_s, hop_s
         labels = self._predictor.labels.labels
@@ -188,6 +192,8 @@ class Subjects:
 
     def of(self, filename: str) -> Subject:
         """Read a recording and what is known of it, and ask the network."""
+        from sedkit.inference.predict import predict_waveforms
+
         predictor, row = self._predictor, self._row[filename]
         labels = predictor.labels.labels
         waveform = read_audio(self._data.audio_path(row), predictor.frontend.sample_rate)

@@ -116,6 +116,7 @@ def test_every_stage_leaves_what_the_house_says(finished: Place) -> None:
         *("points", *(f"points/{name}" for name in decoded)),
         *(f"points/{name}/predictions_th_{k / 100:g}.tsv" for name in decoded for k in range(1, 100, 2)),
         *("results", *(f"results/{name}.json" for name in RESULTS)),
+        *("report", "report/index.html"),
     }
     log = (finished.exp / "runs.log").read_text()
     assert "runme.sh dcase2019_task4" in log and "budget quick" in log and "stage 9 benchmark" in log
@@ -175,8 +176,8 @@ def test_a_second_run_does_nothing_twice(finished: Place) -> None:
     assert {p for p in anew if not p.is_relative_to(finished.submissions)} <= told
     assert content(finished.experiment, "results/*.json") == shown
     # The miniature, the data dirs, 5 features files, a training, 5 predictions, 4 tunings, 8 tables of events,
-    # 6 folders of operating points, 8 files of figures.
-    assert again.stderr.count("is up to date") == 39
+    # 6 folders of operating points, 8 files of figures, a page.
+    assert again.stderr.count("is up to date") == 40
     assert "train: step" not in again.stderr
 
 

@@ -32,11 +32,13 @@ def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_wheel_holds_every_module_and_all_of_metadata(wheel, repository):
+def test_the_wheel_holds_every_module_the_templates_of_pages_and_all_of_metadata(wheel, repository):
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {str(p.relative_to(repository)) for p in (repository / "sedkit").rglob("*.py")}
     data = {"sedkit/" + str(p.relative_to(repository)) for p in (repository / "metadata").rglob("*") if p.is_file()}
+    pages = {str(p.relative_to(repository)) for p in (repository / "sedkit" / "report" / "templates").iterdir()}
     assert modules <= names
+    assert len(pages) == 4 and pages <= names
     assert data
     assert data <= names
 

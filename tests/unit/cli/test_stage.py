@@ -109,7 +109,15 @@ def test_score_decodes_everything_and_scores_what_is_reported_in_whole_and_in_pa
         [*tuned, *written, f"{RUN}/results/test_a.json", "--clips", clips, "--fold", "test_a"],
         [*tuned, *written, f"{RUN}/results/test_b.json", "--clips", clips, "--fold", "test_b"],
     ]
-    assert len(lines) == 8
+    # Then the page, of the reported sets.
+    assert lines[8:] == [["sedkit", "report", RUN, "--data", "data/in/validation", "--clips", "24"]]
+
+
+def test_a_recipe_says_how_large_its_pages_are_or_does_without(place: Place, calls: Stage) -> None:
+    place.describe(report_clips=3)
+    assert calls("score")[-1][-2:] == ["--clips", "3"]
+    place.describe(report_clips=0)
+    assert all(line[1] != "report" for line in calls("score"))
 
 
 def test_an_output_of_every_class_throughout_ends_with_its_clips(
@@ -264,8 +272,9 @@ def test_an_interrupted_call_ends_everything(place: Place, made: list[list[str]]
 def test_calls_are_made_here_and_skipped_while_up_to_date(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """Scores of one clip that are above one half in its first second alone, decoded and scored: F1 of 1 by hand."""
     place.describe(score={"metrics": ["segment"], "labels": "labels.txt"})
-    place.set("in/validation", folds="test_b")
-    (place.recipe.parent / "labels.txt").write_text("Cat\n")
+    validation = place.set("in/validation", folds="test_b")
+    for folder in (place.recipe.parent, validation):
+        (folder / "labels.txt").write_text("Cat\n")
     framewise = np.array([[[0.9], [0.1]]], dtype=np.float32)
     scores = Scores(framewise, np.array([2]), np.array([2.0]), np.arange(3.0), ("test_b",), ("Cat",))
     run = place.exp / "one/seed0"
@@ -279,10 +288,11 @@ def test_calls_are_made_here_and_skipped_while_up_to_date(place: Place, capsys: 
         assert figures["segment_based"]["macro"]["f1"] == 1.0
     assert "segment" in printed.out
     said = [line for line in printed.err.splitlines() if line.startswith("+ ")]
-    assert len(said) == 6 and all(shlex.split(line)[1] == "sedkit" for line in said)
+    assert len(said) == 7 and all(shlex.split(line)[1] == "sedkit" for line in said)
+    assert (run / "report" / "index.html").is_file()
     assert cli.main(place.call("score")) == 0
-    # Two tables of events, three files of figures.
-    assert capsys.readouterr().err.count("is up to date") == 5
+    # Two tables of events, three files of figures, a page.
+    assert capsys.readouterr().err.count("is up to date") == 6
 
 
 MIXED = {

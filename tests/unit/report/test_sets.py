@@ -97,19 +97,33 @@ def test_durations_of_events(data: DataDir, experiment: Path) -> None:
 
 def test_files_and_what_is_left_out(data: DataDir, experiment: Path, tmp_path: Path) -> None:
     whole = SetSubject.of(data, experiment)
-    assert [path.name for path in write_figures(whole, tmp_path, 20)] == ["set.cooccurrence.png", "set.durations.png"]
+    kinds = ("cross_triggers", "durations", "cooccurrence")
+    written = write_figures(whole, tmp_path, 20)
+    assert [path.name for path in written] == [f"set.{kind}.{ending}" for kind in kinds for ending in ("png", "svg")]
     assert left_out(whole) == []
     scores = experiment / "scores" / "set.h5"
     less = SetSubject.of(data, tmp_path / "none", scores=scores)
     events = tmp_path / "none" / "events" / "set.tsv"
     reason = f"there is no {events} (--events names another file)"
     assert left_out(less) == [
+        f"no cross_triggers, durations: {reason}",
         f"cooccurrence without overlap of events: {reason}",
-        f"no durations: {reason}",
     ]
     assert len([x for x in cooccurrence(less).axes if x.get_title()]) == 2
     none = SetSubject.of(data, tmp_path / "none")
-    assert left_out(none)[0].startswith("no cooccurrence: there is no ")
+    assert left_out(none)[1].startswith("no cooccurrence: there is no ")
+
+
+def test_what_of_a_table_is_passed_over_is_said(data: DataDir, tmp_path: Path) -> None:
+    table = tmp_path / "more.tsv"
+    rows = [*DECODED, ("0.wav", 1.0, 2.0, "Siren"), ("x.wav", 0.0, 1.0, "Dog")]
+    write_events(table, Events.from_rows(rows, (*LABELS, "Siren", "Bell")))
+    subject = SetSubject.of(data, tmp_path, events=table)
+    assert subject.remarks == (
+        f"{table}: 1 clips are not among the 6 of set",
+        f"{table}: events of Siren are left out, which set does not know",
+    )
+    assert subject.decoded.labels == LABELS and subject.decoded.n_events == 3
 
 
 def test_files_of_other_clips_are_refused(data: DataDir, experiment: Path, tmp_path: Path) -> None:
