@@ -267,8 +267,9 @@ def _starts_raven(line: str) -> bool:
 
 
 def _starts_audacity(line: str) -> bool:
-    fields = line.split("\t")
-    return len(fields) >= 2 and all(map(_is_number, fields[:2]))
+    # A header begins with a name, and so does a row without one.
+    begin, tab, _ = line.partition("\t")
+    return bool(tab) and _is_number(begin)
 
 
 def _is_number(text: str) -> bool:

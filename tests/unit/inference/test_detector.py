@@ -192,12 +192,9 @@ def test_convolutions_see_no_farther_than_their_receptive_field(window_s: str | 
 
 def test_normalisers_of_a_clip_act_on_a_window() -> None:
     """A loud part changes nothing in windows that do not hold it: of every window its own loudest."""
-    network = predictor(CNN, replace(SLICED, log="db"), 100, {"top_db": {"db": 60.0}})
+    network = predictor(CNN, replace(SLICED, log="db"), 100, {"top_db": {"db": 10.0}})
     quiet = noise(4, 8000)[:, 0]
     loud = np.concatenate([quiet, 9 * noise(2, 8000)[:, 0]])
     options = {"window_s": 1.0, "hop_s": 1.0}
     a, b = (predict_waveforms(network, [("x", x)], **options).framewise[0] for x in (quiet, loud))
     np.testing.assert_allclose(a[:36], b[:36], atol=1e-6)
-    assert (
-        decode(predict_waveforms(network, [("x", quiet)]), Postprocessing.uniform(LABELS, FrameRule(0.0))).n_events == 3
-    )
