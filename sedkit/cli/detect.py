@@ -162,7 +162,7 @@ def _print(args: argparse.Namespace, outcomes: Sequence[Outcome]) -> None:
 def _refuse_all(outcomes: Sequence[Outcome]) -> None:
     """Raise an error where no recording can be read."""
     errors = [outcome.error for outcome in outcomes if outcome.error]
-    if len(errors) == len(outcomes):
+    if errors and len(errors) == len(outcomes):
         raise SedkitError(errors[0] if len(errors) == 1 else f"none of the {len(errors)} recordings can be read")
 
 

@@ -212,6 +212,11 @@ def together(several: Sequence[Detected]) -> Detected:
     return replace(several[0], events=events, durations_s=[s for one in several for s in one.durations_s])
 
 
+def files_at(path: str | os.PathLike[str]) -> str | os.PathLike[str] | dict[str, Path]:
+    """Return what is read of a path: itself or, of a folder, the files of events in it and below it."""
+    return label_files(path) if os.path.isdir(path) else path
+
+
 def is_table(path: str | os.PathLike[str]) -> bool:
     """Tell whether a file is read as a table with a header, and not as one of the other formats, or as a folder."""
     return not os.path.isdir(path) and _cells(str(path), read_bytes(path), "") is None
