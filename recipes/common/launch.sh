@@ -1,9 +1,11 @@
+#!/usr/bin/env bash
 # shellcheck shell=bash
 # The only file that knows where jobs run. Sourced by lib.sh.
 #
 # launch FUNCTION ITEM... makes an independent job of each item, in a process of its own that re-enters the recipe:
 # `bash recipes/NAME/run.sh --job FUNCTION:ITEM OPTIONS...` calls FUNCTION ITEM, here, under sbatch or on another machine.
-# A job that fails does not stop the others; at the end the stage fails, naming the jobs that did.
+# A job that fails does not stop the others; at the end the stage fails, naming the jobs that did. Called as a program,
+# this file is one task of an array under Slurm.
 # shellcheck disable=SC2154 # the options' variables come from options.sh
 
 launch() {
@@ -20,7 +22,26 @@ launch() {
 
 # launch_together FUNCTION ITEM...: as launch, for a function that takes several items: one at a time, they share a process.
 launch_together() {
-    if ((parallel == 1)) && [[ -z ${listing_jobs-} ]]; then "$@"; else launch "$@"; fi
+    if ((parallel == 1)) && [[ $launcher != slurm && -z ${listing_jobs-} ]]; then "$@"; else launch "$@"; fi
+}
+
+# check_launcher: ends with status 2 where options of one launcher are given to another.
+check_launcher() {
+    [[ $launcher != torchrun || -v given[processes] ]] || processes=0
+    [[ $launcher != local || $processes == 1 ]] ||
+        bad_use "--processes $processes goes with --launcher torchrun or slurm, got --launcher local"
+    [[ -z $sbatch || $launcher == slurm ]] || bad_use "--sbatch goes with --launcher slurm, got --launcher $launcher"
+    [[ $launcher != slurm || $dry_run == true || -n $job ]] || command -v sbatch >/dev/null ||
+        bad_use "--launcher slurm: there is no sbatch on this machine"
+    [[ $energy == false || ($launcher != slurm && $processes == 1) ]] ||
+        bad_use "--energy true goes with one process on this machine, got --launcher $launcher"
+}
+
+# together VERB...: a call of sedkit in as many processes as --processes says.
+together() {
+    local each=$processes
+    ((each)) || each=gpu
+    if [[ $each == 1 ]]; then sedkit "$@"; else perform torchrun --standalone --nproc-per-node "$each" -m sedkit "$@"; fi
 }
 
 # launch_jobs FUNCTION ITEM...: `parallel` at a time; one alone runs in the foreground, side by side each has its log.
@@ -29,7 +50,9 @@ launch_jobs() {
     local -A item_of=() log_of=()
     shift
     failed=()
-    if ((parallel == 1 || $# < 2)); then
+    if [[ $launcher == slurm ]]; then
+        launch_array "$function" "$@"
+    elif ((parallel == 1 || $# < 2)); then
         for item in "$@"; do
             status=0
             bash "recipes/$recipe/run.sh" --job "$function:$item" "${job_options[@]}" || status=$?
@@ -118,3 +141,72 @@ open_job() {
     ((${#items[@]})) || bad_use "--job: $recipe has no job ${function@Q}$(suggest "$function" "${functions[@]}"); it has: $(joined "${functions[@]}")"
     bad_use "--job: $function has no item ${item@Q}$(suggest "$item" "${items[@]}"); with these options it has: $(joined "${items[@]}")"
 }
+
+# launch_array FUNCTION ITEM...: as an array of sbatch, a task each; waits for all of them. A task that Slurm puts back into
+# the queue goes on where it stopped. Each leaves its status beside its log when it ends by itself.
+launch_array() {
+    local function=$1 array item words=() states=() logs
+    shift
+    read -ra words <<<"$sbatch"
+    logs=$exp_dir/$recipe/logs
+    [[ $logs == /* ]] || logs=$SEDKIT_ROOT/$logs
+    mkdir -p -- "$logs"
+    for item in "$@"; do states+=("$logs/${STAGES[current_stage]}-${item//\//-}.status"); done
+    rm -f -- "${states[@]}"
+    array=$(sbatch --parsable --requeue --open-mode=append --chdir="$SEDKIT_ROOT" --output=/dev/null \
+        --array="0-$(($# - 1))$( ((parallel == 1)) || printf '%%%s' "$parallel")" --job-name="$recipe-$function" "${words[@]}" \
+        recipes/common/launch.sh "$recipe" "$function" "$#" "$@" "${states[@]}" "${job_options[@]}") ||
+        { say "sbatch refused the jobs of $function" && exit 1; }
+    array=${array%%;*}
+    say "$# jobs of $function are array $array of Slurm, logs in $logs"
+    trap 'scancel "$array"; exit 130' INT
+    trap 'scancel "$array"; exit 143' TERM HUP
+    while array_runs; do sleep "${SEDKIT_SLURM_POLL_S:-5}"; done
+    trap - INT TERM HUP
+    collect_states "$@"
+}
+
+# array_runs: whether a task of `array` has not ended yet; a controller that does not answer is asked again.
+array_runs() {
+    local left
+    all_there "${states[@]}" && return 1
+    left=$(squeue --noheader --jobs="$array" --format=%i 2>&1) || [[ $left == *'Invalid job id'* ]] || return 0
+    [[ -n $left && $left != *'Invalid job id'* ]]
+}
+
+all_there() {
+    local path
+    for path in "$@"; do [[ -f $path ]] || return 1; done
+}
+
+# collect_states ITEM...: puts those into `failed` that left another status than 0, or none.
+collect_states() {
+    local i=0 item status
+    # A shared folder may show a file a moment after the task that wrote it has left the queue.
+    all_there "${states[@]}" || sleep "${SEDKIT_SLURM_POLL_S:-5}"
+    for item in "$@"; do
+        status=$(cat -- "${states[i]}" 2>/dev/null) || status='none: stopped from outside'
+        if [[ $status == 0 ]]; then
+            say "$item: done"
+        else
+            say "$item: FAILED (status $status); the end of ${states[i]%.status}.log:"
+            tail -n 5 -- "${states[i]%.status}.log" 2>/dev/null | sed 's/^/    /' >&2 || true
+            failed+=("$item")
+        fi
+        i=$((i + 1))
+    done
+}
+
+# array_task RECIPE FUNCTION N ITEM... STATUS-FILE... OPTION...: one task of an array, on whatever machine it is.
+array_task() {
+    local recipe=$1 function=$2 n=$3 at=$SLURM_ARRAY_TASK_ID status=0 item state
+    shift 3
+    item=${*:at+1:1} state=${*:n+at+1:1}
+    shift $((2 * n))
+    bash "recipes/$recipe/run.sh" --job "$function:$item" "$@" >>"${state%.status}.log" 2>&1 </dev/null || status=$?
+    printf '%s\n' "$status" >"$state.part"
+    mv -f -- "$state.part" "$state"
+    return "$status"
+}
+
+[[ ${BASH_SOURCE[0]} != "$0" ]] || array_task "$@"

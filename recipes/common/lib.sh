@@ -104,8 +104,8 @@ choose_defaults() {
     fi
     collect_job_options
     # Jobs side by side share the cores.
-    ((jobs)) || jobs=$(($(cores) / parallel))
-    ((jobs)) || jobs=1
+    [[ $jobs != 0 ]] || jobs=$(($(cores) / parallel))
+    [[ $jobs != 0 ]] || jobs=1
     system=${system:-$DEFAULT_SYSTEM}
     IFS=, read -ra systems <<<"$system"
     cross_axes
@@ -134,6 +134,7 @@ perform() {
     case $1 in
         sedkit) set -- "$SEDKIT_PYTHON_BIN" -m sedkit "${@:2}" ;;
         python) set -- "$SEDKIT_PYTHON_BIN" "${@:2}" ;;
+        torchrun) set -- "$SEDKIT_PYTHON_BIN" -m torch.distributed.run "${@:2}" ;;
     esac
     "$@" || exit $?
 }

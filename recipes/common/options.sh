@@ -16,7 +16,7 @@ COMMON_OPTIONS=(
     "budget|choice:quick,published||training schedule; none: published with --dataset-root and a GPU, else quick"
     "train-on|choice:split,all,all+validation|split|hold a selection and a tuning part out, or train on everything"
     "device|choice:auto,cpu,cuda|auto|where networks run"
-    "jobs|integer:0:4096|0|processes for features and generated data; 0: one per core (shared with --parallel)"
+    "jobs|jobs|0|processes for features and generated data; 0: one per core (shared with --parallel); or dask:tcp://HOST:PORT"
     "miniature-size|size|small|size of generated data sets: small, large or a number of clips"
     "weights|file||weights to start from, such as torchvision's ImageNet weights of ResNet-18"
     "authors|file|submissions/authors.example.yaml|authors of the submission (YAML)"
@@ -25,7 +25,9 @@ COMMON_OPTIONS=(
     "energy|boolean|false|measure the energy of training and prediction (needs codecarbon, and nothing else running)"
     "force|boolean|false|do again what is already done"
     "dry-run|boolean|false|print the commands, run nothing"
-    "launcher|choice:local|local|where the jobs of a stage run"
+    "launcher|choice:local,torchrun,slurm|local|where jobs run: here (torchrun: with --processes a training) or in sbatch arrays"
+    "processes|integer:0:4096|1|with torchrun or slurm: processes that train a network together; 0: one per GPU"
+    "sbatch|text||with slurm: further options of sbatch, such as --sbatch='--partition=gpu --gres=gpu:2 --time=8:00:00'"
     "parallel|integer:1:4096|1|jobs (systems, seeds) at a time, each with its own log"
     "job|job||run one job of a stage, FUNCTION:ITEM (train_run:SYSTEM/seed0), as the launcher does"
 )
@@ -152,6 +154,14 @@ set_option() {
                 seen+=$word, value+=${value:+,}$word
             done
             ;;
+        jobs)
+            if [[ ! $value =~ ^dask:[a-z]+://[^[:space:]/]+:[0-9]+$ ]]; then
+                if [[ ! $value =~ ^[0-9]{1,4}$ ]] || ((10#$value > 4096)); then
+                    bad_use "--$name takes a whole number from 0 to 4096 or dask:tcp://HOST:PORT, got ${value@Q}"
+                fi
+                value=$((10#$value))
+            fi
+            ;;
         boolean) [[ $value == true || $value == false ]] || bad_use "--$name takes true or false, got ${value@Q}" ;;
         choice:*)
             IFS=, read -ra words <<<"${type#choice:}"
@@ -253,5 +263,6 @@ parse_options() {
     done
     # The whole machine is metered: jobs side by side would each be charged for the others.
     [[ $energy == false || $parallel == 1 ]] || bad_use "--energy true goes with --parallel 1, got --parallel $parallel"
+    check_launcher
     ((stage <= stop_stage)) || bad_use "--stage $stage comes after --stop-stage $stop_stage"
 }

@@ -45,7 +45,7 @@ train_run() {
     open_run "$1"
     # Weights are those of the system, not of what comes before it.
     [[ -z $weights ]] || ((${#of_pass[@]})) || start=(--weights "$weights")
-    sedkit train --config "$config" "${of_pass[@]}" --data "$data" --exp "$experiment" --budget "$budget" \
+    together train --config "$config" "${of_pass[@]}" --data "$data" --exp "$experiment" --budget "$budget" \
         --train-on "$train_on" --device "$device" "${start[@]}" "${split_run[@]}" "${measured[@]}" "${forced[@]}" \
         "${overrides[@]}" "${axes[@]}"
 }

@@ -118,11 +118,21 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--force", "make the output again if it is up to date")
 
 
-def add_jobs(parser: argparse.ArgumentParser) -> None:
-    """Add `--jobs N`."""
+def add_jobs(parser: argparse.ArgumentParser, default: str = "all cores") -> None:
+    """Add `--jobs N|dask:ADDRESS`."""
     parser.add_argument(
-        "--jobs", type=number(1, 4096, whole=True), default=None, metavar="N", help="processes (default: all cores)"
+        "--jobs",
+        type=_jobs,
+        default=None,
+        metavar="N|dask:tcp://HOST:PORT",
+        help=f"processes (default: {default}), or the scheduler of a Dask cluster whose workers do the work",
     )
+
+
+def _jobs(text: str) -> int | str:
+    from sedkit.core.parallel import DASK
+
+    return text if text.startswith(DASK) else int(number(1, 4096, whole=True)(text))
 
 
 def add_option(parser: argparse.ArgumentParser, option: Option, **more: Any) -> None:
@@ -172,7 +182,9 @@ def _declared(registry: Registry[Any]) -> list[tuple[Option, list[str]]]:
 
 
 def jobs_of(args: argparse.Namespace) -> int:
-    """Return the number of processes asked for, all cores if none."""
-    from sedkit.core.parallel import cpu_jobs
+    """Return the number of processes asked for, all cores if none; of a cluster, used from here on, its own."""
+    from sedkit.core.parallel import DASK, cpu_jobs, use_cluster
 
+    if isinstance(args.jobs, str):
+        return use_cluster(args.jobs.removeprefix(DASK))
     return args.jobs or cpu_jobs()

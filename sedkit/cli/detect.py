@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sedkit.cli._options import add_force, add_prediction, number
+from sedkit.cli._options import add_force, add_jobs, add_prediction, jobs_of
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.log import log
 
@@ -51,12 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only the Ith of N parts of the recordings, for N calls with one --out on one or more machines; the call "
         "without it puts together what they made",
     )
-    add(
-        "--jobs",
-        type=number(1, 4096, whole=True),
-        metavar="N",
-        help="processes (default: one that uses all cores; of hundreds of recordings one a core)",
-    )
+    add_jobs(parser, "one process that uses all cores; of hundreds of recordings one a core")
     add_prediction(parser)
     add_force(parser)
 
@@ -83,10 +78,11 @@ def run(args: argparse.Namespace) -> None:
     draw = None
     if args.plot is not None:
         from sedkit.report.detection import draw
+    jobs = None if args.jobs is None else jobs_of(args)
     opening = Opening(checkpoint, rules, network, args.device, args.precision, args.window, args.hop)
     work = Work(opening, "json" if whole else args.format, draw, len(every) > 1, force=args.force)
     if args.shard is not None or args.out is None or not whole:
-        outcomes = detect_recordings(work, [recordings[name] for name in chosen], args.jobs)
+        outcomes = detect_recordings(work, [recordings[name] for name in chosen], jobs)
         if args.out is None:
             _print(args, outcomes)
         _end(args, outcomes, parted=whole and args.shard is not None)
@@ -97,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
     if one.holds():
         return
     with one.alone():
-        outcomes = detect_recordings(work, one.recordings, args.jobs)
+        outcomes = detect_recordings(work, one.recordings, jobs)
         _refuse_all(outcomes)
         detected = one.make(outcomes)
     log.info("detect: %s: %d events in %d recordings", args.out, detected.events.n_events, len(detected.durations_s))

@@ -48,6 +48,7 @@ def _run(args: argparse.Namespace) -> None:
     from sedkit.cli._recipe import read_system
     from sedkit.core.energy import say_unmeasured, track_energy
     from sedkit.training.checking import check_config
+    from sedkit.training.distributed import Ranks
     from sedkit.training.plan import make_plan
 
     if args.check_config:
@@ -66,22 +67,24 @@ def _run(args: argparse.Namespace) -> None:
         weights=args.weights,
         split_run=args.split_run,
     )
+    ranks = Ranks.of_environment()
     plan.check_same_root(args.force)
     figure = args.exp / "energy" / "training.json"
     step = plan.step(args.force)
     up_to_date = step.holds(quiet=True)
     if not up_to_date:
         plan.check()
-    energy = track_energy(figure, args.energy and not up_to_date)
+    measured = args.energy and ranks.first
+    energy = track_energy(figure, measured and not up_to_date)
 
     def train() -> None:
         from sedkit.training.experiment import Experiment
 
         with energy as meter:
-            experiment = Experiment(plan)
+            experiment = Experiment(plan, ranks)
             experiment.run(resume=args.resume and not args.force)
             if experiment.resumed:
                 meter.discard("the run went on from a checkpoint, and what came before was not measured")
 
-    if not step.run(train):
-        say_unmeasured(figure, args.energy)
+    if not ranks.run(step, train, plan.training.device):
+        say_unmeasured(figure, measured)

@@ -127,7 +127,9 @@ def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> N
     ctx.save_for_backward(inputs[1], *output)
 
 
-def _gradient(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor, Tensor, Tensor]:
+def _gradient(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    if grad is None:
+        return None, None, None
     weight, states, gates, products = ctx.saved_tensors
     inputs, recurrent = torch.empty_like(gates), torch.empty_like(gates)
     _back(*(x.numpy() for x in (grad.contiguous(), weight, states, gates, products, inputs, recurrent)))

@@ -180,7 +180,9 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
     ctx.save_for_backward(x, weight, *output)
 
 
-def _gradient(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor, Tensor, Tensor, None]:
+def _gradient(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+    if grad is None:
+        return None, None, None, None
     x, weight, y, mean, variance = ctx.saved_tensors
     rows = [_rows(x), _rows(y), _rows(grad.contiguous(memory_format=torch.channels_last))]
     of_bias, product = torch.from_numpy(sum(_over(_gradients, rows, mean.numpy()))).float()

@@ -23,7 +23,8 @@ class Term:
     sum
         Scalar.
     count
-        Of how many (clips, frames, pairs) it is the sum; 0 is taken for 1, so that nothing adds nothing.
+        Of how many (clips, frames, pairs) it is the sum; 0 is taken for 1, so that nothing adds nothing. Of processes
+        that train together, their share of everyone's.
     weight
         Of the mean in the loss.
     """
@@ -35,7 +36,9 @@ class Term:
     @property
     def mean(self) -> Tensor:
         """Sum over count, without the weight."""
-        return self.sum / (self.count.clamp(min=1) if isinstance(self.count, Tensor) else max(1, self.count))
+        if isinstance(self.count, Tensor):
+            return self.sum / self.count.where(self.count > 0, 1)
+        return self.sum / max(1, self.count)
 
     def __add__(self, other: Term) -> Term:
         """Join the same term of two streams; the weight is the first one's."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.features.batch import Batch, StreamBatch
 from sedkit.features.normalise import Normalisation
+from sedkit.training.distributed import ALONE, Ranks
 from sedkit.training.settings import StreamSettings
 from sedkit.training.streams import Stream
 
@@ -72,8 +73,8 @@ class Sampler:
 class StepBatch:
     """The batch of one step, augmented, on its device; normalised in each view that is asked for."""
 
-    def __init__(self, batches: Batches, raw: Batch, step: int) -> None:
-        self._batches, self._raw, self._step = batches, raw, step
+    def __init__(self, batches: Batches, raw: Batch, draw: int) -> None:
+        self._batches, self._raw, self._draw = batches, raw, draw
 
     @cached_property
     def batch(self) -> Batch:
@@ -90,7 +91,7 @@ class StepBatch:
             )
         batch = {}
         for stream, windows in self._raw.items():
-            seen = windows if name is None else self._batches.streams[stream].view(windows, name, self._step)
+            seen = windows if name is None else self._batches.streams[stream].view(windows, name, self._draw)
             batch[stream] = self._batches.normalised(seen)
         return batch
 
@@ -103,7 +104,9 @@ class Batches:
     streams
         By name.
     counts
-        Windows of each stream in a batch.
+        Windows of each stream in a batch, of all processes together.
+    ranks
+        The processes that train together; each reads its share of a batch.
     seed
         Of the order.
     normalise, device
@@ -121,8 +124,10 @@ class Batches:
         normalise: Normalisation,
         device: torch.device,
         resident: bool | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.streams, self.counts, self.device = streams, counts, device
+        self.streams, self.device, self.ranks = streams, device, ranks
+        self.counts = ranks.share(counts)
         self.normalise = normalise.to(device)
         self.samplers = {name: Sampler(len(s), seed, i) for i, (name, s) in enumerate(streams.items())}
         self.resident = self._resident(resident)
@@ -143,7 +148,8 @@ class Batches:
         """Return the batch of a step as it is read; on the CPU its augmentation is done, too."""
         batch = {}
         for name, stream in self.streams.items():
-            positions = self.samplers[name].positions(step * self.counts[name], self.counts[name])
+            count = self.counts[name]
+            positions = self.samplers[name].positions(self.ranks.draw(step) * count, count)
             if name in self.resident:
                 rows = torch.from_numpy(positions % len(stream)).to(self.device)
                 windows = self.resident[name].map(partial(torch.index_select, dim=0, index=rows))
@@ -151,7 +157,7 @@ class Batches:
                 windows = stream.read(positions, augmented=True)
                 if self.device.type == "cuda":
                     windows = windows.map(lambda x: x.pin_memory())
-            batch[name] = stream.augmented(windows, step) if self.device.type == "cpu" else windows
+            batch[name] = stream.augmented(windows, self.ranks.draw(step)) if self.device.type == "cpu" else windows
         return batch
 
     def move(self, batch: Batch, step: int) -> Batch:
@@ -159,7 +165,9 @@ class Batches:
         if self.device.type == "cpu":
             return batch
         return {
-            name: self.streams[name].augmented(windows.map(lambda x: x.to(self.device, non_blocking=True)), step)
+            name: self.streams[name].augmented(
+                windows.map(lambda x: x.to(self.device, non_blocking=True)), self.ranks.draw(step)
+            )
             for name, windows in batch.items()
         }
 
@@ -178,7 +186,7 @@ class Batches:
                 batch = coming.result()
                 if step + 1 < last:
                     coming = thread.submit(self.read, step + 1)
-                yield StepBatch(self, self.move(batch, step), step)
+                yield StepBatch(self, self.move(batch, step), self.ranks.draw(step))
 
 
 def _bytes(stream: Stream) -> int:

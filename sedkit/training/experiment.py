@@ -24,6 +24,7 @@ from sedkit.objectives.schedules import build_schedule, resolve_schedule
 from sedkit.postprocessing import read_postprocessing
 from sedkit.training.batches import Batches, shares
 from sedkit.training.checking import check_networks
+from sedkit.training.distributed import ALONE, Ranks, check_synchronised
 from sedkit.training.evaluations import Evaluations, described
 from sedkit.training.loop import Loop
 from sedkit.training.optimisers import build_optimiser, resolve_optimiser
@@ -40,13 +41,16 @@ class Experiment:
     ----------
     plan
         What is trained, on what, where (made by `sedkit.training.plan`).
+    ranks
+        The processes that train together, each with an experiment of its own; the first one keeps the folder.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, ranks: Ranks = ALONE) -> None:
+        self.plan, self.ranks = plan, ranks
         self.settings = plan.training
         self.device = choose_device(self.settings.device)
         self.dtype = choose_precision(self.settings.precision, self.device)
+        check_synchronised(self.settings.sync_batch_norm, self.device)
         self.started = time.monotonic()
         if self.settings.deterministic:
             # Read by cuBLAS when it starts; see torch.use_deterministic_algorithms.
@@ -127,7 +131,7 @@ class Experiment:
         loop = self.loop = Loop(
             self.network,
             self.objective,
-            Batches(self.streams, counts, settings.seed, self.normalise, self.device, settings.resident),
+            Batches(self.streams, counts, settings.seed, self.normalise, self.device, settings.resident, self.ranks),
             settings,
             self.dtype,
             self._evaluate,
@@ -136,15 +140,17 @@ class Experiment:
             self.schedule,
             settings.seed,
             self._new_network,
+            self.ranks,
         )
         self.elapsed_before = 0.0
         if last is not None:
             for name, network in self.objective.networks(self.network).items():
                 network.load_state_dict(last.networks[name])
             loop.load_state_dict(last.training["loop"])
-            self.elapsed_before = cut_metrics(folder / "metrics.jsonl", loop.progress.step)
+            if self.ranks.first:
+                self.elapsed_before = cut_metrics(folder / "metrics.jsonl", loop.progress.step)
             log.info("train: going on after step %d of %d", loop.progress.step, settings.steps)
-        else:
+        elif self.ranks.first:
             for name in ("checkpoints/last.pt", "checkpoints/best.pt", "metrics.jsonl", "summary.json"):
                 (folder / name).unlink(missing_ok=True)
         sizes = ", ".join(f"{name} {len(s)} windows ({counts[name]} a step)" for name, s in self.streams.items())
@@ -159,13 +165,18 @@ class Experiment:
             "bf16" if self.dtype == torch.bfloat16 else "fp32",
             self.device.type,
         )
-        write_records(self)
+        if self.ranks.first:
+            write_records(self)
         loop.run()
         if not self.select:
             self._write("best.pt")
-        now = loop.progress
+        if self.ranks.first:
+            self._summarise()
+
+    def _summarise(self) -> None:
+        settings, now = self.settings, self.loop.progress
         write_json(
-            folder / "summary.json",
+            self.plan.folder / "summary.json",
             {
                 "steps": settings.steps,
                 "best_step": now.best_step if self.select else now.step,
@@ -190,8 +201,10 @@ class Experiment:
         return last
 
     def _evaluate(self, record: dict[str, Any]) -> None:
-        if self.evaluations.complete(record, self.loop.progress):
+        if self.ranks.told(self.ranks.first and self.evaluations.complete(record, self.loop.progress)):
             self._write("best.pt")
+        if not self.ranks.first:
+            return
         record["elapsed_s"] = round(self.elapsed_before + time.monotonic() - self.started, 1)
         with open(self.plan.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
@@ -202,6 +215,10 @@ class Experiment:
 
     def _write(self, file: str) -> None:
         networks: dict[str, SedModel] = self.objective.networks(self.network)
+        # Every process has a part in it.
+        state = self.loop.state_dict()
+        if not self.ranks.first:
+            return
         checkpoint = Checkpoint(
             model=self.config["model"],
             labels=self.labels,
@@ -215,6 +232,6 @@ class Experiment:
             step=self.loop.progress.step,
             run=self.run_info,
             config=self.config,
-            training={"key": self.plan.key, "loop": self.loop.state_dict()},
+            training={"key": self.plan.key, "loop": state},
         )
         write_checkpoint(self.plan.folder / "checkpoints" / file, checkpoint)

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from sedkit.core.errors import SedkitError
+from sedkit.core.log import log
 from sedkit.core.parallel import progress
 from sedkit.features.batch import Batch
 from sedkit.models.output import SedModel
 from sedkit.objectives.base import Context, Objective, total
 from sedkit.objectives.schedules import Schedule
+from sedkit.training.distributed import ALONE, Ranks
 from sedkit.training.settings import TrainingSettings
 
 
@@ -98,6 +100,8 @@ class Loop:
         The objective's random draws follow from it and the step.
     another
         Makes a network of the same kind with random weights of its own, as an objective may need one.
+    ranks
+        The processes that train together. Evaluations and saving are called in each of them.
     """
 
     def __init__(
@@ -113,7 +117,9 @@ class Loop:
         schedule: Schedule,
         seed: int,
         another: Callable[[], SedModel],
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.network, self.objective, self.batches, self.settings = network, objective, batches, settings
         self.dtype, self.evaluate, self.save = dtype, evaluate, save
         self.optimiser, self.schedule, self.seed = optimiser, schedule, seed
@@ -124,6 +130,8 @@ class Loop:
         self._base_rates = [group["lr"] for group in optimiser.param_groups]
         self._sums: dict[str, Tensor] = {}
         objective.start(network, another)
+        self.running = ranks.wrapped(network, settings.sync_batch_norm)
+        ranks.part(seed)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that resuming needs beyond the networks' weights: tensors and plain data."""
@@ -131,7 +139,7 @@ class Loop:
         return {
             "optimiser": self.optimiser.state_dict(),
             "objective": self.objective.state_dict(),
-            "random": random_state(self.device),
+            "random": self.ranks.gathered(random_state(self.device)),
             "progress": asdict(self.progress),
         }
 
@@ -139,7 +147,14 @@ class Loop:
         """Take back what `state_dict` gave."""
         self.optimiser.load_state_dict(state["optimiser"])
         self.objective.load_state_dict(state["objective"])
-        restore_random_state(state["random"], self.device)
+        if len(state["random"]) == self.ranks.size:
+            restore_random_state(state["random"][self.ranks.rank], self.device)
+        else:
+            log.warning(
+                "the run began with %d processes and goes on with %d: what they draw is not what it would have been",
+                len(state["random"]),
+                self.ranks.size,
+            )
         self.progress = Progress(**state["progress"])
 
     def step(self, views: StepBatch) -> dict[str, Tensor]:
@@ -149,11 +164,12 @@ class Loop:
         for group, rate in zip(self.optimiser.param_groups, self._base_rates, strict=True):
             group["lr"] = rate * factor
         # Seeded anew at each step: nothing to remember between steps.
-        (seed,) = np.random.SeedSequence([self.seed, now.step]).generate_state(1, np.uint64).tolist()
+        (seed,) = np.random.SeedSequence([self.seed, self.ranks.draw(now.step)]).generate_state(1, np.uint64).tolist()
         self.generator.manual_seed(seed)
-        context = Context(self.network, views.batch, now.step, self.settings.steps, self.generator, views.view)
+        steps = self.settings.steps
+        context = Context(self.network, views.batch, now.step, steps, self.generator, views.view, self.running)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            terms = self.objective.loss(context)
+            terms = self.ranks.shared(self.objective.loss(context))
         figures = {"loss": total(terms)} | ({k: term.mean for k, term in terms.items()} if len(terms) > 1 else {})
         self.optimiser.zero_grad(set_to_none=True)
         figures["loss"].backward()
@@ -170,8 +186,8 @@ class Loop:
 
     def _collect(self) -> None:
         """Move the sums of the loss terms into `progress`."""
-        for name, value in self._sums.items():
-            self.progress.sums[name] = self.progress.sums.get(name, 0.0) + float(value)
+        for name, value in self.ranks.mean(self._sums).items():
+            self.progress.sums[name] = self.progress.sums.get(name, 0.0) + value
         self._sums = {}
         if not all(math.isfinite(value) for value in self.progress.sums.values()):
             raise SedkitError(

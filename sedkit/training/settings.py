@@ -183,6 +183,8 @@ class TrainingSettings:
     resident
         Keep stored features that are trained on in the device's memory: all, none, or (None) what fits into half of a
         GPU's free memory. On a CPU a memory map is as fast, but for a slow disk.
+    sync_batch_norm
+        Of GPUs that train together: batch norms use the statistics of all their windows, not each its own.
     deterministic
         Ask torch for deterministic algorithms (a CUDA matter; on the CPU a run repeats itself anyway).
     weights
@@ -201,6 +203,7 @@ class TrainingSettings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     resident: bool | None = None
+    sync_batch_norm: bool = False
     deterministic: bool = False
     weights: str | None = None
     train_on: Literal["split", "all", "all+validation"] = "split"

@@ -26,11 +26,9 @@ from sedkit.dataio.store import FeatureFile, read_scores, write_features
 from sedkit.features.extract import extract
 from sedkit.features.frontends import FrontEnd, features_path, frontend_from
 from sedkit.inference.clips import Place, open_clips
-from sedkit.inference.detector import Detector
-from sedkit.inference.predict import joined, predict_clips
+from sedkit.inference.predict import predict_clips, predict_waveforms
 from sedkit.inference.predictor import Predictor
 from sedkit.models.checkpoint import read_checkpoint, write_checkpoint
-from sedkit.postprocessing import FrameRule, Postprocessing
 
 CNN = {"name": "cnn9_avg", "base_channels": 2}
 #: What a network gets of clips whose classes are bumps in a level of -60 dB.
@@ -256,10 +254,8 @@ def test_folds_of_recordings_are_those_of_their_features(tmp_path: Path) -> None
             "features" if frontend.sliceable else "recordings"
         ]
         assert place.facts() == {"of": [[data.identity, "2"]], "role": None}
-        paths = [tmp_path / frontend.edges / name for name in clips]
-        detector = Detector(network, Postprocessing.uniform(network.labels.labels, FrameRule(0.5)))
-        scores = joined([detector.scores(path) for path in paths])
-        np.testing.assert_allclose(scores.framewise, every.framewise, atol=1e-4)
+        waves = [(name, read_audio(tmp_path / frontend.edges / name, frontend.sample_rate)) for name in clips]
+        np.testing.assert_allclose(predict_waveforms(network, waves).framewise, every.framewise, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,9 @@ def make(
     dtype: torch.dtype = torch.float32,
     schedule: dict[str, Any] | None = None,
 ) -> tuple[Loop, Records]:
-    settings = SimpleNamespace(steps=STEPS, last_step=last_step, clip_norm=clip_norm, eval_every=4, checkpoint_every=3)
+    settings = SimpleNamespace(
+        steps=STEPS, last_step=last_step, clip_norm=clip_norm, eval_every=4, checkpoint_every=3, sync_batch_norm=False
+    )
     kept = Records()
     loop = Loop(
         network,
