@@ -19,7 +19,7 @@ from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import sha256_file, write_json, write_yaml
 from sedkit.core.vocabulary import Vocabulary
-from sedkit.dataio.audio import write_wav
+from sedkit.dataio.audio import read_audio, write_wav
 from sedkit.dataio.datadir import Clips, DataDir, write_datadir
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import FeatureFile, read_scores, write_features
