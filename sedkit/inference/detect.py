@@ -205,7 +205,8 @@ def detect_recordings(work: Work, recordings: Sequence[Recording], jobs: int | N
     if len(due) < len(recordings):
         log.info("detect: goes on: %d of %d recordings are up to date", len(recordings) - len(due), len(recordings))
     if jobs is None:
-        jobs = min(cpu_jobs(), 1 + len(due) // _CLIPS_PER_JOB) if _on_cpu(work.opening.device) else 1
+        enough = min(cpu_jobs(), 1 + len(due) // _CLIPS_PER_JOB)
+        jobs = enough if enough > 1 and _on_cpu(work.opening.device) else 1
     if jobs > 1 and len(due) > 1:
         work = Work(work.opening, work.form, work.draw, work.tell, 1, work.force)
     outcomes = [Outcome()] * len(recordings)

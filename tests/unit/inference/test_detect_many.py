@@ -174,6 +174,16 @@ def test_json_says_what_it_was_made_with(experiment: Path, tmp_path: Path) -> No
     assert whole["recordings"][0]["events"][0] == {"onset_s": 0.0, "offset_s": 0.5, "label": "Alarm"}
 
 
+def test_a_call_with_nothing_to_do_loads_no_network(experiment: Path, tmp_path: Path) -> None:
+    recordings = make_folder(tmp_path / "recordings", 2)
+    for out in (f"{tmp_path / 'tracks'}/", f"{tmp_path / 'events.tsv'}"):
+        call = ["detect", str(experiment), str(recordings), "--out", out]
+        assert main(call) == 0
+        script = f"import sys; from sedkit.cli.main import main; print(main({call!r}), 'torch' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+        assert done.stdout == "0 False\n"
+
+
 def test_nothing_takes_the_place_of_a_recording_or_of_another_output(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
