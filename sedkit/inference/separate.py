@@ -85,7 +85,7 @@ def stem_folders(reference: Path, folders: dict[str, Path]) -> dict[str, Path]:
     """
     stems = {}
     for name, target in folders.items():
-        place = reference / target.name
+        place = reference / stem(name)
         if not place.is_dir() and len(folders) == 1:
             place = reference
         if not any(place.glob("*.wav")):

@@ -163,14 +163,19 @@ def test_goes_on_after_recordings_that_cannot_be_read(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "recordings"
-    folder.mkdir()
+    (folder / "site").mkdir(parents=True)
     recording(folder / "good.wav")
+    recording(folder / "site/good.wav")
     (folder / "bad.wav").write_bytes(b"")
     call = ["separate", str(experiment), "--out", str(tmp_path / "out")]
     assert main([*call, str(folder)]) == 1
     said = capsys.readouterr().err
-    assert "bad.wav: zero bytes" in said and "1 of 2 recordings could not be read, each named above" in said
+    assert "bad.wav: zero bytes" in said and "1 of 3 recordings could not be read, each named above" in said
     assert (tmp_path / "out/good/Cat.wav").exists() and not (tmp_path / "out/bad").exists()
+    # What lies in a folder below goes into such a folder.
+    _, below = json.loads((tmp_path / "out/separation.json").read_text())["recordings"]
+    assert below["filename"] == "site/good.wav" and below["classes"]["Cat"]["file"] == "site/good/Cat.wav"
+    assert (tmp_path / "out/site/good/Cat.wav").exists()
     assert main([*call, str(folder / "bad.wav")]) == 1
     assert capsys.readouterr().err.startswith("sedkit separate: error: ")
 
