@@ -21,7 +21,9 @@ KINDS = [("wav", "PCM_16"), ("wav", "PCM_24"), ("wav", "FLOAT"), ("flac", "PCM_1
 def test_blocks_are_the_recording(ending: str, subtype: str | None, rate: int, tmp_path: Path) -> None:
     path = tmp_path / f"a.{ending}"
     x = np.random.default_rng(0).normal(0, 0.1, (700_001, 2)).astype(np.float32)
-    soundfile.write(path, x, rate, subtype=subtype)
+    with soundfile.SoundFile(path, "w", rate, 2, subtype=subtype) as file:
+        for first in range(0, len(x), 50_000):  # libsndfile's Vorbis writer runs out of stack where it gets all at once
+            file.write(x[first : first + 50_000])
     info = audio_info(path)
     for wanted in (None, 16000, 32000):
         whole, blocks = read_audio(path, wanted), list(read_blocks(path, wanted))
