@@ -307,16 +307,20 @@ def _of_raven(source: str, lines: Sequence[str], clip: str) -> list[_Cell]:
             f"{source}:{at + 1}: no column of classes, expected one of {listed(ANNOTATIONS, 9)}; has {listed(names, 9)}"
         )
     cells: dict[str, tuple[bool, _Cell]] = {}
+    files: dict[str, None] = {}
     for number, line in enumerate(lines[at + 1 :], at + 2):
         if not line.strip():
             continue
         row = dict(zip(names, line.split("\t"), strict=False))
+        files.setdefault(row.get("Begin File", ""))
+        if len(files) > 1:
+            raise SedkitError(f"{source}:{number}: selections of {listed(files)}, expected those of one recording")
         # A selection stands once for each view that it is seen in.
-        key, of_waveform = row.get("Selection", str(number)), row.get("View", "").startswith("Waveform")
-        if key in cells and (of_waveform or not cells[key][0]):
-            key = key if of_waveform else f"{key} {number}"
-        if of_waveform and key in cells:
+        key, of_waveform = row.get("Selection") or str(number), row.get("View", "").startswith("Waveform")
+        if key in cells and of_waveform:
             continue
+        if key in cells and not cells[key][0]:
+            key = f"{key} in line {number}"
         cell = _Cell(number, clip, row.get(_BEGIN, ""), row.get(_END, ""), row.get(column, "").strip())
         cells[key] = (of_waveform, cell)
     return [cell for _, cell in cells.values()]

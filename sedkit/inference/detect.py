@@ -10,7 +10,7 @@ import contextlib
 import functools
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -208,7 +208,7 @@ def detect_recordings(work: Work, recordings: Sequence[Recording], jobs: int | N
         enough = min(cpu_jobs(), 1 + len(due) // _CLIPS_PER_JOB)
         jobs = enough if enough > 1 and _on_cpu(work.opening.device) else 1
     if jobs > 1 and len(due) > 1:
-        work = Work(work.opening, work.form, work.draw, work.tell, 1, work.force)
+        work = replace(work, threads=1)
     outcomes = [Outcome()] * len(recordings)
     for i, outcome in zip(due, run_jobs(work.do, [recordings[i] for i in due], jobs, "detect"), strict=True):
         outcomes[i] = outcome

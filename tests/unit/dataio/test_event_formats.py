@@ -116,6 +116,10 @@ def test_crowsettas_own_example_is_read_as_crowsetta_reads_it() -> None:
             r"x.txt: not what `sedkit detect --format json` writes \(lacks 'events'",
         ),
         ('{"recordings": [}', r"x.txt:1: not valid JSON"),
+        (
+            "Begin Time (s)\tEnd Time (s)\tSpecies\tBegin File\n1\t2\tx\ta.wav\n3\t4\tx\tb.wav\n",
+            r"x.txt:3: selections of a.wav, b.wav, expected those of one recording",
+        ),
     ],
 )
 def test_a_line_that_cannot_be_right_is_named(text: str, message: str, tmp_path: Path) -> None:
