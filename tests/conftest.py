@@ -17,6 +17,39 @@ settings.register_profile("tests", deadline=None, derandomize=True, max_examples
 settings.load_profile("tests")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="tests marked full, too: a browser, clusters, many faults")
+    parser.addoption("--inputs", type=int, default=1500, help="broken inputs that parsers are given")
+    parser.addoption("--kills", type=int, default=4, help="processes that are killed at work")
+    parser.addoption("--fault-seed", type=int, default=0, help="of broken inputs and of the moments of kills")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--full"):
+        return
+    full = [item for item in items if item.get_closest_marker("full")]
+    items[:] = [item for item in items if item not in full]
+    config.hook.pytest_deselected(items=full)
+
+
+@pytest.fixture(scope="session")
+def inputs(request: pytest.FixtureRequest) -> int:
+    """How many broken inputs parsers are given, all together."""
+    return int(request.config.getoption("--inputs"))
+
+
+@pytest.fixture(scope="session")
+def kills(request: pytest.FixtureRequest) -> int:
+    """How many processes are killed."""
+    return int(request.config.getoption("--kills"))
+
+
+@pytest.fixture(scope="session")
+def fault_seed(request: pytest.FixtureRequest) -> int:
+    """Seed of broken inputs and of the moments of kills."""
+    return int(request.config.getoption("--fault-seed"))
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The folder that holds runme.sh."""

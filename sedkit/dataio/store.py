@@ -46,7 +46,7 @@ class FeatureFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        with _open(self.path) as file:
+        with _opened(self.path, "a features file") as file:
             missing = [name for name in ("features", "n_frames", "filename") if name not in file]
             missing += [name for name in _FEATURE_ATTRIBUTES if name not in file.attrs]
             if missing:
@@ -158,7 +158,7 @@ def read_scores(path: str | Path) -> Scores:
     path = Path(path)
     if path.is_dir():
         return read_score_tsvs(path)
-    with _open(path) as file:
+    with _opened(path, "a scores file") as file:
         missing = [name for name in ("framewise", "frame_edges_s", "filename", "labels") if name not in file]
         if missing:
             raise SedkitError(f"{path}: not a scores file: lacks {', '.join(missing)} (see `sedkit predict`)")
@@ -226,13 +226,22 @@ def _members(raw: list[dict[str, Any]]) -> tuple[Member, ...]:
     return tuple(Member(one["producer"], one["share"], _members(one["members"])) for one in raw)
 
 
-def _open(path: Path) -> h5py.File:
+@contextmanager
+def _opened(path: Path, what: str) -> Iterator[h5py.File]:
+    """Open a file for reading; what stands in a damaged one may be of any kind, and fail in any way."""
     if not path.is_file():
         raise SedkitError(f"{path}: no such file")
     try:
-        return h5py.File(path, "r")
+        file = h5py.File(path, "r")
     except OSError as error:
         raise SedkitError(f"{path}: not a readable HDF5 file ({first_line(error)})") from None
+    with file:
+        try:
+            yield file
+        except SedkitError:
+            raise
+        except Exception as error:
+            raise SedkitError(f"{path}: not {what} ({type(error).__name__}: {first_line(error)})") from None
 
 
 def _strings(data: h5py.Dataset) -> tuple[str, ...]:

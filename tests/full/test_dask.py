@@ -41,6 +41,8 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
             process.wait()
 
 
+@pytest.mark.full
+@pytest.mark.timeout(1800)
 def test_an_extraction_survives_a_killed_worker(
     repository: Path, tmp_path: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
 ) -> None:

@@ -7,11 +7,15 @@ import time
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.full.slurm import Cluster, require
 
 SEEDS = (0, 1, 2)
 
 
+@pytest.mark.full
+@pytest.mark.timeout(1800)
 def test_an_array_of_trainings_survives_a_requeue(repository: Path, tmp_path: Path) -> None:
     require()
     words = ["./runme.sh", "--system", "cnn5_weak", "--seeds", ",".join(map(str, SEEDS)), "--miniature-size", "30"]
