@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sedkit.core.errors import SedkitError, listed
+from sedkit.core.errors import SedkitError, first_line, listed
 from sedkit.core.files import read_bytes, read_json
 from sedkit.dataio.events import Events
 from sedkit.dataio.rows import Rows, check_text, header_line, parse_rows
@@ -29,6 +29,8 @@ COLUMNS = ("filename", "onset", "offset", "event_label")
 #: What Raven's users and programs that write its tables call the column of the class.
 ANNOTATIONS = ("Annotation", "Species", "Label", "Common Name", "Species Code", "Tag", "Class")
 _BEGIN, _END = "Begin Time (s)", "End Time (s)"
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)? *\t", re.IGNORECASE)
 _SELECTIONS = re.compile(r"(\.Table\.\d+)?\.selections$", re.IGNORECASE)
 #: Endings of files that a folder of them may hold, and what is none of them.
 _ENDINGS, _OTHERS = (".txt", ".tsv", ".json"), ("labels.txt",)
@@ -249,7 +251,10 @@ def label_rows(path: str | os.PathLike[str], clip: str | None = None) -> Rows | 
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerows([COLUMNS, *(cell[1:] for cell in cells)])
-    rows = parse_rows(source, text.getvalue().encode(), COLUMNS, numbers=("onset", "offset"))
+    # Half characters, which JSON can name, are refused there as any bytes that are no UTF-8.
+    rows = parse_rows(source, text.getvalue().encode("utf-8", "surrogatepass"), COLUMNS, numbers=("onset", "offset"))
+    if len(rows) != len(cells):
+        raise SedkitError(f"{source}: {len(rows)} rows of {len(cells)} can be read, expected names without line ends")
     return replace(rows, line=np.array([cell.line for cell in cells], dtype=np.int64))
 
 
@@ -259,7 +264,7 @@ def _cells(source: str, data: bytes, clip: str) -> list[_Cell] | None:
     for starts, read in ((_starts_json, _of_json), (_starts_raven, _of_raven), (_starts_audacity, _of_audacity)):
         if starts(first):
             check_text(source, data)
-            return read(source, data.decode("utf-8-sig").splitlines(), clip)
+            return read(source, _LINE_END.split(data.decode("utf-8-sig")), clip)
     return None
 
 
@@ -272,17 +277,8 @@ def _starts_raven(line: str) -> bool:
 
 
 def _starts_audacity(line: str) -> bool:
-    # A header begins with a name, and so does a row without one.
-    begin, tab, _ = line.partition("\t")
-    return bool(tab) and _is_number(begin)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    # A header begins with a name.
+    return _NUMBER.match(line) is not None
 
 
 def _of_audacity(source: str, lines: Sequence[str], clip: str) -> list[_Cell]:
@@ -336,6 +332,9 @@ def _of_json(source: str, lines: Sequence[str], clip: str) -> list[_Cell]:
             cells += [_Cell(0, recording["filename"], *map(str, event)) for event in events]
     except json.JSONDecodeError as error:
         raise SedkitError(f"{source}:{error.lineno}: not valid JSON ({error.msg})") from None
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, endless nesting.
+        raise SedkitError(f"{source}: not valid JSON ({first_line(error)})") from None
     except (KeyError, TypeError, AttributeError) as error:
         raise SedkitError(
             f"{source}: not what `sedkit detect --format json` writes (lacks {error}), expected recordings, each with "
