@@ -129,14 +129,14 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--force", "make the output again if it is up to date")
 
 
-def add_jobs(parser: argparse.ArgumentParser) -> None:
+def add_jobs(parser: argparse.ArgumentParser, default: str = "all cores") -> None:
     """Add `--jobs N|dask:ADDRESS`."""
     parser.add_argument(
         "--jobs",
         type=_jobs,
         default=None,
         metavar="N|dask:tcp://HOST:PORT",
-        help="processes (default: all cores), or the scheduler of a Dask cluster whose workers do the work",
+        help=f"processes (default: {default}), or the scheduler of a Dask cluster whose workers do the work",
     )
 
 

@@ -29,9 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference",
         required=True,
         metavar="REF.tsv",
-        help="filename onset offset event_label (or a weak table: tagging only)",
+        help="filename onset offset event_label (or a weak table: tagging only); or label tracks, selection tables or "
+        "JSON as `sedkit detect` writes them, a file or a folder of them",
     )
-    add("--estimate", metavar="EST.tsv", help=f"table for {of_tables}")
+    add("--estimate", metavar="EST.tsv", help=f"table (or another form of events, as --reference) for {of_tables}")
     add("--operating-points", metavar="DIR", help="one table per threshold, file names ending in it: PSDS")
     add(
         "--scores",
@@ -81,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score and print, or write the JSON."""
+    from sedkit.dataio.event_formats import files_at
     from sedkit.evaluation.metrics.base import metrics_named
 
     metrics_named(args.metrics or ())
@@ -108,6 +110,7 @@ def run(args: argparse.Namespace) -> None:
     if missing.is_file():
         inputs["missing"] = str(missing)
     config = {"options": given, "facts": {name: facts_of(str(inputs[name])) for name in _OUTPUTS if name in inputs}}
+    inputs |= {name: files_at(str(inputs[name])) for name in ("reference", "estimate") if name in inputs}
 
     def score() -> None:
         from sedkit.core.files import write_json

@@ -13,7 +13,9 @@ from sedkit.core.errors import UsageError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("experiment", type=Path, metavar="EXP", help="experiment folder, or a checkpoint file")
-    parser.add_argument("audio", type=Path, nargs="+", metavar="AUDIO", help="recordings, or folders of them")
+    parser.add_argument(
+        "audio", type=Path, nargs="+", metavar="AUDIO", help="recordings, or folders of them, whatever lies below"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets <recording>/<class>.wav")
     parser.add_argument(
         "--threshold",
@@ -41,8 +43,8 @@ def run(args: argparse.Namespace) -> None:
     from sedkit.core.errors import SedkitError, listed, suggest
     from sedkit.core.files import write_json
     from sedkit.core.log import log
-    from sedkit.inference.detect import recordings_of
     from sedkit.inference.masks import MaskPredictor
+    from sedkit.inference.recordings import recordings_of
     from sedkit.inference.separate import Request, folders_of, separate_recordings, stem_folders
 
     recordings = recordings_of(args.audio)

@@ -57,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Tune, unless the output is up to date."""
-    inputs = {"scores": args.scores, "reference": args.reference}
+    from sedkit.dataio.event_formats import files_at
+
+    inputs: dict[str, Any] = {"scores": args.scores, "reference": files_at(args.reference)}
     inputs |= {name: path for name in ("tags", "groups", "labels") if (path := getattr(args, name))}
     for name in ("scores", "tags"):
         if name in inputs:
@@ -71,6 +73,7 @@ def _tune(args: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from sedkit.core.files import sha256_file
+    from sedkit.dataio.references import content_hash
     from sedkit.dataio.store import read_scores
     from sedkit.evaluation.reading import read_groups, read_labels
     from sedkit.postprocessing import read_postprocessing
@@ -91,7 +94,7 @@ def _tune(args: argparse.Namespace) -> None:
     rules = tune(scores, reference, args.objective, start, args.seed, tags, groups)
     tuned_on = {
         "path": args.reference,
-        "sha256": sha256_file(args.reference),
+        "sha256": content_hash(reference) if Path(args.reference).is_dir() else sha256_file(args.reference),
         "clips": len(scores.filenames),
         "scores": args.scores,
         "producer": scores.producer,
@@ -108,9 +111,10 @@ def _tune(args: argparse.Namespace) -> None:
 
 def _read_reference(path: str, labels: tuple[str, ...] | None, lenient: bool) -> Any:
     """Read events or tags, told apart by the table's columns."""
+    from sedkit.dataio.event_formats import is_table
     from sedkit.dataio.rows import columns_of
     from sedkit.dataio.tables import active_events, read_strong, read_weak
 
-    if "event_labels" in columns_of(path):
+    if is_table(path) and "event_labels" in columns_of(path):
         return read_weak(path, labels, lenient)
     return active_events(path, read_strong(path, labels, lenient))

@@ -24,12 +24,14 @@ def cpu_jobs() -> int:
 def progress(
     iterable: Iterable[Item] | None = None, total: int | None = None, description: str = "", unit: str = "it"
 ) -> Any:
-    """Return a tqdm bar on stderr; it draws nothing unless stderr is a terminal."""
+    """Return a tqdm bar on stderr; it draws nothing unless stderr is a terminal, and in this process alone."""
+    import multiprocessing
+
     from tqdm import tqdm
 
-    return tqdm(
-        iterable, total=total, desc=description, unit=unit, disable=not sys.stderr.isatty(), delay=1.0, file=sys.stderr
-    )
+    # Bars of several processes in one line nobody can read.
+    silent = not sys.stderr.isatty() or multiprocessing.current_process().name != "MainProcess"
+    return tqdm(iterable, total=total, desc=description, unit=unit, disable=silent, delay=1.0, file=sys.stderr)
 
 
 #: Before the address of a cluster's scheduler.

@@ -12,7 +12,7 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,10 +98,12 @@ def _hashed(looks: Looks, known: Description) -> Description:
         age_ns = time.time_ns() - max(seen.ctime_ns for _, seen in changed.values())
         if age_ns < _TICK_NS:
             time.sleep(min(_TICK_NS, _TICK_NS - age_ns) / 1e9)
-    several = len(changed) > 1 and sum(seen.size for _, seen in changed.values()) >= _THREADS_FROM
-    with ThreadPoolExecutor(cpu_jobs() if several else 1) as pool:
-        hashes = dict(zip(changed, pool.map(lambda seen: _sha256(*seen), changed.values()), strict=True))
-    return {name: (seen, hashes.get(name) or known[name][1]) for name, (_, seen) in looks.items()}
+    hashes: Iterable[str] = (_sha256(*seen) for seen in changed.values())
+    if len(changed) > 1 and sum(seen.size for _, seen in changed.values()) >= _THREADS_FROM:
+        with ThreadPoolExecutor(cpu_jobs()) as pool:
+            hashes = list(pool.map(lambda seen: _sha256(*seen), changed.values()))
+    hashed = dict(zip(changed, hashes, strict=True))
+    return {name: (seen, hashed.get(name) or known[name][1]) for name, (_, seen) in looks.items()}
 
 
 def _same(looks: Looks, known: Description) -> Description | None:

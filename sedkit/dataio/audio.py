@@ -32,7 +32,8 @@ _MARGIN = 4096
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 # libsndfile says about 2**63 of a FLAC whose header does not tell its length.
 _UNKNOWN_FRAMES = 1 << 62
-_BLOCK = 1 << 16
+#: Samples of every channel that are read at a time.
+_BLOCK = 1 << 18
 
 
 class AudioInfo(NamedTuple):
@@ -84,6 +85,38 @@ def read_audio(path: str | Path, sample_rate: int | None = None, resampler: str 
     return soxr.resample(mono, rate, sample_rate, quality="HQ")
 
 
+def resampled_length(samples: int, rate: int, sample_rate: int) -> int:
+    """Return how many samples `read_audio` gives of so many at `rate`.
+
+    >>> resampled_length(100003, 44100, 32000), resampled_length(1, 48000, 16000)
+    (72565, 0)
+    """
+    return (2 * samples * sample_rate + rate) // (2 * rate)
+
+
+def read_blocks(path: str | Path, sample_rate: int | None = None) -> Iterator[NDArray[np.float32]]:
+    """Read a recording from begin to end and hold no more of it than a block.
+
+    Parameters
+    ----------
+    path, sample_rate : as `read_audio` takes them.
+
+    Yields
+    ------
+    (samples,) float32; put together, what `read_audio` gives with its exact resampler, to the bit (of MP3 to 2e-7, for
+    its decoder rounds by where it begins). Errors as there.
+    """
+    with _opened(Path(path)) as source:
+        rate, samples = _rate(source), _mono_blocks(source, Path(path))
+        if sample_rate is None or rate == sample_rate:
+            yield from samples
+            return
+        resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
+        for block in samples:
+            yield resampler.resample_chunk(block)
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
 def read_excerpt(path: str | Path, sample_rate: int, first: int, samples: int) -> NDArray[np.float32]:
     """Read a part of a recording, and not much more of its file, as the mean of its channels.
 
@@ -117,7 +150,7 @@ def audio_info(path: str | Path) -> AudioInfo:
     with _opened(path) as source:
         if isinstance(source, _Pcm16):
             return AudioInfo(source.frames / source.sample_rate, source.sample_rate, source.channels, source.frames)
-        frames = len(_samples(source, path, "int16")) if isinstance(source, _Streamed) else int(source.frames)
+        frames = sum(map(len, _mono_blocks(source, path))) if isinstance(source, _Streamed) else int(source.frames)
         if not frames:
             raise _empty(path)
         # A cut FLAC still announces its whole length: only its last sample tells.
@@ -177,9 +210,33 @@ def _mono(
         count = max(min(source.frames - first, most), 0) * source.channels
         samples = np.fromfile(path, "<i2", count, offset=source.offset + 2 * first * source.channels)
         return _mean_int16(samples.reshape(-1, source.channels))
-    if source.subtype == "PCM_16":
-        return _mean_int16(_samples(source, path, "int16", first, most))
-    samples = _samples(source, path, "float32", first, most)
+    return _mean(_samples(source, path, _kind(source), first, most), path)
+
+
+def _mono_blocks(source: _Pcm16 | soundfile.SoundFile, path: Path) -> Iterator[NDArray[np.float32]]:
+    """Read block after block, as the mean of the channels."""
+    if isinstance(source, _Pcm16):
+        for first in range(0, source.frames, _BLOCK):
+            yield _mono(source, path, first, _BLOCK)
+        return
+    count = 0
+    while len(samples := source.read(_BLOCK, dtype=_kind(source), always_2d=True)):
+        count += len(samples)
+        yield _mean(samples, path)
+    if not count:
+        raise _empty(path)
+    if not isinstance(source, _Streamed) and count < source.frames:
+        raise _cut(path, count, source.frames)
+
+
+def _kind(source: soundfile.SoundFile) -> str:
+    return "int16" if source.subtype == "PCM_16" else "float32"
+
+
+def _mean(samples: NDArray[Any], path: Path) -> NDArray[np.float32]:
+    """Return the mean of the channels of (samples, channels) as libsndfile gives them."""
+    if samples.dtype == np.int16:
+        return _mean_int16(samples)
     if not np.isfinite(samples).all():
         raise SedkitError(f"{path}: holds NaN or infinity, expected finite samples")
     mono = samples[:, 0] if samples.shape[1] == 1 else (_sum(samples, np.float64) / samples.shape[1]).astype(np.float32)
@@ -237,9 +294,7 @@ def _samples(
         sound.seek(min(first, sound.frames))
     samples = sound.read(count, dtype=dtype, always_2d=True)
     if len(samples) < count:
-        raise SedkitError(
-            f"{path}: cut off: {first + len(samples)} samples of the {sound.frames} that its header announces"
-        )
+        raise _cut(path, first + len(samples), sound.frames)
     return samples
 
 
@@ -275,6 +330,10 @@ def _layout(wav: Wav, path: Path) -> _Pcm16 | None:
 
 def _empty(path: Path) -> SedkitError:
     return SedkitError(f"{path}: holds no sound (0 samples), expected at least one")
+
+
+def _cut(path: Path, samples: int, announced: int) -> SedkitError:
+    return SedkitError(f"{path}: cut off: {samples} samples of the {announced} that its header announces")
 
 
 def _broken(path: Path, error: Exception) -> SedkitError:

@@ -225,7 +225,7 @@ def check_text(source: str, data: bytes) -> None:
 
 def header_of(source: str, data: bytes, columns: Sequence[str] = ()) -> list[str]:
     """Return the names in a table's first line that is not blank, as they stand."""
-    line = _first_line(data)
+    line = header_line(data)
     if not line.strip():
         raise SedkitError(f"{source}: is empty, expected a header line with {', '.join(columns) or 'column names'}")
     return next(csv.reader([line], delimiter=separator_of(data)))
@@ -233,11 +233,12 @@ def header_of(source: str, data: bytes, columns: Sequence[str] = ()) -> list[str
 
 def separator_of(data: bytes) -> str:
     """Return what separates the fields: TABs, or commas where the header has no TAB."""
-    header = _first_line(data)
+    header = header_line(data)
     return "," if "\t" not in header and "," in header else "\t"
 
 
-def _first_line(data: bytes) -> str:
+def header_line(data: bytes) -> str:
+    """Return the first line that is not blank, "" where there is none."""
     start = 3 if data.startswith(_MARK) else 0
     for match in _LINE_END.finditer(data):
         if (line := data[start : match.start()]).strip(b" "):

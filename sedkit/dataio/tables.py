@@ -16,6 +16,7 @@ import numpy as np
 from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.core.files import write_text
 from sedkit.core.log import log
+from sedkit.dataio.event_formats import COLUMNS, events_text, is_table, label_files, label_rows
 from sedkit.dataio.events import Events, Tags, repeats
 from sedkit.dataio.rows import Finding, Rows, columns_of, read_rows, refuse
 
@@ -40,7 +41,8 @@ def read_events(
     Parameters
     ----------
     path
-        The table, as `rows.parse_rows` takes it. Header needed; further columns are passed over.
+        The table, as `rows.parse_rows` takes it, header needed, further columns are passed over; or one of the other
+        formats that `event_formats` reads, or a folder of such files, one a recording.
     labels
         Class order. A label outside it is a finding, and its rows keep a class appended after the given ones.
     called
@@ -56,9 +58,26 @@ def read_events(
     SedkitError
         The file is no table, or its header lacks a column.
     """
-    source, columns = str(path), ("filename", "onset", "offset", "event_label")
-    table = read_rows(path, columns, numbers=("onset", "offset"), called=called)
-    findings = list(table.findings)
+    if os.path.isdir(path):
+        read = [_events_of(_rows_at(file, clip, called), labels) for clip, file in label_files(path).items()]
+        return joined([events for events, _ in read], labels, str(path)), [x for _, findings in read for x in findings]
+    return _events_of(_rows_at(path, None, called), labels)
+
+
+def _rows_at(path: str | os.PathLike[str], clip: str | None, called: Called) -> Rows:
+    rows = label_rows(path, clip)
+    return read_rows(path, COLUMNS, numbers=("onset", "offset"), called=called) if rows is None else rows
+
+
+def joined(tables: Sequence[Events], labels: Sequence[str] | None, source: str) -> Events:
+    """Return several tables as one: classes as given, then the others that occur, sorted."""
+    others = sorted({label for table in tables for label in table.labels} - set(labels or ()))
+    return Events.from_rows([row for table in tables for row in table.rows()], (*(labels or ()), *others), source)
+
+
+def _events_of(table: Rows, labels: Sequence[str] | None) -> tuple[Events, list[Finding]]:
+    """Return the events of a table's rows, and what is odd about them."""
+    source, findings = table.source, list(table.findings)
     name, names = table.coded("filename")
     label, classes = table.coded("event_label")
     onset, offset = table.numbers("onset"), table.numbers("offset")
@@ -176,15 +195,26 @@ def read_strong(
     labels: Sequence[str] | None = None,
     lenient: bool | None = None,
     called: Called = None,
+    clip: str | None = None,
 ) -> Events:
     """Read a strong table strictly: the first row that cannot be right is an error naming file and row.
 
     With `lenient` such rows are left out, counted and logged; None is False where a verb has no such option, so that
     the error does not advise it. Overlapping and duplicate rows stay: the official tables hold them.
     """
-    events, findings = read_events(path, labels, called)
+    if os.path.isdir(path):
+        files = label_files(path).items()
+        return joined(
+            [_strict(_rows_at(file, clip, called), labels, lenient) for clip, file in files], labels, str(path)
+        )
+    return _strict(_rows_at(path, clip, called), labels, lenient)
+
+
+def _strict(table: Rows, labels: Sequence[str] | None, lenient: bool | None) -> Events:
+    """Refuse, or leave out, rows that cannot be right."""
+    events, findings = _events_of(table, labels)
     bad = [f for f in findings if f.kind in ERRORS + ORDER + LABELS]
-    refuse(bad, path, lenient)
+    refuse(bad, events.source, lenient)
     if bad and lenient:
         gone = [f.line for f in bad if f.line is not None]
         left = events.take(~np.isin(events.line, gone))
@@ -200,7 +230,7 @@ def active_events(path: str | os.PathLike[str], events: Events) -> Events:
 
     A row without a confidence is not active, as it is for the challenge script.
     """
-    if "confidence" not in columns_of(path):
+    if not is_table(path) or "confidence" not in columns_of(path):
         return events
     table = read_rows(path, ("confidence",), numbers=("confidence",))
     value, rows = table.numbers("confidence"), np.isin(table.line, events.line)
@@ -212,30 +242,9 @@ def active_events(path: str | os.PathLike[str], events: Events) -> Events:
     return active
 
 
-def decimal_text(value: float, decimals: int = 3) -> str:
-    """Write a number (seconds) with so many decimals, or with as many as are needed to read the same number back.
-
-    >>> decimal_text(0.5), decimal_text(0.5, 2), decimal_text(0.125, 2)
-    ('0.500', '0.50', '0.125')
-    """
-    text = f"{value:.{decimals}f}"
-    return text if float(text) == value else repr(value)
-
-
 def write_events(path: str | os.PathLike[str], events: Events) -> None:
     """Write a strong table: TAB, LF, header; a clip without events is its name and three empty fields."""
     write_text(path, events_text(events))
-
-
-def events_text(events: Events) -> str:
-    """Return what `write_events` writes."""
-    out = ["filename\tonset\toffset\tevent_label\n"]
-    for name, onset, offset, label in events.rows():
-        if label is None or onset is None or offset is None:
-            out.append(f"{name}\t\t\t\n")
-        else:
-            out.append(f"{name}\t{decimal_text(onset)}\t{decimal_text(offset)}\t{label}\n")
-    return "".join(out)
 
 
 # ---------------------------------------------------------------------------------------------- weak tables, lists

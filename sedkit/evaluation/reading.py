@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.log import log
+from sedkit.dataio.event_formats import is_table
 from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.dataio.names import renamed, stem
 from sedkit.dataio.rows import TABLES, Finding, columns_of, read_rows, read_table, refuse, tables_in
@@ -41,8 +42,8 @@ _THRESHOLD = re.compile(r"(?:^|[^\d.,+-]|(?<=[A-Za-z\d])-)((?:\d+\.?\d*|\.\d+)(?
 
 
 def read_truth(path: str | Path) -> Events | Tags:
-    """Read a reference, a strong or a weak table."""
-    columns = columns_of(path)
+    """Read a reference: a strong or a weak table, or label tracks (`sedkit.dataio.event_formats`)."""
+    columns = columns_of(path) if is_table(path) else ()
     return read_weak(path) if "event_labels" in columns and "event_label" not in columns else read_reference(path)
 
 
@@ -115,7 +116,7 @@ def read_other(path: str | Path) -> Output:
     path = Path(path)
     if path.is_dir():
         first = next(iter(tables_in(path)), None)
-        if first is not None and "event_label" in columns_of(first):
+        if first is not None and is_table(first) and "event_label" in columns_of(first):
             return Output(points=read_operating_points(path))
     if path.is_dir() or path.suffix in (".h5", ".hdf5"):
         from sedkit.dataio.store import read_scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +11,7 @@ from sedkit.core.errors import UsageError
 from sedkit.core.facts import refuse_seen
 from sedkit.core.log import log
 from sedkit.core.stamp import facts_of
+from sedkit.dataio.event_formats import is_table
 from sedkit.dataio.events import Events
 from sedkit.dataio.tables import read_durations
 from sedkit.evaluation import judges
@@ -152,6 +154,9 @@ def _check(request: Request) -> None:
         raise UsageError("--baselines needs --durations: an output of every class throughout ends where the clips do")
     if request.folds and not request.clips:
         raise UsageError("--fold needs --clips, the table with the column fold")
+    for path in (request.reference, request.estimate) if request.official else ():
+        if path is not None and os.path.exists(path) and not is_table(path):
+            raise UsageError(f"--official true: the judges read challenge tables, and {path} is none; leave it out")
     if request.groups and not (request.bootstrap or request.against):
         raise UsageError("--groups says what to resample: give --bootstrap N too")
     if request.against and request.threshold == "all":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,25 @@ def checkpoint_of(experiment: Path, which: str = "best", network: str | None = N
         others = [p.stem for p in sorted((folder / "checkpoints").glob("*.pt"))]
         raise SedkitError(f"{path}: no such checkpoint (has {listed(others) or 'none'}); make it with `sedkit train`")
     return path, network or named
+
+
+def rules_of(experiment: Path, given: str | PathLike[str] | float | None = None) -> str:
+    """Return what `read_postprocessing` is to read: what was given, else the experiment's own rules.
+
+    Raises
+    ------
+    UsageError
+        There are none.
+    """
+    if given is not None:
+        return str(given)
+    tuned = experiment / "postprocessing.yaml"
+    if not tuned.is_file():
+        raise UsageError(
+            f"{experiment}: has no postprocessing.yaml; make it with `sedkit tune`, or give --postprocessing "
+            "FILE.yaml, a preset (published) or a threshold (0.5)"
+        )
+    return str(tuned)
 
 
 def frontend_of(checkpoint: Path) -> FrontEnd:

@@ -17,7 +17,8 @@ from sedkit.core.parallel import progress
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.windows import Ints, Windows
 from sedkit.features.frontends import FrontEnd
-from sedkit.features.sources import Source, StoredFeatures, Waveforms
+from sedkit.features.passing import Passing
+from sedkit.features.sources import Source
 from sedkit.inference.clips import Clips
 from sedkit.inference.predictor import Floats, Predictor
 from sedkit.inference.tiling import WHOLE, Accumulated, Tiling
@@ -118,7 +119,7 @@ def predict_clips(
             windows = windows.take(source.n_frames[windows.recording] == n_frames)
         of = (source, clips.filenames, clips.duration_s)
         scores.append(predict(predictor, *of, windows, tiling, batch_size, begin))
-    return _joined(scores).keep_clips(clips.filenames)
+    return joined(scores).keep_clips(clips.filenames)
 
 
 def predict_waveforms(
@@ -137,26 +138,45 @@ def predict_waveforms(
     window_s, hop_s
         As `Tiling.of` takes them.
     """
-    frontend, scores = predictor.frontend, []
-    for name, waveform in waveforms:
-        duration_s = np.array([len(waveform) / frontend.sample_rate])
-        source = source_of(frontend, waveform)
-        tiling = Tiling.of(predictor, int(source.n_frames[0]), window_s, hop_s)
-        windows = tiling.windows(source, frontend)
-        scores.append(predict(predictor, source, [name], duration_s, windows, tiling, batch_size))
-    return _joined(scores)
+    options = (window_s, hop_s, batch_size)
+    return joined(
+        [
+            predict_passing(predictor, name, source_of(predictor.frontend, waveform), *options)
+            for name, waveform in waveforms
+        ]
+    )
 
 
-def source_of(frontend: FrontEnd, waveform: Floats) -> Source:
+def predict_passing(
+    predictor: Predictor,
+    name: str,
+    source: Passing,
+    window_s: float | str | None = None,
+    hop_s: float | None = None,
+    batch_size: int = 16,
+) -> Scores:
+    """Score a recording that passes by, of any length.
+
+    Parameters
+    ----------
+    name
+        Of the recording.
+    source
+        Of the features of its windows.
+    window_s, hop_s
+        As `Tiling.of` takes them.
+    """
+    tiling = Tiling.of(predictor, int(source.n_frames[0]), window_s, hop_s)
+    windows = tiling.windows(source, predictor.frontend)
+    return predict(predictor, source, [name], np.array([source.duration_s]), windows, tiling, batch_size)
+
+
+def source_of(frontend: FrontEnd, waveform: Floats) -> Passing:
     """Return the features of one recording in memory (samples,)."""
-    duration_s = len(waveform) / frontend.sample_rate
-    if not frontend.sliceable:
-        return Waveforms([waveform], np.array([duration_s]), frontend)
-    n_frames = np.array([frontend.valid_frames(duration_s)], dtype=np.int64)
-    return StoredFeatures(frontend.transform(waveform[None]), np.zeros(1, np.int64), n_frames, frontend)
+    return Passing([waveform], len(waveform), frontend)
 
 
-def _joined(scores: Sequence[Scores]) -> Scores:
+def joined(scores: Sequence[Scores]) -> Scores:
     """Put scores of several recordings, all on one grid, into one."""
     if not scores:
         raise SedkitError("no recording to score")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ import numpy as np
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import atomic_folder, remove
 from sedkit.core.log import log
-from sedkit.dataio.audio import read_audio, write_wav
+from sedkit.core.parallel import progress
+from sedkit.dataio.audio import header_fault, read_audio, write_wav
 from sedkit.dataio.names import stem
 from sedkit.evaluation.bss import FIGURES, References
 from sedkit.evaluation.counts import number
 from sedkit.features.separation import Separator
 from sedkit.features.sources import Floats
-from sedkit.inference.detect import names_of, waveforms_of
 from sedkit.inference.masks import MaskPredictor
 from sedkit.synthesis.mixture_set import SCENE
 
@@ -53,15 +53,15 @@ class Request:
     taps: int = 512
 
 
-def folders_of(paths: Sequence[Path], out: Path) -> dict[str, Path]:
-    """Return the folder of each recording by its name (`names_of`).
+def folders_of(recordings: Mapping[str, Path], out: Path) -> dict[str, Path]:
+    """Return the folder of each recording by its name (`sedkit.inference.recordings.recordings_of`).
 
     Raises
     ------
     UsageError
         Two would share one, or one would take the place of a recording's own.
     """
-    folders = {name: out / stem(path.name) for name, path in zip(names_of(paths), paths, strict=True)}
+    folders = {name: out / stem(name) for name in recordings}
     if len(set(folders.values())) < len(folders):
         twice = [folder.name for folder in folders.values()]
         raise UsageError(
@@ -69,7 +69,7 @@ def folders_of(paths: Sequence[Path], out: Path) -> dict[str, Path]:
             "separate them with an --out each"
         )
     ours = {folder.resolve() for folder in folders.values()}
-    for path in paths:
+    for path in recordings.values():
         if path.resolve().parent in ours:
             raise UsageError(f"--out: {path.parent}, where {path.name} lies, would be replaced; name another folder")
     return folders
@@ -85,7 +85,7 @@ def stem_folders(reference: Path, folders: dict[str, Path]) -> dict[str, Path]:
     """
     stems = {}
     for name, target in folders.items():
-        place = reference / target.name
+        place = reference / stem(name)
         if not place.is_dir() and len(folders) == 1:
             place = reference
         if not any(place.glob("*.wav")):
@@ -100,7 +100,7 @@ def stem_folders(reference: Path, folders: dict[str, Path]) -> dict[str, Path]:
 
 
 def separate_recordings(
-    network: MaskPredictor, paths: Sequence[Path], request: Request, refused: list[str] | None = None
+    network: MaskPredictor, recordings: Mapping[str, Path], request: Request, refused: list[str] | None = None
 ) -> list[dict[str, Any]]:
     """Separate recordings of any length, sample rate and number of channels, one after the other.
 
@@ -108,12 +108,12 @@ def separate_recordings(
     ----------
     network
         What gives the masks.
-    paths
-        Audio files.
+    recordings
+        Audio files by name.
     request
         What is wanted of them.
     refused
-        As `sedkit.inference.detect.detect_scores` takes it.
+        Takes, and the log says, why a recording cannot be read; it is left out. Without such a list it is an error.
 
     Returns
     -------
@@ -128,16 +128,16 @@ def separate_recordings(
     """
     labels, rate = network.labels, network.frontend.sample_rate
     wanted = None if request.classes is None else [labels.index(label) for label in dict.fromkeys(request.classes)]
-    folders, separator, out = folders_of(paths, request.out), Separator(network.frontend), []
+    folders, separator, out = folders_of(recordings, request.out), Separator(network.frontend), []
     for folder in folders.values():
         _refuse_foreign(folder, labels.labels)
-    for name, waveform in waveforms_of(paths, rate, refused, "separate"):
+    for name, waveform in _waveforms(recordings, rate, refused):
         clipwise, masks = network.of(waveform)
         classes = np.flatnonzero(clipwise > request.threshold).tolist() if wanted is None else wanted
         sounds: dict[str, dict[str, Any]] = {
             labels.labels[k]: {
                 "clip_score": round(float(clipwise[k]), 6),
-                "file": f"{folders[name].name}/{_file_of(labels.labels[k])}",
+                "file": (folders[name] / _file_of(labels.labels[k])).relative_to(request.out).as_posix(),
             }
             for k in classes
         }
@@ -166,6 +166,28 @@ def separate_recordings(
         record = {"filename": name, "duration_s": round(len(waveform) / rate, 6), "gain": round(gain, 6)}
         out.append(record | {"classes": sounds} | ({} if stems is None else stems.missed(sounds)))
     return out
+
+
+def _waveforms(
+    recordings: Mapping[str, Path], sample_rate: int, refused: list[str] | None
+) -> Iterator[tuple[str, Floats]]:
+    """Yield the name and the samples of each recording that can be read; there is at least one."""
+    read = 0
+    for name, path in progress(recordings.items(), len(recordings), "separate", "recording"):
+        try:
+            fault, waveform = header_fault(path), read_audio(path, sample_rate)
+        except SedkitError as error:
+            if refused is None:
+                raise
+            refused.append(str(error))
+            log.error("%s", error)
+            continue
+        if fault:
+            log.warning("%s", fault)
+        read += 1
+        yield name, waveform
+    if not read:
+        raise SedkitError(f"none of the {len(recordings)} recordings can be read")
 
 
 def _write(path: Path, waveform: Floats, rate: int) -> float:

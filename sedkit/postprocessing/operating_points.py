@@ -11,8 +11,8 @@ import numpy as np
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.files import atomic_folder
+from sedkit.dataio.event_formats import decimal_text
 from sedkit.dataio.events import Events
-from sedkit.dataio.tables import decimal_text
 from sedkit.postprocessing import engine
 
 HEADER = b"filename\tonset\toffset\tevent_label\n"

@@ -134,6 +134,11 @@ class FrontEnd(ABC):
         """Samples, from a window's first frame on in the recording as `pad` leaves it, that its features need."""
         return length * self.window_grid.hop_samples
 
+    @property
+    def margins(self) -> tuple[int, int]:
+        """Samples that `pad` puts before and behind a recording of at least `clip_frames`."""
+        return 0, 0
+
     def pad(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return a recording (samples,) with what its windows may see beyond its ends."""
         return waveform

@@ -150,6 +150,11 @@ class LogMel(FrontEnd):
     def window_samples(self, length: int) -> int:
         return (length - 1) * self.hop_samples + self.n_fft if self.sliceable else length
 
+    @property
+    def margins(self) -> tuple[int, int]:
+        side = self.n_fft // 2 if self.centre and self.sliceable else 0
+        return side, side
+
     def pad(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._padded(waveform, self._samples(len(waveform))) if self.sliceable else waveform
 

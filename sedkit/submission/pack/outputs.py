@@ -12,9 +12,10 @@ import numpy as np
 
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import write_text
+from sedkit.dataio.event_formats import events_text
 from sedkit.dataio.events import Events
 from sedkit.dataio.names import stem
-from sedkit.dataio.tables import events_text, read_strong
+from sedkit.dataio.tables import read_strong
 from sedkit.evaluation.reading import read_operating_points
 from sedkit.submission.clip_list import ClipList
 from sedkit.submission.energy_tables import write_energy_tables

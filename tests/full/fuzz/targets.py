@@ -78,6 +78,17 @@ LABEL_LINES = st.lists(label, max_size=4).map(lambda lines: Bytes("\n".join(line
 SCORES = texts.tables(("onset", "offset", "Cat", "Dog"), [texts.numbers("0.5")] * 4, counted=(0, 1))
 
 
+#: What `sedkit detect --format json` writes.
+DETECTIONS = {
+    "sedkit": "0.1.0",
+    "labels": ["Cat", "Dog"],
+    "recordings": [
+        {"filename": "a.wav", "duration_s": 10.0, "events": [{"onset_s": 0.5, "offset_s": 1.5, "label": "Cat"}]},
+        {"filename": "b.wav", "duration_s": 3.0, "events": []},
+    ],
+}
+
+
 def read_all(folder: Path) -> None:
     """Read a data dir, each of its tables."""
     data = DataDir(folder)
@@ -224,8 +235,18 @@ TARGETS: dict[str, Target] = {
         named(t__tsv=st.one_of(STRONG, WEAK)), lambda f: read_truth(f / "t.tsv"), ("sedkit.evaluation.reading", *TABLES)
     ),
     "weak table": Target(named(t__tsv=WEAK), lambda f: read_weak(f / "t.tsv"), TABLES),
-    "label track": Target(named(a__txt=AUDACITY), lambda f: read_truth(f / "a.txt"), TABLES),
-    "selection table": Target(named(a__txt=RAVEN), lambda f: read_truth(f / "a.txt"), TABLES),
+    "label track": Target(
+        named(a__txt=AUDACITY), lambda f: read_truth(f / "a.txt"), (*TABLES, "sedkit.dataio.event_formats")
+    ),
+    "selection table": Target(
+        named(a__txt=RAVEN), lambda f: read_truth(f / "a.txt"), (*TABLES, "sedkit.dataio.event_formats")
+    ),
+    "detections": Target(
+        named(d__json=texts.jsons(DETECTIONS)),
+        lambda f: read_truth(f / "d.json"),
+        ("sedkit.dataio.event_formats",),
+        0.5,
+    ),
     "durations": Target(
         named(t__tsv=texts.tables(("filename", "duration"), (name, duration))),
         lambda f: read_durations(f / "t.tsv"),

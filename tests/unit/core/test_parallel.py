@@ -1,9 +1,11 @@
 """Jobs return what one process returns, in order."""
 
+import multiprocessing
+
 import pytest
 
 from sedkit.core.errors import UsageError
-from sedkit.core.parallel import run_jobs
+from sedkit.core.parallel import progress, run_jobs
 
 
 def square(x):
@@ -22,3 +24,10 @@ def test_no_jobs_is_bad_use():
 def test_progress_is_silent_when_not_a_terminal(capsys):
     run_jobs(square, range(5), description="squares")
     assert capsys.readouterr().err == ""
+
+
+def test_only_one_process_draws_bars(monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert not progress(range(3)).disable
+    monkeypatch.setattr(multiprocessing.current_process(), "name", "LokyProcess-1")
+    assert progress(range(3)).disable

@@ -12,11 +12,13 @@ from networks import make_experiment
 
 from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError, UsageError
-from sedkit.dataio.events import Events
+from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import read_scores
 from sedkit.dataio.tables import read_strong
-from sedkit.inference.detect import as_audacity, as_json, as_tsv, detect_scores, names_of
+from sedkit.inference.detector import Detector
+from sedkit.inference.predict import joined
 from sedkit.inference.predictor import Predictor
+from sedkit.inference.recordings import recordings_of
 from sedkit.models.checkpoint import read_checkpoint, write_checkpoint
 from sedkit.postprocessing import FrameRule, Postprocessing
 
@@ -45,6 +47,12 @@ def make_recordings(folder: Path) -> list[Path]:
     return paths
 
 
+def detect_scores(predictor: Predictor, paths: list[Path], window_s: float | None = None) -> Scores:
+    """Scores of several recordings."""
+    rules = Postprocessing.uniform(predictor.labels.labels, FrameRule(0.5))
+    return joined([Detector(predictor, rules, window_s).scores(path) for path in paths])
+
+
 def test_any_length_rate_and_channels(predictor: Predictor, tmp_path: Path) -> None:
     paths = make_recordings(tmp_path)
     scores = detect_scores(predictor, paths)
@@ -61,26 +69,16 @@ def test_any_length_rate_and_channels(predictor: Predictor, tmp_path: Path) -> N
         detect_scores(predictor, [*paths, tmp_path / "none.wav"])
 
 
-def test_names() -> None:
-    assert names_of([Path("a/x.wav"), Path("b/y.wav")]) == ("x.wav", "y.wav")
-    assert names_of([Path("a/x.wav"), Path("b/x.wav")]) == ("a/x.wav", "b/x.wav")
+def test_names(tmp_path: Path) -> None:
+    assert list(recordings_of([Path("a/x.wav"), Path("b/y.wav")])) == ["x.wav", "y.wav"]
+    assert list(recordings_of([Path("a/x.wav"), Path("b/x.wav")])) == ["a/x.wav", "b/x.wav"]
+    assert list(recordings_of([Path("/d/a/x.wav"), Path("/d/b/x.wav")])) == ["a/x.wav", "b/x.wav"]
     with pytest.raises(UsageError, match="given twice"):
-        names_of([Path("a/x.wav"), Path("a/x.wav")])
-
-
-def test_formats() -> None:
-    rows = [("a.wav", 0.5, 1.25, "Cat"), ("a.wav", 2.0, 3.0, "Dog"), ("b.wav", None, None, None)]
-    events = Events.from_rows(rows, ("Cat", "Dog"))
-    assert as_tsv(events).splitlines() == [
-        "filename\tonset\toffset\tevent_label",
-        "a.wav\t0.500\t1.250\tCat",
-        "a.wav\t2.000\t3.000\tDog",
-        "b.wav\t\t\t",
-    ]
-    recordings = json.loads(as_json(events, [10.0, 4.0]))
-    assert recordings[0]["events"][1] == {"onset_s": 2.0, "offset_s": 3.0, "label": "Dog"}
-    assert recordings[1] == {"filename": "b.wav", "duration_s": 4.0, "events": []}
-    assert as_audacity(events) == {"a.wav": "0.500000\t1.250000\tCat\n2.000000\t3.000000\tDog\n", "b.wav": ""}
+        recordings_of([Path("a/x.wav"), Path("a/./x.wav")])
+    for name in ("x.wav", "deep/down/x.FLAC", "deep/.hidden.wav", "deep/x.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert recordings_of([tmp_path]) == {name: tmp_path / name for name in ("deep/down/x.FLAC", "x.wav")}
 
 
 def test_command(experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,18 +94,19 @@ def test_command(experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert read_scores(tmp_path / "scores.h5").labels == ("Alarm", "Cat", "Dog")
     capsys.readouterr()
     assert main(["detect", str(experiment), paths[1], *rules, "--format", "json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)[0]["events"]) == 3
+    assert len(json.loads(capsys.readouterr().out)["recordings"][0]["events"]) == 3
     words = ["--window", "whole", "--hop", "1", "--scores", str(tmp_path / "whole.h5")]
     assert main(["detect", str(experiment), paths[1], "--postprocessing", "0.5", *words]) == 0
     assert read_scores(tmp_path / "whole.h5").n_frames.tolist() == [30]
     assert main(["detect", str(experiment), paths[1], "--postprocessing", "0.5", "--hop", "7"]) == 2
     assert "leave gaps" in capsys.readouterr().err
     assert main(["detect", str(experiment), *paths, *rules, "--format", "audacity"]) == 2
-    assert (
-        main(["detect", str(experiment), *paths, *rules, "--format", "audacity", "--out", str(tmp_path / "tracks")])
-        == 0
-    )
-    assert {p.name for p in (tmp_path / "tracks").iterdir()} == {"-short.txt", "long.txt", "exact.txt"}
+    tracks = [*rules[:2], "--format", "audacity", "--out", str(tmp_path / "tracks")]
+    assert main(["detect", str(experiment), *paths, *tracks, *rules[2:]]) == 2
+    assert "scores.h5: --out is a folder, expected another one" in capsys.readouterr().err
+    assert main(["detect", str(experiment), *paths, *tracks, "--scores", str(tmp_path / "scores")]) == 0
+    assert {p.name for p in (tmp_path / "scores").glob("*.h5")} == {"-short.h5", "long.h5", "exact.h5"}
+    assert {p.name for p in (tmp_path / "tracks").glob("*.txt")} == {"-short.txt", "long.txt", "exact.txt"}
 
 
 def test_the_run_of_a_network_detects_with_that_network_and_its_rules(tmp_path: Path) -> None:
@@ -174,7 +173,7 @@ def test_goes_on_after_recordings_that_cannot_be_read(
         main([*call[:4], "--format", "audacity", "--out", str(tmp_path / "t"), str(good[0]), str(folder / "cut.wav")])
         == 1
     )
-    assert [p.name for p in (tmp_path / "t").iterdir()] == ["-short.txt"]
+    assert [p.name for p in (tmp_path / "t").glob("*.txt")] == ["-short.txt"]
 
 
 def test_nothing_is_written_where_no_recording_can_be_read(
@@ -182,7 +181,7 @@ def test_nothing_is_written_where_no_recording_can_be_read(
 ) -> None:
     call = ["detect", str(experiment), "--postprocessing", "0.5", "--out", str(tmp_path / "events.tsv")]
     assert main([*call, str(tmp_path / "a.wav")]) == 1
-    assert capsys.readouterr().err == f"sedkit detect: error: {tmp_path}/a.wav: no such file\n"
+    assert capsys.readouterr().err == f"sedkit detect: error: {tmp_path}/a.wav: no such file or folder\n"
     assert main([*call, str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]) == 1
     assert "none of the 2 recordings can be read" in capsys.readouterr().err
     (tmp_path / "folder").mkdir()
@@ -198,7 +197,7 @@ def test_names_without_an_audio_ending_stay_whole(experiment: Path, tmp_path: Pa
         path.write_bytes(source)
     call = ["detect", str(experiment), *map(str, paths), "--postprocessing", "0.0"]
     assert main([*call, "--format", "audacity", "--out", str(tmp_path / "tracks")]) == 0
-    assert {p.name for p in (tmp_path / "tracks").iterdir()} == {"Yab_70.000_80.000.txt", "Yab_70.000_90.000.txt"}
+    assert {p.name for p in (tmp_path / "tracks").glob("*.txt")} == {"Yab_70.000_80.000.txt", "Yab_70.000_90.000.txt"}
 
 
 def test_a_broken_checkpoint_is_told_before_rules_are_missed(

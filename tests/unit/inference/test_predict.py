@@ -19,15 +19,14 @@ from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import sha256_file, write_json, write_yaml
 from sedkit.core.vocabulary import Vocabulary
-from sedkit.dataio.audio import write_wav
+from sedkit.dataio.audio import read_audio, write_wav
 from sedkit.dataio.datadir import Clips, DataDir, write_datadir
 from sedkit.dataio.scores import Scores
 from sedkit.dataio.store import FeatureFile, read_scores, write_features
 from sedkit.features.extract import extract
 from sedkit.features.frontends import FrontEnd, features_path, frontend_from
 from sedkit.inference.clips import Place, open_clips
-from sedkit.inference.detect import detect_scores
-from sedkit.inference.predict import predict_clips
+from sedkit.inference.predict import predict_clips, predict_waveforms
 from sedkit.inference.predictor import Predictor
 from sedkit.models.checkpoint import read_checkpoint, write_checkpoint
 
@@ -255,8 +254,8 @@ def test_folds_of_recordings_are_those_of_their_features(tmp_path: Path) -> None
             "features" if frontend.sliceable else "recordings"
         ]
         assert place.facts() == {"of": [[data.identity, "2"]], "role": None}
-        paths = [tmp_path / frontend.edges / name for name in clips]
-        np.testing.assert_allclose(detect_scores(network, paths).framewise, every.framewise, atol=1e-4)
+        waves = [(name, read_audio(tmp_path / frontend.edges / name, frontend.sample_rate)) for name in clips]
+        np.testing.assert_allclose(predict_waveforms(network, waves).framewise, every.framewise, atol=1e-4)
 
 
 @pytest.mark.parametrize(

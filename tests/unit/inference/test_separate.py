@@ -133,7 +133,9 @@ def test_nothing_is_clipped_and_sounds_keep_their_levels(tmp_path: Path) -> None
     soundfile.write(tmp_path / "square.wav", square, 8000, subtype="PCM_16")
     low = (np.arange(32) < 8).astype(float)
     masks = np.stack([low, 0.5 * low, 1 - low])[:, None]
-    (said,) = separate_recordings(network([0.9, 0.9, 0.9], masks), [tmp_path / "square.wav"], Request(tmp_path / "out"))
+    (said,) = separate_recordings(
+        network([0.9, 0.9, 0.9], masks), {"square.wav": tmp_path / "square.wav"}, Request(tmp_path / "out")
+    )
     sounds = {label: soundfile.read(tmp_path / "out" / said["classes"][label]["file"])[0] for label in LABELS}
     assert said["gain"] < 0.9 and np.abs(sounds["Alarm"]).max() == pytest.approx(32767 / 32768, abs=1e-4)
     np.testing.assert_allclose(sounds["Cat"], 0.5 * sounds["Alarm"], atol=1 / 32768)
@@ -146,13 +148,13 @@ def test_nothing_is_clipped_and_sounds_keep_their_levels(tmp_path: Path) -> None
 def test_classes_above_the_threshold_are_separated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = recording(tmp_path / "a.wav")
     gives = network([0.1, 0.2, 0.05], np.ones((3, 1, 32)))
-    (said,) = separate_recordings(gives, [path], Request(tmp_path / "out"))
+    (said,) = separate_recordings(gives, {path.name: path}, Request(tmp_path / "out"))
     assert list(said["classes"]) == ["Cat"] and said["classes"]["Cat"]["clip_score"] == pytest.approx(0.2)
     assert [p.name for p in (tmp_path / "out/a").iterdir()] == ["Cat.wav"]
     # Called again the folder holds what that call says.
-    separate_recordings(gives, [path], Request(tmp_path / "out", threshold=0.04))
+    separate_recordings(gives, {path.name: path}, Request(tmp_path / "out", threshold=0.04))
     assert len(list((tmp_path / "out/a").iterdir())) == 3
-    (said,) = separate_recordings(gives, [path], Request(tmp_path / "out", threshold=0.2))
+    (said,) = separate_recordings(gives, {path.name: path}, Request(tmp_path / "out", threshold=0.2))
     assert said["classes"] == {} and not (tmp_path / "out/a").exists()
     assert "a.wav: no class has a clip score above 0.2 (the highest: Cat, 0.200)" in caplog.text
 
@@ -161,14 +163,19 @@ def test_goes_on_after_recordings_that_cannot_be_read(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "recordings"
-    folder.mkdir()
+    (folder / "site").mkdir(parents=True)
     recording(folder / "good.wav")
+    recording(folder / "site/good.wav")
     (folder / "bad.wav").write_bytes(b"")
     call = ["separate", str(experiment), "--out", str(tmp_path / "out")]
     assert main([*call, str(folder)]) == 1
     said = capsys.readouterr().err
-    assert "bad.wav: zero bytes" in said and "1 of 2 recordings could not be read, each named above" in said
+    assert "bad.wav: zero bytes" in said and "1 of 3 recordings could not be read, each named above" in said
     assert (tmp_path / "out/good/Cat.wav").exists() and not (tmp_path / "out/bad").exists()
+    # What lies in a folder below goes into such a folder.
+    _, below = json.loads((tmp_path / "out/separation.json").read_text())["recordings"]
+    assert below["filename"] == "site/good.wav" and below["classes"]["Cat"]["file"] == "site/good/Cat.wav"
+    assert (tmp_path / "out/site/good/Cat.wav").exists()
     assert main([*call, str(folder / "bad.wav")]) == 1
     assert capsys.readouterr().err.startswith("sedkit separate: error: ")
 
