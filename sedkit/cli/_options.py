@@ -99,8 +99,8 @@ def add_seed(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--seed", type=number(0, 2**32 - 1, whole=True), default=0, metavar="N", help=help)
 
 
-def add_prediction(parser: argparse.ArgumentParser) -> None:
-    """Add which checkpoint and network score, in what windows, where and at which precision."""
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add which checkpoint of an experiment, and which network of it."""
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="default: best")
     parser.add_argument(
         "--network",
@@ -108,6 +108,11 @@ def add_prediction(parser: argparse.ArgumentParser) -> None:
         help="where a training keeps several, such as student and teacher (default: the one that its run is of, else "
         "the one that the objective selects)",
     )
+
+
+def add_prediction(parser: argparse.ArgumentParser) -> None:
+    """Add which checkpoint and network score, in what windows, where and at which precision."""
+    add_checkpoint(parser)
     parser.add_argument(
         "--window",
         type=lambda text: text if text == "whole" else number(0.01, 86400)(text),

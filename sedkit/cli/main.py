@@ -28,6 +28,7 @@ VERBS = {
     "score": "events or scores + reference -> figures",
     "detect": "experiment + any recording -> events",
     "separate": "experiment + any recording -> the sound of each class",
+    "export": "experiment -> ONNX file, with all that other programs need beside it",
     "report": "experiments, or any system's output -> a page to see and hear; figures",
     "pack": "experiment -> challenge submission",
     "check": "look for faults in a challenge submission made by anyone",

@@ -22,6 +22,8 @@ from sedkit.core.yaml_text import MOST_VALUES, judge_yaml, yaml_loader
 
 #: `.<name>.<machine>-<process>.part` is being written, `.old` has stepped aside for it.
 _ASIDE = re.compile(r"\.(?P<name>.+)\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)\.(?P<kind>part|old)", re.DOTALL)
+#: How often a folder may be gone when a lock is taken in it, before nobody believes in it.
+_GONE = 1000
 #: Folders in which nothing is left of dead processes, with the time at which this process last changed them.
 _swept: dict[Path, int] = {}
 
@@ -284,13 +286,17 @@ def lock(path: str | os.PathLike[str], wait_s: float | None = None) -> Iterator[
 
 def _locked(target: Path, wait_s: float | None) -> IO[str]:
     """Return the lock's file, opened and locked."""
-    started, told = time.monotonic(), False
+    started, told, gone = time.monotonic(), False, 0
     while True:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             file = open(target, "a+", encoding="utf-8")  # noqa: SIM115 (closing it frees the lock)
         except FileNotFoundError:
-            continue  # the holder before has just removed the folder
+            # The holder before has just removed the folder, once or twice; or nothing can be made there at all.
+            gone += 1
+            if gone < _GONE:
+                continue
+            raise SedkitError(f"{target.parent}: no file can be made there, expected a folder to write into") from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

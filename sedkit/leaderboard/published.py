@@ -17,7 +17,8 @@ from typing import Any
 from sedkit.core.files import read_text, read_yaml
 from sedkit.core.resources import metadata_path
 
-YEARS = tuple(range(2018, 2025))
+#: A year is a file.
+YEARS = tuple(sorted(int(path.stem) for path in metadata_path("official").glob("[0-9]*.yaml")))
 
 #: Variants of PSDS, which are never compared with each other.
 VARIANTS = ("operating_points", "operating_points_0.3.0", "exact")

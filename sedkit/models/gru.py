@@ -150,6 +150,8 @@ def _operations(inputs: tuple[int, ...], weight: tuple[int, ...], *_: Any, **__:
 class Gru(nn.GRU):
     """`torch.nn.GRU` in both directions with the batch first; in float32 on a CPU several times faster.
 
+    A graph that is recorded for other programs has torch's own operation, which they know.
+
     Shapes: (batch, frames, `n_in`) -> (batch, frames, 2 `units`).
     """
 
@@ -157,7 +159,7 @@ class Gru(nn.GRU):
         super().__init__(n_in, units, layers, batch_first=True, bidirectional=True)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        if x.device.type != "cpu" or x.dtype != torch.float32:
+        if x.device.type != "cpu" or x.dtype != torch.float32 or torch.jit.is_tracing():
             out: Tensor = super().forward(x)[0]
             return out
         for directions in zip(self.all_weights[::2], self.all_weights[1::2], strict=True):

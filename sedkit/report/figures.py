@@ -15,6 +15,7 @@ from sedkit.core.files import atomic_path
 from sedkit.dataio.names import stem
 from sedkit.report.attention import attention
 from sedkit.report.classes import cooccurrence, counts, durations
+from sedkit.report.curves import curves, detection, overlay
 from sedkit.report.frames import frames
 from sedkit.report.masks import masks, reconstruction
 from sedkit.report.quality import class_f1, cross_triggers, thresholds
@@ -57,8 +58,11 @@ AnySubject = Subject | SetSubject | SystemsSubject | RunSubject
 FIGURES: dict[type[AnySubject], dict[str, Drawing]] = {
     Subject: {
         "waveform": Drawing(waveform, shows={"truth": "events", "stems": "ideal mask"}),
-        "masks": Drawing(masks, ("masks",), {"present": "marks of present classes"}),
+        "masks": Drawing(masks, ("masks",), {"present": "marks of present classes", "stems": "the events alone"}),
         "frames": Drawing(frames, shows={"truth": "true events", "decoded": "decoded events"}),
+        "curves": Drawing(curves, shows={"truth": "true events"}),
+        "overlay": Drawing(overlay, shows={"present": "marks of present classes"}),
+        "detection": Drawing(detection, shows={"truth": "true events", "decoded": "decoded events"}),
         "reconstruction": Drawing(reconstruction, ("reconstruction",)),
         "attention": Drawing(attention, ("attention",), {"present": "marks of present classes"}),
     },
@@ -115,8 +119,8 @@ FIGURES: dict[type[AnySubject], dict[str, Drawing]] = {
         )
     },
 }
-#: PNG and SVG: of charts for pages and papers, whose texts stay texts; figures of recordings are images all through.
-_ENDINGS: dict[type[AnySubject], tuple[str, ...]] = {Subject: ("png",)}
+#: For looking at, and for papers: an SVG's texts and lines stay what they are, images in it are images.
+_ENDINGS = ("png", "svg")
 #: Class and file names are shown as they are, dollar signs too; the same figure gives the same SVG.
 _STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "sedkit", "text.parse_math": False}
 
@@ -141,14 +145,14 @@ def file_stems(filenames: Iterable[str]) -> dict[str, str]:
 
 
 def write_figures(subject: AnySubject, folder: Path, dpi: int = 150) -> list[Path]:
-    """Write every figure that a subject has as `<its name>.<figure>.png`, charts also as `.svg`; return the files."""
+    """Write every figure that a subject has as `<its name>.<figure>.png` and `.svg`; return the files."""
     name, written = file_stems([subject.name])[subject.name], []
     for kind, drawing in FIGURES[type(subject)].items():
         if subject.lacks.keys() & set(drawing.needs):
             continue
         with _styled():
             figure = drawing.draw(subject)
-            for ending in _ENDINGS.get(type(subject), ("png", "svg")):
+            for ending in _ENDINGS:
                 path = folder / f"{name}.{kind}.{ending}"
                 with atomic_path(path) as aside:
                     save(figure, aside, dpi, ending)
@@ -195,15 +199,16 @@ def save(figure: Figure, path: Path | io.BytesIO, dpi: int, ending: str = "png")
 def left_out(subject: AnySubject) -> list[str]:
     """Return which figures and which parts of figures a subject does not have, and why: a line for each reason."""
     missing: dict[str, list[str]] = {}
-    parts = []
+    without: dict[tuple[str, str], list[str]] = {}
     for kind, drawing in FIGURES[type(subject)].items():
         why = next((subject.lacks[key] for key in drawing.needs if key in subject.lacks), None)
         if why is not None:
             missing.setdefault(why, []).append(kind)
             continue
-        parts += [
-            f"{kind} without {what}: {subject.lacks[key]}"
-            for key, what in drawing.shows.items()
-            if key in subject.lacks
-        ]
-    return [*(f"no {', '.join(kinds)}: {why}" for why, kinds in missing.items()), *parts]
+        for key, what in drawing.shows.items():
+            if key in subject.lacks:
+                without.setdefault((what, subject.lacks[key]), []).append(kind)
+    return [
+        *(f"no {', '.join(kinds)}: {why}" for why, kinds in missing.items()),
+        *(f"{', '.join(kinds)} without {what}: {why}" for (what, why), kinds in without.items()),
+    ]

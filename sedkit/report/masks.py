@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from sedkit.report.panels import (
     PRESENT,
     PRESENT_SIGN,
     PROBABILITIES,
+    Grid,
     bins_name,
     image,
     mark,
@@ -21,6 +21,7 @@ from sedkit.report.panels import (
     over_time,
 )
 from sedkit.report.subject import Subject
+from sedkit.report.waveform import RANGE_DB, magnitudes, sum_of_events
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,19 +30,26 @@ if TYPE_CHECKING:
 def masks(subject: Subject) -> Figure:
     """Draw the recording's features and the mask of each class, the present ones marked and framed.
 
-    The panels are placed by hand and only the outer ones have ticks: with 41 classes that takes a third of the time.
+    Of a rendered mixture the events alone come last, without the scene: their spectrogram and their features.
     """
     assert subject.masks is not None
-    frontend, n = subject.frontend, len(subject.labels)
-    grid = _Grid(n + 1)
+    frontend, n_frames, n = subject.frontend, subject.valid_frames, len(subject.labels)
+    events = None if subject.stems is None else sum_of_events(subject)
+    total = n + 1 + 2 * (events is not None)
+    grid = Grid(total)
     title = f"{subject.filename}: masks, clip probabilities ({PRESENT_SIGN} present)"
     figure = new_figure(grid.width, grid.height, title, arranged=False)
     within_s = (0.0, subject.masks.shape[1] * frontend.grid.frame_s)
-    panels = [figure.add_axes(grid.place(k)) for k in range(n + 1)]
-    features = frontend.transform(subject.waveform[None])[0, : subject.valid_frames]
-    image(panels[0], features, within_s, LEVELS)
-    panels[0].set_title("features", fontsize=8, style="italic")
-    for axes, label, mask, score in zip(panels[1:], subject.labels, subject.masks, subject.clipwise, strict=True):
+    panels = [figure.add_axes(grid.place(k)) for k in range(total)]
+    images = {0: ("features", frontend.transform(subject.waveform[None])[0, :n_frames])}
+    if events is not None:
+        levels = 20 * np.log10(np.maximum(magnitudes(frontend, events), 1e-10))
+        images[n + 1] = ("events: spectrogram", np.maximum(levels, levels.max() - RANGE_DB))
+        images[n + 2] = ("events: features", frontend.transform(events[None])[0, :n_frames])
+    for k, (name, values) in images.items():
+        image(panels[k], values, within_s, LEVELS)
+        panels[k].set_title(name, fontsize=8, style="italic")
+    for axes, label, mask, score in zip(panels[1:], subject.labels, subject.masks, subject.clipwise, strict=False):
         shown = image(axes, mask, within_s, PROBABILITIES, (0.0, 1.0))
         present = subject.is_present(label)
         mark(axes.set_title(f"{marked(label, present)}  {score:.2f}", fontsize=7 if n > 20 else 8), present)
@@ -49,47 +57,20 @@ def masks(subject: Subject) -> Figure:
             for spine in axes.spines.values():
                 spine.set(linewidth=2.5, edgecolor=PRESENT)
     for k, axes in enumerate(panels):
+        first, last = grid.outer(k, total)
         over_time(axes, subject, named=False)
-        if k % grid.columns:
-            axes.set_yticks([])
-        else:
+        # The spectrogram has its own frequencies, evenly spaced.
+        if first and k != n + 1:
             over_bins(axes, frontend, frontend.n_bins, named=False)
-        if k + grid.columns <= n:
+        else:
+            axes.set_yticks([])
+        if not last:
             axes.set_xticks([])
         axes.tick_params(labelsize=7)
     figure.supxlabel("time (s)", fontsize=9, y=0.1 / grid.height)
     figure.supylabel(bins_name(frontend), fontsize=9, x=0.1 / grid.width)
     figure.colorbar(shown, cax=figure.add_axes(grid.bar()), label="mask")
     return figure
-
-
-class _Grid:
-    """Places of panels, row by row from the top, in parts of a figure of `width` by `height` inches."""
-
-    _BELOW, _ABOVE, _BEFORE, _BEHIND = 0.5, 0.3, 0.75, 1.0
-
-    def __init__(self, n: int) -> None:
-        self.columns = math.ceil(math.sqrt(n))
-        self._rows = math.ceil(n / self.columns)
-        # Inches from panel to panel; the names of few classes are written larger.
-        self._across, self._down = 1.9 if n > 21 else 2.4, 1.35
-        self.width = self._BEFORE + self._across * self.columns + self._BEHIND
-        self.height = self._BELOW + self._down * self._rows + self._ABOVE
-
-    def place(self, k: int) -> tuple[float, float, float, float]:
-        """Return left, bottom, width and height of a panel."""
-        row, column = divmod(k, self.columns)
-        left = self._BEFORE + column * self._across
-        bottom = self._BELOW + (self._rows - 1 - row) * self._down
-        return self._parts(left, bottom, 0.88 * self._across, self._down - 0.3)
-
-    def bar(self) -> tuple[float, float, float, float]:
-        """Return the place of the colour bar."""
-        length = min(5.0, self.height - self._BELOW - self._ABOVE)
-        return self._parts(self.width - self._BEHIND + 0.1, (self.height - length) / 2, 0.15, length)
-
-    def _parts(self, left: float, bottom: float, width: float, height: float) -> tuple[float, float, float, float]:
-        return left / self.width, bottom / self.height, width / self.width, height / self.height
 
 
 def reconstruction(subject: Subject) -> Figure:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: What a side of the records is, and how its curves are drawn.
 _SIDES = {"train": "training", "select": "chosen by", "draw": "looked at only"}
+#: Panels beside each other.
+_COLUMNS = 3
 
 
 class LearningCurve(NamedTuple):
@@ -56,9 +58,13 @@ def learning(subject: RunSubject) -> Figure:
     # Parts of the loss are of interest where they are validated, too; else the loss alone is.
     names = [name for name in dict.fromkeys(c.figure for c in curves) if name == "loss" or _validated(curves, name)]
     names = names or list(dict.fromkeys(c.figure for c in curves))
-    figure = new_figure(4.2 * max(1, len(names)), 3.6, f"{subject.name}: training")
-    panels = figure.subplots(1, len(names), squeeze=False)[0]
-    for axes, name in zip(panels, names, strict=True):
+    columns = max(1, min(_COLUMNS, len(names)))
+    rows = -(-len(names) // columns)
+    figure = new_figure(4.2 * columns, 0.4 + 3.2 * rows, f"{subject.name}: training")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels[len(names) :]:
+        axes.remove()
+    for axes, name in zip(panels, names, strict=False):
         for k, curve in enumerate(c for c in curves if c.figure == name):
             side = list(_SIDES).index(curve.side)
             axes.plot(

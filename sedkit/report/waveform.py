@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: What is further below the loudest bin is drawn as that; so are the quietest 5 % of the bins.
-_RANGE_DB = 80.0
+RANGE_DB = 80.0
 
 
 def waveform(subject: Subject) -> Figure:
@@ -40,7 +40,7 @@ def waveform(subject: Subject) -> Figure:
     axes = panels.pop(0)
     levels = 20 * np.log10(np.maximum(magnitudes(subject.frontend, subject.waveform), 1e-10))
     loudest = float(levels.max())
-    lowest = max(loudest - _RANGE_DB, float(np.percentile(levels, 5)))
+    lowest = max(loudest - RANGE_DB, float(np.percentile(levels, 5)))
     _over_hz(axes, subject, levels, LEVELS, (lowest, loudest), "level (dBFS)")
     axes.set_title("spectrogram")
     if subject.stems is not None:
@@ -80,8 +80,15 @@ def magnitudes(frontend: FrontEnd, waveform: NDArray[np.float32]) -> Floats:
 def ideal_ratio_mask(subject: Subject) -> Floats:
     """Return E / (E + S), of the magnitude spectrograms of all events and of the scene; 0 where there is no sound."""
     assert subject.stems is not None
-    silence = np.zeros_like(subject.waveform)
-    events = np.sum([silence, *(x for name, x in subject.stems.items() if name != SCENE)], axis=0)
-    of_events, of_scene = (magnitudes(subject.frontend, x) for x in (events, subject.stems[SCENE]))
+    pair = (sum_of_events(subject), subject.stems[SCENE])
+    of_events, of_scene = (magnitudes(subject.frontend, x) for x in pair)
     both = of_events + of_scene
     return np.divide(of_events, both, out=np.zeros_like(both), where=both > 0)
+
+
+def sum_of_events(subject: Subject) -> NDArray[np.float32]:
+    """Return the waveform of a mixture's events without its scene, (samples,)."""
+    assert subject.stems is not None
+    silence = np.zeros_like(subject.waveform)
+    events: NDArray[np.float32] = np.sum([silence, *(x for k, x in subject.stems.items() if k != SCENE)], axis=0)
+    return events

@@ -34,6 +34,7 @@ def check_config(config: Path, overrides: list[str], budget: str | None = None, 
     resolve_optimiser(plan.config["optimiser"])
     resolve_schedule(plan.config.get("schedule") or {"name": "constant"})
     check_figures(plan.selection.figures.values())
+    check_figures(plan.data.draw_figures, "data.draw_figures")
 
 
 def check_networks(objective: Objective, config: dict[str, Any], selection: SelectionSettings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -55,8 +55,9 @@ class Evaluations:
 
     def complete(self, record: dict[str, Any], now: Progress) -> bool:
         """Add the figures to a record; tell whether these are the best so far, which `now` then remembers."""
-        record["select"] = self._figures(self.select, None, self.chosen)
-        record["draw"] = self._figures(self.draw, self.plan.data.draw_clips, {})
+        data = self.plan.data
+        record["select"] = self._figures(self.select, None, {name: (figure,) for name, figure in self.chosen.items()})
+        record["draw"] = self._figures(self.draw, data.draw_clips, dict.fromkeys(self.draw, data.draw_figures))
         if not self.select:
             return False
         selection = self.plan.selection
@@ -68,7 +69,9 @@ class Evaluations:
         record["best"] = deciding
         return True
 
-    def _figures(self, streams: Mapping[str, Stream], most: int | None, further: Mapping[str, str]) -> Figures:
+    def _figures(
+        self, streams: Mapping[str, Stream], most: int | None, further: Mapping[str, Sequence[str]]
+    ) -> Figures:
         return {
             name: {
                 key: evaluate(
@@ -78,7 +81,7 @@ class Evaluations:
                     self.objective,
                     self.dtype,
                     self.labels.labels,
-                    dict.fromkeys(("clip_map", "frame_map", *([further[key]] if key in further else []))),
+                    dict.fromkeys(("clip_map", "frame_map", *further[key])),
                     batch_size=max(self.plan.training.batch_size, 16),
                     most=most,
                     rules=self.plan.selection.postprocessing,

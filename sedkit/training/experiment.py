@@ -13,6 +13,7 @@ import torch
 from sedkit.core.errors import SedkitError, listed
 from sedkit.core.files import write_json
 from sedkit.core.log import log
+from sedkit.dataio.datadir import DataDir
 from sedkit.features.normalise import Normalisation
 from sedkit.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from sedkit.models.output import SedModel
@@ -73,6 +74,7 @@ class Experiment:
         self.schedule = build_schedule(schedule)
         self.optimiser = build_optimiser(sections["optimiser"], self.network.parameters())
         check_figures(plan.selection.figures.values())
+        check_figures(plan.data.draw_figures, "data.draw_figures")
         read_postprocessing(plan.selection.postprocessing, self.labels.labels)
         self.run_info = plan.run_info()
         self.config = {
@@ -102,7 +104,13 @@ class Experiment:
             sides[side][name] = reader.read(key, place, settings, sets.of(settings, key), sets.folds(settings, key))
         self.streams, self.select = sides["streams"], sides["select"]
         plain = replace(next(iter(plan.data.streams.values())), source="features", augment={}, views={})
-        self.draw = {name: reader.read(name, 0, plain, [name], None) for name in sets.drawn}
+        # Figures of events want events, even where tags are trained on.
+        framed = replace(plain, labels=replace(plain.labels, target="frame"))
+        asked = plan.data.draw_figures and plan.frontend.sliceable
+        with_events = {name for name in sets.drawn if asked and DataDir(plan.data_root / name).has_strong}
+        self.draw = {
+            name: reader.read(name, 0, framed if name in with_events else plain, [name], None) for name in sets.drawn
+        }
         assert reader.labels is not None
         self.labels = reader.labels
         for name, selected in self.select.items():

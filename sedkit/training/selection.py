@@ -163,13 +163,11 @@ FIGURES: dict[str, Callable[[Outputs], float | None]] = {
 }
 
 
-def check_figures(figures: Iterable[str]) -> None:
+def check_figures(figures: Iterable[str], where: str = "selection.figures") -> None:
     """Raise UsageError for a figure that nobody computes."""
     for name in figures:
         if name not in FIGURES:
-            raise UsageError(
-                f"selection.figures: {name!r}{suggest(name, FIGURES)}, expected one of {listed(FIGURES, 9)}"
-            )
+            raise UsageError(f"{where}: {name!r}{suggest(name, FIGURES)}, expected one of {listed(FIGURES, 9)}")
 
 
 @torch.inference_mode()

@@ -141,6 +141,8 @@ class DataSettings:
         Sets that are evaluated along the way for the curves alone; one that is not there is left out.
     draw_clips
         At most this many clips of each of them, evenly spread.
+    draw_figures
+        Figures of them beside mean average precision (`sedkit.training.selection`), where they can be computed.
     held_out
         A fold of a cross-validation, with its parts (`1-select` is one of `1`): of sets with such folds `train` then
         means the other folds, and `select` the parts of that name of the others.
@@ -150,6 +152,7 @@ class DataSettings:
     select: dict[str, StreamSettings] = field(default_factory=dict)
     draw: list[str] = field(default_factory=list)
     draw_clips: int = 200
+    draw_figures: list[str] = field(default_factory=list)
     held_out: str | None = None
 
     def of_run(self, train_on: str) -> Iterator[tuple[str, StreamSettings]]:

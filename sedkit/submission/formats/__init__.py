@@ -1,13 +1,12 @@
-"""Submission formats by name: one declarative module per year. A new year is a new module named in `_MODULES`."""
+"""Submission formats by name: one declarative module per year, found by itself (`docs/submissions.md` shows one)."""
 
 from __future__ import annotations
 
+import pkgutil
 from importlib import import_module
 
 from sedkit.core.errors import UsageError, suggest
 from sedkit.submission.formats._format import Format, MetaField, PointFolder, ScoreRuns
-
-_MODULES = ("dcase2018", "dcase2019", "dcase2020", "dcase2021", "dcase2022", "dcase2023", "dcase2024")
 
 #: Other names a format answers to.
 ALIASES = {"dcase2023": "dcase2023a"}
@@ -25,7 +24,8 @@ __all__ = [
 
 
 def _formats() -> dict[str, Format]:
-    modules = [import_module(f"{__name__}.{name}") for name in _MODULES]
+    years = [name for _, name, _ in pkgutil.iter_modules(__path__) if not name.startswith("_")]
+    modules = [import_module(f"{__name__}.{name}") for name in sorted(years)]
     return {form.name: form for module in modules for form in module.FORMATS}
 
 

@@ -44,7 +44,7 @@ class Mean(SedModel):
 
     def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
         frames = x.shape[1] // self.time_pooling
-        pooled = x[:, : frames * self.time_pooling].reshape(len(x), frames, self.time_pooling, -1)
+        pooled = x[:, : frames * self.time_pooling].reshape(x.shape[0], frames, self.time_pooling, -1)
         if self.bins_are_classes:
             framewise = pooled.amax(2)
         else:

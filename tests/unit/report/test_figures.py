@@ -45,11 +45,11 @@ def test_masks_of_all_classes(many: Subject) -> None:
     assert [axes.get_title() for axes in panels[1:4]] == [
         f"Class number {k:02d}  {many.clipwise[k]:.2f}" for k in range(3)
     ]
-    for k, axes in enumerate(panels[1:]):
+    for k, axes in enumerate(panels[1:42]):
         np.testing.assert_array_equal(axes.images[0].get_array(), many.masks[k].T)
         assert axes.images[0].get_clim() == (0.0, 1.0)
         assert axes.images[0].get_extent() == [0.0, 6.0, 0.0, 32]
-    assert len(panels) == 42
+    assert len(panels) == 44  # the last two of the events alone
     there = [axes for axes in panels if axes.spines["left"].get_linewidth() > 2]
     assert [axes.get_title() for axes in there] == [f"● Class number 40  {many.clipwise[40]:.2f}"]
     assert there[0].title.get_color() == PRESENT
@@ -135,11 +135,14 @@ def test_files_are_written_aside_and_replaced(
 ) -> None:
     written = write_figures(subject, tmp_path / "new", dpi=40)
     assert sorted(tmp_path.joinpath("new").iterdir()) == sorted(written)
-    assert [path.name for path in written] == [f"00012.{name}.png" for name in FIGURES[Subject]]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+    assert [path.name for path in written] == [
+        f"00012.{name}.{ending}" for name in FIGURES[Subject] for ending in ("png", "svg")
+    ]
+    begins = {".png": b"\x89PNG", ".svg": b"<?xml"}
+    assert all(path.read_bytes().startswith(begins[path.suffix]) for path in written)
     monkeypatch.setitem(FIGURES, Subject, {kind: FIGURES[Subject][kind] for kind in ("waveform", "masks")})
     written[0].write_bytes(b"old")
-    written[1].write_bytes(b"old")
+    written[2].write_bytes(b"old")
 
     def full_disk(figure: object, path: Path, dpi: int, ending: str) -> None:
         if "masks" in path.name:
@@ -152,12 +155,12 @@ def test_files_are_written_aside_and_replaced(
     with pytest.raises(OSError, match="No space left"):
         write_figures(subject, tmp_path / "new", dpi=40)
     assert written[0].read_bytes().startswith(b"\x89PNG")
-    assert written[1].read_bytes() == b"old"
+    assert written[2].read_bytes() == b"old"
     assert sorted(tmp_path.joinpath("new").iterdir()) == sorted(written)
 
 
 def test_what_is_left_out_is_said(many: Subject, subject: Subject) -> None:
-    assert left_out(subject) == ["frames without decoded events: the experiment has no postprocessing.yaml"]
+    assert left_out(subject) == ["frames, detection without decoded events: the experiment has no postprocessing.yaml"]
     assert left_out(many)[:-1] == [
         "no reconstruction: the network has no decoder",
         "no attention: the network does not attend in two steps, to frequencies and to frames",

@@ -26,7 +26,15 @@ from sedkit.report.subject import Subject
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures of few pixels: what is in them is looked at elsewhere."""
     save = figures.save
-    monkeypatch.setattr(figures, "save", lambda figure, path, dpi, ending: save(figure, path, 20, ending))
+
+    def quick(figure: object, path: Path, dpi: int, ending: str) -> None:
+        # What an SVG holds is seen elsewhere.
+        if ending == "svg":
+            path.write_text("<svg/>", encoding="utf-8")
+        else:
+            save(figure, path, 20, ending)
+
+    monkeypatch.setattr(figures, "save", quick)
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +59,10 @@ def test_every_figure_of_the_clips_that_were_asked_for(
     out = tmp_path / "figures"
     # Digits that begin with 0 are a name, not a number of clips.
     assert main(["report", str(experiment), str(mixtures), "--figures", str(out), "--clips", "00012,00000"]) == 0
-    kinds = ("attention", "frames", "masks", "reconstruction", "waveform")
-    assert names(out) == [f"{clip}.{kind}.png" for clip in ("00000", "00012") for kind in kinds]
+    kinds = ("attention", "curves", "detection", "frames", "masks", "overlay", "reconstruction", "waveform")
+    assert names(out) == [
+        f"{clip}.{kind}.{ending}" for clip in ("00000", "00012") for kind in kinds for ending in ("png", "svg")
+    ]
     events = f"there is no {experiment / 'events' / 'snr0.tsv'} (--events names another file)"
     assert said(capsys) == [
         f"report: no learning: there is no {experiment / 'metrics.jsonl'}",
@@ -60,7 +70,7 @@ def test_every_figure_of_the_clips_that_were_asked_for(
         f"report: no cooccurrence: there is no {experiment / 'scores' / 'snr0.h5'} (--scores names another file)",
         f"report: no class_f1, counts: {events}",
         "report: no psd_roc, thresholds: no operating points and no scores of snr0",
-        f"report: {out}: figures: 10 of 2 recordings, 0 of sets, 0 of training",
+        f"report: {out}: figures: 32 of 2 recordings, 0 of sets, 0 of training",
     ]
 
 
@@ -75,7 +85,7 @@ def test_figures_of_the_set(
     kinds = ("class_f1", "cooccurrence", "counts", "cross_triggers", "durations", "psd_roc", "thresholds")
     expected = [f"snr0.{kind}.{ending}" for kind in kinds for ending in ("png", "svg")]
     assert [name for name in names(out) if name.startswith("snr0")] == expected
-    assert said(capsys)[-1].endswith("figures: 5 of 1 recordings, 14 of sets, 0 of training")
+    assert said(capsys)[-1].endswith("figures: 16 of 1 recordings, 14 of sets, 0 of training")
 
 
 def test_clips_are_spread_over_the_fold(two_step: Path, mixtures: Path, tmp_path: Path) -> None:
@@ -91,7 +101,11 @@ def test_what_network_and_data_lack_is_left_out_and_said(
     write_datadir(data, Clips(("a.wav",), ("../a.wav",), np.array([6.0])), Vocabulary(LABELS))
     soundfile.write(tmp_path / "a.wav", noise(), 8000)
     assert main(["report", str(cnn), str(data), "--figures", str(tmp_path / "out")]) == 0
-    assert names(tmp_path / "out") == ["a.frames.png", "a.waveform.png"]
+    assert names(tmp_path / "out") == [
+        f"a.{kind}.{ending}"
+        for kind in ("curves", "detection", "frames", "overlay", "waveform")
+        for ending in ("png", "svg")
+    ]
     lines = said(capsys)
     masks = "the network gives no masks of time and frequency, expected one that does, such as segmentation_gwrp"
     stems = "`sedkit mix render --stems true`"
@@ -99,14 +113,15 @@ def test_what_network_and_data_lack_is_left_out_and_said(
         f"report: no masks, reconstruction, attention: {masks}",
         f"report: waveform without events: {data} has no strong.tsv",
         f"report: waveform without ideal mask: {data} has no stems beside it, as {stems} writes them",
-        f"report: frames without true events: {data} has no strong.tsv",
-        "report: frames without decoded events: the experiment has no postprocessing.yaml",
+        f"report: frames, curves, detection without true events: {data} has no strong.tsv",
+        "report: frames, detection without decoded events: the experiment has no postprocessing.yaml",
+        f"report: overlay without marks of present classes: {data} has no weak.tsv and no strong.tsv",
         f"report: no learning: there is no {cnn / 'metrics.jsonl'}",
         f"report: no cross_triggers, durations, cooccurrence: {data} has no strong.tsv",
         f"report: no class_f1, psd_roc, thresholds: {data} has no strong.tsv",
         f"report: no counts: there is no {cnn / 'events' / 'recordings.tsv'} (--events names another file)",
     ]
-    assert lines[-1] == f"report: {tmp_path / 'out'}: figures: 2 of 1 recordings, 0 of sets, 0 of training"
+    assert lines[-1] == f"report: {tmp_path / 'out'}: figures: 10 of 1 recordings, 0 of sets, 0 of training"
 
 
 def test_recordings_longer_than_a_window_have_masks_but_no_attention(
@@ -116,7 +131,11 @@ def test_recordings_longer_than_a_window_have_masks_but_no_attention(
     experiment = make_experiment(tmp_path / "exp", model, SLICED, FRAMES // 4)
     call = ["report", str(experiment), str(mixtures), "--clips", "00012", "--figures", str(tmp_path / "out")]
     assert main(call) == 0
-    assert names(tmp_path / "out") == [f"00012.{kind}.png" for kind in ("frames", "masks", "waveform")]
+    assert names(tmp_path / "out") == [
+        f"00012.{kind}.{ending}"
+        for kind in ("curves", "detection", "frames", "masks", "overlay", "waveform")
+        for ending in ("png", "svg")
+    ]
     why = "a recording of 6 s, expected at most one window of the network, 1.5 s"
     assert f"report: no reconstruction, attention: {why}" in said(capsys)
 
