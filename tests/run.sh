@@ -1,13 +1,22 @@
 #!/usr/bin/env bash
 # ./tests/run.sh [pytest arguments]: the environment with the extra `test`, then every check, then the tests.
-# --full: those marked full, too, and the extra `browser` for them; what they miss (Chromium, Slurm) is said.
+# ./tests/run.sh --full [--kills N] [--inputs N] [--seed S] [pytest arguments]: those marked full, too, with the extras that
+# they need; what they miss (Chromium, Slurm) is said. What the tests of faults count goes into docs/reliability.md.
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck source=recipes/common/lib.sh
 source "$root/recipes/common/lib.sh"
-extras=(test)
-[[ " $* " != *' --full '* ]] || extras+=(browser)
+extras=(test) words=("${@/#--seed/--fault-seed}")
+if [[ " $* " == *' --full '* ]]; then
+    extras+=(browser dask)
+    # As many as the page is to speak of, where the call does not say.
+    [[ " $* " == *' --kills'* ]] || words+=(--kills 200)
+    [[ " $* " == *' --inputs'* ]] || words+=(--inputs 100000)
+    SEDKIT_RELIABILITY=$(mktemp)
+    export SEDKIT_RELIABILITY
+    trap 'rm -f -- "$SEDKIT_RELIABILITY"' EXIT
+fi
 use_environment "${extras[@]}"
 cd -- "$root"
 
@@ -25,4 +34,5 @@ check shellcheck --external-sources "${scripts[@]}" .ci/run
 
 # Two processes, one thread each: quicker than the other way round, and the same figures on any machine.
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1
-check pytest --numprocesses 2 --dist loadfile "$@"
+check pytest --numprocesses 2 --dist loadfile "${words[@]}"
+[[ -z ${SEDKIT_RELIABILITY-} || ! -s $SEDKIT_RELIABILITY ]] || python -m tests.full.reliability
