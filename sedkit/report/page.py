@@ -15,7 +15,7 @@ from sedkit.core.log import log
 from sedkit.core.parallel import progress
 from sedkit.dataio.datadir import DataDir
 from sedkit.evaluation.parameters import EventParameters
-from sedkit.leaderboard.runs import ScoredRun, load_runs
+from sedkit.leaderboard.runs import ScoredRun, controls, load_runs
 from sedkit.leaderboard.show import PrintedTable, sections
 from sedkit.leaderboard.systems import Group
 from sedkit.leaderboard.table import benchmark
@@ -152,7 +152,7 @@ def _tables(
         scored += [replace(one, system=run.name) if len(runs) > 1 else one for one in load_runs(files)]
     shown = {one.name for one in sets}
     scored = [one for one in scored if not shown or _of_sets(one, shown)]
-    comparison = replace(benchmark([Group((one,)) for one in scored]), published={})
+    comparison = replace(benchmark([Group((one,)) for one in [*scored, *controls(scored)]]), published={})
     sources: dict[str, int] = {}
     tables = [
         {

@@ -98,6 +98,15 @@ def make_run(
     write_text(folder / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
     if scored:
         call = ["score", "--reference", f"{data}/strong.tsv", "--estimate", f"{folder}/events/{name}.tsv"]
-        call += ["--durations", f"{data}/clips.tsv", "--metrics", "event,segment", "--bootstrap", "100"]
+        call += [
+            "--durations",
+            f"{data}/clips.tsv",
+            "--metrics",
+            "event,segment",
+            "--bootstrap",
+            "100",
+            "--baselines",
+            "true",
+        ]
         assert main([*call, "--json", f"{folder}/results/{name}.json"]) == 0
     return folder

@@ -205,6 +205,15 @@ def test_official_rows_stand_beside_results_of_the_official_reference_alone(
     assert ("the reference is not an official one" in text(page)) == (known_as is None)
 
 
+def test_controls_stand_below_the_systems(run: Path, tmp_path: Path) -> None:
+    assert main(["report", str(run), "--out", str(tmp_path)]) == 0
+    page = text((tmp_path / "index.html").read_text())
+    # Of 20 seconds each: Dog is in 2, Cat in 2, Alarm in 1, and F1 is 2 TP / (20 + what is true).
+    f1 = 100 * (4 / 22 + 4 / 22 + 2 / 21) / 3
+    row = page[page.index("every class throughout") :][:80]
+    assert f"{f1:.2f}" in row and "no event" in page
+
+
 def test_json_in_a_page_ends_no_script_and_comes_back() -> None:
     nasty = {"</script><!--": ["\u2028\u2029", "<b>&amp;</b>", "\udcff", "猫"]}
     inside = script_json(nasty)
