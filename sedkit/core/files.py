@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import functools
 import hashlib
@@ -107,6 +108,14 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         aside.unlink(missing_ok=True)
     _note(target.parent)
+
+
+def check_room(path: str | os.PathLike[str], n_bytes: int) -> None:
+    """Raise the system's own error where a disk has not so many bytes left: h5py and numpy raise others."""
+    folder = Path(path).absolute().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(folder).free < n_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
 
 
 @contextlib.contextmanager

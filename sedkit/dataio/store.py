@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 import sedkit
 from sedkit.core.errors import SedkitError, first_line
-from sedkit.core.files import atomic_path
+from sedkit.core.files import atomic_path, check_room
 from sedkit.core.log import log
 from sedkit.dataio.score_tsvs import read_score_tsvs
 from sedkit.dataio.scores import Member, Scores
 
 SCALES = ("db_power", "db_amplitude", "ln_magnitude", "ln_power", "power", "magnitude")
+#: What stands in a file beside its largest data set, more or less.
+_HEAD_BYTES = 2**15
 _FEATURE_ATTRIBUTES = ("frontend", "frontend_hash", "scale", "sample_rate", "hop_samples")
 
 
@@ -116,6 +118,7 @@ def new_feature_file(
     """
     if scale not in SCALES:
         raise SedkitError(f"{path}: scale is {scale!r}, expected one of {', '.join(SCALES)}")
+    check_room(path, _HEAD_BYTES + 4 * len(filenames) * shape[0] * shape[1])
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         _write_strings(file, "filename", filenames)
         file["n_frames"] = np.asarray(n_frames, dtype=np.int64)
@@ -198,6 +201,7 @@ def write_scores(path: str | Path, scores: Scores) -> None:
         for row, grid in zip(padded, edges, strict=True):
             row[: len(grid)] = grid
         edges = padded
+    check_room(path, _HEAD_BYTES + scores.framewise.nbytes)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file["framewise"] = scores.framewise.astype(scores.framewise.dtype.newbyteorder("<"), copy=False)
         if scores.clipwise is not None:

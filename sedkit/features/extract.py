@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, UsageError, first_line
-from sedkit.core.files import atomic_path, content_hash
+from sedkit.core.files import atomic_path, check_room, content_hash
 from sedkit.core.log import log
 from sedkit.core.parallel import run_jobs
 from sedkit.core.stamp import describe
@@ -161,6 +161,7 @@ def _extract_shard(shard: _Shard) -> None:
         # A duration rounded in the table may be one frame off the sound itself.
         keep = min(len(features), frontend.frames_for(duration_s))
         target[:keep] = features[:keep]
+    check_room(shard.path, out.nbytes)
     with atomic_path(shard.path) as temporary, open(temporary, "wb") as file:
         np.save(file, out)
 

@@ -7,6 +7,7 @@ call goes on where it stopped, and calls on several machines share one place, ea
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import shutil
 from collections.abc import Callable, Sequence
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 #: Another process costs some seconds to start, in which one detects in about this many clips.
 _CLIPS_PER_JOB = 100
 
+#: What no recording is to blame for: a disk that is full or may not be written.
+_NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 #: Draws pictures of a recording (its file, scores and events), the first of them in a given place.
 Draw = Callable[[Path, "Scores", Detected, Path], None]
 
@@ -164,6 +167,8 @@ class Work:
         except SedkitError as error:
             outcome = Outcome(str(error))
         except OSError as error:
+            if error.errno in _NOWHERE:
+                raise
             outcome = Outcome(f"{error.filename or recording.path}: {error.strerror or error}")
         if self.tell:
             log.error("%s", outcome.error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -126,8 +127,11 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
     """Write a checkpoint whole or not at all."""
     content = {key: getattr(checkpoint, key) for key in _CONTENT} | {"labels": list(checkpoint.labels)}
     content |= {"format": FORMAT, "version": sedkit.__version__}
+    # Torch's own writer says of a full disk that an assertion failed.
+    data = io.BytesIO()
+    torch.save(content, data)
     with atomic_path(path) as aside:
-        torch.save(content, aside)
+        aside.write_bytes(data.getbuffer())
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

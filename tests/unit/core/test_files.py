@@ -1,5 +1,6 @@
 """Files are written whole or not at all; locks hold between processes."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 
 from sedkit.core import files
 from sedkit.core.errors import SedkitError
-from sedkit.core.files import atomic_folder, atomic_path, lock, read_json, read_yaml, write_json, write_text
+from sedkit.core.files import atomic_folder, atomic_path, check_room, lock, read_json, read_yaml, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside(tmp_path):
@@ -181,3 +182,10 @@ def test_values_that_cannot_be_are_one_line_too(tmp_path, text):
 def test_a_lock_where_nothing_can_be_made_is_refused():
     with pytest.raises(SedkitError, match="/proc/self: no file can be made there"), lock("/proc/self/.x.lock"):
         pass
+
+
+def test_a_disk_without_room_is_the_systems_error(tmp_path):
+    check_room(tmp_path / "a" / "x.h5", 1)
+    with pytest.raises(OSError, match="No space left") as caught:
+        check_room(tmp_path / "a" / "x.h5", 2**62)
+    assert caught.value.errno == errno.ENOSPC and caught.value.filename.endswith("a/x.h5")
