@@ -19,8 +19,8 @@ settings.load_profile("tests")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="tests marked full, too: a browser, clusters, many faults")
-    parser.addoption("--inputs", type=int, default=1500, help="broken inputs that parsers are given")
-    parser.addoption("--kills", type=int, default=4, help="processes that are killed at work")
+    parser.addoption("--inputs", type=int, default=1000, help="broken inputs that parsers are given")
+    parser.addoption("--kills", type=int, default=3, help="processes that are killed at work")
     parser.addoption("--fault-seed", type=int, default=0, help="of broken inputs and of the moments of kills")
 
 

@@ -21,6 +21,7 @@ COMMON_OPTIONS=(
     "weights|file||weights to start from, such as torchvision's ImageNet weights of ResNet-18"
     "authors|file|submissions/authors.example.yaml|authors of the submission (YAML)"
     "report|file||technical report (PDF); without it no zip is written"
+    "page|boolean|true|write a page of each run in stage 7 (report/index.html), which takes some seconds"
     "lenient|boolean|false|leave broken rows and files out and count them, instead of stopping"
     "energy|boolean|false|measure the energy of training and prediction (needs codecarbon, and nothing else running)"
     "force|boolean|false|do again what is already done"

@@ -57,7 +57,11 @@ stage_tune() { launch_together tune_run "${runs[@]}"; }
 tune_run() { staged tune "$@"; }
 
 stage_score() { launch_together score_run "${runs[@]}"; }
-score_run() { staged score "$@"; }
+score_run() {
+    local without=()
+    [[ $page == true ]] || without=(--no-page true)
+    staged score "$@" "${without[@]}"
+}
 
 # Writes and checks the submission for the first of the sets to enter with that was prepared: the first seed of each
 # system, four at most, as the challenge allows.

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="predict: where networks run")
     add_flag(parser, "--energy", "predict: measure the energy, but for what is tuned on")
     add_jobs(parser)
+    add_flag(parser, "--no-page", "score: write no page of the run, which takes some seconds")
     add_flag(parser, "--dry-run", "print the calls, as for sets all there")
     add_force(parser)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="features: keys of the systems'")
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if args.name not in STAGES:
         raise UsageError(f"stage {args.name!r}{suggest(args.name, STAGES)}, expected one of {listed(STAGES, 9)}")
     calls, taken = STAGES[args.name]
-    for option in ("budget", "device", "energy", "jobs", "overrides"):
+    for option in ("budget", "device", "energy", "jobs", "no_page", "overrides"):
         if getattr(args, option) and option not in taken:
             raise UsageError(f"stage {args.name} takes no {option}, got {getattr(args, option)}")
     recipe, stage = read_recipe(args.recipe), _Stage(args)
@@ -204,7 +205,7 @@ class _Stage(Uses):
             for fold in self.recipe.reported[path]:
                 if self.has_fold(path, fold):
                     yield self.figures(run, path, name, f"results/{fold}", *self.clips_of(path, fold))
-        if self.reported(run) and self.recipe.report_clips:
+        if self.reported(run) and self.recipe.report_clips and not self.args.no_page:
             yield self.report(run)
 
     def report(self, run: Run) -> Call:
@@ -284,6 +285,6 @@ STAGES: dict[str, tuple[Callable[[_Stage, Run], Iterator[Call]], tuple[str, ...]
     "predict": (_Stage.predict, ("device", "energy")),
     "tune": (_Stage.tune, ()),
     "tag": (_Stage.tag, ()),
-    "score": (_Stage.score, ()),
+    "score": (_Stage.score, ("no_page",)),
     "compare": (_Stage.compare, ()),
 }

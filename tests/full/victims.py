@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,6 +104,7 @@ def _work(call: Call, folder: Path, writing: int) -> None:
         status = main(list(call.words))
         sys.stderr.flush()
     except BaseException:
+        traceback.print_exc(file=open("errors.log", "a"))  # noqa: SIM115 (the process ends with it)
         status = 99
     os._exit(status)
 
@@ -115,8 +117,8 @@ def _tell(name: str, writing: int) -> None:
         os.write(writing, b".")
         return told(*words, **named)
 
-    for module in list(sys.modules.values()):
-        if getattr(module, name, None) is told:
+    for place, module in list(sys.modules.items()):
+        if place.startswith("sedkit.") and getattr(module, name, None) is told:
             setattr(module, name, telling)
 
 

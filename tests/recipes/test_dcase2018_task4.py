@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SHORT = ("training.steps=6", "training.eval_every=6", "training.batch_size=4", "training.precision=fp32")
 SYSTEMS = ("mil", "baseline2018")
-ALL = (f"--system={','.join(SYSTEMS)}", "--seeds=0,1", "--miniature-size=20")
+ALL = (f"--system={','.join(SYSTEMS)}", "--seeds=0,1", "--miniature-size=20", "--page=false")
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +116,10 @@ def test_figures_are_the_judges(finished: Place, system: str, which: str) -> Non
         controls = results["baselines"]
         assert controls["all_positive"][name]["macro"]["f1"] == pytest.approx(macro(of_all[name]), abs=1e-9)
     scores = read_scores(experiment / "scores" / f"{which.partition('.')[0]}.h5")
-    means = np.array([rows[:n].mean(axis=0) for rows, n in zip(scores.framewise, scores.n_frames, strict=True)])
-    pairs = np.corrcoef(means.astype(np.float64).T)[np.triu_indices(len(scores.labels), 1)]
+    means = np.array(
+        [rows[:n].astype(np.float64).mean(axis=0) for rows, n in zip(scores.framewise, scores.n_frames, strict=True)]
+    )
+    pairs = np.corrcoef(means.T)[np.triu_indices(len(scores.labels), 1)]
     assert results["class_correlation"]["value"] == pytest.approx(np.maximum(pairs, 0).mean(), abs=1e-6)
 
 

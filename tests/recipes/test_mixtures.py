@@ -30,7 +30,7 @@ SHORT = (
     "training.precision=fp32",
 )
 RUNS = [f"snr{level}_fold{fold}_seed0" for level in (0, 10) for fold in (1, 2)]
-ALL = ("--system=gwrp", "--snr=0,10", "--folds=1,2")
+ALL = ("--system=gwrp", "--snr=0,10", "--folds=1,2", "--page=false")
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,12 @@ def test_runs_one_at_a_time_share_the_process_of_a_stage(runme, fake, asked):
     assert "--energy true" in " ".join(stages["predict"]) and "--energy" not in stages["tune"]
 
 
+def test_pages_are_left_out_where_they_are_not_wanted(runme, fake, asked):
+    assert runme("--stage=7", "--stop-stage=7", "--page=false", **fake).returncode == 0
+    (call,) = asked("sedkit")
+    assert call.endswith("--no-page true")
+
+
 def test_a_stage_that_fails_ends_the_run_with_its_status(runme, fake, asked):
     done = runme("--stage=5", "--stop-stage=7", "--seeds=0,1", **fake, FAKE_FAILURE="stage tune")
     assert done.returncode == 1
@@ -200,7 +206,8 @@ def test_the_submission_holds_the_first_seed_of_four_systems(runme, fake, asked,
         prepared(tree, name, "x", 1)
     done = runme("--stage=8", "--stop-stage=8", "--system=all", "--seeds=3,1", "--label=A_B_task4_1", **fake)
     assert done.returncode == 0, done.stderr
-    words = asked("sedkit")[0].split()
+    # The first call checked what is said of the submission.
+    words = asked("sedkit")[1].split()
     given = words[words.index("--experiment") + 1 : words.index("--set")]
     assert len(given) == 4
     assert all(path.endswith("/seed3") for path in given)

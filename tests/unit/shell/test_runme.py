@@ -29,8 +29,8 @@ def test_help_names_every_option_and_stage(runme, tree, listing):
     assert done.returncode == 0
     for option in (
         "stage stop-stage system network seeds dataset-root data-dir exp-dir submission-dir label budget train-on "
-        "device jobs miniature-size weights authors report lenient force dry-run launcher processes sbatch parallel "
-        "list list-stages help"
+        "device jobs miniature-size weights authors report page lenient force dry-run launcher processes sbatch "
+        "parallel list list-stages help"
     ).split():
         assert f"--{option} " in done.stdout
     assert done.stderr == ""

@@ -152,6 +152,7 @@ def test_two_processes_are_one_with_everyones_windows(data_root: Path, tmp_path:
     assert train(data_root, tmp_path / "two", **PLAIN).count("is up to date") == 1
 
 
+@pytest.mark.full
 def test_a_killed_process_ends_all_and_the_next_call_goes_on(data_root: Path, tmp_path: Path) -> None:
     train(data_root, tmp_path / "whole", **TEACHER)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]

@@ -112,6 +112,7 @@ def test_a_resumed_run_goes_on_exactly(data_root: Path, tmp_path: Path, stream: 
     assert records(tmp_path / "stopped") == records(tmp_path / "whole")
 
 
+@pytest.mark.full
 def test_sigkill_and_a_new_run_give_the_figures_of_an_uninterrupted_one(data_root: Path, tmp_path: Path) -> None:
     path = write_config(
         tmp_path / "c.yaml",
