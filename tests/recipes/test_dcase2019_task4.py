@@ -205,6 +205,7 @@ def test_stages_6_to_8_need_only_what_is_on_disk(finished: Place, tmp_path: Path
             assert a[block] == b[block], (name, block)
 
 
+@pytest.mark.full
 def test_a_killed_training_gives_the_same_network(finished: Place, tmp_path: Path) -> None:
     import torch
 
