@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from sedkit.core.errors import SedkitError, listed, suggest
+from sedkit.core.errors import SedkitError, listed, printable, suggest
 from sedkit.core.files import write_text
 from sedkit.core.log import log
 from sedkit.dataio.event_formats import COLUMNS, events_text, is_table, label_files, label_rows
@@ -332,6 +332,6 @@ def durations_of(table: Rows) -> np.ndarray:
     seconds, names = table.numbers("duration"), table.cells("filename")
     nameless = np.array([not name for name in names], dtype=bool)
     for i in np.flatnonzero(nameless | ~np.isfinite(seconds) | (seconds <= 0))[:1]:
-        what = f"duration {table.text('duration', i)!r} of {names[i]}, expected seconds above 0"
+        what = f"duration {table.text('duration', i)!r} of {printable(names[i])}, expected seconds above 0"
         raise SedkitError(f"{table.source}:{table.line[i]}: {what if names[i] else 'no filename, expected a clip'}")
     return seconds

@@ -93,7 +93,8 @@ def test_what_is_nearly_right_is_read_or_refused(name: str, inputs: int, fault_s
         with reliability.branches(target.modules) as covered:
             read()
     assert not Path(root, "made").exists() and not Path("made").exists()
-    assert outcomes["inputs"] >= n * 0.9
+    # A strategy may run out of inputs that differ.
+    assert outcomes["inputs"] >= min(n, 500) * 0.9
     # Neither everything nor nothing comes through, and half of what there is passes the header.
     if n >= 100 and name != "package":
         assert outcomes["read"] and outcomes["refused"], outcomes
