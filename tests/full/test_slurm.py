@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,8 @@ def test_an_array_of_trainings_survives_a_requeue(repository: Path, tmp_path: Pa
     small = ["--", "training.steps=40", "training.checkpoint_every=2", "model.base_channels=8"]
     exp = tmp_path / "exp/dcase2019_task4"
     with Cluster(tmp_path / "slurm") as cluster:
-        environment = {**cluster.environment, "SEDKIT_VENV": "none", "SEDKIT_SLURM_POLL_S": "0.5"}
+        environment = {**cluster.environment, "SEDKIT_VENV": "none", "SEDKIT_PYTHON": sys.executable}
+        environment["SEDKIT_SLURM_POLL_S"] = "0.5"
 
         start = partial(subprocess.Popen, cwd=repository, env=environment, stderr=subprocess.PIPE, text=True)
         with start([*words, "--stop-stage", "3", *small]) as data:
