@@ -220,6 +220,17 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise SedkitError(f"{path}: not valid JSON ({first_line(error)})") from None
 
 
+def read_records(path: Path) -> list[Any]:
+    """Return the values of a file of JSON lines, up to one that its writer left unfinished; [] of none."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
 def read_yaml(path: str | os.PathLike[str], most_values: int = MOST_VALUES) -> Any:
     """Read a YAML file of so many values at most safely; an error names file and line."""
     import yaml

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.experiment_folder import SET_ORDER, ExperimentFolder
+from sedkit.core.files import read_records
 from sedkit.core.runs import training_of
 from sedkit.core.stamp import facts_of
 from sedkit.dataio.datadir import DataDir
@@ -164,15 +164,8 @@ class RunSubject:
 
 def _history(path: Path) -> tuple[Mapping[str, Any], ...]:
     """Return the records of a run; the last one may be cut off, where a run was stopped."""
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            break
-        if isinstance(record, dict) and isinstance(record.get("step"), int):
-            records.append(record)
-    return tuple(records)
+    records = read_records(path)
+    return tuple(one for one in records if isinstance(one, dict) and isinstance(one.get("step"), int))
 
 
 def _sets(path: Path, results: Sequence[Results]) -> dict[str, SetFiles]:

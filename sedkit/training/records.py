@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import sedkit
-from sedkit.core.files import write_json, write_text, write_yaml
+from sedkit.core.files import read_records, write_json, write_text, write_yaml
 from sedkit.models.precision import describe_device
 from sedkit.training.run_script import run_script
 
@@ -53,14 +53,7 @@ def write_records(experiment: Any) -> None:
 
 def cut_metrics(path: Path, step: int) -> float:
     """Drop the records after `step` (written by a run that ended before its checkpoint); return seconds so far."""
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            break
-        if record["step"] <= step:
-            records.append(record)
+    records = [record for record in read_records(path) if record["step"] <= step]
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))
     return float(records[-1]["elapsed_s"]) if records else 0.0
 

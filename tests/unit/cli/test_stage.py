@@ -113,14 +113,6 @@ def test_score_decodes_everything_and_scores_what_is_reported_in_whole_and_in_pa
     assert lines[8:] == [["sedkit", "report", RUN, "--data", "data/in/validation", "--clips", "24"]]
 
 
-def test_a_recipe_says_how_large_its_pages_are_or_does_without(place: Place, calls: Stage) -> None:
-    place.describe(report_clips=3)
-    assert calls("score")[-1][-2:] == ["--clips", "3"]
-    assert calls("score", "--no-page", "true") == calls("score")[:-1]
-    place.describe(report_clips=0)
-    assert all(line[1] != "report" for line in calls("score"))
-
-
 def test_an_output_of_every_class_throughout_ends_with_its_clips(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,3 +63,11 @@ def test_reported_sets_are_decoded_at_thresholds_that_are_scored(boxes: Place, c
     for line in lines:
         if line[1] == "score":
             assert after(line, "--operating-points") == points[after(line, "--estimate")]
+
+
+def test_a_recipe_says_how_large_its_pages_are_or_does_without(place: Place, calls: Stage) -> None:
+    place.describe(report_clips=3)
+    assert calls("score")[-1][-2:] == ["--clips", "3"]
+    assert calls("score", "--no-page", "true") == calls("score")[:-1]
+    place.describe(report_clips=0)
+    assert all(line[1] != "report" for line in calls("score"))
