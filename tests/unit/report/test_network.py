@@ -40,7 +40,8 @@ def test_figure(two_step: Path, tmp_path: Path) -> None:
     subject = RunSubject.open(two_step)
     figure = network(subject)
     words = [text.get_text() for text in figure.axes[0].texts]
-    assert words[:3] == ["gives", "parameters", "features: logmel"] and words[-2].startswith(
+    assert words[:3] == ["gives", "parameters", "features: logmel"]
+    assert words[-2].startswith(
         "probabilities of the clip"
     )
     assert any("parameters" in text.get_text() for text in figure.texts)
