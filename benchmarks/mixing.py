@@ -140,18 +140,27 @@ def faults(written: Path, scene: Path, events: list[scaper.Event], way: str) -> 
     return float(np.abs(matrix @ gains - y).max() * 32768), float(wrong)
 
 
+def make_sources(folder: Path) -> tuple[DataDir, DataDir]:
+    """Write the sets of events and of scenes."""
+    lengths = list(np.random.default_rng(1).uniform(1, 4, EVENTS))
+    events = make_set(folder / "events", lengths, tagged=True)
+    return events, make_set(folder / "scenes", [float(SECONDS)] * SCENES, tagged=False)
+
+
+def settings(count: int) -> MixSettings:
+    """Return what is asked of so many soundscapes."""
+    return MixSettings(
+        "events", "scenes", count, folds=1, sample_rate=RATE, placement="uniform", snr="excerpt", snr_db=SNR_DB
+    )
+
+
 def run(form: Form) -> Report:
     """Make the soundscapes of one plan in each way."""
     count = 6 if form.quick else 100
-    rng = np.random.default_rng(1)
+    wanted = settings(count)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        events = make_set(folder / "events", list(rng.uniform(1, 4, EVENTS)), tagged=True)
-        scenes = make_set(folder / "scenes", [float(SECONDS)] * SCENES, tagged=False)
-        wanted = MixSettings(
-            "events", "scenes", count, folds=1, sample_rate=RATE, placement="uniform", snr="excerpt", snr_db=SNR_DB
-        )
-        write_plan(folder / "plan.yaml", draw(wanted, events, scenes))
+        write_plan(folder / "plan.yaml", draw(wanted, *make_sources(folder)))
         plan = read_plan(folder / "plan.yaml")
         files, at = Recordings(plan), [0]
 

@@ -14,7 +14,7 @@ import pytest
 from benchmarks import __main__ as benchmarks
 from benchmarks._measure import Form, Report, compared, in_turn, table, verdict
 from benchmarks._results import Measured, page, seconds
-from sedkit.core.errors import UsageError
+from sedkit.core.errors import SedkitError, UsageError
 from sedkit.features.sources import StoredFeatures
 
 
@@ -169,6 +169,87 @@ def test_contestants_work_in_turn_after_a_run_that_warms_up() -> None:
     assert done == [(run, name) for run in range(3) for name in "ab"]
     assert results == {"a": "a", "b": "b"}
     assert {name: len(values) for name, values in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_only_whole_trainings_and_the_first_command_must_be_named() -> None:
+    assert [name for name, benchmark in benchmarks.known().items() if benchmark.by_name] == ["curves", "first"]
+
+
+def test_a_start_that_loads_something_heavy_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import startup
+
+    assert startup.loaded(("--help",)).isdisjoint(startup.HEAVY)
+    monkeypatch.setattr(startup, "_LOADED", f"import colorsys{startup._LOADED}")
+    monkeypatch.setattr(startup, "HEAVY", {"colorsys"})
+    report = startup.run(Form(quick=True, runs=2))
+    assert report.equal == dict.fromkeys(startup.COMPARISONS, False)
+    assert report.notes[0] == "sedkit --help: loads colorsys of colorsys"
+
+
+def test_growth_tells_what_a_size_takes_and_whether_all_make_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import growth
+
+    def measured(work: str, folder: Path, clips: int, unit: int, threads: int) -> dict[str, object]:
+        # 10 ms a clip; 100 MiB, and half a one a clip; scoring of the largest set has other figures.
+        digest = "other" if (work, clips) == ("scoring", 16 * unit) else "same"
+        return {"seconds": 0.01 * clips, "mib": 100 + clips / 2, "digest": digest}
+
+    monkeypatch.setattr(growth, "measured", measured)
+    monkeypatch.setattr(growth, "INPUTS", dict.fromkeys(growth.UNITS, lambda folder, sizes, unit: None))
+    report = growth.run(Form(quick=True, runs=2))
+    rows = compared(report, growth.COMPARISONS)
+    assert [row["ratio"] for row in rows.values()] == pytest.approx([1] * 5)
+    assert rows["growth.features"]["ours"] == pytest.approx(0.04)
+    assert {key for key, row in rows.items() if not row["equal"]} == {"growth", "growth.scoring"}
+    # Half a MiB for each of 19,203 clips; 10 ms each.
+    assert "512.0 KiB a clip more, so 9702 MiB of 19,203, in about 3.2 minutes" in report.notes[0]
+
+
+def test_figures_of_a_set_written_again_and_again_are_its_own(tmp_path: Path) -> None:
+    from benchmarks import _growing
+
+    _growing.make_scoring_input(tmp_path, [6, 12], 6)
+    reference = (tmp_path / "tables12" / "reference.tsv").read_text().splitlines()
+    assert len(reference) == 1 + 3 * 12 and reference[1].startswith("00000.wav\t")
+    first, second = ([line.split("\t")[1:] for line in reference[1 + 18 * k : 19 + 18 * k]] for k in (0, 1))
+    assert first == second
+    assert _growing.scoring(tmp_path, 6, 6)().digest == _growing.scoring(tmp_path, 12, 6)().digest
+
+
+def test_the_first_command_is_cut_into_its_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import first
+
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    script = "echo '== stage 0 data: check it' >&2; sleep 0.05; echo '== stage 0 data: done in 0 s' >&2\n"
+    script += (
+        "echo '== stage 2 mix: not used by this' >&2; echo '== stage 3 features: features files' >&2; exit $FAIL\n"
+    )
+    (repository / "runme.sh").write_text(script)
+    for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "x"]):
+        author = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        subprocess.run(["git", *author, *words], cwd=repository, check=True)
+    monkeypatch.setattr(first, "REPOSITORY", repository)
+    monkeypatch.setenv("FAIL", "0")
+    parts, commit = first.first_command(quick=True)
+    assert list(parts) == ["clone", "environment", "0 data", "3 features"] and len(commit) == 12
+    assert 0.05 <= parts["0 data"] < 10
+    with pytest.raises(SedkitError, match="left no results in exp/"):
+        first.first_command(quick=False)
+    monkeypatch.setenv("FAIL", "3")
+    with pytest.raises(SedkitError, match="ended with status 3: == stage 3 features"):
+        first.first_command(quick=True)
+
+
+def test_the_first_command_has_none_of_this_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import first
+
+    monkeypatch.setenv("VIRTUAL_ENV", "/v")
+    monkeypatch.setenv("PATH", "/v/bin:/usr/bin")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    environment = first.settings(quick=False)
+    assert environment["PATH"] == "/usr/bin"
+    assert not {"VIRTUAL_ENV", "OMP_NUM_THREADS", "SEDKIT_VENV", "PYTHONPATH"} & set(environment)
 
 
 def test_loudness_of_the_recommendations_sine_is_that_of_the_recommendation() -> None:
