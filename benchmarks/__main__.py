@@ -131,23 +131,23 @@ def main(argv: Sequence[str]) -> int:
     results = args.results or (None if args.names or args.quick else RESULTS)
     facts = machine(os.getloadavg()[0])
     measured: list[Measured] = []
-    failures: list[SedkitError] = []
+    failures: dict[str, SedkitError] = {}
     for name in names:
         try:
             report = (measure if len(names) == 1 else measure_apart)(name, args.quick, args.runs, args.threads)
         except SedkitError as error:
             # What was measured before and comes after is not lost by it.
-            print(f"{name}: not measured: {error}", file=sys.stderr, flush=True)
-            failures.append(error)
+            failures[name] = error
             continue
         measured.append(Measured(name, benchmarks[name].comparisons, report, report.judged and not args.quick))
         print(measured[-1].text(), flush=True)
+    missing = [f"{name}: not measured: {error}" for name, error in failures.items()]
     if args.json:
         write_json(args.json, {key: row for one in measured for key, row in one.rows.items()})
     if results:
-        write_results(results, argv, facts, measured)
-    if failures:
-        raise failures[0]
+        write_results(results, argv, facts, measured, missing)
+    for error in failures.values():
+        raise type(error)("; ".join(missing))
     return 0 if all(row["equal"] for one in measured for row in one.rows.values()) else 1
 
 

@@ -65,7 +65,7 @@ def mixing(folder: Path, clips: int, unit: int) -> Callable[[], Outcome]:
     path, out = folder / "plan.yaml", folder / "made"
     write_plan(path, draw(settings(clips), DataDir(folder / "events/set"), DataDir(folder / "scenes/set")))
     plan = read_plan(path)
-    render_plan(path, plan, out, stems=False)
+    render_plan(path, plan, out, stems=False, force=True)
     made = DataDir(out)
     return lambda: Outcome(_sha(*(made.audio_path(i).read_bytes() for i in range(unit))))
 

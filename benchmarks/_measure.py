@@ -8,10 +8,13 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from sedkit.core.errors import SedkitError
 
 #: Runs of the short form.
 QUICK_RUNS = 2
@@ -88,7 +91,10 @@ def measure(name: str, quick: bool, runs: int | None, threads: int) -> Report:
 def measure_apart(*call: Any) -> Report:
     """Run one in a process of its own: memory and threads that others leave behind do not reach it."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, *call).result()
+        try:
+            return pool.submit(measure, *call).result()
+        except BrokenProcessPool:
+            raise SedkitError("its process was killed; there may be too little memory for it") from None
 
 
 def in_turn(

@@ -137,7 +137,9 @@ def machine(load: float) -> dict[str, str]:
     }
 
 
-def page(argv: Sequence[str], facts: Mapping[str, str], measured: Sequence[Measured]) -> str:
+def page(
+    argv: Sequence[str], facts: Mapping[str, str], measured: Sequence[Measured], missing: Sequence[str] = ()
+) -> str:
     """Return the page as Markdown."""
     day = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     lines = ["# Results of the benchmarks", "", f"    {shlex.join(['python', '-m', 'benchmarks', *argv])}", ""]
@@ -154,11 +156,18 @@ def page(argv: Sequence[str], facts: Mapping[str, str], measured: Sequence[Measu
         "|" + "---|" * len(HEADER),
     ]
     lines += [f"| {' | '.join(cells)} |" for one in measured for cells in one.cells()]
+    lines += [text for reason in missing for text in ("", reason)]
     for one in measured:
         lines += ["", f"## {one.name}", "", "```text", one.text(), "```"]
     return "\n".join(lines) + "\n"
 
 
-def write_results(path: Path, argv: Sequence[str], facts: Mapping[str, str], measured: Sequence[Measured]) -> None:
-    """Write the page, whole or not at all."""
-    write_text(path, page(argv, facts, measured))
+def write_results(
+    path: Path,
+    argv: Sequence[str],
+    facts: Mapping[str, str],
+    measured: Sequence[Measured],
+    missing: Sequence[str] = (),
+) -> None:
+    """Write the page, whole or not at all; `missing` says what could not be measured, and why."""
+    write_text(path, page(argv, facts, measured, missing))

@@ -62,9 +62,9 @@ def first_command(quick: bool) -> tuple[dict[str, float], str]:
                     parts[current], current, since = now - since, match[1], now
         parts[current] = time.perf_counter() - since
         if process.returncode:
-            raise SedkitError(f"first: ./runme.sh in a clone ended with status {process.returncode}: {last}")
+            raise SedkitError(f"./runme.sh in a clone ended with status {process.returncode}: {last}")
         if not quick and not list(clone.glob("exp/*/*/seed*/results/*.json")):
-            raise SedkitError("first: ./runme.sh in a clone left no results in exp/")
+            raise SedkitError("./runme.sh in a clone left no results in exp/")
         call = ["git", "-C", clone, "rev-parse", "--short=12", "HEAD"]
         commit = subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     return parts, commit

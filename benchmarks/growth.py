@@ -41,7 +41,7 @@ def measured(work: str, folder: Path, clips: int, unit: int, threads: int) -> di
     call = [sys.executable, "-m", "benchmarks._growing", work, folder, clips, unit, threads]
     done = subprocess.run([*map(str, call)], stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise SedkitError(f"growth: {work} of {clips} clips ended with status {done.returncode}, as said above")
+        raise SedkitError(f"{work} of {clips} clips ended with status {done.returncode}, as said above")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
@@ -79,7 +79,7 @@ def run(form: Form) -> Report:
         notes.append(
             f"{work}: {', '.join(str(unit * k) for k in TIMES)} clips: at most {', '.join(f'{m:.0f}' for m in peak)} "
             f"MiB; {1024 * each:.1f} KiB a clip more, so {at_full:.0f} MiB of {FULL[work]:,}, in about "
-            f"{FULL[work] * np.median(times[:, -1]) / unit / 60:.1f} minutes on {form.threads} threads"
+            f"{FULL[work] * np.median(times[:, -1]) / unit:.0f} s on {form.threads} threads"
         )
     for size in ("1x", "a sixteenth of 16x"):
         seconds[f"all, {size}"] = np.sum([seconds[f"{work}, {size}"] for work in UNITS], axis=0)

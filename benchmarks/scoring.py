@@ -116,7 +116,7 @@ def run(form: Form) -> Report:
     shared = Path(os.environ.get("SEDKIT_SHARED") or Path(__file__).resolve().parents[2] / "shared")
     folder = shared / "vectors" / "dcase2021_baseline"
     if not folder.is_dir():
-        raise UsageError(f"scoring: {folder} is not there; name the folder that holds vectors/ in SEDKIT_SHARED")
+        raise UsageError(f"{folder} is not there; name the folder that holds vectors/ in SEDKIT_SHARED")
     truth, output = load(folder)
     if form.quick:
         truth, output = shorter(truth, output)
