@@ -44,13 +44,13 @@ METRICS = ("event", "segment", "intersection", "psds1", "psds2")
 
 def features(folder: Path, clips: int, unit: int) -> Callable[[], Outcome]:
     """Extract."""
-    from benchmarks._checkpoint import FRONTEND
     from sedkit.dataio.datadir import DataDir
     from sedkit.dataio.store import FeatureFile
     from sedkit.features.extract import extract
+    from sedkit.features.frontends.logmel import LogMel
 
     out = folder / "made.h5"
-    extract(DataDir(folder / f"set{clips}"), FRONTEND, out)
+    extract(DataDir(folder / f"set{clips}"), LogMel(), out)
     return lambda: Outcome(_sha(FeatureFile(out).features[:unit]))
 
 

@@ -147,7 +147,8 @@ def page(
     lines += [f"| {key} | {value} |" for key, value in facts.items()]
     lines += [
         "",
-        "Seconds are medians for the same work. Times as fast: the median over the runs of peer / ours within a run;",
+        "Seconds are medians for the same work: the processor's with one thread, those of the clock on the wall where",
+        "threads or processes work together. Times as fast: the median over the runs of peer / ours within a run;",
         "spread: the distance of that ratio's quartiles as a part of it. Of the limit: the seconds of what cannot be",
         "avoided on this machine, measured in the same run, as a part of ours. What the work is, how results are",
         "compared and what else was seen: below.",
