@@ -182,7 +182,7 @@ def test_a_start_that_loads_something_heavy_differs(monkeypatch: pytest.MonkeyPa
     assert startup.loaded(("--help",)).isdisjoint(startup.HEAVY)
     monkeypatch.setattr(startup, "_LOADED", f"import colorsys{startup._LOADED}")
     monkeypatch.setattr(startup, "HEAVY", {"colorsys"})
-    report = startup.run(Form(quick=True, runs=2))
+    report = startup.run(Form(quick=True, runs=1))
     assert report.equal == dict.fromkeys(startup.COMPARISONS, False)
     assert report.notes[0] == "sedkit --help: loads colorsys of colorsys"
 
