@@ -70,7 +70,7 @@ def listing() -> str:
         lines.append(f"{name}: {title}" + (" Only where it is named." if by_name else ""))
         for key, (ours, peer, least) in comparisons.items():
             lines.append(
-                f"    {key:26}{ours} against {peer}" + (f": {least:g} times as fast, or more" if least else "")
+                f"    {key:36}{ours} against {peer}" + (f": {least:g} times as fast, or more" if least else "")
             )
     return "\n".join(lines)
 
