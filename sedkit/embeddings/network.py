@@ -164,9 +164,8 @@ class NetworkFrontEnd(FrontEnd):
             spectra = [spectrum for recording in recordings for spectrum in recording]
             rows = opened.run(spectra)
             for recording in recordings:
-                own = list(rows[: len(recording)])
+                yield np.concatenate(rows[: len(recording)])
                 del rows[: len(recording)]
-                yield np.concatenate(own)
 
     def _groups(self, waveforms: Iterable[Floats], precision: str) -> Iterator[list[list[NDArray[np.float32]]]]:
         """Yield recordings, each as the spectra of its segments, of about `batch` segments together."""
@@ -215,6 +214,20 @@ class NetworkFrontEnd(FrontEnd):
                 segments.append(_Segment(first, last, steps))
             if steps < self._segment_steps:
                 return segments
+
+    def complexity(self, duration_s: float) -> tuple[int, int]:
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        segments = self._segments(self._padded_samples(round(duration_s * self.sample_rate)))
+        # Without numbers: shapes alone tell how many there are.
+        with torch.device("meta"):
+            network = self.build().eval().requires_grad_(False)
+            with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+                for segment in segments:
+                    frames = segment.steps * self.step_spectrum_frames
+                    self.embed(network, torch.zeros(1, frames, self.spectrum.n_bins))
+        return sum(p.numel() for p in network.parameters()), counter.get_total_flops() // 2
 
     def weights_path(self) -> Path:
         """Return where the weights are: at their place, or in the folder that `SEDKIT_WEIGHTS` names."""

@@ -79,7 +79,7 @@ class GatedAttention(nn.Module):
         query, key, value = (split_heads(layer(x), self.heads) for layer in (self.q_proj, self.k_proj, self.v_proj))
         a, b = torch.sigmoid(self.grep_linear(query).unflatten(3, (2, 4)).sum(4)).chunk(2, dim=3)
         gate = a * (b * self.grep_a - 1) + 2
-        out: Tensor = self.out_proj(attend(query, key, value, gate * bias))
+        out: Tensor = self.out_proj(attend(query, key, value, gate.to(query.dtype) * bias.to(query.dtype)))
         return out
 
 

@@ -15,7 +15,7 @@ from sedkit.models.layers import ConvBlock, Dropout, no_autocast
 from sedkit.models.output import SedModel, SedOutput, valid_mask
 from sedkit.models.pooling import max_over_time, mean_over_time
 from sedkit.models.registry import register
-from sedkit.models.weights import below_prefix
+from sedkit.models.weights import below_prefix, without_other_classes
 
 #: Tables of the transform that the published files hold: front ends compute them.
 _TABLES = ("spectrogram_extractor.", "logmel_extractor.")
@@ -131,11 +131,7 @@ class Panns(SedModel):
         """Read the network below any prefix, without tables of the transform and a classifier of other classes."""
         state = below_prefix(state, "bn0.weight")
         state = {name: value for name, value in state.items() if not name.startswith(_TABLES)}
-        own = self.state_dict()
-        heads = [name for name in state if name.startswith(("fc_audioset.", "att_block."))]
-        if any(name in own and state[name].shape != own[name].shape and name.endswith("weight") for name in heads):
-            state = {name: value for name, value in state.items() if name not in heads}
-        return state
+        return without_other_classes(self, state, ("fc_audioset.", "att_block."))
 
 
 _CNN10, _CNN14 = (2,) * 4, (2,) * 5 + (1,)

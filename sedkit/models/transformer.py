@@ -19,14 +19,12 @@ def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None
     query, key, value
         (batch, heads, tokens, d).
     bias
-        What broadcasts to (batch, heads, tokens, tokens).
+        What broadcasts to (batch, heads, tokens, tokens), of the same type as the query.
 
     Returns
     -------
     (batch, tokens, heads d)
     """
-    if bias is not None:
-        bias = bias.to(query.dtype)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=bias).transpose(1, 2).flatten(2)
 
 

@@ -166,6 +166,15 @@ def below_prefix(state: dict[str, Tensor], anchor: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefixes[0]): value for k, value in state.items() if k.startswith(prefixes[0])}
 
 
+def without_other_classes(network: nn.Module, state: dict[str, Tensor], heads: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return a state dict without its classifier, the tensors whose names begin with one of `heads`, if it fits not."""
+    expected = network.state_dict()
+    classifier = [name for name in state if name.startswith(heads) and name in expected]
+    if all(state[name].shape == expected[name].shape for name in classifier):
+        return state
+    return {name: value for name, value in state.items() if not name.startswith(heads)}
+
+
 def load_pretrained(network: nn.Module, path: str | os.PathLike[str]) -> str:
     """Copy all weights of `network` from a file of others and return the file's sha256.
 

@@ -139,6 +139,10 @@ class FrontEnd(ABC):
         for waveform in waveforms:
             yield self.transform(waveform[None], precision)[0]
 
+    def complexity(self, duration_s: float) -> tuple[int, int]:
+        """Count the trained parameters that a front end has, and the multiply-accumulate operations of a recording."""
+        return 0, 0
+
     def valid_frames(self, duration_s: float) -> int:
         """Of those frames, the ones that the recording itself fills (at least 1)."""
         return max(1, min(self.grid.n_frames(duration_s), self.frames_for(duration_s)))

@@ -53,6 +53,13 @@ class Steps(list):
     """A list of another program."""
 
 
+class Node:
+    """One of a tree that knows where it hangs."""
+
+    def __init__(self) -> None:
+        self.name, self.parent = "node", self
+
+
 WEIGHTS = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.nn.Parameter(torch.ones(2))}
 
 
@@ -66,6 +73,7 @@ def test_what_is_kept_and_what_is_left_out(tmp_path: Path, zipped: bool) -> None
         "state_dict": collections.OrderedDict(WEIGHTS),
         "callbacks": [Callback(Path("x")), 3],
         "hooks": Hook(),
+        "tree": Node(),
         "epoch": 7,
         "shape": (2, torch.float16),
     }
@@ -75,12 +83,13 @@ def test_what_is_kept_and_what_is_left_out(tmp_path: Path, zipped: bool) -> None
     converted = convert(tmp_path / "a.ckpt", tmp_path / "out.pt")
     plain = torch.load(tmp_path / "out.pt", weights_only=True)
     assert plain.keys() == {*content} - {"hooks"}
+    assert plain["tree"] == {"name": "node"}
     assert plain["cfg"] == {"layers": 2, "inner": {"name": "x"}}
     assert plain["settings"] == {"rate": 16000} and plain["counts"] == {"a": 1} and plain["steps"] == [1, "two"]
     assert plain["epoch"] == 7 and plain["shape"] == [2, torch.float16]
     assert all(torch.equal(plain["state_dict"][key], value) for key, value in WEIGHTS.items())
     assert type(plain["state_dict"]["b"]) is torch.Tensor
-    assert set(converted.left_out) == {"cfg.where", "callbacks[0].path", "hooks"}
+    assert set(converted.left_out) == {"cfg.where", "callbacks[0].path", "hooks", "tree.parent"}
     assert RAN == []
 
 
