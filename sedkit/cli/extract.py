@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     check_resampler(frontend, args.resampler)
     out = Path(args.out) if args.out else features_path(data.path, frontend)
     clips = list(zip(data.clips.filename, data.clips.duration_s.tolist(), strict=True))
-    config = {"frontend": frontend.as_dict(), "resampler": args.resampler, "clips": content_hash(clips)}
+    config = {"frontend": frontend.identity, "resampler": args.resampler, "clips": content_hash(clips)}
     facts = {"of": [[data.identity, None]], "role": data.role}
     step = Step("extract", out, config, {"recordings": data.recordings()}, force=args.force, facts=facts)
 

@@ -48,7 +48,7 @@ class StoredFeatures:
     Parameters
     ----------
     features
-        (rows, frames, bins) float32; an array or a memory map.
+        (rows, frames, bins) float32 or float16; an array or a memory map.
     rows
         (recordings,) row of each recording.
     n_frames
@@ -57,7 +57,7 @@ class StoredFeatures:
         That made them.
     """
 
-    def __init__(self, features: Floats, rows: Ints, n_frames: Ints, frontend: FrontEnd) -> None:
+    def __init__(self, features: NDArray[np.floating], rows: Ints, n_frames: Ints, frontend: FrontEnd) -> None:
         self._features, self._rows, self.frontend = features.view(np.ndarray), rows, frontend
         self.n_frames = n_frames[rows]
 
@@ -77,7 +77,7 @@ class StoredFeatures:
         rows, stored = self._rows[windows.recording], self._features.shape[1]
         if windows.length == stored and not windows.first.any():
             # "clip": rows are in range, and numpy needs no buffer then.
-            return np.take(self._features, rows, axis=0, mode="clip")
+            return np.take(self._features, rows, axis=0, mode="clip").astype(np.float32, copy=False)
         out = np.empty((len(rows), windows.length, self._features.shape[2]), dtype=np.float32)
         for target, row, first in zip(out, rows.tolist(), windows.first.tolist(), strict=True):
             piece = self._features[row, first : first + windows.length]
@@ -122,7 +122,8 @@ class Waveforms:
         return out
 
     def features(self, windows: Windows) -> Floats:
-        return self.frontend.transform_windows(self.waveforms(windows))
+        features = self.frontend.transform_windows(self.waveforms(windows))
+        return features[:, : self.frontend.window_frames(windows.length)]
 
     def power(self, windows: Windows) -> NDArray[np.float64]:
         hop = windows.grid.hop_samples

@@ -25,7 +25,7 @@ def complexity_of(experiment: ExperimentFolder) -> Complexity:
 
 
 def count_complexity(checkpoint: str | os.PathLike[str]) -> Complexity:
-    """Count the parameters and operations of a checkpoint's selected network.
+    """Count the parameters and operations of a checkpoint's selected network, with those of a front end that is one.
 
     Multiply-accumulate operations are half the floating point operations that PyTorch's dispatcher sees (matrix
     products and convolutions); a network that takes inputs of one length runs as often as 10 s hold one.
@@ -46,4 +46,6 @@ def count_complexity(checkpoint: str | os.PathLike[str]) -> Complexity:
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, length, frontend.n_bins))
     runs = -(-frames // length)
-    return Complexity(parameters, runs * counter.get_total_flops() // 2 or None)
+    macs = runs * counter.get_total_flops() // 2
+    before = frontend.complexity(MAC_SECONDS)
+    return Complexity(parameters + before[0], macs + before[1] or None)

@@ -124,6 +124,8 @@ class Plan:
     @cached_property
     def _step(self) -> Step:
         config = compared(self.config, self.mix) | {"pass": self.of_pass}
+        if self.frontend.places:
+            config["frontend"] = self.frontend.identity
         output = self.folder / "checkpoints" / "best.pt"
         return Step("train", output, config, inputs_of(self), facts=lambda: {"saw": self.saw()})
 

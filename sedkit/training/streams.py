@@ -121,7 +121,8 @@ class Stream:
         frontend, length = source.frontend, self.length
         frames = frontend.window_frames(length)
         waveform = batch.waveform[:, : frontend.window_samples(length)]
-        features = torch.from_numpy(frontend.transform_windows(waveform.cpu().numpy())).to(waveform.device)
+        computed = frontend.transform_windows(waveform.cpu().numpy())[:, :frames]
+        features = torch.from_numpy(computed).to(waveform.device)
         # Of events whose frames were only there to be moved, the classes remain.
         target = batch.frame_target if all(s.targets.framed for s in self.sets) else None
         return replace(
