@@ -36,13 +36,14 @@ def run(args: argparse.Namespace) -> None:
     """Predict unless the scores are up to date."""
     from sedkit.core.energy import say_unmeasured, track_energy
     from sedkit.core.stamp import Step
-    from sedkit.inference.clips import Place, checkpoint_of, frontend_of
+    from sedkit.inference.clips import Place, checkpoint_of, frontends_of
 
     if args.windows is not None and args.window is not None:
         raise UsageError("--window and --windows: the table tells how long its windows are, expected one of the two")
     checkpoint, args.network = checkpoint_of(args.experiment, args.checkpoint, args.network)
     config = {name: getattr(args, name) for name in ("fold", "network", "precision", "device", "window", "hop")}
-    place = Place.of(args.source, frontend_of(checkpoint), args.fold, args.windows)
+    frontend, embeddings = frontends_of(checkpoint)
+    place = Place.of(args.source, frontend, args.fold, args.windows, embeddings)
     run: dict[str, Any] = {}
     step = Step(
         "predict",
@@ -75,6 +76,6 @@ def _predict(
 
     with energy:
         predictor = Predictor.open(checkpoint, args.device, args.precision, args.network)
-        clips = open_clips(place, predictor.frontend)
+        clips = open_clips(place, predictor.frontend, predictor.embeddings)
         write_scores(args.out, predict_clips(predictor, clips, args.window, args.hop, args.batch))
     return predictor.run

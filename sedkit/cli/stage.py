@@ -92,7 +92,7 @@ class _Stage(Uses):
         """Extract each set that systems with the same front end learn from or score once for all of them."""
         from sedkit.core.config import read_config, read_passes
         from sedkit.core.naming import naming_file
-        from sedkit.features.frontends import frontend_from
+        from sedkit.features.frontends import frontend_from, frontends_from
         from sedkit.training.settings import RunSettings, features_read
 
         config = self.args.recipe.parent / "conf" / f"{run.system}.yaml"
@@ -102,6 +102,7 @@ class _Stage(Uses):
             ways = [None, *read_passes(config)]
             sections = [read_config(config, [*axes, *overrides], budget, way) for way in ways]
             frontend = frontend_from(sections[0].get("frontend"))
+            frontends = (frontend, *frontends_from(sections[0].get("embeddings")).values())
             learnt = [name for section in sections for name in features_read(section.get("data"))]
         if not frontend.sliceable:
             print(
@@ -111,8 +112,8 @@ class _Stage(Uses):
         recipe = self.recipe
         sets = [*learnt, *(tuned.set for tuned in recipe.tuned), *recipe.predicted, *recipe.tagged]
         for name in dict.fromkeys(sets):
-            if self.has(name, "clips.tsv") and (frontend, name) not in self.extracted:
-                self.extracted.append((frontend, name))
+            if self.has(name, "clips.tsv") and any((one, name) not in self.extracted for one in frontends):
+                self.extracted += [(one, name) for one in frontends]
                 jobs = ["--jobs", str(self.args.jobs)] if self.args.jobs else []
                 given = ["sedkit", "extract", self.table(name), "--config", str(config)]
                 given += ["--budget", budget] if budget else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ class Passing:
 
     Attributes
     ----------
-    frontend, n_frames
+    frontend, n_frames, embeddings
         As any source has them; of one recording.
     duration_s
         Of the recording.
@@ -35,6 +35,7 @@ class Passing:
 
     def __init__(self, blocks: Iterable[Floats], samples: int, frontend: FrontEnd) -> None:
         self.frontend, self.duration_s = frontend, samples / frontend.sample_rate
+        self.embeddings: Mapping[str, Passing] = {}
         filled = frontend.valid_frames(self.duration_s) if frontend.sliceable else samples
         self.n_frames = np.array([max(1, filled)], dtype=np.int64)
         if frontend.sliceable:

@@ -6,10 +6,11 @@ window's frames count most in its middle, where the network sees both sides, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError
@@ -18,7 +19,7 @@ from sedkit.dataio.scores import Scores
 from sedkit.dataio.windows import Ints, Windows
 from sedkit.features.frontends import FrontEnd
 from sedkit.features.passing import Passing
-from sedkit.features.sources import Source
+from sedkit.features.sources import Source, embeddings_of
 from sedkit.inference.clips import Clips
 from sedkit.inference.predictor import Floats, Predictor
 from sedkit.inference.tiling import WHOLE, Accumulated, Tiling
@@ -69,7 +70,8 @@ def predict(
             batch = windows.take(at)
             features = source.features(batch)
             whole = np.full(len(batch), features.shape[1], dtype=np.int64)
-            clip, frame = predictor.score(features, batch.valid if source.frontend.sliceable else whole)
+            real = batch.valid if source.frontend.sliceable else whole
+            clip, frame = predictor.score(features, real, embeddings_of(source, batch))
             np.maximum.at(clipwise, rows[at], clip)
             frames.add(rows[at], first[at], frame, tiling.cover // unit)
             bar.update(len(batch))
@@ -140,10 +142,7 @@ def predict_waveforms(
     """
     options = (window_s, hop_s, batch_size)
     return joined(
-        [
-            predict_passing(predictor, name, source_of(predictor.frontend, waveform), *options)
-            for name, waveform in waveforms
-        ]
+        [predict_passing(predictor, name, source_of(predictor, waveform), *options) for name, waveform in waveforms]
     )
 
 
@@ -171,9 +170,23 @@ def predict_passing(
     return predict(predictor, source, [name], np.array([source.duration_s]), windows, tiling, batch_size)
 
 
-def source_of(frontend: FrontEnd, waveform: Floats) -> Passing:
-    """Return the features of one recording in memory (samples,)."""
-    return Passing([waveform], len(waveform), frontend)
+def source_of(predictor: Predictor, waveform: Floats) -> Passing:
+    """Return the features of one recording in memory (samples,), at the rate of the predictor's front end."""
+    rate = predictor.frontend.sample_rate
+
+    def passing(frontend: FrontEnd) -> Passing:
+        other = frontend.sample_rate
+        samples = waveform if other == rate else soxr.resample(waveform, rate, other, "HQ")
+        return Passing([samples], len(samples), frontend)
+
+    return with_embeddings(predictor, passing)
+
+
+def with_embeddings(predictor: Predictor, passing: Callable[[FrontEnd], Passing]) -> Passing:
+    """Return a recording's features in a predictor's front end, with those that its network takes beside them."""
+    source = passing(predictor.frontend)
+    source.embeddings = {name: passing(frontend) for name, frontend in predictor.embeddings.items()}
+    return source
 
 
 def joined(scores: Sequence[Scores]) -> Scores:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sedkit.core.errors import UsageError, listed
 from sedkit.features.batch import Batch
-from sedkit.models.output import SedModel, SedOutput
+from sedkit.models.output import SedModel, SedOutput, inputs_of
 
 
 @dataclass
@@ -131,7 +131,12 @@ class Context:
                 "give data.streams the same window"
             )
         running = self._running if network is None else network
-        output = running(torch.cat(features), torch.cat([stream.n_frames for stream in batch.values()]))
+        streams = list(batch.values())
+        embeddings = {
+            name: torch.cat([stream.embeddings[name] for stream in streams]) for name in streams[0].embeddings
+        }
+        n_frames = torch.cat([stream.n_frames for stream in streams])
+        output = running(*inputs_of(torch.cat(features), n_frames, embeddings))
         outputs, first = {}, 0
         for name, stream in batch.items():
             rows = slice(first, first + len(stream))

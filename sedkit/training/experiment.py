@@ -24,7 +24,7 @@ from sedkit.objectives.registry import build_objective, resolve_objective
 from sedkit.objectives.schedules import build_schedule, resolve_schedule
 from sedkit.postprocessing import read_postprocessing
 from sedkit.training.batches import Batches, shares
-from sedkit.training.checking import check_networks
+from sedkit.training.checking import check_embeddings, check_networks
 from sedkit.training.distributed import ALONE, Ranks, check_synchronised
 from sedkit.training.evaluations import Evaluations, described
 from sedkit.training.loop import Loop
@@ -65,6 +65,7 @@ class Experiment:
         self._read_streams()
         sections = plan.config
         self.network = self._new_network()
+        check_embeddings(self.network, plan.embeddings)
         if self.settings.weights:
             load_weights(self.network, self.settings.weights)
         self.objective = build_objective(sections["objective"])
@@ -97,7 +98,7 @@ class Experiment:
     def _read_streams(self) -> None:
         """Read what is trained on, selected on and drawn; no clip may be on two of these sides."""
         plan, sets = self.plan, self.plan.sets
-        reader = StreamReader(plan.data_root, plan.frontend, self.settings.seed, plan.mix)
+        reader = StreamReader(plan.data_root, plan.frontend, self.settings.seed, plan.mix, plan.embeddings)
         sides: dict[str, dict[str, Stream]] = {"streams": {}, "select": {}}
         for place, (key, settings) in enumerate(sets.streams):
             _, side, name = key.split(".", 2)
@@ -232,6 +233,7 @@ class Experiment:
             labels=self.labels,
             frontend=self.plan.frontend.as_dict(),
             frontend_hash=self.plan.frontend.hash8,
+            embeddings={name: frontend.as_dict() for name, frontend in self.plan.embeddings.items()},
             window=max(stream.length for stream in self.streams.values()),
             normalise=self.config["normalise"],
             fitted=self.normalise.state_dict(),

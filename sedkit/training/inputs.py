@@ -74,7 +74,7 @@ def inputs_of(plan: Any) -> dict[str, Source]:
             if stream.source != "features" or name in beside:
                 inputs[f"{name}/recordings"] = data.recordings()
             else:
-                inputs[f"{name}/features"] = plan.sets.features(name)
+                inputs |= {f"{name}/{role}": path for role, path in plan.sets.features(name).items()}
     inputs |= {key: labels[name] for key, labels, name in _labels_with_files(plan.config)}
     if plan.training.weights:
         if not Path(plan.training.weights).is_file():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.windows import Ints, Windows
 from sedkit.features.batch import StreamBatch
-from sedkit.features.sources import Source, Waveforms
+from sedkit.features.sources import Source, Waveforms, embeddings_of
 from sedkit.synthesis.rounds import Rounds
 from sedkit.training.labels import Targets
 
@@ -71,6 +71,7 @@ class SetWindows:
             None if clip is None else torch.from_numpy(clip),
             None if frame is None else torch.from_numpy(frame),
             waveform,
+            {name: torch.from_numpy(x) for name, x in embeddings_of(source, windows).items()},
         )
 
 

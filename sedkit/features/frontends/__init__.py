@@ -18,7 +18,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.core.errors import SedkitError, listed
+from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import content_hash
 from sedkit.core.registry import Registry
 from sedkit.core.timegrid import TimeGrid
@@ -220,9 +220,39 @@ def frontend_from(section: dict[str, Any] | None, where: str = "") -> FrontEnd:
     return frontend
 
 
+def frontends_from(section: dict[str, Any] | None, where: str = "") -> dict[str, FrontEnd]:
+    """Make the front ends of a configuration's section `embeddings`, by name; they must be cut frame by frame.
+
+    Raises
+    ------
+    UsageError
+        As `frontend_from`, or no mapping.
+    """
+    where = where or "embeddings"
+    if section is not None and not isinstance(section, dict):
+        raise UsageError(f"{where}: got {section!r}, expected a mapping of names to front ends")
+    frontends = {str(name): frontend_from(one, f"{where}.{name}") for name, one in (section or {}).items()}
+    for name, frontend in frontends.items():
+        if not frontend.sliceable:
+            raise UsageError(
+                f"{where}.{name}: transforms every window on its own, expected a front end whose windows are slices of "
+                "the features of recordings"
+            )
+    return frontends
+
+
 def features_path(folder: str | os.PathLike[str], frontend: FrontEnd) -> Path:
     """Return where the features of a data dir lie, `<folder>/<front end>-<hash>.h5`."""
     return Path(folder) / f"{frontend.name}-{frontend.hash8}.h5"
+
+
+def expect_features(path: Path) -> None:
+    """Raise SedkitError where there is no such features file; the message says what is there."""
+    if not path.is_file():
+        others = [p.name for p in sorted(path.parent.glob("*.h5"))]
+        raise SedkitError(
+            f"{path}: no such features ({path.parent} has {listed(others) or 'none'}); make them with `sedkit extract`"
+        )
 
 
 def open_features(path: Any, frontend: FrontEnd) -> FeatureFile:
