@@ -29,6 +29,9 @@ class StreamBatch:
         (clips, frames, classes) float32 in [0, 1] at the frames of the features, or None.
     waveform
         (clips, samples) float32, or None.
+    class_mask
+        (clips, classes) bool: which classes the clip's set is annotated for, the others being 0 in the targets without
+        being known to be absent; None: all.
     """
 
     features: Tensor | None
@@ -36,6 +39,7 @@ class StreamBatch:
     clip_target: Tensor | None = None
     frame_target: Tensor | None = None
     waveform: Tensor | None = None
+    class_mask: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.n_frames)

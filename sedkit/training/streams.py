@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -143,27 +143,37 @@ class Stream:
 
 
 def _together(batches: list[StreamBatch]) -> StreamBatch:
-    def cat(values: list[Any]) -> torch.Tensor | None:
+    def cat(values: list[Any]) -> Any:
         return None if any(v is None for v in values) else torch.cat(values)
 
-    columns = zip(*((b.features, b.n_frames, b.clip_target, b.frame_target, b.waveform) for b in batches), strict=True)
-    features, n_frames, clip_target, frame_target, waveform = (cat(list(column)) for column in columns)
-    assert n_frames is not None
-    return StreamBatch(features, n_frames, clip_target, frame_target, waveform)
+    return StreamBatch(**{f.name: cat([getattr(b, f.name) for b in batches]) for f in fields(StreamBatch)})
 
 
 class StreamReader:
     """Reads streams for one run: one front end, one class order.
 
+    Parameters
+    ----------
+    classes
+        The classes, of which a set need not be annotated for all; None: those of the first stream that is read, which
+        every set has.
+
     Attributes
     ----------
     labels
-        The classes, as the first stream that is read decides; None before.
+        The classes; None before a stream decides.
     """
 
-    def __init__(self, data_root: Path, frontend: FrontEnd, seed: int, mix: MixSettings | None = None) -> None:
+    def __init__(
+        self,
+        data_root: Path,
+        frontend: FrontEnd,
+        seed: int,
+        mix: MixSettings | None = None,
+        classes: Vocabulary | None = None,
+    ) -> None:
         self.data_root, self.frontend, self.seed, self.mix = data_root, frontend, seed, mix
-        self.labels: Vocabulary | None = None
+        self.labels, self._partly = classes, classes is not None
 
     def read(
         self, name: str, place: int, settings: StreamSettings, sets: Sequence[str], folds: Sequence[str] | None
@@ -220,7 +230,7 @@ class StreamReader:
         known = settings.labels if name == settings.set else replace(settings.labels, source=None)
         if settings.source == "mixtures" and name == settings.set:
             return self._mixed(settings, data, folds, place)
-        clips, labels = data.select(folds), Labels(data, known, self.labels)
+        clips, labels = data.select(folds), Labels(data, known, self.labels, self._partly)
         self.labels = labels.classes
         clips = clips[labels.usable(clips)]
         filenames = [data.clips.filename[i] for i in clips]
@@ -239,7 +249,7 @@ class StreamReader:
 
     def _mixed(self, settings: StreamSettings, data: DataDir, folds: Sequence[str] | None, place: int) -> MixedWindows:
         assert self.mix is not None
-        labels = Labels(data, settings.labels, self.labels)
+        labels = Labels(data, settings.labels, self.labels, self._partly)
         self.labels = labels.classes
         rounds = Rounds(self.mix, data, DataDir(self.data_root / self.mix.scenes), folds, (self.seed, place))
 
