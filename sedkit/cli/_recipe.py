@@ -68,8 +68,12 @@ class Recipe:
         Name -> preset that decodes reported sets again, behind a gate of their own reference's classes: an upper bound.
     windows
         Name of a table of windows in reported sets' data dirs, each of which is a clip of its own for the presets.
+    excerpts
+        Predicted sets whose recordings are scored in excerpts, each a clip of its own: those of `excerpts.tsv`.
     score
         Options of `sedkit score`; paths are seen from the recipe's folder.
+    score_of
+        Reported set -> options in which it differs from `score`; null does without one.
     masks
         Metrics of masks, for reported sets that are mixtures with their stems.
     report_clips
@@ -93,17 +97,23 @@ class Recipe:
     operating_points: int | None = None
     oracle: dict[str, str] = field(default_factory=dict)
     windows: str | None = None
+    excerpts: list[str] = field(default_factory=list)
     score: dict[str, Any] = field(default_factory=dict)
+    score_of: dict[str, dict[str, Any]] = field(default_factory=dict)
     masks: list[str] = field(default_factory=list)
     report_clips: int = 24
     compared: str | None = None
     contrasts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for use, sets in (("reported", self.reported), ("entered", self.entered)):
+        of_sets = {"reported": self.reported, "entered": self.entered, "excerpts": self.excerpts}
+        for use, sets in of_sets.items():
             for name in sets:
                 if name not in self.predicted:
                     raise UsageError(f"{use} has {name!r}, which is not predicted{suggest(name, self.predicted)}")
+        for name in self.score_of:
+            if name not in self.reported:
+                raise UsageError(f"score_of has {name!r}, which is not reported{suggest(name, self.reported)}")
         _distinct("predicted sets", map(name_of, self.predicted))
         for name in self.oracle.values():
             if name not in self.presets:

@@ -123,6 +123,12 @@ class Uses:
     def windowed(self, path: str) -> str:
         return f"{name_of(path)}.{Path(self.recipe.windows or '').stem}"
 
+    def excerpts_of(self, path: str) -> list[str]:
+        """Return the words that score a set in excerpts of its recordings; none where these are clips."""
+        from sedkit.dataio.datadir import EXCERPTS
+
+        return ["--windows", self.table(path, EXCERPTS)] if path in self.recipe.excerpts else []
+
     def table(self, path: str, name: str = "") -> str:
         return str(self.args.data / path / name)
 

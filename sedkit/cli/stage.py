@@ -135,7 +135,7 @@ class _Stage(Uses):
         whole = [one.set for one in tuned if one.fold is None]
         for name in dict.fromkeys([*whole, *(self.recipe.tagged if run.of_pass else self.recipe.predicted)]):
             if self.has(name, "clips.tsv"):
-                yield call(name, name_of(name), *self.held_out(name, run), *energy)
+                yield call(name, name_of(name), *self.held_out(name, run), *self.excerpts_of(name), *energy)
         for name in self.reported(run) if self.recipe.windows and not run.of_pass else ():
             yield call(name, self.windowed(name), "--windows", self.table(name, self.recipe.windows or ""))
 
@@ -206,15 +206,19 @@ class _Stage(Uses):
             for fold in self.recipe.reported[path]:
                 if self.has_fold(path, fold):
                     yield self.figures(run, path, name, f"results/{fold}", *self.clips_of(path, fold))
-        if self.reported(run) and self.recipe.report_clips and not self.args.no_page:
+        if self.shown(run) and self.recipe.report_clips and not self.args.no_page:
             yield self.report(run)
 
     def report(self, run: Run) -> Call:
         """Return the call that writes the page of a run: with sound of some clips, so that it takes seconds."""
         given = ["sedkit", "report", str(run.folder)]
-        for path in self.reported(run):
+        for path in self.shown(run):
             given += ["--data", self.table(path)]
         return [*given, "--clips", str(self.recipe.report_clips), *self.forced]
+
+    def shown(self, run: Run) -> list[str]:
+        """Return the reported sets that a page shows, which knows of no excerpts."""
+        return [path for path in self.reported(run) if path not in self.recipe.excerpts]
 
     def points(self, run: Run, path: str, events: str) -> list[str]:
         """Return the words that decode a reported set at many thresholds, too, where the recipe asks for it."""
@@ -249,13 +253,15 @@ class _Stage(Uses):
                 given += ["--operating-points", run.path("points", events)]
         # What is printed is read by people, who find intervals in the file.
         left_out = {"baselines"} if not alone else set() if written else {"bootstrap"}
-        for option, value in self.recipe.score.items():
+        options = self.recipe.score | self.recipe.score_of.get(path, {})
+        left_out |= {option for option, value in options.items() if value is None}
+        for option, value in options.items():
             if option not in left_out and f"--{option}" not in words:
                 given += [f"--{option.replace('_', '-')}", self.option(value)]
         if "--fold" not in words and (folds := self.held_out(path, run)):
             given += self.clips_of(path, folds[1])
         if written:
-            groups = ["--groups", clips] if "bootstrap" in self.recipe.score else []
+            groups = ["--groups", clips] if options.get("bootstrap") else []
             given += [*groups, "--json", run.path(f"{out}.json"), *self.forced]
         return [*given, *words]
 

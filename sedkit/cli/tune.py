@@ -113,8 +113,8 @@ def _read_reference(path: str, labels: tuple[str, ...] | None, lenient: bool) ->
     """Read events or tags, told apart by the table's columns."""
     from sedkit.dataio.event_formats import is_table
     from sedkit.dataio.rows import columns_of
-    from sedkit.dataio.tables import active_events, read_strong, read_weak
+    from sedkit.dataio.tables import read_strong, read_weak
 
     if is_table(path) and "event_labels" in columns_of(path):
         return read_weak(path, labels, lenient)
-    return active_events(path, read_strong(path, labels, lenient))
+    return read_strong(path, labels, lenient, soft=True).active()

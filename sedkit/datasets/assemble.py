@@ -260,4 +260,5 @@ def _prepared(dataset: DataSet, s: SetOnDisk, clips: list[Key], folds: list[str]
         tuple(name for name in s.filenames if name not in s.recordings),
         len(s.filenames),
         s.release,
+        s.layout.excerpts_s,
     )

@@ -29,6 +29,9 @@ class StreamBatch:
         (clips, frames, classes) float32 in [0, 1] at the frames of the features, or None.
     waveform
         (clips, samples) float32, or None.
+    class_mask
+        (clips, classes) bool: which classes the clip's set is annotated for, the others being 0 in the targets without
+        being known to be absent; None: all.
     embeddings
         Further features of the same windows by name, (clips, rows, bins) float32 each, as the section `embeddings` has
         their front ends; they have rows of their own and are not normalised.
@@ -39,6 +42,7 @@ class StreamBatch:
     clip_target: Tensor | None = None
     frame_target: Tensor | None = None
     waveform: Tensor | None = None
+    class_mask: Tensor | None = None
     embeddings: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:

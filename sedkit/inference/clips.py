@@ -115,7 +115,8 @@ class Place:
     folds
         Only these of the data dir.
     table
-        Windows to score, each as a clip of its own (`filename`, `onset`, `offset`); None scores whole recordings.
+        Windows to score, each as a clip of its own (`filename`, `onset`, `offset`, and where it has a name of its own
+        `excerpt`); None scores whole recordings.
     """
 
     features: Path | None
@@ -229,19 +230,18 @@ def open_clips(place: Place, frontend: FrontEnd, embeddings: Mapping[str, FrontE
         raise SedkitError(f"{place.features or (data and data.path)}: no clip to score")
     if place.table is None:
         return Clips(source_of(np.arange(len(names))), names, duration_s)
-    onset_s, offset_s, recording = _read_windows(place.table, names, duration_s)
+    onset_s, offset_s, recording, clips = _read_windows(place.table, names, duration_s)
     source, grid = source_of(recording), frontend.window_grid
     lengths = np.rint((offset_s - onset_s) * grid.frame_rate_hz).astype(np.int64)
-    if lengths.min() != lengths.max() or lengths.min() < 1:
+    length = int(lengths.max())
+    # The last window of a recording may end with it: what it lacks is silence.
+    cut = offset_s >= duration_s[recording] - 0.5 / grid.frame_rate_hz
+    if lengths.min() < 1 or (lengths[~cut] != length).any():
         raise SedkitError(
             f"{place.table}: windows of {(offset_s - onset_s).min():g} to {(offset_s - onset_s).max():g} s, expected "
-            "all of one length"
+            "all of one length, but for those that end with their recording"
         )
-    windows = windows_at(grid, np.arange(len(onset_s)), onset_s, int(lengths[0]), source.n_frames)
-    clips = tuple(
-        f"{stem(names[i])}_{round(1000 * a)}_{round(1000 * b)}.wav"
-        for i, a, b in zip(recording.tolist(), onset_s.tolist(), offset_s.tolist(), strict=True)
-    )
+    windows = windows_at(grid, np.arange(len(onset_s)), onset_s, length, source.n_frames)
     names_once, at = np.unique(clips, return_index=True)
     if len(names_once) < len(clips):
         twice = clips[np.setdiff1d(np.arange(len(clips)), at)[0]]
@@ -251,9 +251,9 @@ def open_clips(place: Place, frontend: FrontEnd, embeddings: Mapping[str, FrontE
 
 def _read_windows(
     path: Path, names: Sequence[str], duration_s: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], Ints]:
-    """Read onset, offset (seconds) and clip of each window of a table."""
-    table = read_rows(path, ("filename", "onset", "offset"), numbers=("onset", "offset"))
+) -> tuple[NDArray[np.float64], NDArray[np.float64], Ints, tuple[str, ...]]:
+    """Read onset, offset (seconds) and recording of each window of a table, and what it is called."""
+    table = read_rows(path, ("filename", "onset", "offset"), ("excerpt",), numbers=("onset", "offset"))
     refuse(table.findings, path)
     index = {name: i for i, name in enumerate(names)}
     filenames = list(table.cells("filename"))
@@ -272,4 +272,8 @@ def _read_windows(
             f"{path}:{table.line[row]}: a window from {table.text('onset', row)!r} to {table.text('offset', row)!r}, "
             f"expected seconds of {filenames[row]}, which has {duration_s[recording[row]]:g}"
         )
-    return onset_s, offset_s, recording
+    if "excerpt" in table.names:
+        return onset_s, offset_s, recording, tuple(table.cells("excerpt"))
+    bounds = zip(recording.tolist(), onset_s.tolist(), offset_s.tolist(), strict=True)
+    clips = (f"{stem(names[i])}_{round(1000 * a)}_{round(1000 * b)}.wav" for i, a, b in bounds)
+    return onset_s, offset_s, recording, tuple(clips)

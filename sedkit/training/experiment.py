@@ -14,6 +14,7 @@ from sedkit.core.errors import SedkitError, listed
 from sedkit.core.files import write_json
 from sedkit.core.log import log
 from sedkit.dataio.datadir import DataDir
+from sedkit.datasets.maps import load_classes
 from sedkit.features.normalise import Normalisation
 from sedkit.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from sedkit.models.output import SedModel
@@ -98,7 +99,8 @@ class Experiment:
     def _read_streams(self) -> None:
         """Read what is trained on, selected on and drawn; no clip may be on two of these sides."""
         plan, sets = self.plan, self.plan.sets
-        reader = StreamReader(plan.data_root, plan.frontend, self.settings.seed, plan.mix, plan.embeddings)
+        classes = load_classes(plan.data.classes) if plan.data.classes else None
+        reader = StreamReader(plan.data_root, plan.frontend, self.settings.seed, plan.mix, classes, plan.embeddings)
         sides: dict[str, dict[str, Stream]] = {"streams": {}, "select": {}}
         for place, (key, settings) in enumerate(sets.streams):
             _, side, name = key.split(".", 2)

@@ -58,6 +58,13 @@ class Outputs:
     valid: list[NDArray[np.bool_]] = field(default_factory=list)
     loss: float | None = None
 
+    @property
+    def annotated(self) -> NDArray[np.bool_]:
+        """(classes,): those that any set of the stream is annotated for."""
+        masks = [s.targets.mask for s in self.stream.sets]
+        every = np.ones(len(self.classes), dtype=bool)
+        return np.any([every if mask is None else mask for mask in masks], axis=0)
+
 
 def average_precision(scores: NDArray[np.float32], target: NDArray[np.bool_]) -> float | None:
     """Macro average precision over the classes that occur (scikit-learn's definition); None where none does.
@@ -95,8 +102,9 @@ def _clip_f1(outputs: Outputs) -> float | None:
         return None
     from sklearn.metrics import f1_score
 
-    tags = np.concatenate(outputs.clipwise) > 0.5
-    return float(f1_score(np.concatenate(outputs.clip_target), tags, average="macro", zero_division=0))
+    known = outputs.annotated
+    tags, target = np.concatenate(outputs.clipwise)[:, known] > 0.5, np.concatenate(outputs.clip_target)[:, known]
+    return float(f1_score(target, tags, average="macro", zero_division=0))
 
 
 def _decoded(metric: str) -> Callable[[Outputs], float | None]:
@@ -122,7 +130,7 @@ def _decoded(metric: str) -> Callable[[Outputs], float | None]:
 
 
 def _as_clips(outputs: Outputs) -> tuple[Scores, Events]:
-    """Return scores and true events of the windows, each a clip of its own."""
+    """Return scores and true events of the windows, each a clip of its own, of the classes that are annotated."""
     framewise = np.concatenate(outputs.framewise)
     names = tuple(f"{i}.wav" for i in range(len(framewise)))
     first = np.cumsum([0, *(len(s.windows) for s in outputs.stream.sets)])
@@ -150,7 +158,8 @@ def _as_clips(outputs: Outputs) -> tuple[Scores, Events]:
         labels=tuple(outputs.classes),
         clipwise=np.concatenate(outputs.clipwise),
     )
-    return scores, Events.from_rows(rows, tuple(outputs.classes))
+    known = [label for label, is_known in zip(outputs.classes, outputs.annotated, strict=True) if is_known]
+    return scores.keep_labels(known), Events.from_rows(rows, tuple(outputs.classes)).keep_labels(known)
 
 
 #: Figures of a stream by name; the higher the better.

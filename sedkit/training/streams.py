@@ -149,10 +149,16 @@ def _put(rows: torch.Tensor, columns: list[torch.Tensor]) -> torch.Tensor:
 class StreamReader:
     """Reads streams for one run: its front ends, one class order.
 
+    Parameters
+    ----------
+    classes
+        The classes, of which a set need not be annotated for all; None: those of the first stream that is read, which
+        every set has.
+
     Attributes
     ----------
     labels
-        The classes, as the first stream that is read decides; None before.
+        The classes; None before a stream decides.
     """
 
     def __init__(
@@ -161,11 +167,12 @@ class StreamReader:
         frontend: FrontEnd,
         seed: int,
         mix: MixSettings | None = None,
+        classes: Vocabulary | None = None,
         embeddings: Mapping[str, FrontEnd] = MappingProxyType({}),
     ) -> None:
         self.data_root, self.frontend, self.seed, self.mix = data_root, frontend, seed, mix
         self.embeddings = embeddings
-        self.labels: Vocabulary | None = None
+        self.labels, self._partly = classes, classes is not None
 
     def read(
         self, name: str, place: int, settings: StreamSettings, sets: Sequence[str], folds: Sequence[str] | None
@@ -223,7 +230,7 @@ class StreamReader:
         known = settings.labels if name == settings.set else replace(settings.labels, source=None)
         if settings.source == "mixtures" and name == settings.set:
             return self._mixed(settings, data, folds, place)
-        clips, labels = data.select(folds), Labels(data, known, self.labels)
+        clips, labels = data.select(folds), Labels(data, known, self.labels, self._partly)
         self.labels = labels.classes
         clips = clips[labels.usable(clips)]
         filenames = [data.clips.filename[i] for i in clips]
@@ -242,7 +249,7 @@ class StreamReader:
 
     def _mixed(self, settings: StreamSettings, data: DataDir, folds: Sequence[str] | None, place: int) -> MixedWindows:
         assert self.mix is not None
-        labels = Labels(data, settings.labels, self.labels)
+        labels = Labels(data, settings.labels, self.labels, self._partly)
         self.labels = labels.classes
         rounds = Rounds(self.mix, data, DataDir(self.data_root / self.mix.scenes), folds, (self.seed, place))
 

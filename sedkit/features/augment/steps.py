@@ -124,7 +124,9 @@ class Speed(Augmentation):
             if clip_target is not None:
                 covered_s = (target[:, :frames] > 0).sum(1) * self.setup.grid.frame_s
                 clip_target = target[:, :frames].amax(1) * (covered_s > self.setup.least_s)
-        return StreamBatch(clips.features, n_frames, clip_target, target, draws.tensor(played))
+        return replace(
+            clips, n_frames=n_frames, clip_target=clip_target, frame_target=target, waveform=draws.tensor(played)
+        )
 
 
 def _played(target: Tensor, speed: NDArray[np.float64], draws: Draws) -> Tensor:
@@ -208,6 +210,8 @@ class Mixup(Augmentation):
             return from_amplitude(mean_of(x, y), self.setup.scale) if amplitude else mean_of(x, y)
 
         changed = {name: mixed(name) for name in (self.domain, "clip_target", "frame_target")}
+        if clips.class_mask is not None:
+            changed["class_mask"] = clips.class_mask & others.class_mask
         embeddings = {name: mean_of(x, others.embeddings[name]) for name, x in clips.embeddings.items()}
         n_frames = clips.n_frames.maximum(others.n_frames)
         return replace(clips, n_frames=n_frames, embeddings=embeddings, **changed)

@@ -199,3 +199,23 @@ def test_unknown_figures_are_named() -> None:
     check_figures(FIGURES)
     with pytest.raises(UsageError, match="selection.figures: 'event_f' .did you mean \"event_f1\""):
         check_figures(["event_f"])
+
+
+class Wide(Levels):
+    """As `Levels`, with a first class that is everywhere and which no set is annotated for."""
+
+    def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
+        output = super().forward(x, n_frames)
+        everywhere = [torch.cat([torch.ones_like(y[..., :1]), y], dim=-1) for y in (output.clipwise, output.framewise)]
+        return SedOutput(*everywhere)
+
+
+def test_figures_are_those_of_the_classes_that_are_annotated(data_root: Path) -> None:
+    names, classes = ("clip_map", "clip_f1", "frame_map", "segment_f1"), ("Bird", *LABELS)
+    reader = StreamReader(data_root, frontend_from(FRONTEND), 0, classes=Vocabulary(classes))
+    settings = typed({"set": "synthetic", "labels": {"target": "frame"}}, StreamSettings, "data.select.x")
+    stream = reader.read("x", 0, settings, ["synthetic"], None)
+    chain, objective = Normalisation.from_section({}, 16), build_objective({"name": "clip_bce"})
+    figures = evaluate(Wide(), stream, chain, objective, torch.float32, classes, names)
+    expected = figure_of(load(data_root, "synthetic", target="frame"), *names)
+    assert {name: figures[name] for name in names} == pytest.approx({name: expected[name] for name in names})
