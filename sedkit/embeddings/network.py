@@ -92,11 +92,6 @@ class NetworkFrontEnd(FrontEnd):
     def step_spectrum_frames(self) -> int:
         """Frames of the spectrum in one step of the network."""
 
-    @property
-    def step_rows(self) -> int:
-        """Rows of the features in one step of the network."""
-        return 1
-
     @abstractmethod
     def build(self) -> nn.Module:
         """Make the network with random weights."""

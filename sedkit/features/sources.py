@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -176,12 +177,17 @@ def stored_features(
 
 
 def embeddings_of(source: Source, windows: Windows) -> dict[str, Floats]:
-    """Return the further features of windows by name, (n, rows, bins) each: of the same seconds, on their own grids."""
+    """Return the further features of windows by name, (n, rows, bins) each: of the same seconds, on their own grids.
+
+    Windows begin with the step of the network that is nearest.
+    """
     embeddings = {}
     for name, other in source.embeddings.items():
-        grid, length = other.frontend.grid, other.frontend.frames_for(windows.length_s)
-        at = windows_at(grid, windows.recording, windows.onset_s(), length, other.n_frames)
-        embeddings[name] = other.features(at)
+        frontend, n_rows = other.frontend, other.frontend.frames_for(windows.length_s)
+        at = windows_at(frontend.grid, windows.recording, windows.onset_s(), n_rows, other.n_frames)
+        # Rows of one step of a network stay together.
+        first = np.rint(at.first / frontend.step_rows).astype(np.int64) * frontend.step_rows
+        embeddings[name] = other.features(replace(at, first=first))
     return embeddings
 
 

@@ -60,6 +60,8 @@ class SedModel(nn.Module):
     full_output: bool = True
     #: Name -> bins of each embedding that `forward` takes.
     embeddings: Mapping[str, int] = MappingProxyType({})
+    #: Whether `forward` takes `class_mask` (`sedkit.features.batch.StreamBatch`).
+    takes_class_mask: bool = False
     #: Names of (convolution, batch norm) pairs that may become one convolution at inference.
     folding: ClassVar[tuple[tuple[str, str], ...]] = ()
 
@@ -75,8 +77,12 @@ class SedModel(nn.Module):
         return state
 
 
-def inputs_of(x: Tensor, n_frames: Tensor | None, embeddings: Mapping[str, Tensor]) -> tuple[Any, ...]:
-    """Return what to call a network with: one that takes no embeddings is called without."""
+def inputs_of(
+    x: Tensor, n_frames: Tensor | None, embeddings: Mapping[str, Tensor], class_mask: Tensor | None = None
+) -> tuple[Any, ...]:
+    """Return what to call a network with: it is called without what there is none of."""
+    if class_mask is not None:
+        return x, n_frames, embeddings, class_mask
     return (x, n_frames, embeddings) if embeddings else (x, n_frames)
 
 

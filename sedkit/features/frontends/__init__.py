@@ -63,6 +63,8 @@ class FrontEnd(ABC):
     storage : type of the numbers in a features file, "float32" or "float16".
     step_frames : frames of a recording that are computed at a time. A multiple of what is computed in one product of
         matrices, or seen at once, so that the features are those of the whole recording.
+    step_rows : frames that belong together, such as the patches of one step of a network: windows of embeddings begin
+        with the first of them.
     """
 
     name: ClassVar[str] = ""
@@ -103,6 +105,10 @@ class FrontEnd(ABC):
     @property
     def step_frames(self) -> int:
         return 1024
+
+    @property
+    def step_rows(self) -> int:
+        return 1
 
     @property
     def framing(self) -> Framing | None:

@@ -41,9 +41,7 @@ def test_figure(two_step: Path, tmp_path: Path) -> None:
     figure = network(subject)
     words = [text.get_text() for text in figure.axes[0].texts]
     assert words[:3] == ["gives", "parameters", "features: logmel"]
-    assert words[-2].startswith(
-        "probabilities of the clip"
-    )
+    assert words[-2].startswith("probabilities of the clip")
     assert any("parameters" in text.get_text() for text in figure.texts)
     assert main(["report", str(two_step), "--figures", str(tmp_path / "out")]) == 0
     assert [path.suffix for path in sorted((tmp_path / "out").glob("*.network.*"))] == [".png", ".svg"]
