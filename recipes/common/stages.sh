@@ -4,11 +4,11 @@
 # shellcheck disable=SC2154 # the options' variables come from options.sh
 
 stage_data() {
-    local pair name root out prepare_words
+    local pair name root out prepare_words miniature_words
     for pair in "${data_sets[@]}"; do
         open_data_set "$pair"
         if [[ -z $dataset_root ]]; then
-            sedkit miniature "$name" "$root" --size "$miniature_size" --jobs "$jobs" "${forced[@]}"
+            sedkit miniature "$name" "$root" "${miniature_words[@]}" --size "$miniature_size" --jobs "$jobs" "${forced[@]}"
         else
             sedkit prepare "$name" "$root" "$out" --coverage-only true "${prepare_words[@]}"
         fi
@@ -17,7 +17,7 @@ stage_data() {
 
 stage_prepare() { prepare_data_sets; }
 prepare_data_sets() {
-    local pair name root out prepare_words
+    local pair name root out prepare_words miniature_words
     for pair in "${data_sets[@]}"; do
         open_data_set "$pair"
         sedkit prepare "$name" "$root" "$out" "${prepare_words[@]}" --lenient "$lenient" --jobs "$jobs" "${forced[@]}"
