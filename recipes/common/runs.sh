@@ -17,12 +17,14 @@ recipe_words() {
     sed -n "s/ #.*//; s/^$1: *//p" "${2:-$recipe_dir/recipe.yaml}" | tr -d '[]{} ' | tr ',' '\n' | sed '/^$/d'
 }
 
-# open_data_set NAME:FOLDER: sets name, root, out and what the recipe adds to the calls that make and prepare it.
+# open_data_set NAME:FOLDER: sets name, root, out and what the recipe adds to the calls that prepare it or make it in
+# small; a miniature with options of its own lies apart from that without.
 open_data_set() {
     name=${1%%:*} out=$data/${1#*:} prepare_words=() miniature_words=()
     out=${out%/.}
     root=$(data_set "$name")
     ! declare -F prepare_options >/dev/null || prepare_options "$name"
+    [[ -n $dataset_root ]] || ((${#miniature_words[@]} == 0)) || root+=-${miniature_words[-1]}
 }
 
 # data_set NAME: the folder of one data set, in --dataset-root or among the miniatures.

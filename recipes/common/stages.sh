@@ -8,7 +8,7 @@ stage_data() {
     for pair in "${data_sets[@]}"; do
         open_data_set "$pair"
         if [[ -z $dataset_root ]]; then
-            sedkit miniature "$name" "$root" --size "$miniature_size" --jobs "$jobs" "${miniature_words[@]}" "${forced[@]}"
+            sedkit miniature "$name" "$root" "${miniature_words[@]}" --size "$miniature_size" --jobs "$jobs" "${forced[@]}"
         else
             sedkit prepare "$name" "$root" "$out" --coverage-only true "${prepare_words[@]}"
         fi

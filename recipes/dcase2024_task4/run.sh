@@ -13,9 +13,9 @@ declare -A EXPECTED_TIME=(
     [published]="35400 steps of 60: hours per system and seed on a GPU"
 )
 
-# The miniature has the sets of 2024, and stands beside that of other recipes.
+# In small, with the sets of 2024.
 prepare_options() {
-    [[ $1 != desed || -n $dataset_root ]] || root=$data_dir/miniature/desed_2024 miniature_words=(--layout 2024)
+    [[ $1 != desed ]] || miniature_words=(--layout 2024)
 }
 
 main "$@"

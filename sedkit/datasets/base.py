@@ -147,6 +147,8 @@ class DataSet:
         Table `set filename recordings` of the recordings that went into clips.
     clip_s
         Length of a clip; how many are shorter or longer is told.
+    step_s
+        Seconds that its labels are multiples of: a last event may end so much after its clip.
     shared
         Table `set filename` in `metadata/`: clips left out of training while a reported one shares their video.
     published
@@ -162,6 +164,7 @@ class DataSet:
     resampled: ClassVar[str] = ""
     ledger: ClassVar[str] = "metadata/sources.tsv"
     clip_s: ClassVar[float | None] = None
+    step_s: ClassVar[float] = 0.0
     shared: ClassVar[str | None] = None
     published: ClassVar[Mapping[str, Any] | None] = None
 

@@ -49,7 +49,7 @@ class MaestroOptions:
 class Maestro(DataSet):
     """MAESTRO Real, development set and, where it is there, the audio of the evaluation set."""
 
-    title, holds = "MAESTRO Real", (f"{AUDIO}/", f"{TRACKS}/")
+    title, holds, step_s = "MAESTRO Real", (f"{AUDIO}/", f"{TRACKS}/"), 1.0
     classes = Vocabulary.read(metadata_path("classes", "maestro.txt"))
     sets = (
         SetLayout("maestro_train", "training"),

@@ -107,6 +107,8 @@ class Experiment:
             sides[side][name] = reader.read(key, place, settings, sets.of(settings, key), sets.folds(settings, key))
         self.streams, self.select = sides["streams"], sides["select"]
         plain = replace(next(iter(plan.data.streams.values())), source="features", augment={}, views={})
+        # Where each set has classes of its own, the first stream's map is no map of theirs.
+        plain = replace(plain, labels=replace(plain.labels, map=None)) if plan.data.classes else plain
         # Figures of events want events, even where tags are trained on.
         framed = replace(plain, labels=replace(plain.labels, target="frame"))
         asked = plan.data.draw_figures and plan.frontend.sliceable

@@ -14,6 +14,8 @@ from sedkit.dataio.events import Events, Tags
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
 from sedkit.evaluation.metrics.base import all_metrics
+from sedkit.evaluation.metrics.partial_auc import SegmentAucParameters, Segments, cut_segments, partial_auc
+from sedkit.evaluation.ranking import best_f1, cumulative
 from sedkit.features.batch import StreamBatch
 from sedkit.features.normalise import Normalisation
 from sedkit.models.output import SedModel, SedOutput, valid_mask
@@ -129,6 +131,30 @@ def _decoded(metric: str) -> Callable[[Outputs], float | None]:
     return figure
 
 
+def _of_segments(figure: Callable[[Segments], NDArray[np.float64]]) -> Callable[[Outputs], float | None]:
+    """Return the mean of a figure of segments of a second over the classes that occur, each window being a clip."""
+
+    def mean(outputs: Outputs) -> float | None:
+        if any(s.targets.events is None for s in outputs.stream.sets):
+            return None
+        scores, events = _as_clips(outputs)
+        durations = dict(zip(scores.filenames, scores.duration_s.tolist(), strict=True))
+        classes = figure(cut_segments(events, scores, durations, SegmentAucParameters()))
+        return None if np.isnan(classes).all() else float(np.nanmean(classes))
+
+    return mean
+
+
+def _partial_areas(segments: Segments) -> NDArray[np.float64]:
+    return partial_auc(segments, SegmentAucParameters())[1]
+
+
+def _best_f1(segments: Segments) -> NDArray[np.float64]:
+    weight = np.ones(len(segments.clip))
+    pairs = zip(segments.score.T, segments.target.T, strict=True)
+    return np.array([best_f1(*cumulative(score, target, weight)) for score, target in pairs])
+
+
 def _as_clips(outputs: Outputs) -> tuple[Scores, Events]:
     """Return scores and true events of the windows, each a clip of its own, of the classes that are annotated."""
     framewise = np.concatenate(outputs.framewise)
@@ -167,6 +193,8 @@ FIGURES: dict[str, Callable[[Outputs], float | None]] = {
     "clip_map": _clip_map,
     "frame_map": _frame_map,
     "clip_f1": _clip_f1,
+    "segment_best_f1": _of_segments(_best_f1),
+    "segment_pauc": _of_segments(_partial_areas),
     "loss": lambda outputs: None if outputs.loss is None else -outputs.loss,
     **{f"{metric}_f1": _decoded(metric) for metric in ("event", "segment", "intersection")},
 }

@@ -103,6 +103,21 @@ def test_a_root_with_one_folder_per_data_set(runme, tmp_path):
     assert commands(done.stdout)[0][3] == str(tmp_path / "elsewhere" / "all" / "desed")
 
 
+def test_a_miniature_with_options_of_its_own_lies_apart(runme, tree, tmp_path):
+    run = tree / "recipes/dcase2019_task4/run.sh"
+    run.write_text(
+        run.read_text().replace('main "$@"', 'prepare_options() { miniature_words=(--layout 2024); }\nmain "$@"')
+    )
+    miniature, prepare = commands(runme("--dry-run", "--stop-stage=1", "--miniature-size=10").stdout)
+    root = "data/miniature/desed-2024"
+    assert miniature[1:7] == ["miniature", "desed", root, "--layout", "2024", "--size"]
+    assert prepare[1:4] == ["prepare", "desed", root]
+    given = tmp_path / "elsewhere/given"
+    (given / "desed").mkdir(parents=True)
+    (prepare,) = commands(runme("--dry-run", "--stage=1", "--stop-stage=1", "--dataset-root=given").stdout)
+    assert prepare[1:4] == ["prepare", "desed", str(given / "desed")]
+
+
 def test_the_budget_is_chosen_and_said(runme, tmp_path):
     assert "budget quick, expected: " in runme("--dry-run", "--stop-stage=0").stderr
     assert "budget published, expected: " in runme("--dry-run", "--stop-stage=0", "--budget=published").stderr
