@@ -7,7 +7,8 @@ read_recipe() {
     mapfile -t data_sets < <(recipe_words data_sets 2>/dev/null)
     ((${#data_sets[@]})) || bad_use "recipes/$recipe/recipe.yaml has no line 'data_sets: {NAME: FOLDER}'"
     mapfile -t entered < <(recipe_words entered)
-    format=$(recipe_words format) development=$(recipe_words development)
+    format=$(recipe_words format) development=$(recipe_words development | paste -sd ,)
+    submitted_seeds=$(recipe_words submitted_seeds)
     compared=$(recipe_words compared) contrasts=$(recipe_words contrasts | paste -sd ,)
     ! declare -F choose_data_sets >/dev/null || choose_data_sets
 }

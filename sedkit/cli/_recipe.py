@@ -57,7 +57,9 @@ class Recipe:
     entered
         Predicted sets to enter a challenge with: the first that was prepared.
     format, development
-        Of the submission: its format, and the results that it states as the development set's.
+        Of the submission: its format, and the results that it states as the development set's, or those of several.
+    submitted_seeds
+        How many trainings of a system are submitted.
     presets
         Name -> rules that decode reported sets beside the tuned ones.
     tuned_from
@@ -91,7 +93,8 @@ class Recipe:
     tagged: list[str] = field(default_factory=list)
     entered: list[str] = field(default_factory=list)
     format: str = ""
-    development: str = "validation"
+    development: list[str] = field(default_factory=lambda: ["validation"])
+    submitted_seeds: int = 1
     presets: dict[str, str | float] = field(default_factory=dict)
     tuned_from: dict[str, str | float] = field(default_factory=dict)
     operating_points: int | None = None

@@ -151,6 +151,11 @@ class _Stage(Uses):
         if self.rules(run) != run.path("postprocessing.yaml"):
             print(f"{run.folder}: no clips to tune on; {self.rules(run)} stands", file=sys.stderr)
             return
+        if not self.recipe.tuned:
+            scores = run.path("scores", f"{name_of(self.recipe.predicted[0])}.h5")
+            start = next(iter(self.presets.values()))
+            yield ["sedkit", "tune", scores, "--start", start, "--out", self.rules(run), *self.forced]
+            return
         labels = ["--labels", self.option(self.recipe.score["labels"])] if "labels" in self.recipe.score else []
         for name, rules in self.variants(run).items():
             start = ["--start", self.option(self.recipe.tuned_from[name])] if name else []
