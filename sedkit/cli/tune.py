@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="filename group: clips of one group are in one part of cross-validation",
     )
     parser.add_argument(
-        "--labels", metavar="LABELS.txt", help="keep these classes of the reference, one per line; its clips stay"
+        "--labels",
+        metavar="LABELS.txt|NAME",
+        help="keep these classes of the reference, one per line, or a list of metadata/classes; its clips stay",
     )
     add_seed(parser, "of the parts in which the value is cross-validated (default: 0)")
     add_flag(parser, "--lenient", "leave broken rows of the reference out, counted, instead of ending (default: false)")
@@ -60,12 +62,15 @@ def run(args: argparse.Namespace) -> None:
     from sedkit.dataio.event_formats import files_at
 
     inputs: dict[str, Any] = {"scores": args.scores, "reference": files_at(args.reference)}
-    inputs |= {name: path for name in ("tags", "groups", "labels") if (path := getattr(args, name))}
+    inputs |= {name: path for name in ("tags", "groups") if (path := getattr(args, name))}
     for name in ("scores", "tags"):
         if name in inputs:
             refuse_to_tune(inputs[name], facts_of(inputs[name]))
     config: dict[str, Any] = {name: getattr(args, name) for name in ("objective", "seed", "lenient")}
     (inputs if Path(args.start).is_file() else config)["start"] = args.start
+    if args.labels:
+        # A name without an ending is that of a list which comes along.
+        (inputs if Path(args.labels).suffix or Path(args.labels).is_file() else config)["labels"] = args.labels
     Step("tune", args.out, config, inputs, args.force).run(lambda: _tune(args))
 
 
