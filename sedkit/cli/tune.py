@@ -24,8 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--objective",
         choices=objective_names(),
-        help="what is maximised; without it the rules of --start are written as they are. tagging: clip thresholds by F1; psds1, psds2: median windows; else frame thresholds, median windows, "
-        "gaps and durations by the F1 of the metric of that name",
+        help="what is maximised; without it the rules of --start are written as they are. tagging: clip thresholds by F1; "
+        "psds1, psds2: median windows; else frame thresholds, median windows, gaps and durations by the F1 of the metric "
+        "of that name",
     )
     parser.add_argument("--out", metavar="POST.yaml", required=True, help="the rules")
     parser.add_argument(
@@ -46,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="filename group: clips of one group are in one part of cross-validation",
     )
     parser.add_argument(
-        "--labels", metavar="LABELS.txt", help="keep these classes of the reference, one per line; its clips stay"
+        "--labels",
+        metavar="LABELS.txt|NAME",
+        help="keep these classes of the reference, one per line, or a list of metadata/classes; its clips stay",
     )
     add_seed(parser, "of the parts in which the value is cross-validated (default: 0)")
     add_flag(parser, "--lenient", "leave broken rows of the reference out, counted, instead of ending (default: false)")
@@ -63,12 +66,15 @@ def run(args: argparse.Namespace) -> None:
     inputs: dict[str, Any] = {"scores": args.scores}
     if args.reference is not None:
         inputs["reference"] = files_at(args.reference)
-    inputs |= {name: path for name in ("tags", "groups", "labels") if (path := getattr(args, name))}
+    inputs |= {name: path for name in ("tags", "groups") if (path := getattr(args, name))}
     for name in ("scores", "tags") if args.objective is not None else ():
         if name in inputs:
             refuse_to_tune(inputs[name], facts_of(inputs[name]))
     config: dict[str, Any] = {name: getattr(args, name) for name in ("objective", "seed", "lenient")}
     (inputs if Path(args.start).is_file() else config)["start"] = args.start
+    if args.labels:
+        # A name without an ending is that of a list which comes along.
+        (inputs if Path(args.labels).suffix or Path(args.labels).is_file() else config)["labels"] = args.labels
     Step("tune", args.out, config, inputs, args.force).run(lambda: _tune(args))
 
 

@@ -138,6 +138,27 @@ def test_the_judge_says_the_same_where_it_is_installed(official: Official, tmp_p
     assert block["value"] == pytest.approx(wanted["mean"], abs=1e-9)
 
 
+def test_the_organisers_table_of_excerpts_gives_the_same(official: Official, tmp_path: Path) -> None:
+    rows = ["filename\tonset\toffset\tevent_label\tconfidence"]
+    for clip, seconds in zip(official.excerpts, official.seconds, strict=True):
+        excerpt = excerpt_of(clip)
+        assert excerpt is not None
+        heard = official.true[excerpt.recording]
+        for t in range(int(excerpt.start_s), int(np.ceil(excerpt.start_s + seconds - 1e-9))):
+            onset, offset = t - excerpt.start_s, min(t + 1 - excerpt.start_s, seconds)
+            labels = zip((*EVALUATED, "announcement"), heard[t], strict=True)
+            rows += [f"{clip}\t{onset}\t{offset}\t{label}\t{0.9 if is_heard else 0.1}" for label, is_heard in labels]
+    (tmp_path / "excerpts.tsv").write_text("\n".join(rows) + "\n")
+    # The organisers' table of durations names recordings, without an ending.
+    durations = "".join(f"{name}\t{seconds}\n" for name, seconds in RECORDINGS.items())
+    (tmp_path / "dur.tsv").write_text("filename\tduration\n" + durations)
+    call = ["score", "--reference", str(tmp_path / "excerpts.tsv"), "--scores", str(official.file), "--metrics", "pauc"]
+    call += ["--durations", str(tmp_path / "dur.tsv"), "--labels", "maestro_evaluated"]
+    assert main([*call, "--json", str(tmp_path / "r.json")]) == 0
+    block = json.loads((tmp_path / "r.json").read_text())["segment_auc"]
+    assert block == official.score(tmp_path / "other.json")["segment_auc"]
+
+
 def merge(events: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
     """Join events of a class that touch each other."""
     out: list[tuple[float, float, str]] = []

@@ -1,4 +1,4 @@
-"""Embeddings in the CRNN: sizes and known answers of the official baselines of 2023 and 2024, masks, stretches left out."""
+"""Embeddings in the CRNN: sizes and known answers of the official baselines of 2023 and 2024, masks, left-out frames."""
 
 from __future__ import annotations
 
