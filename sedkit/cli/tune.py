@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--objective",
         choices=objective_names(),
-        help="what is maximised; without it the rules of --start are written as they are. tagging: clip thresholds by F1; "
-        "psds1, psds2: median windows; else frame thresholds, median windows, gaps and durations by the F1 of the metric "
-        "of that name",
+        help="what is maximised; without it the rules of --start are written as they are. tagging: clip thresholds by "
+        "F1; psds1, psds2: median windows; else frame thresholds, median windows, gaps and durations by the F1 of the "
+        "metric of that name",
     )
     parser.add_argument("--out", metavar="POST.yaml", required=True, help="the rules")
     parser.add_argument(

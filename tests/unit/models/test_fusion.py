@@ -1,4 +1,4 @@
-"""Embeddings in the CRNN: sizes and known answers of the official baselines of 2023 and 2024, masks, left-out frames."""
+"""Embeddings in the CRNN: sizes and known answers of the baselines of 2023 and 2024, masks, frames left out."""
 
 from __future__ import annotations
 
