@@ -192,7 +192,8 @@ class _Stage(Uses):
                     yield decode(name_of(path), events, rules, *self.gate(path, run), *self.points(run, path, events))
         for path in self.reported(run):
             name = name_of(path)
-            for preset, rules in self.presets.items():
+            # Where nothing is tuned, the first of them are the run's own.
+            for preset, rules in list(self.presets.items())[not self.recipe.tuned :]:
                 points = self.points(run, path, f"{name}.{preset}")
                 yield decode(name, f"{name}.{preset}", rules, *self.gate(path, run), *points)
                 if self.recipe.windows:
