@@ -43,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--postprocessing",
         metavar="FILE.yaml|NAME|T",
-        help="default: EXP/postprocessing.yaml; a preset's name or one threshold as for `sedkit decode`",
+        help="default: EXP/postprocessing.yaml, or the rules in a checkpoint file (`sedkit export EXP OUT.pt`); a "
+        "preset's name or one threshold as for `sedkit decode`",
     )
     add(
         "--shard",

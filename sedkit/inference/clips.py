@@ -55,8 +55,10 @@ def checkpoint_of(experiment: Path, which: str = "best", network: str | None = N
     return path, network or named
 
 
-def rules_of(experiment: Path, given: str | PathLike[str] | float | None = None) -> str:
+def rules_of(experiment: Path, given: str | PathLike[str] | float | None = None) -> str | None:
     """Return what `read_postprocessing` is to read: what was given, else the experiment's own rules.
+
+    None for those that a checkpoint file holds itself.
 
     Raises
     ------
@@ -65,6 +67,8 @@ def rules_of(experiment: Path, given: str | PathLike[str] | float | None = None)
     """
     if given is not None:
         return str(given)
+    if experiment.is_file():
+        return None
     tuned = experiment / "postprocessing.yaml"
     if not tuned.is_file():
         raise UsageError(

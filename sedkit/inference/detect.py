@@ -63,10 +63,10 @@ class Outcome(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """What `Detector.open` is told; rules may be a file or a word."""
+    """What `Detector.open` is told; rules may be a file or a word, or those in the checkpoint (None)."""
 
     checkpoint: Path
-    postprocessing: str
+    postprocessing: str | None = None
     network: str | None = None
     device: str = "auto"
     precision: str = "auto"
@@ -76,8 +76,8 @@ class Opening(NamedTuple):
     @property
     def inputs(self) -> dict[str, Source]:
         """The files that it names."""
-        rules = {"postprocessing": self.postprocessing} if Path(self.postprocessing).is_file() else {}
-        return {"checkpoint": self.checkpoint, **rules}
+        rules = self.postprocessing
+        return {"checkpoint": self.checkpoint} | ({"postprocessing": rules} if rules and Path(rules).is_file() else {})
 
     @property
     def config(self) -> dict[str, Any]:

@@ -83,7 +83,8 @@ class Detector:
         experiment
             Its folder, or a checkpoint file. Nothing outside is read.
         postprocessing
-            A file of rules, a preset's name or one threshold; None: the experiment's own `postprocessing.yaml`.
+            A file of rules, a preset's name or one threshold; None: the experiment's own `postprocessing.yaml`, of a
+            checkpoint file the rules in it.
         checkpoint
             `best` or `last` of an experiment.
         network
@@ -102,8 +103,17 @@ class Detector:
         """
         place, chosen = checkpoint_of(Path(experiment), checkpoint, network)
         predictor = Predictor.open(place, device, precision, chosen)
-        rules = read_postprocessing(rules_of(Path(experiment), postprocessing), predictor.labels.labels)
-        return cls(predictor, rules, window_s, hop_s)
+        rules, labels = rules_of(Path(experiment), postprocessing), predictor.labels.labels
+        if rules is not None:
+            return cls(predictor, read_postprocessing(rules, labels), window_s, hop_s)
+        if not predictor.postprocessing:
+            raise UsageError(
+                f"{place}: a checkpoint without post-processing; give --postprocessing FILE.yaml, a preset (published) "
+                "or a threshold (0.5), or write one that holds its rules: sedkit export EXP OUT.pt"
+            )
+        return cls(
+            predictor, Postprocessing.from_dict(predictor.postprocessing, str(place)).over(labels), window_s, hop_s
+        )
 
     def detect(self, audio: str | PathLike[str] | NDArray[Any], sample_rate: int | None = None) -> list[Event]:
         """Return the events of a recording, in the order of their times.

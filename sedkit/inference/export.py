@@ -60,7 +60,7 @@ class Graph(nn.Module):
 
 
 def export_network(
-    checkpoint: Path, out: Path, beside: Path, network: str | None = None, rules: Path | None = None
+    checkpoint: Path, out: Path, beside: Path, network: str | None = None, rules: Postprocessing | None = None
 ) -> float:
     """Write the network of a checkpoint as ONNX, and what belongs to it as JSON.
 
@@ -73,7 +73,7 @@ def export_network(
     network
         Name of the network where the checkpoint keeps several; None takes the selected one.
     rules
-        Post-processing that goes into the JSON.
+        Post-processing that goes into the JSON, in the order of the checkpoint's classes.
 
     Returns
     -------
@@ -89,8 +89,7 @@ def export_network(
     onnx = _package("onnx")
     content = read_checkpoint(checkpoint)
     predictor = Predictor(content, "cpu", "fp32", network, f"sha256:{sha256_file(checkpoint)}")
-    postprocessing = None if rules is None else Postprocessing.read(rules).over(predictor.labels.labels)
-    about = _describe(predictor, content.model, content.normalise, postprocessing)
+    about = _describe(predictor, content.model, content.normalise, rules)
     about |= {"versions": _versions(), "licence": _LICENCE}
     with atomic_path(out) as aside:
         _write_graph(Graph(content.network(network), predictor.normalise), predictor, aside, str(checkpoint))

@@ -46,6 +46,8 @@ class Predictor:
         Frames of the windows that it was trained on, on the front end's window grid.
     run
         Where it comes from and what it saw; the name of the network, where the checkpoint keeps several.
+    postprocessing
+        Rules that the checkpoint holds, as plain data; empty where it has none.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Predictor:
         with checkpoint.refusals():
             self.frontend: FrontEnd = frontend_from(checkpoint.frontend)
         self.window, self.run, self.producer = checkpoint.window, checkpoint.run, producer
+        self.postprocessing = checkpoint.postprocessing
         if len(checkpoint.networks) > 1:
             name = network or checkpoint.selected
             self.run, self.producer = self.run | {"network": name}, f"{producer}@{name}" if producer else ""

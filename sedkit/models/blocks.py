@@ -83,10 +83,16 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
+        if isinstance(self.conv, FrequencyDynamicConv):
+            # Bins before frames, as its outcome lies: all that follows would copy it twice.
+            return self._pooled(x.transpose(2, 3), self.pooling[::-1]).transpose(2, 3)
+        return self._pooled(x, self.pooling)
+
+    def _pooled(self, x: Tensor, pooling: tuple[int, int]) -> Tensor:
         x = norm_relu(self.norm, x) if self.activation == "relu" else self._gated(self.norm(x))
         if self.dropout_first:
             x = self.dropout(x)
-        x = self.pool(x, self.pooling)
+        x = self.pool(x, pooling)
         pooled: Tensor = x if self.dropout_first else self.dropout(x)
         return pooled
 

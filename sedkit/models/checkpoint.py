@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -39,6 +39,8 @@ _CONTENT = {
     "config": dict,
     "training": dict,
 }
+#: What it holds where it was exported with its rules.
+_OPTIONAL = ("postprocessing",)
 
 
 @dataclass
@@ -69,6 +71,8 @@ class Checkpoint:
         The resolved configuration of the run.
     training
         State needed to go on: optimiser, objective, random generators, best figure (empty for a network alone).
+    postprocessing
+        Rules of its classes as a file of rules has them; empty where they are not in the checkpoint.
     source
         The file that it was read from, for messages.
     """
@@ -86,6 +90,7 @@ class Checkpoint:
     run: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    postprocessing: dict[str, Any] = field(default_factory=dict)
     source: str = "the checkpoint"
 
     def network(self, name: str | None = None) -> SedModel:
@@ -107,6 +112,22 @@ class Checkpoint:
         network.load_state_dict(self.networks[name])
         return network.eval()
 
+    def alone(self, network: str | None, postprocessing: dict[str, Any]) -> Checkpoint:
+        """Return one network with rules, without what only training needs.
+
+        Parameters
+        ----------
+        network
+            Its name; None takes the selected one.
+        postprocessing
+            Rules of its classes, as a file of rules has them.
+        """
+        name = self.selected if network is None else network
+        self.network(name)  # that it can be rebuilt
+        run = self.run | ({"network": name} if len(self.networks) > 1 else {})
+        networks = {name: self.networks[name]}
+        return replace(self, networks=networks, selected=name, run=run, training={}, postprocessing=postprocessing)
+
     def normalisation(self) -> Normalisation:
         """Rebuild the normalisation with its fitted state."""
         with self.refusals():
@@ -126,6 +147,7 @@ class Checkpoint:
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     """Write a checkpoint whole or not at all."""
     content = {key: getattr(checkpoint, key) for key in _CONTENT} | {"labels": list(checkpoint.labels)}
+    content |= {key: value for key in _OPTIONAL if (value := getattr(checkpoint, key))}
     content |= {"format": FORMAT, "version": sedkit.__version__}
     # Torch's own writer says of a full disk that an assertion failed.
     data = io.BytesIO()
@@ -150,6 +172,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             f"{path}: checkpoint format {shown}, expected {FORMAT} (written by `sedkit train`); {_ADVICE}"
         )
     absent = [key for key, kind in _CONTENT.items() if not isinstance(content.get(key), kind)]
+    absent += [key for key in _OPTIONAL if not isinstance(content.get(key, {}), dict)]
     networks = content.get("networks")
     if not absent and not all(isinstance(state, dict) for state in networks.values()):
         absent = ["networks"]
@@ -157,7 +180,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise SedkitError(f"{path}: a checkpoint without a usable {listed(absent)}; {_ADVICE}")
     try:
         checkpoint = Checkpoint(
-            **{key: content[key] for key in _CONTENT if key != "labels"},
+            **{key: content[key] for key in (*_CONTENT, *_OPTIONAL) if key in content and key != "labels"},
             labels=Vocabulary(tuple(content["labels"])),
             source=str(path),
         )

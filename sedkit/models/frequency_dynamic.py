@@ -29,7 +29,8 @@ class FrequencyDynamicConv(nn.Module):
     n_kernels
         Kernels that are mixed; 4 is published.
 
-    Shapes: (batch, n_in, frames, bins) -> (batch, n_out, frames, bins).
+    Shapes: (batch, n_in, frames, bins) -> (batch, n_out, frames, bins), which lies in memory as (batch, bins, frames,
+    n_out): with frames and bins exchanged it is channels_last, and so is best what comes in.
     """
 
     def __init__(self, n_in: int, n_out: int, n_kernels: int) -> None:
@@ -51,18 +52,16 @@ class FrequencyDynamicConv(nn.Module):
         n_out = len(self.weight) // self.n_kernels
         with no_autocast(x):
             shares = torch.softmax(self.mixture(x.mean(dim=2, dtype=torch.float32)) / TEMPERATURE, dim=1)
-        # A matrix a bin and tap in time, of the three bins' channels below: (batch x bins, 3, 3 n_in, n_out).
+        # A matrix a bin: (batch x bins, 9 n_in, n_out).
         kernels = self.weight.unflatten(0, (-1, n_out)).permute(0, 3, 4, 2, 1).flatten(1)
-        mixed = (shares.transpose(1, 2).flatten(0, 1) @ kernels).view(-1, 3, 3 * n_in, n_out)
+        mixed = (shares.transpose(1, 2).flatten(0, 1) @ kernels).view(-1, 9 * n_in, n_out)
         padded = F.pad(x.to(mixed.dtype).permute(0, 3, 2, 1), (0, 0, 1, 1, 1, 1))
-        # (batch x bins, frames + 2, 3 n_in)
-        around = torch.cat([padded[:, i : i + bins] for i in range(3)], dim=3).flatten(0, 1)
-        y = torch.bmm(around[:, :frames], mixed[:, 0])
-        for tap in (1, 2):
-            y = torch.baddbmm(y, around[:, tap : tap + frames], mixed[:, tap])
+        # What lies around each frame of a bin, below each other as in its matrix: (batch x bins, frames, 9 n_in).
+        around = [padded[:, bin_ : bin_ + bins, tap : tap + frames] for tap in range(3) for bin_ in range(3)]
+        y = torch.bmm(torch.cat(around, dim=3).flatten(0, 1), mixed)
         if self.bias is not None:
             y = y + self.bias.to(y.dtype)
-        return y.view(batch, bins, frames, n_out).permute(0, 3, 2, 1).contiguous(memory_format=torch.channels_last)
+        return y.view(batch, bins, frames, n_out).permute(0, 3, 2, 1)
 
     def folded(self, norm: nn.BatchNorm2d) -> FrequencyDynamicConv:
         """Take in the batch norm that follows, in place; shares sum to 1, so each kernel is scaled as their mixture."""

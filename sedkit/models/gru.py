@@ -7,6 +7,7 @@ that a narrow network spends half of its time in calls.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
+
+from sedkit.models.threads import in_threads
 
 Floats = NDArray[np.float32]
 _F = np.float32
@@ -44,64 +47,79 @@ def _tanh(x: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _ahead(inputs: Floats, weight: Floats, bias: Floats, states: Floats, gates: Floats, products: Floats) -> None:
-    """Fill in states, the three gates and the recurrent part of the third, frame by frame."""
-    frames, directions, batch, units = states.shape
+def _ahead(
+    d: int, inputs: Floats, weight: Floats, bias: Floats, states: Floats, gates: Floats, products: Floats
+) -> None:
+    """Fill in states, the three gates and the recurrent part of the third of a direction, frame by frame."""
+    frames, _, batch, units = states.shape
     both, half = 2 * units, _F(0.5)
-    a, state = np.empty((batch, 3 * units), np.float32), np.empty((batch, units), np.float32)
-    for d in range(directions):
-        state[:] = 0
-        for t in range(frames):
-            np.dot(state, weight[d], a)
-            for b in range(batch):
-                x, here, known, last = inputs[t, d, b], a[b], bias[d], state[b]
-                gate, out, product = gates[t, d, b], states[t, d, b], products[t, d, b]
-                # Loops of one kind of work each, which become vector code.
-                for u in range(both):
-                    gate[u] = half + half * _tanh(half * (x[u] + here[u] + known[u]))
-                for u in range(units):
-                    product[u] = here[both + u] + known[both + u]
-                    gate[both + u] = _tanh(x[both + u] + gate[u] * product[u])
-                for u in range(units):
-                    out[u] = gate[both + u] + gate[units + u] * (last[u] - gate[both + u])
-                    last[u] = out[u]
+    a, state = np.empty((batch, 3 * units), np.float32), np.zeros((batch, units), np.float32)
+    for t in range(frames):
+        np.dot(state, weight[d], a)
+        for b in range(batch):
+            x, here, known, last = inputs[t, d, b], a[b], bias[d], state[b]
+            gate, out, product = gates[t, d, b], states[t, d, b], products[t, d, b]
+            # Loops of one kind of work each, which become vector code.
+            for u in range(both):
+                gate[u] = half + half * _tanh(half * (x[u] + here[u] + known[u]))
+            for u in range(units):
+                product[u] = here[both + u] + known[both + u]
+                gate[both + u] = _tanh(x[both + u] + gate[u] * product[u])
+            for u in range(units):
+                out[u] = gate[both + u] + gate[units + u] * (last[u] - gate[both + u])
+                last[u] = out[u]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _back(
-    grad: Floats, weight: Floats, states: Floats, gates: Floats, products: Floats, inputs: Floats, recurrent: Floats
+    d: int,
+    grad: Floats,
+    weight: Floats,
+    states: Floats,
+    gates: Floats,
+    products: Floats,
+    inputs: Floats,
+    recurrent: Floats,
 ) -> None:
-    """Fill in the gradients of the input and of the recurrent parts of the gates, the last frame first."""
-    frames, directions, batch, units = states.shape
+    """Fill in the gradients of the input and of the recurrent parts of the gates of a direction, last frame first."""
+    frames, _, batch, units = states.shape
     both, one = 2 * units, _F(1)
-    carried, through = np.empty((batch, units), np.float32), np.empty((batch, units), np.float32)
+    carried, through = np.zeros((batch, units), np.float32), np.empty((batch, units), np.float32)
     nothing = np.zeros(units, np.float32)
-    for d in range(directions):
-        carried[:] = 0
-        for t in range(frames - 1, -1, -1):
-            for b in range(batch):
-                outer, gate, product, later, along = (
-                    grad[t, d, b],
-                    gates[t, d, b],
-                    products[t, d, b],
-                    carried[b],
-                    through[b],
-                )
-                of_inputs, of_recurrent = inputs[t, d, b], recurrent[t, d, b]
-                before = states[t - 1, d, b] if t else nothing
-                for u in range(units):
-                    reset, update, new = gate[u], gate[units + u], gate[both + u]
-                    total = outer[u] + later[u]
-                    by_new = total * (one - update) * (one - new * new)
-                    by_reset = by_new * product[u] * reset * (one - reset)
-                    by_update = total * (before[u] - new) * update * (one - update)
-                    of_inputs[u] = of_recurrent[u] = by_reset
-                    of_inputs[units + u] = of_recurrent[units + u] = by_update
-                    of_inputs[both + u] = by_new
-                    of_recurrent[both + u] = by_new * reset
-                    along[u] = total * update
-            np.dot(recurrent[t, d], weight[d], carried)
-            carried += through
+    for t in range(frames - 1, -1, -1):
+        for b in range(batch):
+            outer, gate, product, later, along = (
+                grad[t, d, b],
+                gates[t, d, b],
+                products[t, d, b],
+                carried[b],
+                through[b],
+            )
+            of_inputs, of_recurrent = inputs[t, d, b], recurrent[t, d, b]
+            before = states[t - 1, d, b] if t else nothing
+            for u in range(units):
+                reset, update, new = gate[u], gate[units + u], gate[both + u]
+                total = outer[u] + later[u]
+                by_new = total * (one - update) * (one - new * new)
+                by_reset = by_new * product[u] * reset * (one - reset)
+                by_update = total * (before[u] - new) * update * (one - update)
+                of_inputs[u] = of_recurrent[u] = by_reset
+                of_inputs[units + u] = of_recurrent[units + u] = by_update
+                of_inputs[both + u] = by_new
+                of_recurrent[both + u] = by_new * reset
+                along[u] = total * update
+        np.dot(recurrent[t, d], weight[d], carried)
+        carried += through
+
+
+def _each_direction(work: Callable[..., None], *tensors: Tensor) -> None:
+    """Let each direction of a layer be gone through, on threads of their own where torch takes several."""
+    arrays, directions = [x.numpy() for x in tensors], range(tensors[0].shape[1])
+    if torch.get_num_threads() > 1:
+        in_threads(work, [(d, *arrays) for d in directions])
+    else:
+        for d in directions:
+            work(d, *arrays)
 
 
 @torch.library.custom_op("sedkit::gru", mutates_args=())
@@ -118,7 +136,7 @@ def _scan(inputs: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor,
     gates = torch.empty_like(inputs)
     states, products = (inputs.new_empty(*inputs.shape[:3], weight.shape[2]) for _ in range(2))
     turned = weight.transpose(1, 2).contiguous()
-    _ahead(*(x.numpy() for x in (inputs, turned, bias, states, gates, products)))
+    _each_direction(_ahead, inputs, turned, bias, states, gates, products)
     return states, gates, products
 
 
@@ -132,7 +150,7 @@ def _gradient(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, T
         return None, None, None
     weight, states, gates, products = ctx.saved_tensors
     inputs, recurrent = torch.empty_like(gates), torch.empty_like(gates)
-    _back(*(x.numpy() for x in (grad.contiguous(), weight, states, gates, products, inputs, recurrent)))
+    _each_direction(_back, grad.contiguous(), weight, states, gates, products, inputs, recurrent)
     before = torch.cat([torch.zeros_like(states[:1]), states[:-1]]).transpose(0, 1).flatten(1, 2)
     flat = recurrent.transpose(0, 1).flatten(1, 2)
     return inputs, flat.transpose(1, 2) @ before, flat.sum(1)

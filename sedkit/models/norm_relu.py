@@ -6,10 +6,7 @@ time on where the processor multiplies bfloat16: once for the statistics and onc
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +17,8 @@ from numba import njit, types
 from numba.extending import overload
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from sedkit.models.threads import in_threads
 
 Floats = NDArray[np.float32]
 #: Values as they lie in memory: float32, or bfloat16 as the uint16 of its bits, which numba does not know otherwise.
@@ -125,22 +124,13 @@ def _back(x: Values, y: Values, grad: Values, inner: Values, of_grad: Floats, of
             here[k] = _stored(value * of_grad[k] + _real(row[k]) * of_x[k] + rest[k], here[k])
 
 
-@cache
-def _threads(n: int, process: int) -> ThreadPoolExecutor:
-    # Threads do not outlive a fork, so that each process has its own.
-    return ThreadPoolExecutor(n, thread_name_prefix="norm_relu")
-
-
 def _over(work: Callable[..., Any], rows: Sequence[Values], *others: Any) -> list[Any]:
     """Let torch's number of threads work, each on its share of the rows; return what they return."""
     blocks = -(-len(rows[0]) // _ROWS)
     n = min(torch.get_num_threads(), 1 + rows[0].size // _WORTH_A_THREAD, blocks)
-    if n == 1:
-        return [work(*rows, *others)]
     # Whole blocks each, which add up to the same float32 whoever does it.
     edges = [_ROWS * (blocks * i // n) for i in range(n)] + [len(rows[0])]
-    shares = [[array[a:b] for array in rows] for a, b in pairwise(edges)]
-    return list(_threads(n, os.getpid()).map(lambda share: work(*share, *others), shares))
+    return in_threads(work, [(*(array[a:b] for array in rows), *others) for a, b in pairwise(edges)])
 
 
 def _rows(x: Tensor) -> Values:

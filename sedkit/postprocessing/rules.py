@@ -250,18 +250,22 @@ class Postprocessing:
             An unknown or missing key, a value that is no number or out of range, a class without a rule; the
             message names file, class and key.
         """
-        raw = read_yaml(path)
-        file = typed(raw, _RuleFile, str(path))
+        return cls.from_dict(read_yaml(path), str(path))
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any], path: str) -> Postprocessing:
+        """Take rules from plain data (`as_dict`) that stand in a file; refused as `read` does."""
+        file = typed(raw, _RuleFile, path)
         labels = tuple(file.labels or file.classes)
         if not labels or sorted(labels) != sorted(file.classes):
             raise UsageError(
                 f"{path}: labels are {listed(labels)}, but classes holds rules for {listed(file.classes) or 'none'}"
             )
-        kind = _kind_of(file.decoder, str(path))
+        kind = _kind_of(file.decoder, path)
         rules = tuple(typed(file.classes[label], kind, f"{path}: {label}") for label in labels)
         # As they stand there: of texts such as a hash of digits only, a typed section makes numbers.
         told = {key: raw[key] for key in _TOLD if raw.get(key) is not None}
-        return cls(labels, rules, source=str(path), **told)
+        return cls(labels, rules, source=path, **told)
 
 
 #: What a file says above its rules, besides version and class order.

@@ -18,6 +18,7 @@ from sedkit.report.classes import cooccurrence, counts, durations
 from sedkit.report.curves import curves, detection, overlay
 from sedkit.report.frames import frames
 from sedkit.report.masks import masks, reconstruction
+from sedkit.report.network import network
 from sedkit.report.quality import class_f1, cross_triggers, thresholds
 from sedkit.report.rates import psd_roc
 from sedkit.report.runs import RunSubject
@@ -116,7 +117,13 @@ FIGURES: dict[type[AnySubject], dict[str, Drawing]] = {
             learning,
             ("history",),
             caption="Training: what the checkpoint was chosen by, and curves that were only looked at.",
-        )
+        ),
+        "network": Drawing(
+            network,
+            ("network",),
+            caption="The network from top to bottom: what each layer is made of, what it gives for one window "
+            "(channels × frames × bands, or frames × values), and its parameters.",
+        ),
     },
 }
 #: For looking at, and for papers: an SVG's texts and lines stay what they are, images in it are images.

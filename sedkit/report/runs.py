@@ -43,7 +43,7 @@ class RunSubject:
     results
         Its results files.
     lacks
-        Why there is no `history`.
+        Why there is no `history`, and no `network`.
     is_folder
         Whether it is an experiment's folder, not an output or a checkpoint alone.
     """
@@ -90,19 +90,20 @@ class RunSubject:
         history, lacks = _history(training_of(path)[0] / "metrics.jsonl"), {}
         if not history:
             lacks["history"] = f"there is no {training_of(path)[0] / 'metrics.jsonl'}"
+        if not any((training_of(path)[0] / "checkpoints").glob(f"*{CHECKPOINT}")):
+            lacks["network"] = f"there is no checkpoint in {training_of(path)[0] / 'checkpoints'}"
         name = f"{experiment.system if experiment else path.resolve().parent.name}/{path.resolve().name}"
         return cls(path, name, experiment, _sets(path, results), history, results, lacks)
 
     @classmethod
     def _foreign(cls, path: Path, files: SetFiles) -> RunSubject:
-        return cls(
-            path, path.stem, None, {path.stem: files}, lacks={"history": f"{path} is no experiment"}, is_folder=False
-        )
+        lacks = dict.fromkeys(("history", "network"), f"{path} is no experiment")
+        return cls(path, path.stem, None, {path.stem: files}, lacks=lacks, is_folder=False)
 
     @property
     def has_network(self) -> bool:
         """Whether there is a checkpoint, to ask the network of other recordings."""
-        return self.path.suffix == CHECKPOINT or any((training_of(self.path)[0] / "checkpoints").glob("*.pt"))
+        return "network" not in self.lacks
 
     def on(self, given: Sequence[DataDir]) -> RunSubject:
         """Return the run on the sets of some data dirs, whether it has output on them or not.

@@ -20,6 +20,7 @@ from sedkit.cli.main import main
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.inference.detector import Detector, Event
 from sedkit.inference.predict import predict_waveforms
+from sedkit.models.checkpoint import read_checkpoint, write_checkpoint
 from sedkit.postprocessing import FrameRule, Postprocessing
 
 CNN = {"name": "cnn9_avg", "base_channels": 2}
@@ -78,7 +79,7 @@ def test_an_array_needs_its_rate_and_a_file_none(experiment: Path, tmp_path: Pat
 def test_a_checkpoint_alone_needs_rules(experiment: Path, tmp_path: Path) -> None:
     alone = tmp_path / "moved.pt"
     shutil.copy(experiment / "checkpoints/best.pt", alone)
-    with pytest.raises(UsageError, match="has no postprocessing.yaml"):
+    with pytest.raises(UsageError, match="moved.pt: a checkpoint without post-processing; give"):
         sedkit.load(alone)
     x = noise(3, 8000)
     for rules in (experiment / "postprocessing.yaml", 0.0, "0.0"):
@@ -102,6 +103,54 @@ def test_an_experiment_that_was_moved_needs_nothing_else(
     monkeypatch.chdir(empty)
     assert main(["detect", ".", str(tmp_path / "a.wav")]) == 0
     assert capsys.readouterr().out == expected and expected.count("\n") == 4
+
+
+def test_one_exported_file_is_all_that_detection_needs(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(4, 16000), 16000)
+    assert main(["detect", str(experiment), str(tmp_path / "a.wav")]) == 0
+    expected = capsys.readouterr().out
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    experiment = shutil.copytree(experiment, tmp_path / "experiment")
+    assert main(["export", str(experiment), str(folder / "dogs.pt")]) == 0
+    stranger = tmp_path / "stranger.yaml"
+    Postprocessing.uniform(("Ant", "Bee", "Cow"), FrameRule(threshold=0.5)).write(stranger)
+    assert main(["export", str(experiment), str(folder / "x.pt"), "--postprocessing", str(stranger)]) == 1
+    assert not (folder / "x.pt").exists()
+    shutil.rmtree(experiment)
+    monkeypatch.chdir(folder)
+    capsys.readouterr()
+    assert main(["detect", "dogs.pt", str(tmp_path / "a.wav")]) == 0
+    assert capsys.readouterr().out == expected and expected.count("\n") == 4
+    content = read_checkpoint("dogs.pt")
+    assert not content.training and content.postprocessing["classes"]["Dog"]["threshold"] == 0.0
+    # Other rules, in their place or in a file made from this one.
+    assert main(["export", "dogs.pt", "quiet.pt", "--postprocessing", "0.999"]) == 0
+    for words in (["dogs.pt", "--postprocessing", "0.999"], ["quiet.pt"]):
+        assert main(["detect", *words, str(tmp_path / "a.wav")]) == 0
+        assert capsys.readouterr().out.splitlines()[1:] == ["a.wav\t\t\t"]
+    assert main(["export", "dogs.pt", "./dogs.pt"]) == 2
+
+
+def test_an_exported_file_holds_one_network_and_needs_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    training = make_experiment(tmp_path / "mt/seed0", {"name": "cnn9_avg", "base_channels": 2})
+    both = read_checkpoint(training / "checkpoints/best.pt")
+    state = {name: x + 1 if name.endswith("fc.bias") else x for name, x in both.networks["network"].items()}
+    both.networks, both.selected = {"student": both.networks["network"], "teacher": state}, "student"
+    write_checkpoint(training / "checkpoints/best.pt", both)
+    out = tmp_path / "teacher.pt"
+    assert main(["export", str(training), str(out), "--network", "teacher"]) == 1
+    assert "has no post-processing" in capsys.readouterr().err and not out.exists()
+    assert main(["export", str(training), str(out), "--network", "teacher", "--postprocessing", "published"]) == 0
+    one = read_checkpoint(out)
+    assert list(one.networks) == ["teacher"] and one.run["network"] == "teacher"
+    x = noise(3, 8000)
+    np.testing.assert_array_equal(
+        sedkit.load(out).scores(x, 8000).framewise,
+        sedkit.load(training, "published", network="teacher").scores(x, 8000).framewise,
+    )
 
 
 def test_importing_sedkit_loads_no_room() -> None:

@@ -241,7 +241,7 @@ def test_a_network_that_cannot_be_exported_is_refused_in_one_line(
 def test_bad_use_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     experiment = make_experiment(tmp_path, {"name": "tests_mean"}, SHORT, 64)
     for words, status, said in (
-        ([str(experiment), "x.pt"], 2, "x.pt: expected a name that ends in .onnx"),
+        ([str(experiment), "x.pth"], 2, "x.pth: expected a name that ends in .onnx or .pt"),
         ([str(experiment)], 2, "OUT.onnx"),
         ([str(tmp_path / "none"), "x.onnx"], 1, "no such checkpoint"),
         ([str(experiment), "x.onnx", "--window", "3"], 2, "unknown option --window"),
