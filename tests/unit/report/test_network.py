@@ -30,6 +30,7 @@ def test_layers_by_hand() -> None:
 @pytest.mark.parametrize("name", model_names())
 def test_every_parameter_of_every_network_is_in_a_layer(name: str) -> None:
     options = {"base_channels": 2} if name.startswith(("cnn", "resnet", "seg")) else {}
+    options |= {"layers": 2, "width": 48, "hidden": 32} if name == "beats" else {}
     model = build_model(resolve_model({"name": name, **options}), 3, 64)
     layers = layers_of(model, 96, 64)
     assert sum(layer.parameters for layer in layers) == sum(p.numel() for p in model.parameters())
@@ -41,9 +42,7 @@ def test_figure(two_step: Path, tmp_path: Path) -> None:
     figure = network(subject)
     words = [text.get_text() for text in figure.axes[0].texts]
     assert words[:3] == ["gives", "parameters", "features: logmel"]
-    assert words[-2].startswith(
-        "probabilities of the clip"
-    )
+    assert words[-2].startswith("probabilities of the clip")
     assert any("parameters" in text.get_text() for text in figure.texts)
     assert main(["report", str(two_step), "--figures", str(tmp_path / "out")]) == 0
     assert [path.suffix for path in sorted((tmp_path / "out").glob("*.network.*"))] == [".png", ".svg"]
