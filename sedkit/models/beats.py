@@ -18,6 +18,9 @@ from sedkit.models.sizes import BeatsOptions
 from sedkit.models.transformer import attend, split_heads
 from sedkit.models.weights import Pretrained, below_prefix, without_other_classes
 
+_CLASSIFIER = "predictor."
+#: The table of positions, which each layer has under its own name.
+_TABLE = "encoder.layers.{}.self_attn.relative_attention_bias.weight"
 #: Keys of a released file's `cfg` and the sizes that they are.
 _SIZES = {
     "input_patch_size": "patch",
@@ -205,12 +208,9 @@ class Beats(Pretrained):
             out[name] = value
         table = out.get(_TABLE.format(0))
         for layer in range(self.options.layers if table is not None else 0):
-            out.setdefault(_TABLE.format(layer), table)
+            if not torch.equal(out.setdefault(_TABLE.format(layer), table), table):
+                raise SedkitError(f"{_TABLE.format(layer)} differs from the first layer's, expected one for all")
         return without_other_classes(self, out, (_CLASSIFIER,))
-
-
-_CLASSIFIER = "predictor."
-_TABLE = "encoder.layers.{}.self_attn.relative_attention_bias.weight"
 
 
 class BeatsTagger(Beats, SedModel):

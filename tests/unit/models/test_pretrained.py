@@ -449,6 +449,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         altered(**{"encoder.layer_norm.bias": None}),
         r"1 tensors of the network are absent .encoder.layer_norm",
     ),
+    "two tables": (
+        altered(**{TABLE.replace(".0.", ".1."): torch.ones(16, 2)}),
+        "layers.1.self_attn.relative_attention_bias.weight differs from the first layer's",
+    ),
     "extra": (altered(**{"encoder.extra": torch.ones(1)}), r"1 tensors that the network does not have .encoder.extra"),
     "not finite": (altered(**{"layer_norm.bias": torch.full((12,), torch.nan)}), "NaN or infinity .layer_norm.bias"),
     "two": (below("a.", altered()) | below("b.", altered()), r"holds 2 networks, below a\., b\., expected one"),
