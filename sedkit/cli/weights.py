@@ -91,8 +91,7 @@ def _experiment(args: argparse.Namespace) -> None:
     def make() -> None:
         from sedkit.inference.tagger import read_classes, write_tagger
 
-        classes = read_classes(args.classes)
-        write_tagger(args.out, args.file, args.network, classes, rules)
+        classes = write_tagger(args.out, args.file, args.network, read_classes(args.classes), rules)
         log.info(
             "weights experiment: %s: %s, %d classes; `sedkit detect %s RECORDINGS`",
             args.out,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from sedkit.core.errors import UsageError
 from sedkit.embeddings.network import NetworkFrontEnd
 from sedkit.features.frontends import FrontEnd, register
 from sedkit.features.frontends.kaldi_fbank import KaldiFbank
-from sedkit.models.sizes import BeatsOptions
+from sedkit.models.sizes import BEATS_NORMALISE, BeatsOptions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,7 +28,7 @@ class BeatsFrontEnd(NetworkFrontEnd):
     network : sizes, where they are not those of the released models.
     """
 
-    normalise: ClassVar = {"standardise": {"mean": 15.41663, "std": 2 * 6.55582}}
+    normalise = BEATS_NORMALISE
 
     sample_rate: int = 16000
     tokens: Literal["published", "mean", "concat"] = "published"

@@ -9,11 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sedkit.core.errors import SedkitError
+from sedkit.core.errors import SedkitError, UsageError
+from sedkit.models.layers import no_autocast
+from sedkit.models.output import SedModel, SedOutput, valid_mask
+from sedkit.models.pooling import mean_over_time
+from sedkit.models.registry import register
 from sedkit.models.sizes import BeatsOptions
 from sedkit.models.transformer import attend, split_heads
-from sedkit.models.weights import Pretrained, below_prefix
+from sedkit.models.weights import Pretrained, below_prefix, without_other_classes
 
+_CLASSIFIER = "predictor."
+#: The table of positions, which each layer has under its own name.
+_TABLE = "encoder.layers.{}.self_attn.relative_attention_bias.weight"
 #: Keys of a released file's `cfg` and the sizes that they are.
 _SIZES = {
     "input_patch_size": "patch",
@@ -74,12 +81,15 @@ class GatedAttention(nn.Module):
         # One table for all layers, known in each of them by its name.
         self.relative_attention_bias = table
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """(batch, tokens, width), bias (heads, tokens, tokens) -> (batch, tokens, width)."""
+    def forward(self, x: Tensor, bias: Tensor, valid: Tensor | None) -> Tensor:
+        """(batch, tokens, width), bias (heads, tokens, tokens), valid (batch, tokens) -> (batch, tokens, width)."""
         query, key, value = (split_heads(layer(x), self.heads) for layer in (self.q_proj, self.k_proj, self.v_proj))
         a, b = torch.sigmoid(self.grep_linear(query).unflatten(3, (2, 4)).sum(4)).chunk(2, dim=3)
         gate = a * (b * self.grep_a - 1) + 2
-        out: Tensor = self.out_proj(attend(query, key, value, gate.to(query.dtype) * bias.to(query.dtype)))
+        gated = gate.to(query.dtype) * bias.to(query.dtype)
+        if valid is not None:
+            gated = gated.masked_fill(~valid[:, None, None], torch.finfo(gated.dtype).min)
+        out: Tensor = self.out_proj(attend(query, key, value, gated))
         return out
 
 
@@ -94,8 +104,8 @@ class Layer(nn.Module):
         self.self_attn_layer_norm, self.final_layer_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.fc1, self.fc2 = nn.Linear(width, options.hidden), nn.Linear(options.hidden, width)
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        x = self.self_attn_layer_norm(self.alpha * x + self.self_attn(x, bias))
+    def forward(self, x: Tensor, bias: Tensor, valid: Tensor | None) -> Tensor:
+        x = self.self_attn_layer_norm(self.alpha * x + self.self_attn(x, bias, valid))
         out: Tensor = self.final_layer_norm(self.alpha * x + self.fc2(F.gelu(self.fc1(x))))
         return out
 
@@ -119,11 +129,13 @@ class Encoder(nn.Module):
         bias: Tensor = table(buckets(distance, self.options.buckets, self.options.max_distance)).permute(2, 0, 1)
         return bias
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        if valid is not None:
+            x = x * valid[:, :, None]
         x = x + self.pos_conv(x.transpose(1, 2)).transpose(1, 2)
         x, bias = self.layer_norm(x), self.position_bias(x.shape[1])
         for layer in self.layers:
-            x = layer(x, bias)
+            x = layer(x, bias, valid)
         return x
 
 
@@ -160,10 +172,14 @@ class Beats(Pretrained):
         self.post_extract_proj = nn.Linear(options.patch_width, options.width)
         self.encoder = Encoder(options)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the tokens; those of which `valid` (batch, tokens) is False are not seen by the others."""
         patches = self.patch_embedding(x[:, None]).flatten(2).transpose(1, 2)
-        out: Tensor = self.encoder(self.post_extract_proj(self.layer_norm(patches)))
+        out: Tensor = self.encoder(self.post_extract_proj(self.layer_norm(patches)), valid)
         return out
+
+    def forward(self, x: Tensor) -> Any:
+        return self.tokens(x)
 
     def check_file(self, content: dict[str, Any], source: object) -> None:
         """Compare the section `cfg` of a released file with the network; raise SedkitError where it is of another."""
@@ -181,7 +197,7 @@ class Beats(Pretrained):
     def adapt_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Read the network below any prefix, weight norms of either spelling, the table of positions once or 12 times.
 
-        The classifier of fine-tuned files (`predictor`) is left out: tokens are those before it.
+        The classifier of fine-tuned files (`predictor`) is left out where the network has none, or of other classes.
         """
         state = below_prefix(state, "patch_embedding.weight")
         spelling = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
@@ -189,12 +205,43 @@ class Beats(Pretrained):
         for name, value in state.items():
             for theirs, ours in spelling.items():
                 name = name.replace(f"pos_conv.0.{theirs}", f"pos_conv.0.{ours}")
-            if not name.startswith("predictor."):
-                out[name] = value
+            out[name] = value
         table = out.get(_TABLE.format(0))
         for layer in range(self.options.layers if table is not None else 0):
-            out.setdefault(_TABLE.format(layer), table)
-        return out
+            if not torch.equal(out.setdefault(_TABLE.format(layer), table), table):
+                raise SedkitError(f"{_TABLE.format(layer)} differs from the first layer's, expected one for all")
+        return without_other_classes(self, out, (_CLASSIFIER,))
 
 
-_TABLE = "encoder.layers.{}.self_attn.relative_attention_bias.weight"
+class BeatsTagger(Beats, SedModel):
+    """BEATs with a classifier of tokens (`predictor`), as fine-tuned files have it.
+
+    The clip's probability is the sigmoid of the mean over all tokens of the logits, as published; a frame's is that of
+    the mean over the patches of its step. Steps that a recording does not fill are left out; their frames have the
+    probabilities of the last one that it fills.
+    """
+
+    def __init__(self, n_classes: int, n_bins: int, options: BeatsOptions) -> None:
+        super().__init__(options)
+        if n_bins % options.patch:
+            raise UsageError(f"the front end gives {n_bins} bins, expected a multiple of the patches' {options.patch}")
+        self.time_pooling, self.patches = options.patch, n_bins // options.patch
+        self.predictor = nn.Linear(options.width, n_classes)
+
+    def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
+        steps, valid = x.shape[1] // self.time_pooling, None
+        if n_frames is not None:
+            valid = valid_mask(n_frames - n_frames % self.time_pooling, self.time_pooling, steps)
+        tokens = self.tokens(x, None if valid is None else valid.repeat_interleave(self.patches, 1)).float()
+        with no_autocast(tokens):
+            logits = self.predictor(tokens).unflatten(1, (steps, self.patches)).mean(2)
+            clipwise, framewise = torch.sigmoid(mean_over_time(logits, valid, time_axis=1)), torch.sigmoid(logits)
+            if valid is not None:
+                last = torch.arange(steps, device=x.device).minimum(valid.sum(1, keepdim=True) - 1)
+                framewise = framewise.gather(1, last[:, :, None].expand_as(framewise))
+        return SedOutput(clipwise, framewise)
+
+
+@register("beats", BeatsOptions)
+def _build(n_classes: int, n_bins: int, options: BeatsOptions) -> BeatsTagger:
+    return BeatsTagger(n_classes, n_bins, options)

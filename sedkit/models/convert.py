@@ -22,7 +22,7 @@ _KINDS = 200
 #: What torch says of an object that is to be filled.
 _FILLED = re.compile(r"Can only (SETITEM|append|extend).* got <class '([^']+)'>")
 #: Plain data, as `torch.load(weights_only=True)` reads it.
-_PLAIN = (Tensor, str, bytes, bool, int, float, type(None), torch.dtype, torch.device)
+_PLAIN = (str, bytes, bool, int, float, type(None), torch.dtype, torch.device)
 #: Stands for what has no plain form.
 _NOTHING = object()
 
@@ -118,8 +118,9 @@ def _plain(value: Any, where: str, left_out: dict[str, str], above: tuple[int, .
             left_out[where] = type(value).__name__
             return _NOTHING
         return _plain(value.state, where, left_out, inside)
-    if isinstance(value, torch.nn.Parameter):
-        return value.data
+    if isinstance(value, Tensor):
+        # Without hooks and the like.
+        return value.detach()
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, Mapping):

@@ -93,6 +93,8 @@ class Pann(NamedTuple):
         Blocks of convolutions, and how many of them halve frames and bins.
     of_frames
         Whether it classifies frames, and not clips alone.
+    classifier
+        A tensor of its classifier with one number a class.
     """
 
     model: str
@@ -100,6 +102,7 @@ class Pann(NamedTuple):
     blocks: int = 6
     halvings: int = 5
     of_frames: bool = False
+    classifier: str = "fc_audioset.bias"
 
     @property
     def frontend(self) -> dict[str, Any]:
@@ -117,11 +120,30 @@ class Pann(NamedTuple):
         }
 
 
-#: The published networks.
+#: The published PANNs.
 PANNS = {
     "cnn10": Pann("cnn10", blocks=4, halvings=4),
     "cnn14": Pann("cnn14"),
     "cnn14_16k": Pann("cnn14", sample_rate=16000),
     "cnn14_decision_level_max": Pann("cnn14_decision_level_max", of_frames=True),
-    "cnn14_decision_level_att": Pann("cnn14_decision_level_att", of_frames=True),
+    "cnn14_decision_level_att": Pann("cnn14_decision_level_att", of_frames=True, classifier="att_block.cla.bias"),
+}
+
+#: What BEATs reads, and how it is normalised.
+BEATS_FRONTEND: dict[str, Any] = {"name": "kaldi_fbank", "clip_s": None}
+BEATS_NORMALISE: dict[str, Any] = {"standardise": {"mean": 15.41663, "std": 2 * 6.55582}}
+
+
+class Tagger(NamedTuple):
+    """A published tagger as a system: `model.name`, sections `frontend` and `normalise`, and `Pann.classifier`."""
+
+    model: str
+    frontend: dict[str, Any]
+    normalise: dict[str, Any]
+    classifier: str
+
+
+#: The published taggers.
+TAGGERS = {name: Tagger(pann.model, pann.frontend, {}, pann.classifier) for name, pann in PANNS.items()} | {
+    "beats": Tagger("beats", BEATS_FRONTEND, BEATS_NORMALISE, "predictor.bias")
 }

@@ -167,10 +167,12 @@ def below_prefix(state: dict[str, Tensor], anchor: str) -> dict[str, Tensor]:
 
 
 def without_other_classes(network: nn.Module, state: dict[str, Tensor], heads: tuple[str, ...]) -> dict[str, Tensor]:
-    """Return a state dict without its classifier, the tensors whose names begin with one of `heads`, if it fits not."""
-    expected = network.state_dict()
-    classifier = [name for name in state if name.startswith(heads) and name in expected]
-    if all(state[name].shape == expected[name].shape for name in classifier):
+    """Return a state dict without its classifier, of names that begin with one of `heads`, if the network has another.
+
+    A classifier of another kind is kept where the network has one, too: what is wrong with it is to be told.
+    """
+    expected = {name: value.shape for name, value in network.state_dict().items() if name.startswith(heads)}
+    if expected and all(state[name].shape == shape for name, shape in expected.items() if name in state):
         return state
     return {name: value for name, value in state.items() if not name.startswith(heads)}
 

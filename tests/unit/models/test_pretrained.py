@@ -16,7 +16,7 @@ from torch import Tensor
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.features.frontends import frontend_from
 from sedkit.models.atst_frame import AtstFrame
-from sedkit.models.beats import Beats, buckets
+from sedkit.models.beats import Beats, BeatsTagger, buckets
 from sedkit.models.panns import Panns
 from sedkit.models.registry import build_model
 from sedkit.models.sizes import PANNS, AtstFrameOptions, BeatsOptions
@@ -114,6 +114,7 @@ def test_names_and_numbers_of_the_others(shared: Path) -> None:
     known = answers(shared)
     with torch.device("meta"):
         assert parameters(Beats(BeatsOptions())) == known["BEATs"]["params_total"]
+        assert parameters(build_model({"name": "beats"}, 527, 128)) == known["BEATs"]["params_with_predictor"]
         atst = AtstFrame(AtstFrameOptions())
         networks = {name: build_model({"name": pann.model}, 527, 64) for name, pann in PANNS.items()}
     assert parameters(atst) == known["ATST-Frame"]["params_total"]
@@ -303,6 +304,36 @@ def test_padded_frames_of_panns_count_for_nothing(name: str) -> None:
         assert not torch.allclose(network(x).framewise, network(other).framewise)
 
 
+def test_the_tagger_of_beats() -> None:
+    tagger = build_model({"name": "beats", **vars(SMALL)}, 3, 32).eval()
+    assert isinstance(tagger, BeatsTagger)
+    tagger.load_state_dict(state := random_state(tagger))
+    network = small_beats()
+    network.load_state_dict({key: value for key, value in state.items() if "predictor" not in key})
+    x = torch.randn(1, 70, 32, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        logits = network(x) @ state["predictor.weight"].T + state["predictor.bias"]
+        output = tagger(x)
+    # Four steps of two patches each.
+    torch.testing.assert_close(output.clipwise, torch.sigmoid(logits.mean(1)))
+    for step in range(4):
+        expected = torch.sigmoid(logits[:, 2 * step : 2 * step + 2].mean(1))
+        torch.testing.assert_close(output.framewise[:, step], expected)
+
+
+def test_a_short_recording_of_beats_is_not_seen_with_its_padding() -> None:
+    tagger = build_model({"name": "beats", **vars(SMALL)}, 3, 32).eval()
+    tagger.load_state_dict(random_state(tagger))
+    x = torch.randn(2, 96, 32, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        alone, padded = tagger(x[:1, :50]), tagger(x, torch.tensor([50, 96]))
+        whole = tagger(x[1:])
+    torch.testing.assert_close(padded.clipwise, torch.cat([alone.clipwise, whole.clipwise]))
+    # 50 frames are three whole steps; what follows has the probabilities of the last one.
+    torch.testing.assert_close(padded.framewise[0], alone.framewise[0, [0, 1, 2, 2, 2, 2]])
+    torch.testing.assert_close(padded.framewise[1], whole.framewise[0])
+
+
 # ---- files
 
 
@@ -389,6 +420,21 @@ def test_files_of_panns(tmp_path: Path) -> None:
         load_pretrained(other, tmp_path / "0.pth")
 
 
+def test_a_fine_tuned_file_of_beats(tmp_path: Path) -> None:
+    tagger = build_model({"name": "beats", **vars(SMALL)}, 3, 32)
+    state = random_state(tagger)
+    torch.save({"cfg": CFG, "model": state}, tmp_path / "tagger.pt")
+    load_pretrained(tagger, tmp_path / "tagger.pt")
+    assert all(torch.equal(value, state[key]) for key, value in tagger.state_dict().items())
+    # A training of other classes starts from all but the classifier, and so does one from a file without.
+    for content in (state, {key: value for key, value in state.items() if "predictor" not in key}):
+        torch.save(content, tmp_path / "other.pt")
+        other = build_model({"name": "beats", **vars(SMALL)}, 5, 32)
+        load_weights(other, tmp_path / "other.pt")
+        assert torch.equal(other.encoder.layers[1].fc1.weight, state["encoder.layers.1.fc1.weight"])
+        assert other.predictor.weight.shape == (5, 16)
+
+
 def altered(**changes: Any) -> dict[str, Any]:
     state: dict[str, Any] = random_state(small_beats()) | changes
     return {key: value for key, value in state.items() if value is not None}
@@ -402,6 +448,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "missing": (
         altered(**{"encoder.layer_norm.bias": None}),
         r"1 tensors of the network are absent .encoder.layer_norm",
+    ),
+    "two tables": (
+        altered(**{TABLE.replace(".0.", ".1."): torch.ones(16, 2)}),
+        "layers.1.self_attn.relative_attention_bias.weight differs from the first layer's",
     ),
     "extra": (altered(**{"encoder.extra": torch.ones(1)}), r"1 tensors that the network does not have .encoder.extra"),
     "not finite": (altered(**{"layer_norm.bias": torch.full((12,), torch.nan)}), "NaN or infinity .layer_norm.bias"),
