@@ -39,10 +39,15 @@ def _machine() -> str:
     return hashlib.sha256(f"{socket.gethostname()} {counted_in}".encode()).hexdigest()[:8]
 
 
+def this_process() -> str:
+    """Return a name of this process that no other one has, on whatever machine that sees the same folders."""
+    return f"{_machine()}-{os.getpid()}"
+
+
 def aside_of(path: str | os.PathLike[str], kind: str = "part") -> Path:
     """Return the place beside `path` where this process writes what will replace it."""
     target = Path(path)
-    return target.with_name(f".{target.name}.{_machine()}-{os.getpid()}.{kind}")
+    return target.with_name(f".{target.name}.{this_process()}.{kind}")
 
 
 def remove(path: Path) -> None:

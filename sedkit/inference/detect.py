@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.facts import joined as joined_facts
-from sedkit.core.files import lock, write_text
+from sedkit.core.files import content_hash, lock, write_text
 from sedkit.core.log import log, start_logging
 from sedkit.core.parallel import cpu_jobs, progress, run_jobs
-from sedkit.core.stamp import Source, Step, facts_of
+from sedkit.core.stamp import Source, Step, describe, facts_of
 from sedkit.dataio.event_formats import FORMATS, Detected, read_detected, together
 
 if TYPE_CHECKING:
@@ -86,8 +86,11 @@ class Opening(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1)
-def opened(opening: Opening, threads: int | None = None) -> Detector:
-    """Return the detector, opened once in a process; `threads` of the network, None: as many as torch takes."""
+def opened(opening: Opening, threads: int | None = None, content: str = "") -> Detector:
+    """Return the detector, opened once in a process for a content of its files.
+
+    `threads` of the network, None: as many as torch takes.
+    """
     from sedkit.inference.detector import Detector
 
     if threads is not None:
@@ -114,6 +117,8 @@ class Work:
         Log a recording that cannot be read at once.
     threads
         As `opened` takes them.
+    content
+        A hash of what the detector's files hold: what a process has opened by that name may be another one since.
     force
         Make again what is up to date.
     """
@@ -123,7 +128,13 @@ class Work:
     draw: Draw | None = None
     tell: bool = True
     threads: int | None = None
+    content: str = ""
     force: bool = False
+
+    @property
+    def detector(self) -> Detector:
+        """The detector, opened when it is first asked for."""
+        return opened(self.opening, self.threads, self.content)
 
     def step(self, recording: Recording) -> Step:
         """Return the step that makes the files of a recording."""
@@ -141,7 +152,7 @@ class Work:
 
     def _facts(self) -> dict[str, Any]:
         """Return what is known of the run and of its rules; nothing of the recordings."""
-        detector = opened(self.opening, self.threads)
+        detector = self.detector
         run = dict(detector.predictor.run)
         return joined_facts({"saw": run.pop("saw", {}), "run": run}, detector.rules.facts, run=run)
 
@@ -154,7 +165,7 @@ class Work:
     def do(self, recording: Recording) -> Outcome:
         """Detect in a recording; one that cannot be read is told of, and does not stop others."""
         start_logging()
-        detector = opened(self.opening, self.threads)
+        detector = self.detector
         try:
             if recording.events is None:
                 return self._made(detector, recording)
@@ -213,7 +224,8 @@ def detect_recordings(work: Work, recordings: Sequence[Recording], jobs: int | N
         enough = min(cpu_jobs(), 1 + len(due) // _CLIPS_PER_JOB)
         jobs = enough if enough > 1 and _on_cpu(work.opening.device) else 1
     if jobs > 1 and len(due) > 1:
-        work = replace(work, threads=1)
+        content = content_hash({role: describe(path) for role, path in work.opening.inputs.items()})
+        work = replace(work, threads=1, content=content)
     outcomes = [Outcome()] * len(recordings)
     for i, outcome in zip(due, run_jobs(work.do, [recordings[i] for i in due], jobs, "detect"), strict=True):
         outcomes[i] = outcome
@@ -278,8 +290,8 @@ class Whole:
         return detected
 
     def _write(self, done: Sequence[Recording]) -> Detected:
+        from sedkit.dataio.scores import joined
         from sedkit.dataio.store import read_scores, write_scores
-        from sedkit.inference.predict import joined
 
         detected = _read(done)
         if self.scores is not None:
