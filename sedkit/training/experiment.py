@@ -198,7 +198,12 @@ class Experiment:
         path = self.plan.folder / "checkpoints" / "last.pt"
         if not path.is_file():
             return None
-        last = read_checkpoint(path)
+        try:
+            last = read_checkpoint(path)
+        except SedkitError as error:
+            # A file system that lost its end, a checkpoint of another version: nothing can go on from there.
+            log.warning("train: %s: starting anew", error)
+            return None
         if last.training.get("key") != self.plan.key:
             log.info("train: %s is of another configuration or other data: starting anew", path)
             return None
