@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,8 @@ def run(args: argparse.Namespace) -> None:
         (args.scores_out, {"scores_out": Path(args.scores_out or "").suffix in _HDF5}, made.write_scores),
     ):
         if out:
-            Step("decode", out, config | kind, inputs, args.force, facts=made.facts).run(write)
+            step = Step("decode", out, config | kind, inputs, args.force, facts=made.facts)
+            step.run(partial(made.make, step, write))
 
 
 class _Decoded:
@@ -83,6 +85,14 @@ class _Decoded:
 
     def __init__(self, args: argparse.Namespace, points: str) -> None:
         self.args, self.points = args, points
+        self._content: Mapping[str, Any] = {}
+
+    def make(self, step: Step, write: Callable[[], None]) -> None:
+        """Write the output of a step; what an earlier one has read may have been replaced since."""
+        if step.content() != self._content:
+            self._content = step.content()
+            vars(self).pop("given", None)
+        write()
 
     @cached_property
     def given(self) -> tuple[Scores, Postprocessing, Scores | Tags | None]:

@@ -54,7 +54,8 @@ def remove(path: Path) -> None:
     """Remove a file, a link or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
-    else:
+    elif os.path.lexists(path):
+        # Where nothing may be written, to remove what is not there is an error, too.
         path.unlink(missing_ok=True)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -86,10 +87,15 @@ class Opening(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1)
-def opened(opening: Opening, threads: int | None = None, content: str = "") -> Detector:
-    """Return the detector, opened once in a process for a content of its files.
+def opened(opening: Opening, threads: int | None, content: str) -> Detector:
+    """Return the detector, opened once in a process.
 
-    `threads` of the network, None: as many as torch takes.
+    Parameters
+    ----------
+    threads
+        Of the network; None: as many as torch takes.
+    content
+        A hash of what the files hold that it is opened from: they may be others since it was.
     """
     from sedkit.inference.detector import Detector
 
@@ -117,8 +123,6 @@ class Work:
         Log a recording that cannot be read at once.
     threads
         As `opened` takes them.
-    content
-        A hash of what the detector's files hold: what a process has opened by that name may be another one since.
     force
         Make again what is up to date.
     """
@@ -128,31 +132,30 @@ class Work:
     draw: Draw | None = None
     tell: bool = True
     threads: int | None = None
-    content: str = ""
     force: bool = False
-
-    @property
-    def detector(self) -> Detector:
-        """The detector, opened when it is first asked for."""
-        return opened(self.opening, self.threads, self.content)
 
     def step(self, recording: Recording) -> Step:
         """Return the step that makes the files of a recording."""
         assert recording.events is not None
         others = {"scores": recording.scores, "picture": recording.picture}
-        return Step(
+        step = Step(
             "detect",
             recording.events,
             {**self.opening.config, "format": self.form},
             {"recording": recording.path, **self.opening.inputs},
             self.force,
             beside=lambda: {role: path for role, path in others.items() if path is not None},
-            facts=self._facts,
+            facts=lambda: self._facts(self._detector(step.content())),
         )
+        return step
 
-    def _facts(self) -> dict[str, Any]:
+    def _detector(self, content: Mapping[str, Any]) -> Detector:
+        """Return the detector for a step's content: what was opened before may not be what is there now."""
+        files = {role: files for role, files in content.items() if role in self.opening.inputs}
+        return opened(self.opening, self.threads, content_hash(files))
+
+    def _facts(self, detector: Detector) -> dict[str, Any]:
         """Return what is known of the run and of its rules; nothing of the recordings."""
-        detector = self.detector
         run = dict(detector.predictor.run)
         return joined_facts({"saw": run.pop("saw", {}), "run": run}, detector.rules.facts, run=run)
 
@@ -165,20 +168,24 @@ class Work:
     def do(self, recording: Recording) -> Outcome:
         """Detect in a recording; one that cannot be read is told of, and does not stop others."""
         start_logging()
-        detector = self.detector
+        files = {role: describe(path).items() for role, path in self.opening.inputs.items()}
+        # A system that cannot be opened is no recording's fault.
+        now = {role: {name: sha for name, (_, sha) in described} for role, described in files.items()}
+        detector = self._detector(now)
         try:
             if recording.events is None:
                 return self._made(detector, recording)
-            with self.step(recording).running() as due:
+            step = self.step(recording)
+            with step.running() as due:
                 if due:
-                    self._made(detector, recording)
+                    self._made(self._detector(step.content()), recording)
             return Outcome()
         except UsageError:
             raise
         except SedkitError as error:
             outcome = Outcome(str(error))
         except OSError as error:
-            if error.errno in _NOWHERE:
+            if error.errno in _NOWHERE or error.filename not in (None, os.fspath(recording.path)):
                 raise
             outcome = Outcome(f"{error.filename or recording.path}: {error.strerror or error}")
         if self.tell:
@@ -224,8 +231,7 @@ def detect_recordings(work: Work, recordings: Sequence[Recording], jobs: int | N
         enough = min(cpu_jobs(), 1 + len(due) // _CLIPS_PER_JOB)
         jobs = enough if enough > 1 and _on_cpu(work.opening.device) else 1
     if jobs > 1 and len(due) > 1:
-        content = content_hash({role: describe(path) for role, path in work.opening.inputs.items()})
-        work = replace(work, threads=1, content=content)
+        work = replace(work, threads=1)
     outcomes = [Outcome()] * len(recordings)
     for i, outcome in zip(due, run_jobs(work.do, [recordings[i] for i in due], jobs, "detect"), strict=True):
         outcomes[i] = outcome
@@ -284,6 +290,10 @@ class Whole:
         if len(done) < len(self.recordings):
             return self._write(done)
         with self.step.running() as due:
+            if due and any(map(self.work.is_due, done)):
+                raise SedkitError(
+                    f"{self.out}: recordings, network or rules were changed while it was made; the same call goes on"
+                )
             detected = self._write(done) if due else _read(done)
         for folder in parts_of(self.out), *([] if self.scores is None else [parts_of(self.scores)]):
             shutil.rmtree(folder, ignore_errors=True)

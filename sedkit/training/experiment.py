@@ -200,16 +200,14 @@ class Experiment:
             return None
         try:
             last = read_checkpoint(path)
+            if last.training.get("key") != self.plan.key:
+                log.info("train: %s is of another configuration or other data: starting anew", path)
+                return None
+            if last.training["loop"]["progress"]["best"] is not None:
+                read_checkpoint(path.with_name("best.pt"))
         except SedkitError as error:
-            # A file system that lost its end, a checkpoint of another version: nothing can go on from there.
+            # Removed, cut off by a file system that fell over, of another version: there is nothing to go on from.
             log.warning("train: %s: starting anew", error)
-            return None
-        if last.training.get("key") != self.plan.key:
-            log.info("train: %s is of another configuration or other data: starting anew", path)
-            return None
-        chosen = last.training["loop"]["progress"]["best"] is not None
-        if chosen and not path.with_name("best.pt").is_file():
-            log.info("train: %s is gone: starting anew", path.with_name("best.pt"))
             return None
         return last
 

@@ -98,7 +98,7 @@ def test_scores_and_events_of_a_recipe_survive_a_killed_worker(
     small = ("training.steps=6", "training.eval_every=3", "model.base_channels=8")
 
     def start(*words: str, exp: str = "exp") -> subprocess.Popen[str]:
-        given = ["./runme.sh", "--system", "cnn5_weak", "--miniature-size", str(CLIPS), "--page", "false"]
+        given = ["./runme.sh", "--system", "cnn5_weak", "--miniature-size", "260", "--page", "false"]
         given += ["--data-dir", str(tmp_path / "data"), "--exp-dir", str(tmp_path / exp), *words, "--", *small]
         return subprocess.Popen(given, cwd=repository, env=environment, stderr=subprocess.PIPE, text=True)
 

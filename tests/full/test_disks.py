@@ -52,7 +52,7 @@ def test_a_disk_that_takes_nothing_is_told_and_has_nothing_half_done(
     whole.mkdir()
     subprocess.run(["cp", "-a", str(small), str(whole / "small")], check=True)
     subprocess.run(["find", str(small), "-mindepth", "1", "-delete"], check=True)
-    assert run(call, folder).status == 0, said(folder)
+    assert run(call, folder, user=user).status == 0, said(folder)
     assert differences(whole, folder, call.outputs) == []
     record_fault(
         {"full": "a full disk", "another's": "a folder of another user"}.get(trouble, "a read-only disk"), __file__
@@ -65,7 +65,7 @@ def test_what_is_read_may_lie_where_nobody_may_write(world: World, small: Path, 
         subprocess.run(["mount", "-o", "remount,bind,ro", str(sealed)], check=True)
         for call in CALLS:
             log_of(sealed).write_text("")
-            assert run(call, sealed).status == 0 and "is up to date" in said(sealed), (call.words, said(sealed))
+            assert run(call, sealed).status == 0 and "up to date" in said(sealed), (call.words, said(sealed))
         with mounted(sealed / "small", "-t", "tmpfs", "-o", "size=16m", "sedkit") as inside:
             for call, _ in INTO_SMALL:
                 assert run(call, world.unharmed).status == 0, said(world.unharmed)

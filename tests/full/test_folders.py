@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import soundfile
 
-from sedkit.core.files import write_yaml
-from tests.full.calls import CALLS, CONFIG, EXP, SET, World, said
+from tests.full.calls import CALLS, EXP, EXTRACT, SET, World, said
 from tests.full.reliability import record_fault
 from tests.full.victims import ABOUT, WRITE, Call, Moment, Victim, differences, leftovers, log_of, run
 
@@ -76,21 +76,19 @@ def test_a_training_whose_checkpoint_was_cut_off_begins_anew(world: World, share
     record_fault("the checkpoint of an unfinished training that was cut off", __file__)
 
 
-def louder(world: World) -> Path:
-    """Return a folder in which the clips of the set are of other recordings, and so is all that follows from them."""
-    folder = world.unharmed.with_name("louder")
-    if folder.exists():
-        return folder
+@pytest.fixture(scope="module")
+def quieter(world: World) -> Path:
+    """A folder in which every recording is half as loud, and so all that follows from it differs."""
+    folder = world.unharmed.with_name("quieter")
     shutil.copytree(world.unharmed, folder)
     log_of(folder).write_text("")
-    # Recordings of the same lengths, each with the name of another.
-    audio = sorted((folder / "desed/audio/validation").glob("*.wav"))
-    for path, other in zip(audio, [*audio[1:], audio[0]], strict=True):
-        shutil.copy2(world.unharmed / other.relative_to(folder), path)
-    write_yaml(folder / "c.yaml", CONFIG | {"training": CONFIG["training"] | {"seed": 1}})
-    for call in CALLS:
-        if call.stage in ("features", "train", "predict", "tune", "decode"):
-            assert run(call, folder).status == 0, said(folder)
+    for path in folder.glob("desed/audio/**/*.wav"):
+        samples, rate = soundfile.read(path)
+        soundfile.write(path, 0.5 * samples, rate, "PCM_16")
+    again = {call.stage: call for call in CALLS}
+    first = [Call("", words, ()) for words in EXTRACT]
+    for call in (*first, *(again[stage] for stage in ("features", "train", "predict", "decode"))):
+        assert run(call, folder).status == 0, said(folder)
     return folder
 
 
@@ -108,13 +106,13 @@ def louder(world: World) -> Path:
     ],
 )
 def test_what_was_replaced_half_way_is_not_taken_for_done(
-    world: World, stage: str, replaced: str, fault_seed: int
+    world: World, quieter: Path, stage: str, replaced: str, fault_seed: int
 ) -> None:
     (call,) = (call for call in CALLS if call.stage == stage)
-    other, (_, whole) = louder(world), world.made(call)
+    _, whole = world.made(call)
     draw = random.Random(fault_seed)
     trial = world.before(call)
-    exchange(trial, other, replaced)
+    exchange(trial, quieter, replaced)
     assert run(call, trial).status == 0, said(trial)
     fresh = trial.with_name("fresh")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -122,7 +120,7 @@ def test_what_was_replaced_half_way_is_not_taken_for_done(
     for _ in range(3):
         trial = world.before(call)
         at = Moment(draw.uniform(0, whole.seconds))
-        ended = run(call, trial, at, lambda trial=trial: exchange(trial, other, replaced))  # type: ignore[misc]
+        ended = run(call, trial, at, lambda trial=trial: exchange(trial, quieter, replaced))  # type: ignore[misc]
         assert ended.status in (0, 1) and "Traceback" not in said(trial), said(trial)
         assert run(call, trial).status == 0, said(trial)
         assert differences(fresh, trial, call.outputs) == []

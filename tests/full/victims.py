@@ -26,7 +26,10 @@ import sedkit.core.files as files
 from sedkit.cli.main import main
 
 #: What calls import when they come to need it, besides all of sedkit: most of their time, if each fork did.
-_HEAVY = ("torch._dynamo", "sklearn.metrics", "librosa", "scipy.signal", "scipy.optimize", "pypdf", "jsonargparse")
+_HEAVY = (
+    *("encodings.ascii", "jsonargparse", "librosa", "pypdf", "scipy.optimize", "scipy.signal"),
+    *("sklearn.metrics", "torch._dynamo"),
+)
 
 
 def import_everything() -> None:
