@@ -97,8 +97,8 @@ have no end (`tests/unit/core/test_files.py`), and names that are HTML (`tests/u
 ## Inputs that are nearly right
 
 Drawn by hypothesis near what is right, and each again with some bytes spoilt. Each is read or refused in one line; an
-error of any other kind, or more than 20 s, fails the test (`tests/full/test_fuzz.py`). "Header": the first row, the keys
-or the kind of file is as it should be.
+error of any other kind, or more than 20 s, fails the test (`tests/full/test_fuzz.py`). "Header": the first row, the
+keys or the kind of file is as it should be.
 
 | parser | inputs | header | read | refused | branches taken | seed |
 |---|--:|--:|--:|--:|--:|--:|
