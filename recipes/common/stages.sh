@@ -51,7 +51,7 @@ train_run() {
 }
 
 stage_predict() { launch_together predict_run "${runs[@]}"; }
-predict_run() { staged predict "$@" --device "$device" "${measured[@]}"; }
+predict_run() { staged predict "$@" --device "$device" "${measured[@]}" "${cluster[@]}"; }
 
 stage_tune() { launch_together tune_run "${runs[@]}"; }
 tune_run() { staged tune "$@"; }
@@ -60,7 +60,7 @@ stage_score() { launch_together score_run "${runs[@]}"; }
 score_run() {
     local without=()
     [[ $page == true ]] || without=(--no-page true)
-    staged score "$@" "${without[@]}"
+    staged score "$@" "${without[@]}" "${cluster[@]}"
 }
 
 # Writes and checks the submission for the first of the sets to enter with that was prepared: the first seed of each

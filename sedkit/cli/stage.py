@@ -73,6 +73,7 @@ class _Stage(Uses):
     def __init__(self, args: argparse.Namespace) -> None:
         super().__init__(args)
         self.forced = ["--force", "true"] if args.force else []
+        self.jobs = ["--jobs", str(args.jobs)] if args.jobs else []
         self.extracted: list[tuple[Any, str]] = []
 
     def perform(self, call: Call) -> int:
@@ -114,10 +115,9 @@ class _Stage(Uses):
         for name in dict.fromkeys(sets):
             if self.has(name, "clips.tsv") and any((one, name) not in self.extracted for one in frontends):
                 self.extracted += [(one, name) for one in frontends]
-                jobs = ["--jobs", str(self.args.jobs)] if self.args.jobs else []
                 given = ["sedkit", "extract", self.table(name), "--config", str(config)]
                 given += ["--budget", budget] if budget else []
-                yield [*given, *jobs, *self.forced, *overrides]
+                yield [*given, *self.jobs, *self.forced, *overrides]
 
     def predict(self, run: Run) -> Iterator[Call]:
         """Score what is tuned on, the predicted sets, and windows of the reported ones."""
@@ -126,7 +126,7 @@ class _Stage(Uses):
 
         def call(name: str, out: str, *words: str) -> Call:
             given = ["sedkit", "predict", str(run.folder), self.table(name), *words]
-            return [*given, "--out", run.path("scores", f"{out}.h5"), *device, *self.forced]
+            return [*given, "--out", run.path("scores", f"{out}.h5"), *device, *self.jobs, *self.forced]
 
         tuned = [] if run.split else [one for one in self.tuned(run) if self.tuning(one, run)]
         parts = ((one.set, self.tuning(one, run), self.tuned_scores(one)) for one in tuned if one.fold is not None)
@@ -183,7 +183,7 @@ class _Stage(Uses):
 
         def decode(scores: str, events: str, rules: str, *words: str) -> Call:
             given = ["sedkit", "decode", run.path("scores", f"{scores}.h5"), "--postprocessing", rules, *words]
-            return [*given, "--out", run.path("events", f"{events}.tsv"), *self.forced]
+            return [*given, "--out", run.path("events", f"{events}.tsv"), *self.jobs, *self.forced]
 
         for path in self.recipe.predicted:
             if self.has(path, "clips.tsv") and not self.tuned_whole(path):
@@ -295,9 +295,9 @@ def _copied(source: Path, target: Path) -> int:
 #: Stage -> its calls, and the options that it takes.
 STAGES: dict[str, tuple[Callable[[_Stage, Run], Iterator[Call]], tuple[str, ...]]] = {
     "features": (_Stage.features, ("budget", "jobs", "overrides")),
-    "predict": (_Stage.predict, ("device", "energy")),
+    "predict": (_Stage.predict, ("device", "energy", "jobs")),
     "tune": (_Stage.tune, ()),
     "tag": (_Stage.tag, ()),
-    "score": (_Stage.score, ("no_page",)),
+    "score": (_Stage.score, ("jobs", "no_page")),
     "compare": (_Stage.compare, ()),
 }

@@ -13,9 +13,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from sedkit.core.errors import SedkitError
 from sedkit.core.parallel import progress
-from sedkit.dataio.scores import Scores
+from sedkit.dataio.scores import Scores, joined
 from sedkit.dataio.windows import Ints, Windows
 from sedkit.features.frontends import FrontEnd
 from sedkit.features.passing import Passing
@@ -99,6 +98,7 @@ def predict_clips(
     window_s: float | str | None = None,
     hop_s: float | None = None,
     batch_size: int = 16,
+    rows: range | None = None,
 ) -> Scores:
     """Score the clips of a features file or a data dir.
 
@@ -108,20 +108,24 @@ def predict_clips(
         As `sedkit.inference.clips.open_clips` gives them.
     window_s, hop_s
         As `Tiling.of` takes them; of clips that are windows of recordings, those windows.
+    rows
+        Which of the clips; None: all.
     """
-    source = clips.source
+    source, rows = clips.source, range(len(clips.filenames)) if rows is None else rows
     window_s, begin = (window_s, None) if clips.windows is None else (clips.windows.length_s, clips.windows.first)
     scores = []
     # What a whole recording is given must not depend on the others: those of one length are scored together.
-    for n_frames in np.unique(source.n_frames).tolist() if window_s == WHOLE else [1]:
+    lengths = np.unique(source.n_frames[rows.start : rows.stop]).tolist() if window_s == WHOLE else [1]
+    for n_frames in lengths:
         tiling = Tiling.of(predictor, n_frames, window_s, hop_s)
         laid = tiling.windows(source, predictor.frontend) if clips.windows is None else clips.windows
-        windows = replace(laid, length=tiling.length)
+        chosen = (laid.recording >= rows.start) & (laid.recording < rows.stop)
         if window_s == WHOLE:
-            windows = windows.take(source.n_frames[windows.recording] == n_frames)
+            chosen &= source.n_frames[laid.recording] == n_frames
+        windows = replace(laid, length=tiling.length).take(chosen)
         of = (source, clips.filenames, clips.duration_s)
         scores.append(predict(predictor, *of, windows, tiling, batch_size, begin))
-    return joined(scores).keep_clips(clips.filenames)
+    return joined(scores).keep_clips(clips.filenames[rows.start : rows.stop])
 
 
 def predict_waveforms(
@@ -187,21 +191,3 @@ def with_embeddings(predictor: Predictor, passing: Callable[[FrontEnd], Passing]
     source = passing(predictor.frontend)
     source.embeddings = {name: passing(frontend) for name, frontend in predictor.embeddings.items()}
     return source
-
-
-def joined(scores: Sequence[Scores]) -> Scores:
-    """Put scores of several recordings, all on one grid, into one."""
-    if not scores:
-        raise SedkitError("no recording to score")
-    longest = max(scores, key=lambda one: one.framewise.shape[1])
-    framewise = [np.zeros((len(one.filenames), *longest.framewise.shape[1:]), np.float32) for one in scores]
-    for rows, one in zip(framewise, scores, strict=True):
-        rows[:, : one.framewise.shape[1]] = one.framewise
-    return replace(
-        longest,
-        framewise=np.concatenate(framewise),
-        n_frames=np.concatenate([one.n_frames for one in scores]),
-        duration_s=np.concatenate([one.duration_s for one in scores]),
-        filenames=tuple(name for one in scores for name in one.filenames),
-        clipwise=np.concatenate([np.asarray(one.clipwise) for one in scores]),
-    )

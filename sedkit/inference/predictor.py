@@ -46,6 +46,8 @@ class Predictor:
         What the features must be made with, and the further ones that the network takes, by name.
     window
         Frames of the windows that it was trained on, on the front end's window grid.
+    precision
+        Of the convolutions, `fp32` or `bf16`.
     run
         Where it comes from and what it saw; the name of the network, where the checkpoint keeps several.
     postprocessing
@@ -65,6 +67,7 @@ class Predictor:
         if precision == "auto" and checkpoint.config.get("training", {}).get("precision") == "fp32":
             precision = "fp32"
         dtype = choose_precision(precision, self.device)
+        self.precision = "bf16" if dtype == torch.bfloat16 else "fp32"
         self.network = for_prediction(checkpoint.network(network), self.device, dtype, full_output)
         self.normalise = checkpoint.normalisation().to(self.device)
         self.labels = checkpoint.labels

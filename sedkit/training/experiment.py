@@ -203,13 +203,16 @@ class Experiment:
         path = self.plan.folder / "checkpoints" / "last.pt"
         if not path.is_file():
             return None
-        last = read_checkpoint(path)
-        if last.training.get("key") != self.plan.key:
-            log.info("train: %s is of another configuration or other data: starting anew", path)
-            return None
-        chosen = last.training["loop"]["progress"]["best"] is not None
-        if chosen and not path.with_name("best.pt").is_file():
-            log.info("train: %s is gone: starting anew", path.with_name("best.pt"))
+        try:
+            last = read_checkpoint(path)
+            if last.training.get("key") != self.plan.key:
+                log.info("train: %s is of another configuration or other data: starting anew", path)
+                return None
+            if last.training["loop"]["progress"]["best"] is not None:
+                read_checkpoint(path.with_name("best.pt"))
+        except SedkitError as error:
+            # Removed, cut off by a file system that fell over, of another version: there is nothing to go on from.
+            log.warning("train: %s: starting anew", error)
             return None
         return last
 

@@ -10,6 +10,7 @@ from typing import Any
 from sedkit.core.config import read_config, typed
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import content_hash, read_json, same_place
+from sedkit.core.provenance import made_with
 from sedkit.core.stamp import Step
 from sedkit.features.augment import augment_options
 from sedkit.features.frontends import FrontEnd, frontend_from, frontends_from
@@ -119,6 +120,8 @@ class Plan:
             "trained_on": self.training.train_on,
             "budget": self.budget,
             "saw": self.saw(),
+            "inputs": self.inputs_hash,
+            "made_with": made_with("torch"),
         }
 
     def saw(self) -> dict[str, list[list[str | None]]]:

@@ -38,6 +38,7 @@ def test_a_recipe_that_says_nonsense_is_refused(
         (("tuen",), '(did you mean "tune"?)'),
         (("tune", "--device", "cpu"), "stage tune takes no device"),
         (("predict", "model.name=x"), "stage predict takes no overrides"),
+        (("tune", "--jobs", "2"), "stage tune takes no jobs"),
         (("compare",), "names no system to compare with"),
     ],
 )

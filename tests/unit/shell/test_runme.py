@@ -62,6 +62,15 @@ def test_stages_are_cut_out(runme):
     assert [verb(words) for words in commands(done.stdout)] == ["tune", "score", "pack", "check"]
 
 
+def test_a_cluster_scores_and_decodes(runme, asked, fake):
+    where = "--jobs=dask:tcp://host:8786"
+    done = runme("--stage=5", "--stop-stage=7", where, **fake)
+    assert done.returncode == 0, done.stderr
+    calls = [line.split() for line in asked("sedkit")]
+    print(calls)
+    assert [("dask:tcp://host:8786" in words) for words in calls] == [True, False, True]
+
+
 def test_systems_and_seeds_are_independent_jobs(runme):
     done = runme(
         "--dry-run", "--stage=4", "--stop-stage=4", "--system=cnn9_weak,cnn9_synthetic_framewise", "--seeds", "0,7"
