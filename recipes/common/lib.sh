@@ -113,6 +113,9 @@ choose_defaults() {
     [[ $force == false ]] || forced=(--force true)
     measured=()
     [[ $energy == false ]] || measured=(--energy true)
+    # A network has every core of this machine already, and what decodes is done sooner than another process is there.
+    cluster=()
+    [[ $jobs != dask:* ]] || cluster=(--jobs "$jobs")
 }
 
 # quoted WORD...: the words as they can be pasted into a shell.

@@ -16,7 +16,7 @@ COMMON_OPTIONS=(
     "budget|choice:quick,published||training schedule; none: published with --dataset-root and a GPU, else quick"
     "train-on|choice:split,all,all+validation|split|hold a selection and a tuning part out, or train on everything"
     "device|choice:auto,cpu,cuda|auto|where networks run"
-    "jobs|jobs|0|processes for features and generated data; 0: one per core (shared with --parallel); or dask:tcp://HOST:PORT"
+    "jobs|jobs|0|processes for features and generated data; 0: one per core (shared with --parallel); or dask:tcp://HOST:PORT, for scores and events, too"
     "miniature-size|size|small|size of generated data sets: small, large or a number of clips"
     "weights|file||weights to start from, such as torchvision's ImageNet weights of ResNet-18"
     "authors|file|submissions/authors.example.yaml|authors of the submission (YAML)"
@@ -264,6 +264,7 @@ parse_options() {
     done
     # The whole machine is metered: jobs side by side would each be charged for the others.
     [[ $energy == false || $parallel == 1 ]] || bad_use "--energy true goes with --parallel 1, got --parallel $parallel"
+    [[ $energy == false || $jobs != dask:* ]] || bad_use "--energy true goes with --jobs N, got --jobs $jobs"
     check_launcher
     ((stage <= stop_stage)) || bad_use "--stage $stage comes after --stop-stage $stop_stage"
 }

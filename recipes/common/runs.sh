@@ -7,7 +7,8 @@ read_recipe() {
     mapfile -t data_sets < <(recipe_words data_sets 2>/dev/null)
     ((${#data_sets[@]})) || bad_use "recipes/$recipe/recipe.yaml has no line 'data_sets: {NAME: FOLDER}'"
     mapfile -t entered < <(recipe_words entered)
-    format=$(recipe_words format) development=$(recipe_words development)
+    format=$(recipe_words format) development=$(recipe_words development | paste -sd ,)
+    submitted_seeds=$(recipe_words submitted_seeds)
     compared=$(recipe_words compared) contrasts=$(recipe_words contrasts | paste -sd ,)
     ! declare -F choose_data_sets >/dev/null || choose_data_sets
 }
@@ -17,12 +18,14 @@ recipe_words() {
     sed -n "s/ #.*//; s/^$1: *//p" "${2:-$recipe_dir/recipe.yaml}" | tr -d '[]{} ' | tr ',' '\n' | sed '/^$/d'
 }
 
-# open_data_set NAME:FOLDER: sets name, root, out and what the recipe adds to the call that prepares it.
+# open_data_set NAME:FOLDER: sets name, root, out and what the recipe adds to the calls that prepare it or make it in
+# small; a miniature with options of its own lies apart from that without.
 open_data_set() {
-    name=${1%%:*} out=$data/${1#*:} prepare_words=()
+    name=${1%%:*} out=$data/${1#*:} prepare_words=() miniature_words=()
     out=${out%/.}
     root=$(data_set "$name")
     ! declare -F prepare_options >/dev/null || prepare_options "$name"
+    [[ -n $dataset_root ]] || ((${#miniature_words[@]} == 0)) || root+=-${miniature_words[-1]}
 }
 
 # data_set NAME: the folder of one data set, in --dataset-root or among the miniatures.

@@ -4,11 +4,11 @@
 # shellcheck disable=SC2154 # the options' variables come from options.sh
 
 stage_data() {
-    local pair name root out prepare_words
+    local pair name root out prepare_words miniature_words
     for pair in "${data_sets[@]}"; do
         open_data_set "$pair"
         if [[ -z $dataset_root ]]; then
-            sedkit miniature "$name" "$root" --size "$miniature_size" --jobs "$jobs" "${forced[@]}"
+            sedkit miniature "$name" "$root" "${miniature_words[@]}" --size "$miniature_size" --jobs "$jobs" "${forced[@]}"
         else
             sedkit prepare "$name" "$root" "$out" --coverage-only true "${prepare_words[@]}"
         fi
@@ -17,7 +17,7 @@ stage_data() {
 
 stage_prepare() { prepare_data_sets; }
 prepare_data_sets() {
-    local pair name root out prepare_words
+    local pair name root out prepare_words miniature_words
     for pair in "${data_sets[@]}"; do
         open_data_set "$pair"
         sedkit prepare "$name" "$root" "$out" "${prepare_words[@]}" --lenient "$lenient" --jobs "$jobs" "${forced[@]}"
@@ -51,7 +51,7 @@ train_run() {
 }
 
 stage_predict() { launch_together predict_run "${runs[@]}"; }
-predict_run() { staged predict "$@" --device "$device" "${measured[@]}"; }
+predict_run() { staged predict "$@" --device "$device" "${measured[@]}" "${cluster[@]}"; }
 
 stage_tune() { launch_together tune_run "${runs[@]}"; }
 tune_run() { staged tune "$@"; }
@@ -60,24 +60,41 @@ stage_score() { launch_together score_run "${runs[@]}"; }
 score_run() {
     local without=()
     [[ $page == true ]] || without=(--no-page true)
-    staged score "$@" "${without[@]}"
+    staged score "$@" "${without[@]}" "${cluster[@]}"
 }
 
 # Writes and checks the submission for the first of the sets to enter with that was prepared: the first seed of each
-# system, four at most, as the challenge allows.
+# system, or as many as the year asks for, of four systems at most, as the challenge allows.
 stage_submit() {
-    local set path submitted=("${first_runs[@]/#/$exp_dir/$recipe/}")
+    local set path small=() submitted=("${first_runs[@]/#/$exp_dir/$recipe/}")
+    [[ -z $submitted_seeds ]] || submitted_runs
+    [[ -n $dataset_root ]] || small=(--miniature true)
     read -r set < <(sets_with clips.tsv "${entered[@]}") ||
         { say "none of the sets $(joined "${entered[@]}") is in $data; stage 1 makes them" && exit 1; }
-    if ((${#submitted[@]} > 4)); then
+    if [[ -z $submitted_seeds ]] && ((${#submitted[@]} > 4)); then
         say "a submission holds four systems at most: left out are $(joined "${submitted[@]:4}")"
         submitted=("${submitted[@]:0:4}")
     fi
     sedkit_paths pack --format "$format" --experiment "${submitted[@]}" --set "${set##*/}" \
         --files "$data/$set/clips.tsv" --authors "$authors" ${label:+--label "$label"} \
-        ${development:+--development "$development"} ${report:+--report "$report"} --out "$submission_dir/$recipe"
+        ${development:+--development "$development"} ${report:+--report "$report"} "${small[@]}" \
+        --out "$submission_dir/$recipe"
     for path in "${paths[@]}"; do
-        sedkit check "$path" --format "$format" --files "$data/$set/clips.tsv"
+        sedkit check "$path" --format "$format" --files "$data/$set/clips.tsv" "${small[@]}"
+    done
+}
+
+# submitted_runs: sets submitted to the first seeds, as many as the year asks for, of the first four systems.
+submitted_runs() {
+    local run system
+    local -A seeds=()
+    submitted=()
+    for run in "${runs[@]}"; do
+        system=${run%%/*}
+        [[ -n ${seeds[$system]-} ]] || ((${#seeds[@]} < 4)) || continue
+        ((${seeds[$system]:=0} < submitted_seeds)) || continue
+        seeds[$system]=$((seeds[$system] + 1))
+        submitted+=("$exp_dir/$recipe/$run")
     done
 }
 

@@ -57,6 +57,11 @@ def add_flag(parser: argparse.ArgumentParser, name: str, help: str, default: boo
     parser.add_argument(name, type=read, default=default, metavar="true|false", help=help)
 
 
+def add_miniature(parser: argparse.ArgumentParser) -> None:
+    """Add the option by which a package for a miniature is not asked for the evaluation set's number of clips."""
+    add_flag(parser, "--miniature", "the list is a miniature's, of another length than the evaluation set's")
+
+
 def number(low: float = -math.inf, high: float = math.inf, whole: bool = False) -> Callable[[str], Any]:
     """Return an argument type: a finite number (or whole number) within [low, high]."""
 

@@ -57,7 +57,9 @@ class Recipe:
     entered
         Predicted sets to enter a challenge with: the first that was prepared.
     format, development
-        Of the submission: its format, and the results that it states as the development set's.
+        Of the submission: its format, and the results that it states as the development set's, or those of several.
+    submitted_seeds
+        How many trainings of a system are submitted.
     presets
         Name -> rules that decode reported sets beside the tuned ones.
     tuned_from
@@ -68,8 +70,12 @@ class Recipe:
         Name -> preset that decodes reported sets again, behind a gate of their own reference's classes: an upper bound.
     windows
         Name of a table of windows in reported sets' data dirs, each of which is a clip of its own for the presets.
+    excerpts
+        Predicted sets whose recordings are scored in excerpts, each a clip of its own: those of `excerpts.tsv`.
     score
         Options of `sedkit score`; paths are seen from the recipe's folder.
+    score_of
+        Reported set -> options in which it differs from `score`; null does without one.
     masks
         Metrics of masks, for reported sets that are mixtures with their stems.
     report_clips
@@ -87,23 +93,30 @@ class Recipe:
     tagged: list[str] = field(default_factory=list)
     entered: list[str] = field(default_factory=list)
     format: str = ""
-    development: str = "validation"
+    development: list[str] = field(default_factory=lambda: ["validation"])
+    submitted_seeds: int = 1
     presets: dict[str, str | float] = field(default_factory=dict)
     tuned_from: dict[str, str | float] = field(default_factory=dict)
     operating_points: int | None = None
     oracle: dict[str, str] = field(default_factory=dict)
     windows: str | None = None
+    excerpts: list[str] = field(default_factory=list)
     score: dict[str, Any] = field(default_factory=dict)
+    score_of: dict[str, dict[str, Any]] = field(default_factory=dict)
     masks: list[str] = field(default_factory=list)
     report_clips: int = 24
     compared: str | None = None
     contrasts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for use, sets in (("reported", self.reported), ("entered", self.entered)):
+        of_sets = {"reported": self.reported, "entered": self.entered, "excerpts": self.excerpts}
+        for use, sets in of_sets.items():
             for name in sets:
                 if name not in self.predicted:
                     raise UsageError(f"{use} has {name!r}, which is not predicted{suggest(name, self.predicted)}")
+        for name in self.score_of:
+            if name not in self.reported:
+                raise UsageError(f"score_of has {name!r}, which is not reported{suggest(name, self.reported)}")
         _distinct("predicted sets", map(name_of, self.predicted))
         for name in self.oracle.values():
             if name not in self.presets:

@@ -91,7 +91,12 @@ class Uses:
         return name_of(tuned.set) + ("" if tuned.fold is None else ".tune")
 
     def rules(self, run: Run) -> str:
-        """Return the rules of a run: the tuned ones, or the first preset where there is nothing to tune on."""
+        """Return the rules of a run: the tuned ones, or the first preset where there is nothing to tune on.
+
+        A recipe that tunes nothing gives each run a file of the first preset's rules.
+        """
+        if not self.recipe.tuned and not run.of_pass:
+            return run.path("postprocessing.yaml")
         if self.tuned(run) and all(self.tuning(tuned, run) for tuned in self.tuned(run)):
             return run.path("postprocessing.yaml")
         return next(iter(self.presets.values()))
@@ -122,6 +127,12 @@ class Uses:
 
     def windowed(self, path: str) -> str:
         return f"{name_of(path)}.{Path(self.recipe.windows or '').stem}"
+
+    def excerpts_of(self, path: str) -> list[str]:
+        """Return the words that score a set in excerpts of its recordings; none where these are clips."""
+        from sedkit.dataio.datadir import EXCERPTS
+
+        return ["--windows", self.table(path, EXCERPTS)] if path in self.recipe.excerpts else []
 
     def table(self, path: str, name: str = "") -> str:
         return str(self.args.data / path / name)

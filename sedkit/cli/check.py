@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from sedkit.cli._options import add_miniature
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `sedkit check`."""
@@ -18,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="recompute the stated results on this strong table, where the output covers its clips (PSDS: with the "
         "durations of --files); give it again for another one (2024: DESED's and MAESTRO's)",
     )
+    add_miniature(parser)
     parser.add_argument("--json", metavar="F", help="write the findings there too")
 
 
@@ -30,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
     from sedkit.submission.formats import get_format
 
     form = get_format(args.format)
+    if args.miniature:
+        form = form.of_miniature()
     clips = read_clip_list(args.files) if args.files else None
     checked = examine_package(args.path, form, clips, args.reference)
     findings = checked.findings

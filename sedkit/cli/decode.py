@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sedkit.cli._options import add_force
+from sedkit.cli._options import add_force, add_jobs, jobs_of
 from sedkit.core.errors import UsageError
 from sedkit.core.facts import joined
 from sedkit.core.log import log
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the scores after all that the rules do but the threshold: for exact PSDS and, as a folder of TSVs, for "
         "the challenge since 2023",
     )
+    add_jobs(parser, "one")
     add_force(parser)
 
 
@@ -74,7 +76,8 @@ def run(args: argparse.Namespace) -> None:
         (args.scores_out, {"scores_out": Path(args.scores_out or "").suffix in _HDF5}, made.write_scores),
     ):
         if out:
-            Step("decode", out, config | kind, inputs, args.force, facts=made.facts).run(write)
+            step = Step("decode", out, config | kind, inputs, args.force, facts=made.facts)
+            step.run(partial(made.make, step, write))
 
 
 class _Decoded:
@@ -82,6 +85,14 @@ class _Decoded:
 
     def __init__(self, args: argparse.Namespace, points: str) -> None:
         self.args, self.points = args, points
+        self._content: Mapping[str, Any] = {}
+
+    def make(self, step: Step, write: Callable[[], None]) -> None:
+        """Write the output of a step; what an earlier one has read may have been replaced since."""
+        if step.content() != self._content:
+            self._content = step.content()
+            vars(self).pop("given", None)
+        write()
 
     @cached_property
     def given(self) -> tuple[Scores, Postprocessing, Scores | Tags | None]:
@@ -97,6 +108,11 @@ class _Decoded:
         rules = read_postprocessing(self.args.postprocessing, scores.labels)
         return scores, rules, read_tags(self.args.tags, scores.labels) if self.args.tags else None
 
+    @cached_property
+    def jobs(self) -> int:
+        """In how many processes."""
+        return 1 if self.args.jobs is None else jobs_of(self.args)
+
     def facts(self) -> dict[str, Any]:
         """Return what the scores' run saw, and what gave the tags and the rules."""
         scores = facts_of(self.args.scores)
@@ -105,27 +121,27 @@ class _Decoded:
 
     def write_events(self) -> None:
         from sedkit.dataio.tables import write_events
-        from sedkit.postprocessing import decode
+        from sedkit.postprocessing.shards import decode_shards
 
-        events = decode(*self.given)
+        events = decode_shards(*self.given, self.jobs)
         write_events(self.args.out, events)
         log.info("%s: %d events in %d clips", self.args.out, events.n_events, len(events.filenames))
 
     def write_points(self) -> None:
-        from sedkit.postprocessing import decode_thresholds
         from sedkit.postprocessing.operating_points import parse_thresholds
+        from sedkit.postprocessing.shards import decode_thresholds_shards
 
         scores, rules, tags = self.given
-        points = decode_thresholds(scores, parse_thresholds(self.points), rules, tags)
+        points = decode_thresholds_shards(scores, parse_thresholds(self.points), rules, tags, self.jobs)
         points.write(self.args.operating_points_out)
         log.info("%s: %d operating points", self.args.operating_points_out, len(points))
 
     def write_scores(self) -> None:
         from sedkit.dataio.score_tsvs import write_score_tsvs
         from sedkit.dataio.store import write_scores
-        from sedkit.postprocessing import processed_scores
+        from sedkit.postprocessing.shards import processed_scores_shards
 
-        scores = processed_scores(*self.given)
+        scores = processed_scores_shards(*self.given, self.jobs)
         write = write_scores if Path(self.args.scores_out).suffix in _HDF5 else write_score_tsvs
         write(self.args.scores_out, scores)
         log.info("%s: processed scores of %d clips", self.args.scores_out, len(scores.filenames))

@@ -146,8 +146,8 @@ def _placed(args: argparse.Namespace, recordings: dict[str, Path], whole: bool) 
 def _print(args: argparse.Namespace, outcomes: Sequence[Outcome]) -> None:
     """Print events, and write scores, that no file was asked for."""
     from sedkit.dataio.event_formats import FORMATS, together
+    from sedkit.dataio.scores import joined
     from sedkit.dataio.store import write_scores
-    from sedkit.inference.predict import joined
 
     _refuse_all(outcomes)
     if args.scores is not None:

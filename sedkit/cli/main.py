@@ -19,6 +19,7 @@ VERBS = {
     "prepare": "official layout -> validated data dirs",
     "mix": "events + scenes -> plan of mixtures; plan -> mixtures, stems, truth",
     "extract": "data dir -> features",
+    "weights": "weights of others -> a plain file; a published tagger -> experiment",
     "train": "features -> experiment",
     "predict": "experiment + features -> frame and clip scores",
     "fuse": "several score files -> the ensemble's scores",

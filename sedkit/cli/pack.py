@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sedkit.cli._options import add_flag
+from sedkit.cli._options import add_flag, add_miniature, words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--add",
         "with --label: the zip also holds the systems of earlier calls that lie in DIR (default: false)",
     )
+    add_miniature(parser)
     add_flag(parser, "--check-config", "only check authors, label and report, which may be hours ahead of their use")
     experiments = parser.add_argument_group("systems of this toolkit")
     experiments.add_argument(
@@ -41,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     experiments.add_argument(
         "--development",
-        metavar="NAME",
+        type=words,
+        metavar="NAME,...",
         help="which of their results are stated as the development set's: results/NAME.json (default: validation)",
     )
     events = parser.add_argument_group("events made elsewhere")
@@ -108,9 +110,11 @@ def run(args: argparse.Namespace) -> int:
     from sedkit.submission.pack.sources import Inputs, ScoresInput, open_experiments, split_entry
 
     form = get_format(args.format)
+    if args.miniature:
+        form = form.of_miniature()
     authors = read_authors(args.authors)
     clips = read_clip_list(args.files) if args.files else None
-    experiments = open_experiments(args.experiment, args.development or DEVELOPMENT_RESULTS)
+    experiments = open_experiments(args.experiment, tuple(args.development or DEVELOPMENT_RESULTS))
     inputs = Inputs(form, authors, clips, args.results, read_energy_tables(args.codecarbon, form))
     if args.scores:
         given = ScoresInput(args.scores, args.unprocessed, experiments, args.set, args.meta, args.postprocessing)
@@ -164,7 +168,7 @@ def _check_use(args: argparse.Namespace) -> None:
         raise UsageError(f"--set {args.set} chooses a set of --experiment, got none")
     if args.development and (not args.experiment or args.scores or args.results):
         raise UsageError(
-            f"--development {args.development} names results of --experiment; others go by --results alone"
+            f"--development {','.join(args.development)} names results of --experiment; others go by --results alone"
         )
     if args.add and not args.label:
         raise UsageError("--add true needs --label: which of the team's systems this is")

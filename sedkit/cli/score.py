@@ -52,7 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T|all",
         help=f"operating point for {of_tables}; tagging threshold",
     )
-    add("--labels", metavar="LABELS.txt", help="keep these classes, one per line; the clips stay")
+    add(
+        "--labels",
+        metavar="LABELS.txt|NAME",
+        help="keep these classes, one per line, or a list of metadata/classes (maestro_evaluated); the clips stay",
+    )
     add("--clips", metavar="CLIPS.tsv", help="keep these clips of both sides")
     add("--fold", type=words, metavar="NAME[,NAME]", help="of --clips, only those with this fold")
     add("--groups", metavar="CLIPS.tsv", help="filename group: resample groups instead of clips")

@@ -73,6 +73,7 @@ class _Stage(Uses):
     def __init__(self, args: argparse.Namespace) -> None:
         super().__init__(args)
         self.forced = ["--force", "true"] if args.force else []
+        self.jobs = ["--jobs", str(args.jobs)] if args.jobs else []
         self.extracted: list[tuple[Any, str]] = []
 
     def perform(self, call: Call) -> int:
@@ -92,7 +93,7 @@ class _Stage(Uses):
         """Extract each set that systems with the same front end learn from or score once for all of them."""
         from sedkit.core.config import read_config, read_passes
         from sedkit.core.naming import naming_file
-        from sedkit.features.frontends import frontend_from
+        from sedkit.features.frontends import frontend_from, frontends_from
         from sedkit.training.settings import RunSettings, features_read
 
         config = self.args.recipe.parent / "conf" / f"{run.system}.yaml"
@@ -102,6 +103,7 @@ class _Stage(Uses):
             ways = [None, *read_passes(config)]
             sections = [read_config(config, [*axes, *overrides], budget, way) for way in ways]
             frontend = frontend_from(sections[0].get("frontend"))
+            frontends = (frontend, *frontends_from(sections[0].get("embeddings")).values())
             learnt = [name for section in sections for name in features_read(section.get("data"))]
         if not frontend.sliceable:
             print(
@@ -111,12 +113,11 @@ class _Stage(Uses):
         recipe = self.recipe
         sets = [*learnt, *(tuned.set for tuned in recipe.tuned), *recipe.predicted, *recipe.tagged]
         for name in dict.fromkeys(sets):
-            if self.has(name, "clips.tsv") and (frontend, name) not in self.extracted:
-                self.extracted.append((frontend, name))
-                jobs = ["--jobs", str(self.args.jobs)] if self.args.jobs else []
+            if self.has(name, "clips.tsv") and any((one, name) not in self.extracted for one in frontends):
+                self.extracted += [(one, name) for one in frontends]
                 given = ["sedkit", "extract", self.table(name), "--config", str(config)]
                 given += ["--budget", budget] if budget else []
-                yield [*given, *jobs, *self.forced, *overrides]
+                yield [*given, *self.jobs, *self.forced, *overrides]
 
     def predict(self, run: Run) -> Iterator[Call]:
         """Score what is tuned on, the predicted sets, and windows of the reported ones."""
@@ -125,7 +126,7 @@ class _Stage(Uses):
 
         def call(name: str, out: str, *words: str) -> Call:
             given = ["sedkit", "predict", str(run.folder), self.table(name), *words]
-            return [*given, "--out", run.path("scores", f"{out}.h5"), *device, *self.forced]
+            return [*given, "--out", run.path("scores", f"{out}.h5"), *device, *self.jobs, *self.forced]
 
         tuned = [] if run.split else [one for one in self.tuned(run) if self.tuning(one, run)]
         parts = ((one.set, self.tuning(one, run), self.tuned_scores(one)) for one in tuned if one.fold is not None)
@@ -134,7 +135,7 @@ class _Stage(Uses):
         whole = [one.set for one in tuned if one.fold is None]
         for name in dict.fromkeys([*whole, *(self.recipe.tagged if run.of_pass else self.recipe.predicted)]):
             if self.has(name, "clips.tsv"):
-                yield call(name, name_of(name), *self.held_out(name, run), *energy)
+                yield call(name, name_of(name), *self.held_out(name, run), *self.excerpts_of(name), *energy)
         for name in self.reported(run) if self.recipe.windows and not run.of_pass else ():
             yield call(name, self.windowed(name), "--windows", self.table(name, self.recipe.windows or ""))
 
@@ -149,6 +150,11 @@ class _Stage(Uses):
             return
         if self.rules(run) != run.path("postprocessing.yaml"):
             print(f"{run.folder}: no clips to tune on; {self.rules(run)} stands", file=sys.stderr)
+            return
+        if not self.recipe.tuned:
+            scores = run.path("scores", f"{name_of(self.recipe.predicted[0])}.h5")
+            start = next(iter(self.presets.values()))
+            yield ["sedkit", "tune", scores, "--start", start, "--out", self.rules(run), *self.forced]
             return
         labels = ["--labels", self.option(self.recipe.score["labels"])] if "labels" in self.recipe.score else []
         for name, rules in self.variants(run).items():
@@ -177,7 +183,7 @@ class _Stage(Uses):
 
         def decode(scores: str, events: str, rules: str, *words: str) -> Call:
             given = ["sedkit", "decode", run.path("scores", f"{scores}.h5"), "--postprocessing", rules, *words]
-            return [*given, "--out", run.path("events", f"{events}.tsv"), *self.forced]
+            return [*given, "--out", run.path("events", f"{events}.tsv"), *self.jobs, *self.forced]
 
         for path in self.recipe.predicted:
             if self.has(path, "clips.tsv") and not self.tuned_whole(path):
@@ -186,7 +192,8 @@ class _Stage(Uses):
                     yield decode(name_of(path), events, rules, *self.gate(path, run), *self.points(run, path, events))
         for path in self.reported(run):
             name = name_of(path)
-            for preset, rules in self.presets.items():
+            # Where nothing is tuned, the first of them are the run's own.
+            for preset, rules in list(self.presets.items())[not self.recipe.tuned :]:
                 points = self.points(run, path, f"{name}.{preset}")
                 yield decode(name, f"{name}.{preset}", rules, *self.gate(path, run), *points)
                 if self.recipe.windows:
@@ -205,15 +212,19 @@ class _Stage(Uses):
             for fold in self.recipe.reported[path]:
                 if self.has_fold(path, fold):
                     yield self.figures(run, path, name, f"results/{fold}", *self.clips_of(path, fold))
-        if self.reported(run) and self.recipe.report_clips and not self.args.no_page:
+        if self.shown(run) and self.recipe.report_clips and not self.args.no_page:
             yield self.report(run)
 
     def report(self, run: Run) -> Call:
         """Return the call that writes the page of a run: with sound of some clips, so that it takes seconds."""
         given = ["sedkit", "report", str(run.folder)]
-        for path in self.reported(run):
+        for path in self.shown(run):
             given += ["--data", self.table(path)]
         return [*given, "--clips", str(self.recipe.report_clips), *self.forced]
+
+    def shown(self, run: Run) -> list[str]:
+        """Return the reported sets that a page shows, which knows of no excerpts."""
+        return [path for path in self.reported(run) if path not in self.recipe.excerpts]
 
     def points(self, run: Run, path: str, events: str) -> list[str]:
         """Return the words that decode a reported set at many thresholds, too, where the recipe asks for it."""
@@ -248,13 +259,15 @@ class _Stage(Uses):
                 given += ["--operating-points", run.path("points", events)]
         # What is printed is read by people, who find intervals in the file.
         left_out = {"baselines"} if not alone else set() if written else {"bootstrap"}
-        for option, value in self.recipe.score.items():
+        options = self.recipe.score | self.recipe.score_of.get(path, {})
+        left_out |= {option for option, value in options.items() if value is None}
+        for option, value in options.items():
             if option not in left_out and f"--{option}" not in words:
                 given += [f"--{option.replace('_', '-')}", self.option(value)]
         if "--fold" not in words and (folds := self.held_out(path, run)):
             given += self.clips_of(path, folds[1])
         if written:
-            groups = ["--groups", clips] if "bootstrap" in self.recipe.score else []
+            groups = ["--groups", clips] if options.get("bootstrap") else []
             given += [*groups, "--json", run.path(f"{out}.json"), *self.forced]
         return [*given, *words]
 
@@ -282,9 +295,9 @@ def _copied(source: Path, target: Path) -> int:
 #: Stage -> its calls, and the options that it takes.
 STAGES: dict[str, tuple[Callable[[_Stage, Run], Iterator[Call]], tuple[str, ...]]] = {
     "features": (_Stage.features, ("budget", "jobs", "overrides")),
-    "predict": (_Stage.predict, ("device", "energy")),
+    "predict": (_Stage.predict, ("device", "energy", "jobs")),
     "tune": (_Stage.tune, ()),
     "tag": (_Stage.tag, ()),
-    "score": (_Stage.score, ("no_page",)),
+    "score": (_Stage.score, ("jobs", "no_page")),
     "compare": (_Stage.compare, ()),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sedkit.cli._options import add_flag, add_force, add_seed
+from sedkit.core.errors import UsageError
 from sedkit.core.facts import joined, overlap, refuse_to_tune
 from sedkit.core.log import log
 from sedkit.core.stamp import Step, facts_of
@@ -19,15 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "scores", metavar="SCORES", help="scores of the tuning set: scores.h5, or a folder of score TSVs"
     )
-    parser.add_argument(
-        "--reference", metavar="LABELS.tsv", required=True, help="its events; for --objective tagging, tags will do"
-    )
+    parser.add_argument("--reference", metavar="LABELS.tsv", help="its events; for --objective tagging, tags will do")
     parser.add_argument(
         "--objective",
         choices=objective_names(),
-        required=True,
-        help="tagging: clip thresholds by F1; psds1, psds2: median windows; else frame thresholds, median windows, "
-        "gaps and durations by the F1 of the metric of that name",
+        help="what is maximised; without it the rules of --start are written as they are. tagging: clip thresholds by "
+        "F1; psds1, psds2: median windows; else frame thresholds, median windows, gaps and durations by the F1 of the "
+        "metric of that name",
     )
     parser.add_argument("--out", metavar="POST.yaml", required=True, help="the rules")
     parser.add_argument(
@@ -48,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="filename group: clips of one group are in one part of cross-validation",
     )
     parser.add_argument(
-        "--labels", metavar="LABELS.txt", help="keep these classes of the reference, one per line; its clips stay"
+        "--labels",
+        metavar="LABELS.txt|NAME",
+        help="keep these classes of the reference, one per line, or a list of metadata/classes; its clips stay",
     )
     add_seed(parser, "of the parts in which the value is cross-validated (default: 0)")
     add_flag(parser, "--lenient", "leave broken rows of the reference out, counted, instead of ending (default: false)")
@@ -59,13 +60,21 @@ def run(args: argparse.Namespace) -> None:
     """Tune, unless the output is up to date."""
     from sedkit.dataio.event_formats import files_at
 
-    inputs: dict[str, Any] = {"scores": args.scores, "reference": files_at(args.reference)}
-    inputs |= {name: path for name in ("tags", "groups", "labels") if (path := getattr(args, name))}
-    for name in ("scores", "tags"):
+    if (args.objective is None) is not (args.reference is None):
+        given = "--reference" if args.objective is None else "--objective"
+        raise UsageError(f"{given} is given alone, expected --objective and --reference, or neither (--start as it is)")
+    inputs: dict[str, Any] = {"scores": args.scores}
+    if args.reference is not None:
+        inputs["reference"] = files_at(args.reference)
+    inputs |= {name: path for name in ("tags", "groups") if (path := getattr(args, name))}
+    for name in ("scores", "tags") if args.objective is not None else ():
         if name in inputs:
             refuse_to_tune(inputs[name], facts_of(inputs[name]))
     config: dict[str, Any] = {name: getattr(args, name) for name in ("objective", "seed", "lenient")}
     (inputs if Path(args.start).is_file() else config)["start"] = args.start
+    if args.labels:
+        # A name without an ending is that of a list which comes along.
+        (inputs if Path(args.labels).suffix or Path(args.labels).is_file() else config)["labels"] = args.labels
     Step("tune", args.out, config, inputs, args.force).run(lambda: _tune(args))
 
 
@@ -81,6 +90,9 @@ def _tune(args: argparse.Namespace) -> None:
     from sedkit.postprocessing.tune import describe, tune
 
     scores = read_scores(args.scores)
+    if args.objective is None:
+        read_postprocessing(args.start, scores.labels).write(args.out)
+        return
     reference = _read_reference(args.reference, None if args.labels else scores.labels, args.lenient)
     if classes := read_labels(args.labels, reference):
         reference = reference.keep_labels([name for name in classes if name in reference.labels])
@@ -113,8 +125,8 @@ def _read_reference(path: str, labels: tuple[str, ...] | None, lenient: bool) ->
     """Read events or tags, told apart by the table's columns."""
     from sedkit.dataio.event_formats import is_table
     from sedkit.dataio.rows import columns_of
-    from sedkit.dataio.tables import active_events, read_strong, read_weak
+    from sedkit.dataio.tables import read_strong, read_weak
 
     if is_table(path) and "event_labels" in columns_of(path):
         return read_weak(path, labels, lenient)
-    return active_events(path, read_strong(path, labels, lenient))
+    return read_strong(path, labels, lenient, soft=True).active()

@@ -22,7 +22,18 @@ from sedkit.core.runs import axis_text, pass_folder
 T = TypeVar("T")
 
 #: Sections that decide what a training gives.
-TRAINED = ("frontend", "data", "normalise", "model", "objective", "optimiser", "schedule", "selection", "training")
+TRAINED = (
+    "frontend",
+    "embeddings",
+    "data",
+    "normalise",
+    "model",
+    "objective",
+    "optimiser",
+    "schedule",
+    "selection",
+    "training",
+)
 #: Every section and plain key that a configuration may hold.
 SECTIONS = ("recipe", "system", "networks", "run", "mix", *TRAINED, "decoding", "submission", "budgets", "passes")
 

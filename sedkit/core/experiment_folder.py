@@ -18,8 +18,8 @@ from sedkit.core.stamp import facts_of
 #: Sets a submission is written for, in this order of preference.
 SET_ORDER = ("evaluation", "public", "validation")
 
-#: Results on the set on which the organisers ask for development results.
-DEVELOPMENT_RESULTS = "validation"
+#: Results on the sets on which the organisers ask for development results.
+DEVELOPMENT_RESULTS = ("validation",)
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class ExperimentFolder:
     path
         The folder, or that of the run of one of its networks (`sedkit.core.runs.training_of`).
     development
-        Which of its results are those of the development set.
+        Which of its results are those of the development set, or of several.
     """
 
     path: Path
-    development: str = DEVELOPMENT_RESULTS
+    development: tuple[str, ...] = DEVELOPMENT_RESULTS
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], development: str = DEVELOPMENT_RESULTS) -> ExperimentFolder:
+    def open(cls, path: str | os.PathLike[str], development: tuple[str, ...] = DEVELOPMENT_RESULTS) -> ExperimentFolder:
         """Take a folder for an experiment; it has to hold a configuration."""
         folder = Path(path)
         training, _ = training_of(folder)

@@ -39,17 +39,23 @@ def _machine() -> str:
     return hashlib.sha256(f"{socket.gethostname()} {counted_in}".encode()).hexdigest()[:8]
 
 
+def this_process() -> str:
+    """Return a name of this process that no other one has, on whatever machine that sees the same folders."""
+    return f"{_machine()}-{os.getpid()}"
+
+
 def aside_of(path: str | os.PathLike[str], kind: str = "part") -> Path:
     """Return the place beside `path` where this process writes what will replace it."""
     target = Path(path)
-    return target.with_name(f".{target.name}.{_machine()}-{os.getpid()}.{kind}")
+    return target.with_name(f".{target.name}.{this_process()}.{kind}")
 
 
 def remove(path: Path) -> None:
     """Remove a file, a link or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
-    else:
+    elif os.path.lexists(path):
+        # Where nothing may be written, to remove what is not there is an error, too.
         path.unlink(missing_ok=True)
 
 

@@ -31,7 +31,17 @@ def progress(
 
     # Bars of several processes in one line nobody can read.
     silent = not sys.stderr.isatty() or multiprocessing.current_process().name != "MainProcess"
-    return tqdm(iterable, total=total, desc=description, unit=unit, disable=silent, delay=1.0, file=sys.stderr)
+    return tqdm(
+        iterable,
+        total=total,
+        desc=description,
+        unit=unit,
+        disable=silent,
+        delay=1.0,
+        # A bar within another one goes when it is full.
+        leave=None,
+        file=sys.stderr,
+    )
 
 
 #: Before the address of a cluster's scheduler.

@@ -28,10 +28,12 @@ class Registry(Generic[Builder]):
         The room whose modules register something; all of them are imported before a name is looked up.
     section
         The configuration section, for messages.
+    beside
+        Further rooms whose modules register something; they may stand on any floor.
     """
 
-    def __init__(self, package: str, section: str) -> None:
-        self._package, self._section = package, section
+    def __init__(self, package: str, section: str, beside: tuple[str, ...] = ()) -> None:
+        self._packages, self._section = (package, *beside), section
         self._entries: dict[str, tuple[Builder, type]] = {}
         self._searched: tuple[str, ...] = ()
 
@@ -47,11 +49,12 @@ class Registry(Generic[Builder]):
 
     def names(self) -> tuple[str, ...]:
         """Return every name that can be chosen."""
-        package = importlib.import_module(self._package)
-        folders = tuple(package.__path__)
+        rooms = {name: tuple(importlib.import_module(name).__path__) for name in self._packages}
+        folders = tuple(folder for places in rooms.values() for folder in places)
         if folders != self._searched:
-            for module in pkgutil.iter_modules(folders):
-                importlib.import_module(f"{self._package}.{module.name}")
+            for name, places in rooms.items():
+                for module in pkgutil.iter_modules(places):
+                    importlib.import_module(f"{name}.{module.name}")
             self._searched = folders
         return tuple(sorted(self._entries))
 

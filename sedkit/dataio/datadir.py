@@ -24,6 +24,8 @@ from sedkit.dataio.tables import durations_of, read_strong, read_weak, write_eve
 
 #: What a data dir says of its clips.
 TABLES = ("clips.tsv", "labels.txt", "weak.tsv", "strong.tsv")
+#: Excerpts of the recordings, each of which is scored as a clip of its own (`sedkit predict --windows`).
+EXCERPTS = "excerpts.tsv"
 #: What `sedkit prepare` says of the set: dataset, set, role. It decides no feature.
 FACTS = "set.json"
 #: Beside the data dirs that one call of `sedkit prepare` made.
@@ -130,16 +132,16 @@ class DataDir:
             raise SedkitError(f"{self.path}: has no weak.tsv, expected clip-level labels")
         return read_weak(path, self.labels.labels).keep_clips(self.clips.filename)
 
-    def strong(self) -> Events:
-        """Return the events of every clip, in the order of the clips."""
+    def strong(self, soft: bool = False) -> Events:
+        """Return the events of every clip, in the order of the clips; with `soft` the soft labels, where there are."""
         path = self.path / "strong.tsv"
         if not path.is_file():
             raise SedkitError(f"{self.path}: has no strong.tsv, expected events with onset and offset")
-        events = read_strong(path, self.labels.labels)
+        events = read_strong(path, self.labels.labels, soft=True)
         extra = sorted(set(events.filenames) - set(self.clips.filename))
         if extra:
             raise SedkitError(f"{path}: {len(extra)} clips are not in clips.tsv ({listed(extra, 3)})")
-        return events.keep_clips(self.clips.filename)
+        return (events if soft else events.active()).keep_clips(self.clips.filename)
 
     def audio_path(self, index: int) -> Path:
         """Return the recording of a clip: as seen from here or, where the data dir was moved alone, from before."""
@@ -220,6 +222,7 @@ def write_datadir(
     strong: Events | None = None,
     missing: Sequence[str] = (),
     facts: Mapping[str, str] | None = None,
+    excerpts: Mapping[str, Sequence[object]] | None = None,
 ) -> DataDir:
     """Write a set whole or not at all, and return it.
 
@@ -231,6 +234,8 @@ def write_datadir(
         Clips that the official tables list and the disk lacks.
     facts
         Which set it is: dataset, set, role.
+    excerpts
+        Columns of the table of excerpts.
 
     Raises
     ------
@@ -259,6 +264,8 @@ def write_datadir(
             write_weak(folder / "weak.tsv", weak.keep_clips(clips.filename))
         if strong is not None:
             write_events(folder / "strong.tsv", strong.keep_clips(clips.filename))
+        if excerpts is not None:
+            write_table(folder / EXCERPTS, dict(excerpts))
         if missing:
             write_text(folder / "missing.tsv", "filename\n" + "".join(f"{name}\n" for name in missing))
         if facts is not None:

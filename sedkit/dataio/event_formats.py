@@ -26,11 +26,14 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.rows import Rows, check_text, header_line, parse_rows
 
 COLUMNS = ("filename", "onset", "offset", "event_label")
+#: A further column of tables of soft labels (MAESTRO Real; DCASE 2023 task 4 B, 2024 task 4).
+CONFIDENCE = "confidence"
 #: What Raven's users and programs that write its tables call the column of the class.
 ANNOTATIONS = ("Annotation", "Species", "Label", "Common Name", "Species Code", "Tag", "Class")
 _BEGIN, _END = "Begin Time (s)", "End Time (s)"
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)? *\t", re.IGNORECASE)
+_SOFT = re.compile(r"(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 _SELECTIONS = re.compile(r"(\.Table\.\d+)?\.selections$", re.IGNORECASE)
 #: Endings of files that a folder of them may hold, and what is none of them.
 _ENDINGS, _OTHERS = (".txt", ".tsv", ".json"), ("labels.txt",)
@@ -90,14 +93,16 @@ def decimal_text(value: float, decimals: int = 3) -> str:
 
 
 def events_text(events: Events) -> str:
-    """Return the challenge's table: TAB, LF, header; a clip without events is its name and three empty fields."""
-    out = ["\t".join(COLUMNS) + "\n"]
+    """Return the challenge's table, soft labels as a fifth column; a clip without events has empty fields."""
+    soft = None if events.confidence is None else iter(events.in_order().soft_labels.tolist())
+    rows: list[tuple[str, ...]] = [COLUMNS if soft is None else (*COLUMNS, CONFIDENCE)]
     for name, onset, offset, label in events.rows():
         if label is None or onset is None or offset is None:
-            out.append(f"{name}\t\t\t\n")
+            rows.append((name, *("" for _ in rows[0][1:])))
         else:
-            out.append(f"{name}\t{decimal_text(onset)}\t{decimal_text(offset)}\t{label}\n")
-    return "".join(out)
+            value = [] if soft is None else [decimal_text(next(soft))]
+            rows.append((name, decimal_text(onset), decimal_text(offset), label, *value))
+    return "".join("\t".join(row) + "\n" for row in rows)
 
 
 def _json(detected: Detected) -> str:
@@ -152,6 +157,7 @@ class _Cell(NamedTuple):
     onset: str = ""
     offset: str = ""
     label: str = ""
+    confidence: str = ""
 
 
 def clip_of(path: str | os.PathLike[str]) -> str:
@@ -239,20 +245,18 @@ def label_rows(path: str | os.PathLike[str], clip: str | None = None) -> Rows | 
     SedkitError
         A line that cannot be parsed, a selection table without a column of classes.
     """
-    source, data = str(path), read_bytes(path)
-    if clip is not None and not data.strip():
-        cells: list[_Cell] | None = []
-    else:
-        cells = _cells(source, data, clip_of(path) if clip is None else clip)
+    source, data, name = str(path), read_bytes(path), clip_of(path) if clip is None else clip
+    cells = [] if clip is not None and not data.strip() else _cells(source, data, name)
     if cells is None:
         return None
-    if not cells:
-        cells = [_Cell(1, clip_of(path) if clip is None else clip)]
+    cells = cells or [_Cell(1, name)]
+    columns = (*COLUMNS, CONFIDENCE) if any(cell.confidence for cell in cells) else COLUMNS
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerows([COLUMNS, *(cell[1:] for cell in cells)])
+    writer.writerows([columns, *(cell[1 : 1 + len(columns)] for cell in cells)])
     # Half characters, which JSON can name, are refused there as any bytes that are no UTF-8.
-    rows = parse_rows(source, text.getvalue().encode("utf-8", "surrogatepass"), COLUMNS, numbers=("onset", "offset"))
+    encoded = text.getvalue().encode("utf-8", "surrogatepass")
+    rows = parse_rows(source, encoded, columns, numbers=("onset", "offset", CONFIDENCE))
     if len(rows) != len(cells):
         raise SedkitError(f"{source}: {len(rows)} rows of {len(cells)} can be read, expected names without line ends")
     return replace(rows, line=np.array([cell.line for cell in cells], dtype=np.int64))
@@ -290,7 +294,9 @@ def _of_audacity(source: str, lines: Sequence[str], clip: str) -> list[_Cell]:
         fields = line.split("\t")
         if len(fields) < 3 or not fields[2].strip():
             raise SedkitError(f"{source}:{number}: {line!r}, expected begin, end and label, separated by TABs")
-        cells.append(_Cell(number, clip, fields[0], fields[1], "\t".join(fields[2:]).strip()))
+        # MAESTRO Real has a soft label behind the class.
+        soft = fields.pop().strip() if len(fields) == 4 and _SOFT.fullmatch(fields[3].strip()) else ""
+        cells.append(_Cell(number, clip, fields[0], fields[1], "\t".join(fields[2:]).strip(), soft))
     return cells
 
 

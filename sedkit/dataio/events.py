@@ -10,6 +10,9 @@ import numpy as np
 from sedkit.core.errors import SedkitError, listed, suggest
 from sedkit.dataio.names import renamed
 
+#: A soft label above this is an event where events are asked for (DCASE 2023 task 4 B and 2024 task 4).
+ACTIVE_ABOVE = 0.5
+
 
 @dataclass(frozen=True)
 class Events:
@@ -29,6 +32,9 @@ class Events:
         (n_events,) int64, line in the file (1 is the header).
     source
         Where the table came from, for messages.
+    confidence
+        (n_events,) float64 in [0, 1], a soft label for each event, NaN where the table tells none; None: they are
+        events and nothing else.
     """
 
     filenames: tuple[str, ...]
@@ -39,11 +45,17 @@ class Events:
     offset_s: np.ndarray
     line: np.ndarray
     source: str = "table"
+    confidence: np.ndarray | None = None
 
     @property
     def n_events(self) -> int:
         """Number of events."""
         return len(self.clip)
+
+    @property
+    def soft_labels(self) -> np.ndarray:
+        """(n_events,) float64: the confidence of each row, 1 where none is told of any."""
+        return np.ones(self.n_events) if self.confidence is None else self.confidence
 
     @classmethod
     def from_rows(
@@ -85,7 +97,18 @@ class Events:
             onset_s=self.onset_s[rows],
             offset_s=self.offset_s[rows],
             line=self.line[rows],
+            confidence=None if self.confidence is None else self.confidence[rows],
         )
+
+    def active(self) -> Events:
+        """Return what is an event: the rows of a confidence above 0.5, all where none is told."""
+        if self.confidence is None:
+            return self
+        return replace(self.take(self.confidence > ACTIVE_ABOVE), confidence=None)
+
+    def in_order(self) -> Events:
+        """Return the table with its events by clip, onset, offset and class."""
+        return self.take(np.lexsort((self.label, self.offset_s, self.onset_s, self.clip)))
 
     def keep_clips(self, filenames: Sequence[str]) -> Events:
         """Return the table of exactly these clips, in this order; a clip that was not listed comes without events."""
@@ -105,14 +128,14 @@ class Events:
 
     def rows(self) -> Iterable[tuple[str, float | None, float | None, str | None]]:
         """Yield (filename, onset, offset, label) by clip and onset; three Nones for a clip without events."""
-        order = np.lexsort((self.label, self.offset_s, self.onset_s, self.clip))
+        events = self.in_order()
         counts = np.bincount(self.clip, minlength=len(self.filenames))
         first = np.concatenate([[0], np.cumsum(counts)])
         for i, name in enumerate(self.filenames):
             if counts[i] == 0:
                 yield name, None, None, None
-            for j in order[first[i] : first[i + 1]]:
-                yield name, float(self.onset_s[j]), float(self.offset_s[j]), self.labels[self.label[j]]
+            for j in range(first[i], first[i + 1]):
+                yield name, float(events.onset_s[j]), float(events.offset_s[j]), self.labels[events.label[j]]
 
 
 def repeats(
@@ -175,7 +198,8 @@ class Tags:
 
 
 def tags_of(events: Events) -> Tags:
-    """Return the tags that the events of each clip imply."""
+    """Return the tags that the events of each clip imply; of soft labels, those that are `Events.active`."""
+    events = events.active()
     present = np.zeros((len(events.filenames), len(events.labels)), dtype=bool)
     present[events.clip, events.label] = True
     return Tags(events.filenames, events.labels, present, events.source)

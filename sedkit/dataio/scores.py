@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -131,6 +131,41 @@ class Scores:
         columns = [self.labels.index(label) for label in wanted]
         clipwise = None if self.clipwise is None else self.clipwise[:, columns]
         return replace(self, framewise=self.framewise[:, :, columns], labels=wanted, clipwise=clipwise)
+
+
+def joined(scores: Sequence[Scores]) -> Scores:
+    """Return scores of several sets of clips as one.
+
+    Parameters
+    ----------
+    scores
+        Of the same classes, all on one grid (that of the longest clip holds for all) or each clip on one of its own.
+
+    Raises
+    ------
+    SedkitError
+        There are none.
+    """
+    if not scores:
+        raise SedkitError("no recording to score")
+    longest = max(scores, key=lambda one: one.framewise.shape[1])
+    shape = (sum(len(one.filenames) for one in scores), *longest.framewise.shape[1:])
+    framewise = np.zeros(shape, np.result_type(*(one.framewise.dtype for one in scores)))
+    first = 0
+    for one in scores:
+        framewise[first : first + len(one.filenames), : one.framewise.shape[1]] = one.framewise
+        first += len(one.filenames)
+    clipwise = [one.clipwise for one in scores if one.clipwise is not None]
+    edges = longest.frame_edges_s
+    return replace(
+        longest,
+        framewise=framewise,
+        n_frames=np.concatenate([one.n_frames for one in scores]),
+        duration_s=np.concatenate([one.duration_s for one in scores]),
+        frame_edges_s=tuple(e for one in scores for e in one.frame_edges_s) if isinstance(edges, tuple) else edges,
+        filenames=tuple(name for one in scores for name in one.filenames),
+        clipwise=np.concatenate(clipwise) if len(clipwise) == len(scores) else None,
+    )
 
 
 def _floats(values: NDArray[np.floating]) -> NDArray[np.floating]:

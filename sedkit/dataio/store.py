@@ -24,7 +24,10 @@ from sedkit.core.log import log
 from sedkit.dataio.score_tsvs import read_score_tsvs
 from sedkit.dataio.scores import Member, Scores
 
-SCALES = ("db_power", "db_amplitude", "ln_magnitude", "ln_power", "power", "magnitude")
+#: What features are of a sound's amplitude; an embedding is nothing of the kind.
+SCALES = ("db_power", "db_amplitude", "ln_magnitude", "ln_power", "power", "magnitude", "embedding")
+#: Types of the numbers in a features file.
+STORAGES = {"float32": "<f4", "float16": "<f2"}
 #: What stands in a file beside its largest data set, more or less.
 _HEAD_BYTES = 2**15
 _FEATURE_ATTRIBUTES = ("frontend", "frontend_hash", "scale", "sample_rate", "hop_samples")
@@ -43,7 +46,7 @@ class FeatureFile:
     sample_rate, hop_samples : the time grid: frame k stands for [k, k + 1) * hop_samples / sample_rate seconds.
     resampler : "exact" or "fast", how recordings at other rates were brought to `sample_rate`.
     shape : (clips, frames, bins)
-    features : (clips, frames, bins) float32, mapped from the file.
+    features : (clips, frames, bins) float32 or, where they were stored so, float16; mapped from the file.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -73,10 +76,10 @@ class FeatureFile:
                 )
             self.features = self._map(data)
 
-    def _map(self, data: h5py.Dataset) -> NDArray[np.float32]:
+    def _map(self, data: h5py.Dataset) -> NDArray[np.floating]:
         offset = data.id.get_offset()
-        if offset is not None and data.dtype == np.dtype("<f4"):
-            return np.memmap(self.path, dtype="<f4", mode="r", offset=offset, shape=self.shape)
+        if offset is not None and data.dtype in STORAGES.values():
+            return np.memmap(self.path, dtype=data.dtype, mode="r", offset=offset, shape=self.shape)
         if data.size:
             log.info("%s: features are %s, not contiguous float32: read into memory", self.path, data.dtype)
         return np.asarray(data[:], dtype=np.float32)
@@ -101,6 +104,7 @@ def new_feature_file(
     sample_rate: int,
     hop_samples: int,
     resampler: str = "exact",
+    storage: str = "float32",
 ) -> Iterator[h5py.Dataset]:
     """Make a features file at its final shape and fill it; it appears when the block ends without an error.
 
@@ -111,6 +115,7 @@ def new_feature_file(
     n_frames : (clips,) frames that each recording fills.
     shape : (frames, bins) of every clip.
     frontend, frontend_hash, scale, sample_rate, hop_samples, resampler : attributes as in `FeatureFile`.
+    storage : type of the numbers, one of `STORAGES`.
 
     Yields
     ------
@@ -118,7 +123,8 @@ def new_feature_file(
     """
     if scale not in SCALES:
         raise SedkitError(f"{path}: scale is {scale!r}, expected one of {', '.join(SCALES)}")
-    check_room(path, _HEAD_BYTES + 4 * len(filenames) * shape[0] * shape[1])
+    kind = np.dtype(STORAGES[storage])
+    check_room(path, _HEAD_BYTES + kind.itemsize * len(filenames) * shape[0] * shape[1])
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         _write_strings(file, "filename", filenames)
         file["n_frames"] = np.asarray(n_frames, dtype=np.int64)
@@ -133,7 +139,7 @@ def new_feature_file(
                 "version": sedkit.__version__,
             }
         )
-        yield file.create_dataset("features", (len(filenames), *shape), "<f4", fill_time="never")
+        yield file.create_dataset("features", (len(filenames), *shape), kind, fill_time="never")
 
 
 def write_features(

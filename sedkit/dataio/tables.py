@@ -10,20 +10,23 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from sedkit.core.errors import SedkitError, listed, printable, suggest
 from sedkit.core.files import write_text
-from sedkit.core.log import log
-from sedkit.dataio.event_formats import COLUMNS, events_text, is_table, label_files, label_rows
+from sedkit.dataio.event_formats import COLUMNS, CONFIDENCE, events_text, label_files, label_rows
 from sedkit.dataio.events import Events, Tags, repeats
-from sedkit.dataio.rows import Finding, Rows, columns_of, read_rows, refuse
+from sedkit.dataio.rows import Finding, Rows, read_rows, refuse
 
 #: Kinds of finding in a strong table. Those in ERRORS make a row unusable; the others are scored as they stand.
 ERRORS = ("unreadable_row", "not_a_number", "nan_beside_event", "missing_filename")
 ORDER = ("negative_duration", "zero_duration", "negative_onset")
 LABELS = ("unknown_label", "missing_label")
+SOFT = ("bad_confidence", "missing_confidence")
+#: Means of opinions may exceed 1 by rounding.
+_ROUNDING = 1e-6
 
 
 # ---------------------------------------------------------------------------------------------- strong tables
@@ -41,8 +44,8 @@ def read_events(
     Parameters
     ----------
     path
-        The table, as `rows.parse_rows` takes it, header needed, further columns are passed over; or one of the other
-        formats that `event_formats` reads, or a folder of such files, one a recording.
+        The table, as `rows.parse_rows` takes it, header needed, further columns but `confidence` are passed over; or
+        one of the other formats that `event_formats` reads, or a folder of such files, one a recording.
     labels
         Class order. A label outside it is a finding, and its rows keep a class appended after the given ones.
     called
@@ -66,13 +69,18 @@ def read_events(
 
 def _rows_at(path: str | os.PathLike[str], clip: str | None, called: Called) -> Rows:
     rows = label_rows(path, clip)
-    return read_rows(path, COLUMNS, numbers=("onset", "offset"), called=called) if rows is None else rows
+    if rows is not None:
+        return rows
+    return read_rows(path, COLUMNS, (CONFIDENCE,), numbers=("onset", "offset", CONFIDENCE), called=called)
 
 
 def joined(tables: Sequence[Events], labels: Sequence[str] | None, source: str) -> Events:
     """Return several tables as one: classes as given, then the others that occur, sorted."""
     others = sorted({label for table in tables for label in table.labels} - set(labels or ()))
-    return Events.from_rows([row for table in tables for row in table.rows()], (*(labels or ()), *others), source)
+    events = Events.from_rows([row for table in tables for row in table.rows()], (*(labels or ()), *others), source)
+    if all(table.confidence is None for table in tables):
+        return events
+    return replace(events, confidence=np.concatenate([table.in_order().soft_labels for table in tables]))
 
 
 def _events_of(table: Rows, labels: Sequence[str] | None) -> tuple[Events, list[Finding]]:
@@ -108,6 +116,17 @@ def _events_of(table: Rows, labels: Sequence[str] | None) -> tuple[Events, list[
 
     usable = named & ~bad_number & ~beside & ~unlabelled
     eventful = usable & ~lone
+    confidence = table.numbers(CONFIDENCE) if CONFIDENCE in table.names else None
+    if confidence is not None:
+        untold = table.missing(CONFIDENCE)
+        within = (confidence >= 0) & (confidence <= 1 + _ROUNDING)
+        tell(eventful & untold, "missing_confidence", lambda i: "no confidence, expected a number from 0 to 1")
+        tell(
+            eventful & ~untold & ~within,
+            "bad_confidence",
+            lambda i: f"confidence {table.text(CONFIDENCE, i)!r}, expected a number from 0 to 1",
+        )
+        confidence = np.minimum(confidence, 1.0)
     clip, filenames = _renumbered(name, names, usable)
     code, order = _class_order(label[eventful], classes, labels)
     events = Events(
@@ -119,6 +138,7 @@ def _events_of(table: Rows, labels: Sequence[str] | None) -> tuple[Events, list[
         offset_s=offset[eventful],
         line=table.line[eventful],
         source=source,
+        confidence=None if confidence is None else confidence[eventful],
     )
     with_events = np.zeros(len(filenames), dtype=bool)
     with_events[events.clip] = True
@@ -196,24 +216,26 @@ def read_strong(
     lenient: bool | None = None,
     called: Called = None,
     clip: str | None = None,
+    soft: bool = False,
 ) -> Events:
     """Read a strong table strictly: the first row that cannot be right is an error naming file and row.
 
     With `lenient` such rows are left out, counted and logged; None is False where a verb has no such option, so that
-    the error does not advise it. Overlapping and duplicate rows stay: the official tables hold them.
+    the error does not advise it. Overlapping and duplicate rows stay: the official tables hold them. A column
+    `confidence` is read where `soft` labels are wanted, and passed over else.
     """
     if os.path.isdir(path):
         files = label_files(path).items()
-        return joined(
-            [_strict(_rows_at(file, clip, called), labels, lenient) for clip, file in files], labels, str(path)
-        )
-    return _strict(_rows_at(path, clip, called), labels, lenient)
+        read = [_strict(_rows_at(file, clip, called), labels, lenient, soft) for clip, file in files]
+        return joined(read, labels, str(path))
+    return _strict(_rows_at(path, clip, called), labels, lenient, soft)
 
 
-def _strict(table: Rows, labels: Sequence[str] | None, lenient: bool | None) -> Events:
+def _strict(table: Rows, labels: Sequence[str] | None, lenient: bool | None, soft: bool) -> Events:
     """Refuse, or leave out, rows that cannot be right."""
     events, findings = _events_of(table, labels)
-    bad = [f for f in findings if f.kind in ERRORS + ORDER + LABELS]
+    events = events if soft else replace(events, confidence=None)
+    bad = [f for f in findings if f.kind in ERRORS + ORDER + LABELS + (SOFT if soft else ())]
     refuse(bad, events.source, lenient)
     if bad and lenient:
         gone = [f.line for f in bad if f.line is not None]
@@ -225,25 +247,8 @@ def _strict(table: Rows, labels: Sequence[str] | None, lenient: bool | None) -> 
     return events
 
 
-def active_events(path: str | os.PathLike[str], events: Events) -> Events:
-    """Return the active events of a table: where it has a column `confidence` (MAESTRO, 2024), those above 0.5.
-
-    A row without a confidence is not active, as it is for the challenge script.
-    """
-    if not is_table(path) or "confidence" not in columns_of(path):
-        return events
-    table = read_rows(path, ("confidence",), numbers=("confidence",))
-    value, rows = table.numbers("confidence"), np.isin(table.line, events.line)
-    for i in np.flatnonzero(rows & ~np.isfinite(value) & ~table.missing("confidence"))[:1]:
-        got = table.text("confidence", i)
-        raise SedkitError(f"{path}:{table.line[i]}: confidence {got!r}, expected a number from 0 to 1")
-    active = events.take(np.isin(events.line, table.line[value > 0.5]))
-    log.info("%s: %d of %d rows have a confidence above 0.5 and count", path, active.n_events, events.n_events)
-    return active
-
-
 def write_events(path: str | os.PathLike[str], events: Events) -> None:
-    """Write a strong table: TAB, LF, header; a clip without events is its name and three empty fields."""
+    """Write a strong table: TAB, LF, header; a clip without events is its name and empty fields."""
     write_text(path, events_text(events))
 
 

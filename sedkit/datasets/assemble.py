@@ -57,7 +57,7 @@ def prepare(dataset: DataSet, root: Path, *, lenient: bool = False, seed: int = 
         release = known_reference(content_hash(s.strong)) if s.strong is not None else None
         s.release = release.name if release else None
         print(f"{s.name}: {len(s.recordings)}/{len(s.filenames)} clips" + (f", {release.title}" if release else ""))
-        _describe(s, dataset.clip_s)
+        _describe(s, dataset.clip_s, dataset.step_s)
     sources = _sources_of_clips(dataset, base, sets)
     left_out = _left_out(dataset, sets, sources, lenient, jobs)
     learned = [s for s in sets if s.layout.learned]
@@ -130,7 +130,7 @@ def _say_absent(s: SetOnDisk, resampled: str) -> None:
         log.warning("%s: %d clips, and no table: they are taken without labels (%s)", s.name, count, s.looked_for)
 
 
-def _describe(s: SetOnDisk, clip_s: float | None) -> None:
+def _describe(s: SetOnDisk, clip_s: float | None, step_s: float) -> None:
     """Say what is irregular about the audio and the events of a set."""
     if not s.recordings:
         return
@@ -147,7 +147,7 @@ def _describe(s: SetOnDisk, clip_s: float | None) -> None:
     if strong is None or not strong.n_events:
         return
     end = np.array([s.recordings[n].duration_s if n in s.recordings else np.inf for n in strong.filenames])[strong.clip]
-    late = np.flatnonzero(strong.offset_s > end + _END_TOLERANCE_S)
+    late = np.flatnonzero(strong.offset_s > end + max(step_s, _END_TOLERANCE_S))
     if len(late):
         i = int(late[0])
         first = f"{strong.source}:{strong.line[i]} ends at {strong.offset_s[i]:g} s, clip at {end[i]:g} s"
@@ -260,4 +260,5 @@ def _prepared(dataset: DataSet, s: SetOnDisk, clips: list[Key], folds: list[str]
         tuple(name for name in s.filenames if name not in s.recordings),
         len(s.filenames),
         s.release,
+        s.layout.excerpts_s,
     )

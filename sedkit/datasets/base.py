@@ -12,7 +12,7 @@ from sedkit.core.facts import ROLES
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.events import Events, Tags, tags_of
 from sedkit.dataio.rows import Finding, columns_of, read_rows, refuse
-from sedkit.dataio.tables import read_filenames, read_strong, read_weak
+from sedkit.dataio.tables import joined, read_filenames, read_strong, read_weak
 from sedkit.datasets.audiofiles import Recording, files_of, holds_audio
 
 
@@ -47,6 +47,8 @@ class SetLayout:
         Name of the set in the ledger of source recordings; empty: its own.
     folds
         Into how many folds a training set is divided, to be held out in turn; each gives up a selection part.
+    excerpts_s
+        Seconds of the excerpts in which its recordings are scored, and from one to the next; None: they are clips.
     """
 
     name: str
@@ -57,6 +59,7 @@ class SetLayout:
     whole_folder: bool = False
     ledger: str = ""
     folds: int = 0
+    excerpts_s: tuple[float, float] | None = None
 
     @property
     def learned(self) -> bool:
@@ -144,6 +147,8 @@ class DataSet:
         Table `set filename recordings` of the recordings that went into clips.
     clip_s
         Length of a clip; how many are shorter or longer is told.
+    step_s
+        Seconds that its labels are multiples of: a last event may end so much after its clip.
     shared
         Table `set filename` in `metadata/`: clips left out of training while a reported one shares their video.
     published
@@ -159,6 +164,7 @@ class DataSet:
     resampled: ClassVar[str] = ""
     ledger: ClassVar[str] = "metadata/sources.tsv"
     clip_s: ClassVar[float | None] = None
+    step_s: ClassVar[float] = 0.0
     shared: ClassVar[str | None] = None
     published: ClassVar[Mapping[str, Any] | None] = None
 
@@ -239,8 +245,8 @@ class DataSet:
                 s.weak = read_weak(table, classes, lenient, called)
                 clips = s.weak.filenames
             elif "event_label" in header:
-                events = read_strong(table, classes, lenient, called)
-                s.strong = events if s.strong is None else joined(s.strong, events)
+                events = read_strong(table, classes, lenient, called, soft=True)
+                s.strong = events if s.strong is None else joined((s.strong, events), events.labels, str(table))
                 clips = events.filenames
             else:
                 raise SedkitError(
@@ -266,8 +272,3 @@ def _read_facts(table: Path, column: str, called: Mapping[str, str], cells: dict
             text = f"{called[column]} {value!r} of {name}, which has {cells[name]!r} elsewhere; expected one a clip"
             bad.append(Finding("two_values", f"{table}:{line}: {text}", line))
     refuse(bad, table, lenient)
-
-
-def joined(first: Events, second: Events) -> Events:
-    """Return two strong tables as one."""
-    return Events.from_rows([*first.rows(), *second.rows()], first.labels, f"{first.source}, {second.source}")

@@ -227,14 +227,19 @@ def _go_on(url: str, incomplete: Path, mark: Path) -> None:
         elif not answer.headers.get("Content-Range", "").startswith(f"bytes {size}-"):
             incomplete.unlink(missing_ok=True)
             raise requests.ConnectionError("another range than asked for")
-        length = answer.headers.get("Content-Length")
-        total, free = size + int(length) if length else None, shutil.disk_usage(incomplete.parent).free
+        length = answer.headers.get("Content-Length", "")
+        total, free = size + int(length) if length.isdecimal() else None, shutil.disk_usage(incomplete.parent).free
+        if size and before.get("total") not in (None, total):
+            incomplete.unlink(missing_ok=True)
+            raise requests.ConnectionError("another length than before")
+        if total is None and not answer.raw.chunked:
+            log.warning("%s: the server does not say how long it is: it may have been cut off", url)
         if total is not None and total - size > free:
             raise SedkitError(f"{url}: {total - size} bytes are still to come, {free} are free in {incomplete.parent}")
         # A weak mark (W/…) does not promise equal bytes.
         etag = answer.headers.get("ETag", "")
         version = etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified")
-        write_json(mark, {"url": url, "version": version})
+        write_json(mark, {"url": url, "version": version, "total": total})
         with open(incomplete, "r+b" if size else "wb") as file:
             file.seek(size)
             with progress(total=total, description=incomplete.stem, unit="B") as bar:

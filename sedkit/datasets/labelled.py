@@ -76,7 +76,8 @@ class Labelled(DataSet):
             return
         order = Vocabulary.read(root / CLASSES).labels if (root / CLASSES).is_file() else None
         read = [
-            _named(read_strong(path, order, lenient, clip=clip), recordings[clip][0]) for clip, path in tables.items()
+            _named(read_strong(path, order, lenient, clip=clip, soft=True), recordings[clip][0])
+            for clip, path in tables.items()
         ]
         s.strong = joined(read, order, str(root))
         s.classes = Vocabulary(s.strong.labels)

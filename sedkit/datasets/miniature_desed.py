@@ -68,8 +68,8 @@ SMALL = {
 FEWEST = 10
 
 
-def _at(place: str, ending: str = "tsv") -> tuple[str, str]:
-    return f"audio/{place}", f"metadata/{place}.{ending}"
+def _at(place: str, ending: str = "tsv", tree: str = "") -> tuple[str, str]:
+    return f"{tree}audio/{place}", f"{tree}metadata/{place}.{ending}"
 
 
 _LAYOUT_2019 = {
@@ -95,6 +95,12 @@ FOLDERS = {
         "synthetic_validation": _at("validation/synthetic21_validation/soundscapes"),
         "strong_label_real": ("audio/train/strong_label_real", "metadata/train/audioset_strong.tsv"),
     },
+}
+# What is downloaded apart lies apart, and the evaluation set is a folder of audio without a list.
+FOLDERS["2024"] = FOLDERS["2021"] | {
+    "synthetic": _at("train/synthetic21_train/soundscapes", tree="dcase_synth/"),
+    "synthetic_validation": _at("validation/synthetic21_validation/soundscapes", tree="dcase_synth/"),
+    "eval": ("audio/eval24", ""),
 }
 #: Training sets with labels of any kind, and what is held out of them.
 LABELLED = ("weak", "synthetic", "synthetic_validation", "strong_label_real")
@@ -137,9 +143,9 @@ class Made:
 
 @dataclass(frozen=True)
 class DesedMiniatureOptions:
-    """`layout`: of 2019 or 2021; that of 2018 is a data set of its own."""
+    """`layout`: of 2019, 2021 or 2024; that of 2018 is a data set of its own."""
 
-    layout: str = option("2019", "--layout", "default: 2019", choices=("2019", "2021"))
+    layout: str = option("2019", "--layout", "default: 2019", choices=("2019", "2021", "2024"))
 
 
 @register_miniature("desed", DesedMiniatureOptions)
@@ -307,9 +313,9 @@ def _write_tables(root: Path, layout: str, made: list[Made]) -> None:
         if name == "weak":
             rows = [(m.plan.filename, ",".join(m.plan.labels)) for m in by_set[name]]
             _write(root / table, ("filename", "event_labels"), rows)
-        elif name.startswith("unlabel") or (name == "eval" and layout != "2018"):
+        elif name.startswith("unlabel") or (name == "eval" and table and layout != "2018"):
             _write(root / table, ("filename",), [(m.plan.filename,) for m in by_set[name]])
-        else:
+        elif table:
             # As in the true set: validation lists its clips without events, the public set leaves them out.
             _write_strong(root / table, by_set[name], list_empty=name != "public")
     ledger = [(m.plan.set_name, m.plan.filename, ",".join(m.recordings)) for m in made]
@@ -321,7 +327,7 @@ def _write_tables(root: Path, layout: str, made: list[Made]) -> None:
     folder = (root / FOLDERS[layout]["validation"][1]).parent
     _write_strong(folder / "test_dcase2018.tsv", validation[::4])
     _write_strong(folder / "eval_dcase2018.tsv", [m for i, m in enumerate(validation) if i % 4])
-    if layout == "2021":
+    if "synthetic_validation" in by_set:
         _write_durations(folder / "validation_durations.tsv", validation)
         synthetic = root / FOLDERS[layout]["synthetic_validation"][1]
         _write_durations(synthetic.with_name("durations.tsv"), by_set["synthetic_validation"])

@@ -15,15 +15,19 @@ from sedkit.core.files import aside_of, read_json, remove, replace_folder, same_
 from sedkit.core.log import log
 from sedkit.core.stamp import Step
 from sedkit.core.vocabulary import Vocabulary
-from sedkit.dataio.datadir import FACTS, SUMMARY, TABLES, Clips, DataDir, write_datadir
+from sedkit.dataio.datadir import EXCERPTS, FACTS, SUMMARY, TABLES, Clips, DataDir, write_datadir
 from sedkit.dataio.events import Events, Tags
+from sedkit.dataio.excerpts import lay_excerpts
 
-_TABLES = (*TABLES, "missing.tsv")
+_TABLES = (*TABLES, EXCERPTS, "missing.tsv")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What one data dir will hold; `listed` counts the list's clips, on disk or not; `release`: see `SetOnDisk`."""
+    """What one data dir will hold; `listed` counts the list's clips, on disk or not.
+
+    `release` as `SetOnDisk` has it, `excerpts_s` as `SetLayout`.
+    """
 
     name: str
     role: str
@@ -34,6 +38,7 @@ class Prepared:
     missing: tuple[str, ...]
     listed: int
     release: str | None = None
+    excerpts_s: tuple[float, float] | None = None
 
 
 def check_same_root(out: Path, root: Path, step: Step) -> None:
@@ -107,7 +112,8 @@ def _replace_if_other(folder: Path, s: Prepared, facts: dict[str, str]) -> None:
     sweep(folder.parent)
     aside = aside_of(folder)
     try:
-        write_datadir(aside, clips, s.labels, s.weak, s.strong, s.missing, facts)
+        excerpts = lay_excerpts(clips.filename, clips.duration_s, *s.excerpts_s) if s.excerpts_s else None
+        write_datadir(aside, clips, s.labels, s.weak, s.strong, s.missing, facts, excerpts)
         if not folder.is_dir() or _hashes(folder) != _hashes(aside):
             replace_folder(aside, folder)
         elif not (folder / FACTS).is_file() or sha256_file(folder / FACTS) != sha256_file(aside / FACTS):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
-import sedkit
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.log import log
+from sedkit.core.provenance import made_with
 from sedkit.evaluation.baselines import baselines as scored_baselines
 from sedkit.evaluation.baselines import clip_lengths
 from sedkit.evaluation.counts import number
@@ -125,7 +123,7 @@ def evaluate(
                 log.warning("%s", warning)
         results["bootstrap"] = resamples.as_json()
     results["undefined"], results["overlaps"] = options.undefined, options.overlaps
-    results["versions"] = _versions(judged is not None)
+    results["versions"] = made_with("scipy", "pandas", *(("sed_eval", "psds_eval") if judged is not None else ()))
     return results
 
 
@@ -194,13 +192,3 @@ def _difference(
         }
         for place, value in measured.values.items()
     }
-
-
-def _versions(official: bool) -> dict[str, str]:
-    out = {"sedkit": sedkit.__version__, "python": platform.python_version(), "numpy": np.__version__}
-    for name in ("sed_eval", "psds_eval") if official else ():
-        try:
-            out[name] = version(name)
-        except PackageNotFoundError:
-            out[name] = "unknown"
-    return out

@@ -69,6 +69,15 @@ def partial_roc_area(true: NDArray[np.float64], false: NDArray[np.float64], max_
         return np.asarray((np.diff(edges, axis=-1) * tpr).sum(axis=-1) / max_fpr, dtype=np.float64)
 
 
+def best_f1(true: NDArray[np.float64], false: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Largest F1 that a threshold gives; NaN without targets."""
+    if not true.shape[-1]:
+        return np.full(true.shape[:-1], np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f1 = 2 * true / (true + false + true[..., -1:])
+        return np.where(true[..., -1] > 0, f1.max(axis=-1), np.nan)
+
+
 class Ranks:
     """Items of each class by score, counted in bins: memory that does not grow with them.
 

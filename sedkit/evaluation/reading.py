@@ -16,11 +16,11 @@ from sedkit.core.errors import SedkitError, UsageError, listed, suggest
 from sedkit.core.log import log
 from sedkit.dataio.event_formats import is_table
 from sedkit.dataio.events import Events, Tags, tags_of
+from sedkit.dataio.excerpts import excerpt_of
 from sedkit.dataio.names import renamed, stem
 from sedkit.dataio.rows import TABLES, Finding, columns_of, read_rows, read_table, refuse, tables_in
-from sedkit.dataio.tables import ERRORS, active_events, read_events, read_weak
+from sedkit.dataio.tables import ERRORS, SOFT, read_events, read_weak
 from sedkit.evaluation.inputs import OperatingPoints, Output, Truth
-from sedkit.evaluation.recordings import excerpt_of
 
 T = TypeVar("T")
 #: The clips that are scored, of either side; None for all.
@@ -50,9 +50,14 @@ def read_truth(path: str | Path) -> Events | Tags:
 def read_reference(path: str | Path) -> Events:
     """Read the events of a reference as `read_table_to_score` does.
 
-    A column `confidence` (MAESTRO, 2024) is honoured: rows of 0.5 and less are not active and leave the table.
+    A column `confidence` (MAESTRO, 2024) is honoured: rows of 0.5 and less, or of none, are not active and leave the
+    table, as for the challenge script.
     """
-    return active_events(path, read_table_to_score(path, "reference"))
+    events = read_table_to_score(path, "reference")
+    active = events.active()
+    if events.confidence is not None:
+        log.info("%s: %d of %d rows have a confidence above 0.5 and count", path, active.n_events, events.n_events)
+    return active
 
 
 def read_table_to_score(path: str | Path, what: str) -> Events:
@@ -64,12 +69,13 @@ def _read_tables(paths: Iterable[str | Path], what: str) -> list[Events]:
     tables, odd = [], []
     for path in paths:
         events, findings = read_events(path)
-        errors = [f for f in findings if f.kind in (*ERRORS, "missing_label")]
+        unusable = (*ERRORS, "missing_label", *(("bad_confidence",) if what == "reference" else ()))
+        errors = [f for f in findings if f.kind in unusable]
         if errors:
             more = f" (and {len(errors) - 1} more such rows)" if len(errors) > 1 else ""
             raise SedkitError(f"{errors[0].message}{more}; correct the {what}")
-        tables.append(events)
-        odd += findings
+        tables.append(events if what == "reference" else replace(events, confidence=None))
+        odd += [f for f in findings if f.kind not in SOFT]
     kinds: dict[str, list[Finding]] = {}
     for finding in odd:
         kinds.setdefault(finding.kind, []).append(finding)
@@ -199,9 +205,9 @@ def read_labels(path: str | None, reference: Events | Tags) -> tuple[str, ...] |
     """Read the classes of `--labels`, None where none are given."""
     if path is None:
         return None
-    from sedkit.core.vocabulary import Vocabulary
+    from sedkit.datasets.maps import load_classes
 
-    labels = Vocabulary.read(path).labels
+    labels = load_classes(path).labels
     absent = [name for name in labels if name not in reference.labels]
     if absent:
         log.warning(
@@ -257,6 +263,14 @@ def cut_truth(
     if isinstance(reference, Tags):
         return Truth(None, reference, durations, recordings)
     return Truth(reference, tags_of(reference), durations, recordings)
+
+
+def clips_of(output: Output) -> tuple[str, ...]:
+    """Return the clips that an output lists, in any of its forms."""
+    tables = [output.estimate] if output.estimate is not None else []
+    tables += output.points.tables if output.points is not None else ()
+    names = [name for table in tables for name in table.filenames]
+    return tuple(dict.fromkeys([*names, *(output.scores.filenames if output.scores is not None else ())]))
 
 
 def cut_output(output: Output, classes: Sequence[str] | None, keep: Kept) -> Output:

@@ -1,61 +1,31 @@
 """MAESTRO Real is annotated in long recordings and scored in excerpts of them: their scores put together again.
 
-After the organisers' baseline of 2024: excerpts are named ``<recording>-<start>-<end>.wav``, six digits of hundredths
-of a second each, and overlap. An excerpt's score in a segment of one second is the mean over its windows, weighted by
-their share of the segment; a recording's is the mean over the excerpts that reach into the segment; its truth is that
-of its excerpts. A recording ends where the table of durations says, also where its last excerpts hold no event and so
-have no row in the reference: such seconds have no event, and the excerpts of the reference alone are scored there.
+After the organisers' baseline of 2024: excerpts (`dataio.excerpts`) overlap. An excerpt's score in a segment of one
+second is the mean over its windows, weighted by their share of the segment; a recording's is the mean over the excerpts
+that reach into the segment; its truth is that of its excerpts. A recording ends where the table of durations says, also
+where its last excerpts hold no event and so have no row in the reference: such seconds have no event, and the excerpts
+of the reference alone are scored there.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.log import log
 from sedkit.dataio.events import Events
+from sedkit.dataio.excerpts import Excerpt, excerpt_of
 from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
 
 SEGMENT_S = 1.0
 
-_EXCERPT = re.compile(r"(?P<recording>.+)-(?P<start>\d{6})-(?P<end>\d{6})")
 #: How far a listed duration may be from the length in a name: names are cut to hundredths, tables round to tenths.
 _LISTED_S = 0.1
 #: How far the end of scores may be: networks give whole windows, the last of which may be padded or dropped.
 _SCORED_S = 1.0
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """Where a clip lies in its recording, in seconds."""
-
-    recording: str
-    start_s: float
-    end_s: float
-
-    def lasts(self, seconds: float, tolerance_s: float) -> bool:
-        """Tell whether a length agrees; a very short excerpt is never taken for one twice as long."""
-        length_s = self.end_s - self.start_s
-        return abs(seconds - length_s) <= min(tolerance_s, length_s / 2) + 1e-9
-
-
-def excerpt_of(filename: str) -> Excerpt | None:
-    """Return where a clip's name says that it lies, None where it is not the name of an excerpt.
-
-    >>> excerpt_of("cafe_restaurant_00-000100-001100.wav")
-    Excerpt(recording='cafe_restaurant_00', start_s=1.0, end_s=11.0)
-    >>> excerpt_of("kitchen-3-12.wav"), excerpt_of("Y-4h1b2c3d4e_30.000_40.000.wav")
-    (None, None)
-    """
-    match = _EXCERPT.fullmatch(stem(filename))
-    if match is None or int(match["start"]) >= int(match["end"]):
-        return None
-    return Excerpt(match["recording"], int(match["start"]) / 100, int(match["end"]) / 100)
 
 
 def excerpts_of(
@@ -103,6 +73,28 @@ def all_excerpts(
             else f"{len(named)} of {len(filenames)} are excerpts of recordings, joined only where all are (--clips)",
         )
     return {}
+
+
+def excerpts_in(recordings: Sequence[str], clips: Sequence[str]) -> dict[str, Excerpt]:
+    """Return the clips of an output as excerpts of a reference's recordings; none where any of them is not one."""
+    known = set(map(stem, recordings))
+    named = {clip: excerpt for clip in clips if (excerpt := excerpt_of(clip)) is not None}
+    excerpts = {clip: excerpt for clip, excerpt in named.items() if excerpt.recording in known}
+    return excerpts if len(excerpts) == len(clips) and known.isdisjoint(map(stem, clips)) else {}
+
+
+def cut_into(reference: Events, excerpts: Mapping[str, Excerpt]) -> Events:
+    """Return the events of excerpts, cut out of those of their recordings; times are those of the excerpt."""
+    row = {stem(name): i for i, name in enumerate(reference.filenames)}
+    rows: list[tuple[str, float | None, float | None, str | None]] = []
+    for clip, excerpt in excerpts.items():
+        inside = (reference.clip == row[excerpt.recording]) & (reference.onset_s < excerpt.end_s)
+        rows.append((clip, None, None, None))
+        for i in np.flatnonzero(inside & (reference.offset_s > excerpt.start_s)).tolist():
+            onset_s = max(float(reference.onset_s[i]), excerpt.start_s) - excerpt.start_s
+            offset_s = min(float(reference.offset_s[i]), excerpt.end_s) - excerpt.start_s
+            rows.append((clip, onset_s, offset_s, reference.labels[reference.label[i]]))
+    return Events.from_rows(rows, reference.labels, reference.source)
 
 
 def recording_lengths(excerpts: Mapping[str, Excerpt], durations: Mapping[str, float] | None) -> dict[str, float]:

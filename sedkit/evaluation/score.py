@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from sedkit.core.errors import UsageError
+from sedkit.core.errors import UsageError, listed
 from sedkit.core.facts import refuse_seen
 from sedkit.core.log import log
 from sedkit.core.stamp import facts_of
 from sedkit.dataio.event_formats import is_table
 from sedkit.dataio.events import Events
+from sedkit.dataio.excerpts import Excerpt
+from sedkit.dataio.names import stem
 from sedkit.dataio.tables import read_durations
 from sedkit.evaluation import judges
 from sedkit.evaluation.evaluate import evaluate
@@ -21,6 +23,7 @@ from sedkit.evaluation.inputs import Masks, Options, Output, Truth
 from sedkit.evaluation.metrics.base import all_metrics
 from sedkit.evaluation.reading import (
     Kept,
+    clips_of,
     cut_output,
     cut_truth,
     named_as,
@@ -33,6 +36,7 @@ from sedkit.evaluation.reading import (
     read_table_to_score,
     read_truth,
 )
+from sedkit.evaluation.recordings import cut_into, excerpts_in
 from sedkit.evaluation.resample import Resamples
 from sedkit.evaluation.show import describe_output, describe_reference, mark_missing
 
@@ -95,16 +99,21 @@ def score_files(request: Request, masks: Masks | None = None) -> dict[str, Any]:
     names = reference.filenames
     classes = read_labels(request.labels, reference)
     keep = read_cut(request.clips, request.folds, names)
-    durations = None
+    durations: Mapping[str, float] | None = None
     if request.durations:
         durations = named_by_clip(names, read_durations(request.durations), request.durations)
-    outputs = [named_as(names, _read_output(request, masks))]
+    outputs = [_read_output(request, masks)]
     if request.against is not None:
-        outputs.append(named_as(names, read_other(request.against)))
+        outputs.append(read_other(request.against))
+    whole = reference
+    excerpts = excerpts_in(names, clips_of(outputs[0])) if isinstance(reference, Events) else {}
+    if excerpts and isinstance(reference, Events):
+        reference, durations, keep = _in_excerpts(request, reference, excerpts, durations, keep)
+    outputs = [named_as(reference.filenames, output) for output in outputs]
     truth = cut_truth(reference, durations, classes, keep)
     if request.mixtures:
         truth = replace(truth, mixtures=_mixtures(request, truth.tags.filenames, masks))
-    described = describe_reference(request.reference, reference, truth)
+    described = describe_reference(request.reference, whole, truth)
     path = request.estimate or request.scores or request.operating_points or request.experiment or ""
     estimate = describe_output(outputs[0], path, truth.tags.filenames)
     mark_missing(described, estimate, whole=keep is None)
@@ -122,7 +131,7 @@ def score_files(request: Request, masks: Masks | None = None) -> dict[str, Any]:
         cut,
         request.metrics,
         options,
-        resamples=_resamples(request, truth),
+        resamples=_resamples(request, truth, names, excerpts),
         against=(str(request.against), other[0]) if other else None,
         judged=judged,
         baselines=request.baselines,
@@ -206,10 +215,39 @@ def _judged(request: Request, output: Output, classes: Sequence[str] | None, kee
     return cut_truth(reference, durations, classes, keep), output.at(request.threshold)
 
 
-def _resamples(request: Request, truth: Truth) -> Resamples | None:
+def _in_excerpts(
+    request: Request,
+    reference: Events,
+    excerpts: Mapping[str, Excerpt],
+    durations: Mapping[str, float] | None,
+    keep: Kept,
+) -> tuple[Events, Mapping[str, float] | None, Kept]:
+    """Return the reference, durations and what is kept of excerpts in place of those of their recordings."""
+    if request.official:
+        raise UsageError(
+            f"--official true: {request.reference} is of recordings and the output of excerpts of them, expected a "
+            "reference of the excerpts, which is what the judges read"
+        )
+    recording = {stem(name): name for name in reference.filenames}
+    wanted = {stem(name) for name in recording.values() if keep is None or name in keep}
+    if missing := sorted(wanted - {excerpt.recording for excerpt in excerpts.values()}):
+        log.warning("%s: no excerpt of %s: they are not scored", request.reference, listed(missing))
+    log.info("%s: the output is of %d excerpts of its recordings", request.reference, len(excerpts))
+    if durations is not None:
+        durations = {**durations, **{clip: e.end_s - e.start_s for clip, e in excerpts.items()}}
+    chosen = frozenset(clip for clip, excerpt in excerpts.items() if excerpt.recording in wanted)
+    return cut_into(reference, excerpts), durations, None if keep is None else chosen
+
+
+def _resamples(
+    request: Request, truth: Truth, names: Sequence[str], excerpts: Mapping[str, Excerpt]
+) -> Resamples | None:
     if not request.bootstrap and not request.against:
         return None
-    groups = read_groups(request.groups, truth.tags.filenames) if request.groups else None
+    groups = read_groups(request.groups, names if excerpts else truth.tags.filenames) if request.groups else None
+    if groups is not None and excerpts:
+        by_recording = {stem(name): group for name, group in groups.items()}
+        groups = {clip: by_recording.get(excerpt.recording, "") for clip, excerpt in excerpts.items()}
     if request.threshold == "all":
         log.warning("intervals of the best threshold take it as given, though it was chosen on the same clips")
     return Resamples.of(truth, request.bootstrap or 1000, groups, request.seed)

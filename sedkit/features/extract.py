@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +93,7 @@ def extract(
     if len(waiting) < len(shards):
         log.info("extract: goes on: %d of %d shards are there", len(shards) - len(waiting), len(shards))
     enough = max(1, _SHARD_CLIPS * len(waiting) // _CLIPS_PER_JOB)
-    run_jobs(_extract_shard, waiting, min(jobs, enough), "features")
+    run_jobs(_extract_shard, waiting, 1 if frontend.alone else min(jobs, enough), "features")
     with new_feature_file(
         out,
         clips.filename,
@@ -105,6 +105,7 @@ def extract(
         sample_rate=frontend.sample_rate,
         hop_samples=frontend.grid.hop_samples,
         resampler=resampler,
+        storage=frontend.storage,
     ) as features:
         for i, shard in enumerate(shards):
             clips_of_shard = _read_shard(shard)
@@ -149,21 +150,28 @@ def _extract_shard(shard: _Shard) -> None:
     frontend = shard.frontend
     precision = "single" if shard.resampler == "fast" else "double"
     frames = max(frontend.frames_for(duration) for duration in shard.duration_s)
-    out = np.full((len(shard.audio), frames, frontend.n_bins), frontend.padding, dtype=np.float32)
-    for path, duration_s, target in zip(shard.audio, shard.duration_s, out, strict=True):
-        waveform = read_audio(path, frontend.sample_rate, shard.resampler)
-        length_s = len(waveform) / frontend.sample_rate
-        if abs(length_s - duration_s) > _DURATION_SLACK_S:
-            raise SedkitError(
-                f"{path}: {length_s:.3f} s of sound, expected {duration_s:.3f} s as in clips.tsv (run `sedkit prepare`)"
-            )
-        features = frontend.transform(waveform[None], precision)[0]
+    out = np.full((len(shard.audio), frames, frontend.n_bins), frontend.padding, dtype=frontend.storage)
+    clips = frontend.transform_each(_waveforms(shard), precision)
+    for features, duration_s, target in zip(clips, shard.duration_s, out, strict=True):
         # A duration rounded in the table may be one frame off the sound itself.
         keep = min(len(features), frontend.frames_for(duration_s))
         target[:keep] = features[:keep]
     check_room(shard.path, out.nbytes)
     with atomic_path(shard.path) as temporary, open(temporary, "wb") as file:
         np.save(file, out)
+
+
+def _waveforms(shard: _Shard) -> Iterator[NDArray[np.float32]]:
+    """Read the recordings of a shard in turn."""
+    rate = shard.frontend.sample_rate
+    for path, duration_s in zip(shard.audio, shard.duration_s, strict=True):
+        waveform = read_audio(path, rate, shard.resampler)
+        length_s = len(waveform) / rate
+        if abs(length_s - duration_s) > _DURATION_SLACK_S:
+            raise SedkitError(
+                f"{path}: {length_s:.3f} s of sound, expected {duration_s:.3f} s as in clips.tsv (run `sedkit prepare`)"
+            )
+        yield waveform
 
 
 def _read_shard(shard: _Shard) -> NDArray[np.float32]:

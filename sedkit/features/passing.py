@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,6 @@ from sedkit.core.errors import SedkitError
 from sedkit.dataio.windows import Windows
 from sedkit.features.frontends import FrontEnd
 from sedkit.features.sources import Floats
-
-#: Frames that a front end computes at a time. A multiple of what it takes in one product of matrices, so that the last
-#: bits are those of the whole recording's features.
-_STEP = 1024
 
 
 class Passing:
@@ -31,7 +27,7 @@ class Passing:
 
     Attributes
     ----------
-    frontend, n_frames
+    frontend, n_frames, embeddings
         As any source has them; of one recording.
     duration_s
         Of the recording.
@@ -39,6 +35,7 @@ class Passing:
 
     def __init__(self, blocks: Iterable[Floats], samples: int, frontend: FrontEnd) -> None:
         self.frontend, self.duration_s = frontend, samples / frontend.sample_rate
+        self.embeddings: Mapping[str, Passing] = {}
         filled = frontend.valid_frames(self.duration_s) if frontend.sliceable else samples
         self.n_frames = np.array([max(1, filled)], dtype=np.int64)
         if frontend.sliceable:
@@ -97,14 +94,15 @@ def frames_of(blocks: Iterable[Floats], samples: int, frontend: FrontEnd) -> Ite
     ------
     (frames, bins); put together, what `FrontEnd.transform` gives of the whole recording.
     """
-    hop, missing = frontend.grid.hop_samples, frontend.frames_for(samples / frontend.sample_rate)
+    hop, step = frontend.grid.hop_samples, frontend.step_frames
+    missing = frontend.frames_for(samples / frontend.sample_rate)
     waveform = np.zeros(0, np.float32)
     for block in _padded(blocks, frontend):
         waveform = np.concatenate([waveform, block])
         ready = 1 + (len(waveform) - frontend.window_samples(1)) // hop
-        ready = min(ready, missing) // _STEP * _STEP
-        for first in range(0, ready, _STEP):
-            seen = waveform[first * hop :][: frontend.window_samples(_STEP)]
+        ready = min(ready, missing) // step * step
+        for first in range(0, ready, step):
+            seen = waveform[first * hop :][: frontend.window_samples(step)]
             yield frontend.transform_windows(seen[None])[0]
         waveform, missing = waveform[max(0, ready) * hop :], missing - max(0, ready)
     if missing > 0:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -14,8 +15,8 @@ from sedkit.core.errors import SedkitError, listed
 from sedkit.dataio.audio import read_audio
 from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.store import FeatureFile
-from sedkit.dataio.windows import Ints, Windows
-from sedkit.features.frontends import FrontEnd, open_features
+from sedkit.dataio.windows import Ints, Windows, windows_at
+from sedkit.features.frontends import FrontEnd, features_path, open_features
 from sedkit.features.scales import to_amplitude
 
 Floats = NDArray[np.float32]
@@ -30,10 +31,13 @@ class Source(Protocol):
         Whose features they are.
     n_frames
         (recordings,) int64, frames on the front end's window grid that each recording fills.
+    embeddings
+        Sources of further features of the same recordings, by name.
     """
 
     frontend: FrontEnd
     n_frames: Ints
+    embeddings: Mapping[str, Source]
 
     def features(self, windows: Windows) -> Floats:
         """Return the features of windows, (n, frames, bins) float32; the front end's silence beyond a recording."""
@@ -48,7 +52,7 @@ class StoredFeatures:
     Parameters
     ----------
     features
-        (rows, frames, bins) float32; an array or a memory map.
+        (rows, frames, bins) float32 or float16; an array or a memory map.
     rows
         (recordings,) row of each recording.
     n_frames
@@ -57,9 +61,10 @@ class StoredFeatures:
         That made them.
     """
 
-    def __init__(self, features: Floats, rows: Ints, n_frames: Ints, frontend: FrontEnd) -> None:
+    def __init__(self, features: NDArray[np.floating], rows: Ints, n_frames: Ints, frontend: FrontEnd) -> None:
         self._features, self._rows, self.frontend = features.view(np.ndarray), rows, frontend
         self.n_frames = n_frames[rows]
+        self.embeddings: Mapping[str, Source] = {}
 
     @classmethod
     def open(cls, path: Path, frontend: FrontEnd, filenames: Sequence[str]) -> StoredFeatures:
@@ -70,14 +75,18 @@ class StoredFeatures:
         SedkitError
             Another front end, or clips that the file lacks.
         """
-        file = open_features(path, frontend)
+        return cls.of(open_features(path, frontend), frontend, filenames)
+
+    @classmethod
+    def of(cls, file: FeatureFile, frontend: FrontEnd, filenames: Sequence[str]) -> StoredFeatures:
+        """Take some clips of an open features file of the front end."""
         return cls(file.features, rows_of(file, filenames), file.n_frames, frontend)
 
     def features(self, windows: Windows) -> Floats:
         rows, stored = self._rows[windows.recording], self._features.shape[1]
         if windows.length == stored and not windows.first.any():
             # "clip": rows are in range, and numpy needs no buffer then.
-            return np.take(self._features, rows, axis=0, mode="clip")
+            return np.take(self._features, rows, axis=0, mode="clip").astype(np.float32, copy=False)
         out = np.empty((len(rows), windows.length, self._features.shape[2]), dtype=np.float32)
         for target, row, first in zip(out, rows.tolist(), windows.first.tolist(), strict=True):
             piece = self._features[row, first : first + windows.length]
@@ -108,6 +117,7 @@ class Waveforms:
 
     def __init__(self, waveforms: Sequence[Floats], duration_s: NDArray[np.float64], frontend: FrontEnd) -> None:
         self._waveforms, self.frontend = waveforms, frontend
+        self.embeddings: Mapping[str, Source] = {}
         self.n_frames = np.array([max(1, frontend.window_grid.n_frames(float(s))) for s in duration_s], dtype=np.int64)
         self._padded = lru_cache(4)(lambda r: frontend.pad(self._waveforms[r]))
 
@@ -122,7 +132,8 @@ class Waveforms:
         return out
 
     def features(self, windows: Windows) -> Floats:
-        return self.frontend.transform_windows(self.waveforms(windows))
+        features = self.frontend.transform_windows(self.waveforms(windows))
+        return features[:, : self.frontend.window_frames(windows.length)]
 
     def power(self, windows: Windows) -> NDArray[np.float64]:
         hop = windows.grid.hop_samples
@@ -152,6 +163,32 @@ def open_waveforms(data: DataDir, clips: Ints, frontend: FrontEnd, in_memory: bo
     """Return the recordings of some clips of a data dir, all read at once where they are wanted often."""
     recordings: Sequence[Floats] = Recordings([data.audio_path(int(i)) for i in clips], frontend.sample_rate)
     return Waveforms(list(recordings) if in_memory else recordings, data.clips.duration_s[clips], frontend)
+
+
+def stored_features(
+    folder: Path, frontend: FrontEnd, embeddings: Mapping[str, FrontEnd], filenames: Sequence[str]
+) -> StoredFeatures:
+    """Open the features of some clips of a data dir, with further ones of the same clips by name."""
+    source = StoredFeatures.open(features_path(folder, frontend), frontend, filenames)
+    source.embeddings = {
+        name: StoredFeatures.open(features_path(folder, other), other, filenames) for name, other in embeddings.items()
+    }
+    return source
+
+
+def embeddings_of(source: Source, windows: Windows) -> dict[str, Floats]:
+    """Return the further features of windows by name, (n, rows, bins) each: of the same seconds, on their own grids.
+
+    Windows begin with the step of the network that is nearest.
+    """
+    embeddings = {}
+    for name, other in source.embeddings.items():
+        frontend, n_rows = other.frontend, other.frontend.frames_for(windows.length_s)
+        at = windows_at(frontend.grid, windows.recording, windows.onset_s(), n_rows, other.n_frames)
+        # Rows of one step of a network stay together.
+        first = np.rint(at.first / frontend.step_rows).astype(np.int64) * frontend.step_rows
+        embeddings[name] = other.features(replace(at, first=first))
+    return embeddings
 
 
 def rows_of(file: FeatureFile, filenames: Sequence[str]) -> Ints:

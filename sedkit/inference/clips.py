@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,15 @@ from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.names import stem
 from sedkit.dataio.rows import read_rows, refuse
 from sedkit.dataio.windows import Ints, Windows, windows_at
-from sedkit.features.frontends import FrontEnd, features_path, frontend_from, open_features
-from sedkit.features.sources import Source, StoredFeatures, open_waveforms, rows_of
+from sedkit.features.frontends import (
+    FrontEnd,
+    expect_features,
+    features_path,
+    frontend_from,
+    frontends_from,
+    open_features,
+)
+from sedkit.features.sources import Source, StoredFeatures, open_waveforms
 
 
 def checkpoint_of(experiment: Path, which: str = "best", network: str | None = None) -> tuple[Path, str | None]:
@@ -78,14 +86,18 @@ def rules_of(experiment: Path, given: str | PathLike[str] | float | None = None)
     return str(tuned)
 
 
-def frontend_of(checkpoint: Path) -> FrontEnd:
-    """Return the front end of a checkpoint: from its experiment's config.yaml, else from the checkpoint itself."""
+def frontends_of(checkpoint: Path) -> tuple[FrontEnd, dict[str, FrontEnd]]:
+    """Return the front end of a checkpoint and those of its embeddings: from config.yaml, else from the file itself."""
     config = checkpoint.parent.parent / "config.yaml"
     if checkpoint.parent.name == "checkpoints" and config.is_file():
-        return frontend_from(read_config(config).get("frontend"), f"{config}: frontend")
-    from sedkit.models.checkpoint import read_checkpoint
+        where, sections = config, read_config(config)
+        frontend, embeddings = sections.get("frontend"), sections.get("embeddings")
+    else:
+        from sedkit.models.checkpoint import read_checkpoint
 
-    return frontend_from(read_checkpoint(checkpoint).frontend, f"{checkpoint}: frontend")
+        where, content = checkpoint, read_checkpoint(checkpoint)
+        frontend, embeddings = content.frontend, content.embeddings
+    return frontend_from(frontend, f"{where}: frontend"), frontends_from(embeddings, f"{where}: embeddings")
 
 
 @dataclass(frozen=True)
@@ -96,22 +108,33 @@ class Place:
     ----------
     features
         The file that is read, and no other; None where recordings are cut.
+    embeddings
+        The files of further features, by name.
     data
         The data dir; None for a features file that lies in none.
     folds
         Only these of the data dir.
     table
-        Windows to score, each as a clip of its own (`filename`, `onset`, `offset`); None scores whole recordings.
+        Windows to score, each as a clip of its own (`filename`, `onset`, `offset`, and where it has a name of its own
+        `excerpt`); None scores whole recordings.
     """
 
     features: Path | None
     data: DataDir | None
     folds: Sequence[str] | None = None
     table: Path | None = None
+    embeddings: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: Path, frontend: FrontEnd, folds: Sequence[str] | None = None, table: Path | None = None) -> Place:
-        """Find what a path names for a front end.
+    def of(
+        cls,
+        path: Path,
+        frontend: FrontEnd,
+        folds: Sequence[str] | None = None,
+        table: Path | None = None,
+        embeddings: Mapping[str, FrontEnd] = MappingProxyType({}),
+    ) -> Place:
+        """Find what a path names for a front end, and in the same folder for those of embeddings.
 
         Raises
         ------
@@ -126,19 +149,18 @@ class Place:
             if not path.is_dir():
                 raise UsageError(f"{path}: the network cuts its windows out of recordings, expected a data dir")
             return cls(None, data, folds, table)
-        file = features_path(path, frontend) if path.is_dir() else path
-        if not file.is_file():
-            others = [p.name for p in sorted(folder.glob("*.h5"))]
-            raise SedkitError(
-                f"{file}: no such features ({folder} has {listed(others) or 'none'}); make them with `sedkit extract`"
-            )
-        return cls(file, data, folds, table)
+        main = features_path(path, frontend) if path.is_dir() else path
+        beside = {name: features_path(folder, other) for name, other in embeddings.items()}
+        for file in (main, *beside.values()):
+            expect_features(file)
+        return cls(main, data, folds, table, beside)
 
     def inputs(self) -> dict[str, Inputs]:
         """Return the files that the scores depend on."""
         inputs: dict[str, Inputs] = {}
         if self.features is not None:
             inputs["features"] = self.features
+        inputs |= {f"embeddings.{name}": file for name, file in self.embeddings.items()}
         if self.data is not None:
             inputs["clips.tsv"] = self.data.path / "clips.tsv"
             if self.features is None:
@@ -173,7 +195,7 @@ class Clips:
     windows: Windows | None = None
 
 
-def open_clips(place: Place, frontend: FrontEnd) -> Clips:
+def open_clips(place: Place, frontend: FrontEnd, embeddings: Mapping[str, FrontEnd] = MappingProxyType({})) -> Clips:
     """Open the clips of a place.
 
     Raises
@@ -183,6 +205,7 @@ def open_clips(place: Place, frontend: FrontEnd) -> Clips:
     """
     data = place.data
     file = open_features(place.features, frontend) if place.features is not None else None
+    beside = {name: open_features(path, embeddings[name]) for name, path in place.embeddings.items()}
     if data is not None:
         chosen = data.select(place.folds)
         names = tuple(data.clips.filename[i] for i in chosen)
@@ -196,26 +219,29 @@ def open_clips(place: Place, frontend: FrontEnd) -> Clips:
         if file is None:
             assert data is not None
             return open_waveforms(data, chosen[recordings], frontend)
-        rows = rows_of(file, [names[i] for i in recordings])
-        return StoredFeatures(file.features, rows, file.n_frames, frontend)
+        filenames = [names[i] for i in recordings]
+        source = StoredFeatures.of(file, frontend, filenames)
+        source.embeddings = {
+            name: StoredFeatures.of(other, embeddings[name], filenames) for name, other in beside.items()
+        }
+        return source
 
     if not names:
         raise SedkitError(f"{place.features or (data and data.path)}: no clip to score")
     if place.table is None:
         return Clips(source_of(np.arange(len(names))), names, duration_s)
-    onset_s, offset_s, recording = _read_windows(place.table, names, duration_s)
+    onset_s, offset_s, recording, clips = _read_windows(place.table, names, duration_s)
     source, grid = source_of(recording), frontend.window_grid
     lengths = np.rint((offset_s - onset_s) * grid.frame_rate_hz).astype(np.int64)
-    if lengths.min() != lengths.max() or lengths.min() < 1:
+    length = int(lengths.max())
+    # The last window of a recording may end with it: what it lacks is silence.
+    cut = offset_s >= duration_s[recording] - 0.5 / grid.frame_rate_hz
+    if lengths.min() < 1 or (lengths[~cut] != length).any():
         raise SedkitError(
             f"{place.table}: windows of {(offset_s - onset_s).min():g} to {(offset_s - onset_s).max():g} s, expected "
-            "all of one length"
+            "all of one length, but for those that end with their recording"
         )
-    windows = windows_at(grid, np.arange(len(onset_s)), onset_s, int(lengths[0]), source.n_frames)
-    clips = tuple(
-        f"{stem(names[i])}_{round(1000 * a)}_{round(1000 * b)}.wav"
-        for i, a, b in zip(recording.tolist(), onset_s.tolist(), offset_s.tolist(), strict=True)
-    )
+    windows = windows_at(grid, np.arange(len(onset_s)), onset_s, length, source.n_frames)
     names_once, at = np.unique(clips, return_index=True)
     if len(names_once) < len(clips):
         twice = clips[np.setdiff1d(np.arange(len(clips)), at)[0]]
@@ -225,9 +251,9 @@ def open_clips(place: Place, frontend: FrontEnd) -> Clips:
 
 def _read_windows(
     path: Path, names: Sequence[str], duration_s: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], Ints]:
-    """Read onset, offset (seconds) and clip of each window of a table."""
-    table = read_rows(path, ("filename", "onset", "offset"), numbers=("onset", "offset"))
+) -> tuple[NDArray[np.float64], NDArray[np.float64], Ints, tuple[str, ...]]:
+    """Read onset, offset (seconds) and recording of each window of a table, and what it is called."""
+    table = read_rows(path, ("filename", "onset", "offset"), ("excerpt",), numbers=("onset", "offset"))
     refuse(table.findings, path)
     index = {name: i for i, name in enumerate(names)}
     filenames = list(table.cells("filename"))
@@ -246,4 +272,8 @@ def _read_windows(
             f"{path}:{table.line[row]}: a window from {table.text('onset', row)!r} to {table.text('offset', row)!r}, "
             f"expected seconds of {filenames[row]}, which has {duration_s[recording[row]]:g}"
         )
-    return onset_s, offset_s, recording
+    if "excerpt" in table.names:
+        return onset_s, offset_s, recording, tuple(table.cells("excerpt"))
+    bounds = zip(recording.tolist(), onset_s.tolist(), offset_s.tolist(), strict=True)
+    clips = (f"{stem(names[i])}_{round(1000 * a)}_{round(1000 * b)}.wav" for i, a, b in bounds)
+    return onset_s, offset_s, recording, tuple(clips)

@@ -9,18 +9,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.facts import joined as joined_facts
-from sedkit.core.files import lock, write_text
+from sedkit.core.files import content_hash, lock, write_text
 from sedkit.core.log import log, start_logging
 from sedkit.core.parallel import cpu_jobs, progress, run_jobs
-from sedkit.core.stamp import Source, Step, facts_of
+from sedkit.core.stamp import Source, Step, describe, facts_of
 from sedkit.dataio.event_formats import FORMATS, Detected, read_detected, together
 
 if TYPE_CHECKING:
@@ -86,8 +87,16 @@ class Opening(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1)
-def opened(opening: Opening, threads: int | None = None) -> Detector:
-    """Return the detector, opened once in a process; `threads` of the network, None: as many as torch takes."""
+def opened(opening: Opening, threads: int | None, content: str) -> Detector:
+    """Return the detector, opened once in a process.
+
+    Parameters
+    ----------
+    threads
+        Of the network; None: as many as torch takes.
+    content
+        A hash of what the files hold that it is opened from: they may be others since it was.
+    """
     from sedkit.inference.detector import Detector
 
     if threads is not None:
@@ -129,19 +138,24 @@ class Work:
         """Return the step that makes the files of a recording."""
         assert recording.events is not None
         others = {"scores": recording.scores, "picture": recording.picture}
-        return Step(
+        step = Step(
             "detect",
             recording.events,
             {**self.opening.config, "format": self.form},
             {"recording": recording.path, **self.opening.inputs},
             self.force,
             beside=lambda: {role: path for role, path in others.items() if path is not None},
-            facts=self._facts,
+            facts=lambda: self._facts(self._detector(step.content())),
         )
+        return step
 
-    def _facts(self) -> dict[str, Any]:
+    def _detector(self, content: Mapping[str, Any]) -> Detector:
+        """Return the detector for a step's content: what was opened before may not be what is there now."""
+        files = {role: files for role, files in content.items() if role in self.opening.inputs}
+        return opened(self.opening, self.threads, content_hash(files))
+
+    def _facts(self, detector: Detector) -> dict[str, Any]:
         """Return what is known of the run and of its rules; nothing of the recordings."""
-        detector = opened(self.opening, self.threads)
         run = dict(detector.predictor.run)
         return joined_facts({"saw": run.pop("saw", {}), "run": run}, detector.rules.facts, run=run)
 
@@ -154,20 +168,24 @@ class Work:
     def do(self, recording: Recording) -> Outcome:
         """Detect in a recording; one that cannot be read is told of, and does not stop others."""
         start_logging()
-        detector = opened(self.opening, self.threads)
+        files = {role: describe(path).items() for role, path in self.opening.inputs.items()}
+        # A system that cannot be opened is no recording's fault.
+        now = {role: {name: sha for name, (_, sha) in described} for role, described in files.items()}
+        detector = self._detector(now)
         try:
             if recording.events is None:
                 return self._made(detector, recording)
-            with self.step(recording).running() as due:
+            step = self.step(recording)
+            with step.running() as due:
                 if due:
-                    self._made(detector, recording)
+                    self._made(self._detector(step.content()), recording)
             return Outcome()
         except UsageError:
             raise
         except SedkitError as error:
             outcome = Outcome(str(error))
         except OSError as error:
-            if error.errno in _NOWHERE:
+            if error.errno in _NOWHERE or error.filename not in (None, os.fspath(recording.path)):
                 raise
             outcome = Outcome(f"{error.filename or recording.path}: {error.strerror or error}")
         if self.tell:
@@ -272,14 +290,18 @@ class Whole:
         if len(done) < len(self.recordings):
             return self._write(done)
         with self.step.running() as due:
+            if due and any(map(self.work.is_due, done)):
+                raise SedkitError(
+                    f"{self.out}: recordings, network or rules were changed while it was made; the same call goes on"
+                )
             detected = self._write(done) if due else _read(done)
         for folder in parts_of(self.out), *([] if self.scores is None else [parts_of(self.scores)]):
             shutil.rmtree(folder, ignore_errors=True)
         return detected
 
     def _write(self, done: Sequence[Recording]) -> Detected:
+        from sedkit.dataio.scores import joined
         from sedkit.dataio.store import read_scores, write_scores
-        from sedkit.inference.predict import joined
 
         detected = _read(done)
         if self.scores is not None:

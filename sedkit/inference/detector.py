@@ -17,9 +17,10 @@ from sedkit.core.log import log
 from sedkit.dataio.audio import audio_info, header_fault, read_blocks, resampled_length
 from sedkit.dataio.event_formats import Detected
 from sedkit.dataio.scores import Scores
+from sedkit.features.frontends import FrontEnd
 from sedkit.features.passing import Passing
 from sedkit.inference.clips import checkpoint_of, rules_of
-from sedkit.inference.predict import predict_passing, source_of
+from sedkit.inference.predict import predict_passing, source_of, with_embeddings
 from sedkit.inference.predictor import Floats, Predictor
 from sedkit.postprocessing import Postprocessing, decode, read_postprocessing
 
@@ -150,16 +151,20 @@ class Detector:
             An array without a rate, or a file with one.
         """
         if isinstance(audio, np.ndarray):
-            source = source_of(self.predictor.frontend, self._resampled(audio, sample_rate))
+            source = source_of(self.predictor, self._resampled(audio, sample_rate))
             return predict_passing(self.predictor, name or "array", source, self._window_s, self._hop_s)
         if sample_rate is not None:
             raise UsageError(f"{audio}: sample_rate is that of an array; a file tells its own, expected none")
-        path, rate = Path(audio), self.sample_rate
+        path = Path(audio)
         info = audio_info(path)
         if fault := header_fault(path):
             log.warning("%s", fault)
-        samples = resampled_length(info.frames, info.sample_rate, rate)
-        source = Passing(read_blocks(path, rate), samples, self.predictor.frontend)
+
+        def passing(frontend: FrontEnd) -> Passing:
+            rate = frontend.sample_rate
+            return Passing(read_blocks(path, rate), resampled_length(info.frames, info.sample_rate, rate), frontend)
+
+        source = with_embeddings(self.predictor, passing)
         return predict_passing(self.predictor, name or path.name, source, self._window_s, self._hop_s)
 
     def detected(self, scores: Scores) -> Detected:

@@ -88,7 +88,7 @@ class MaskPredictor:
         self._predictor, self._window_s, self._hop_s = predictor, window_s, hop_s
         frames = predictor.network.input_frames or predictor.network.time_pooling
         silence = np.full((1, frames, self.frontend.n_bins), self.frontend.padding, dtype=np.float32)
-        if predictor.output(silence, np.array([frames]))[0].masks is None:
+        if predictor.embeddings or predictor.output(silence, np.array([frames]))[0].masks is None:
             raise UsageError(
                 "the network gives no masks of time and frequency, expected one that does, such as segmentation_gwrp"
             )
@@ -168,7 +168,7 @@ class MaskPredictor:
         )
 
     def _cut(self, waveform: Floats) -> tuple[Source, Windows]:
-        source = source_of(self.frontend, waveform)
+        source = source_of(self._predictor, waveform)
         tiling = Tiling.of(self._predictor, int(source.n_frames[0]), self._window_s, self._hop_s)
         return source, tiling.windows(source, self.frontend)
 

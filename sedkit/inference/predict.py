@@ -6,19 +6,19 @@ window's frames count most in its middle, where the network sees both sides, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
-from sedkit.core.errors import SedkitError
 from sedkit.core.parallel import progress
-from sedkit.dataio.scores import Scores
+from sedkit.dataio.scores import Scores, joined
 from sedkit.dataio.windows import Ints, Windows
 from sedkit.features.frontends import FrontEnd
 from sedkit.features.passing import Passing
-from sedkit.features.sources import Source
+from sedkit.features.sources import Source, embeddings_of
 from sedkit.inference.clips import Clips
 from sedkit.inference.predictor import Floats, Predictor
 from sedkit.inference.tiling import WHOLE, Accumulated, Tiling
@@ -69,7 +69,8 @@ def predict(
             batch = windows.take(at)
             features = source.features(batch)
             whole = np.full(len(batch), features.shape[1], dtype=np.int64)
-            clip, frame = predictor.score(features, batch.valid if source.frontend.sliceable else whole)
+            real = batch.valid if source.frontend.sliceable else whole
+            clip, frame = predictor.score(features, real, embeddings_of(source, batch))
             np.maximum.at(clipwise, rows[at], clip)
             frames.add(rows[at], first[at], frame, tiling.cover // unit)
             bar.update(len(batch))
@@ -97,6 +98,7 @@ def predict_clips(
     window_s: float | str | None = None,
     hop_s: float | None = None,
     batch_size: int = 16,
+    rows: range | None = None,
 ) -> Scores:
     """Score the clips of a features file or a data dir.
 
@@ -106,20 +108,24 @@ def predict_clips(
         As `sedkit.inference.clips.open_clips` gives them.
     window_s, hop_s
         As `Tiling.of` takes them; of clips that are windows of recordings, those windows.
+    rows
+        Which of the clips; None: all.
     """
-    source = clips.source
+    source, rows = clips.source, range(len(clips.filenames)) if rows is None else rows
     window_s, begin = (window_s, None) if clips.windows is None else (clips.windows.length_s, clips.windows.first)
     scores = []
     # What a whole recording is given must not depend on the others: those of one length are scored together.
-    for n_frames in np.unique(source.n_frames).tolist() if window_s == WHOLE else [1]:
+    lengths = np.unique(source.n_frames[rows.start : rows.stop]).tolist() if window_s == WHOLE else [1]
+    for n_frames in lengths:
         tiling = Tiling.of(predictor, n_frames, window_s, hop_s)
         laid = tiling.windows(source, predictor.frontend) if clips.windows is None else clips.windows
-        windows = replace(laid, length=tiling.length)
+        chosen = (laid.recording >= rows.start) & (laid.recording < rows.stop)
         if window_s == WHOLE:
-            windows = windows.take(source.n_frames[windows.recording] == n_frames)
+            chosen &= source.n_frames[laid.recording] == n_frames
+        windows = replace(laid, length=tiling.length).take(chosen)
         of = (source, clips.filenames, clips.duration_s)
         scores.append(predict(predictor, *of, windows, tiling, batch_size, begin))
-    return joined(scores).keep_clips(clips.filenames)
+    return joined(scores).keep_clips(clips.filenames[rows.start : rows.stop])
 
 
 def predict_waveforms(
@@ -140,10 +146,7 @@ def predict_waveforms(
     """
     options = (window_s, hop_s, batch_size)
     return joined(
-        [
-            predict_passing(predictor, name, source_of(predictor.frontend, waveform), *options)
-            for name, waveform in waveforms
-        ]
+        [predict_passing(predictor, name, source_of(predictor, waveform), *options) for name, waveform in waveforms]
     )
 
 
@@ -171,24 +174,20 @@ def predict_passing(
     return predict(predictor, source, [name], np.array([source.duration_s]), windows, tiling, batch_size)
 
 
-def source_of(frontend: FrontEnd, waveform: Floats) -> Passing:
-    """Return the features of one recording in memory (samples,)."""
-    return Passing([waveform], len(waveform), frontend)
+def source_of(predictor: Predictor, waveform: Floats) -> Passing:
+    """Return the features of one recording in memory (samples,), at the rate of the predictor's front end."""
+    rate = predictor.frontend.sample_rate
+
+    def passing(frontend: FrontEnd) -> Passing:
+        other = frontend.sample_rate
+        samples = waveform if other == rate else soxr.resample(waveform, rate, other, "HQ")
+        return Passing([samples], len(samples), frontend)
+
+    return with_embeddings(predictor, passing)
 
 
-def joined(scores: Sequence[Scores]) -> Scores:
-    """Put scores of several recordings, all on one grid, into one."""
-    if not scores:
-        raise SedkitError("no recording to score")
-    longest = max(scores, key=lambda one: one.framewise.shape[1])
-    framewise = [np.zeros((len(one.filenames), *longest.framewise.shape[1:]), np.float32) for one in scores]
-    for rows, one in zip(framewise, scores, strict=True):
-        rows[:, : one.framewise.shape[1]] = one.framewise
-    return replace(
-        longest,
-        framewise=np.concatenate(framewise),
-        n_frames=np.concatenate([one.n_frames for one in scores]),
-        duration_s=np.concatenate([one.duration_s for one in scores]),
-        filenames=tuple(name for one in scores for name in one.filenames),
-        clipwise=np.concatenate([np.asarray(one.clipwise) for one in scores]),
-    )
+def with_embeddings(predictor: Predictor, passing: Callable[[FrontEnd], Passing]) -> Passing:
+    """Return a recording's features in a predictor's front end, with those that its network takes beside them."""
+    source = passing(predictor.frontend)
+    source.embeddings = {name: passing(frontend) for name, frontend in predictor.embeddings.items()}
+    return source

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -10,10 +12,10 @@ from numpy.typing import NDArray
 
 from sedkit.core.files import sha256_file
 from sedkit.dataio.windows import Ints
-from sedkit.features.frontends import FrontEnd, frontend_from
+from sedkit.features.frontends import FrontEnd, frontend_from, frontends_from
 from sedkit.models.checkpoint import Checkpoint, read_checkpoint
 from sedkit.models.folding import for_prediction
-from sedkit.models.output import SedOutput
+from sedkit.models.output import SedOutput, inputs_of
 from sedkit.models.precision import choose_device, choose_precision
 
 Floats = NDArray[np.float32]
@@ -40,10 +42,12 @@ class Predictor:
     ----------
     labels
         Class order.
-    frontend
-        What the features must be made with.
+    frontend, embeddings
+        What the features must be made with, and the further ones that the network takes, by name.
     window
         Frames of the windows that it was trained on, on the front end's window grid.
+    precision
+        Of the convolutions, `fp32` or `bf16`.
     run
         Where it comes from and what it saw; the name of the network, where the checkpoint keeps several.
     postprocessing
@@ -63,11 +67,13 @@ class Predictor:
         if precision == "auto" and checkpoint.config.get("training", {}).get("precision") == "fp32":
             precision = "fp32"
         dtype = choose_precision(precision, self.device)
+        self.precision = "bf16" if dtype == torch.bfloat16 else "fp32"
         self.network = for_prediction(checkpoint.network(network), self.device, dtype, full_output)
         self.normalise = checkpoint.normalisation().to(self.device)
         self.labels = checkpoint.labels
         with checkpoint.refusals():
             self.frontend: FrontEnd = frontend_from(checkpoint.frontend)
+            self.embeddings = frontends_from(checkpoint.embeddings)
         self.window, self.run, self.producer = checkpoint.window, checkpoint.run, producer
         self.postprocessing = checkpoint.postprocessing
         if len(checkpoint.networks) > 1:
@@ -86,7 +92,9 @@ class Predictor:
         """Read a checkpoint file; its hash becomes the producer, with the network's name where it keeps several."""
         return cls(read_checkpoint(path), device, precision, network, f"sha256:{sha256_file(path)}", full_output)
 
-    def score(self, features: Floats, n_frames: Ints) -> tuple[Floats, Floats]:
+    def score(
+        self, features: Floats, n_frames: Ints, embeddings: Mapping[str, Floats] = MappingProxyType({})
+    ) -> tuple[Floats, Floats]:
         """Score one batch.
 
         Parameters
@@ -95,18 +103,23 @@ class Predictor:
             (windows, frames, bins), not normalised.
         n_frames
             (windows,) real frames.
+        embeddings
+            (windows, rows, bins) of each further front end, by name.
 
         Returns
         -------
         clipwise (windows, classes), framewise (windows, frames / pooling, classes)
         """
-        output, _ = self.output(features, n_frames)
+        output, _ = self.output(features, n_frames, embeddings)
         return output.clipwise.float().cpu().numpy(), output.framewise.float().cpu().numpy()
 
     @torch.inference_mode()
-    def output(self, features: Floats, n_frames: Ints) -> tuple[SedOutput, torch.Tensor]:
+    def output(
+        self, features: Floats, n_frames: Ints, embeddings: Mapping[str, Floats] = MappingProxyType({})
+    ) -> tuple[SedOutput, torch.Tensor]:
         """Return what the network makes of such a batch, and the normalised features (windows, frames, bins)."""
         real = torch.from_numpy(n_frames).to(self.device)
         x = self.normalise(torch.from_numpy(np.ascontiguousarray(features)).to(self.device), real)
-        output: SedOutput = self.network(x, real)
+        beside = {name: torch.from_numpy(rows).to(self.device) for name, rows in embeddings.items()}
+        output: SedOutput = self.network(*inputs_of(x, real, beside))
         return output, x

@@ -21,7 +21,7 @@ from sedkit.core.resources import metadata_path
 YEARS = tuple(sorted(int(path.stem) for path in metadata_path("official").glob("[0-9]*.yaml")))
 
 #: Variants of PSDS, which are never compared with each other.
-VARIANTS = ("operating_points", "operating_points_0.3.0", "exact")
+VARIANTS = ("operating_points", "operating_points_0.3.0", "exact", "exact_with_events")
 
 #: Of operating points alone: fewer or more of them give another PSDS.
 _POINTS = "n_operating_points"
@@ -259,7 +259,7 @@ def _collection(
         common["note"] = "; ".join(filter(None, (note, common.get("note"))))
         common.setdefault("set_name", common.get("reference") or "")
         parameters = {**METRICS[table["metric"]].parameters, **table.get("parameters", {})}
-        if common["variants"] == ("exact",):
+        if common["variants"] and all(variant.startswith("exact") for variant in common["variants"]):
             parameters.pop(_POINTS, None)
         for name, cell in common.pop("values").items():
             system = {"title": name, "competitor": name, **(systems or {}).get(name, {}), "system": name}

@@ -39,8 +39,8 @@ _CONTENT = {
     "config": dict,
     "training": dict,
 }
-#: What it holds where it was exported with its rules.
-_OPTIONAL = ("postprocessing",)
+#: What it may hold.
+_OPTIONAL = ("postprocessing", "embeddings")
 
 
 @dataclass
@@ -73,6 +73,8 @@ class Checkpoint:
         State needed to go on: optimiser, objective, random generators, best figure (empty for a network alone).
     postprocessing
         Rules of its classes as a file of rules has them; empty where they are not in the checkpoint.
+    embeddings
+        Name -> front end of each of the further features that the network takes.
     source
         The file that it was read from, for messages.
     """
@@ -91,6 +93,7 @@ class Checkpoint:
     config: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     postprocessing: dict[str, Any] = field(default_factory=dict)
+    embeddings: dict[str, dict[str, Any]] = field(default_factory=dict)
     source: str = "the checkpoint"
 
     def network(self, name: str | None = None) -> SedModel:

@@ -25,7 +25,7 @@ def complexity_of(experiment: ExperimentFolder) -> Complexity:
 
 
 def count_complexity(checkpoint: str | os.PathLike[str]) -> Complexity:
-    """Count the parameters and operations of a checkpoint's selected network.
+    """Count the parameters and operations of a checkpoint's selected network, with those of front ends that are one.
 
     Multiply-accumulate operations are half the floating point operations that PyTorch's dispatcher sees (matrix
     products and convolutions); a network that takes inputs of one length runs as often as 10 s hold one.
@@ -34,7 +34,7 @@ def count_complexity(checkpoint: str | os.PathLike[str]) -> Complexity:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from sedkit.features.frontends import frontend_from
+    from sedkit.features.frontends import frontend_from, frontends_from
     from sedkit.models.checkpoint import read_checkpoint
 
     content = read_checkpoint(checkpoint)
@@ -44,6 +44,10 @@ def count_complexity(checkpoint: str | os.PathLike[str]) -> Complexity:
     frames = frontend.grid.n_frames(MAC_SECONDS)
     length = network.input_frames or frames
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, length, frontend.n_bins))
+        network(*network.silence(frames, frontend.n_bins))
     runs = -(-frames // length)
-    return Complexity(parameters, runs * counter.get_total_flops() // 2 or None)
+    macs = runs * counter.get_total_flops() // 2
+    for before in (frontend, *frontends_from(content.embeddings).values()):
+        of_frontend = before.complexity(MAC_SECONDS)
+        parameters, macs = parameters + of_frontend[0], macs + of_frontend[1]
+    return Complexity(parameters, macs or None)

@@ -10,6 +10,8 @@ gate after the recurrent product, and has no dropout of the recurrent state.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,12 +21,24 @@ from torch import Tensor, nn
 
 from sedkit.core.errors import UsageError
 from sedkit.models.blocks import Activation, Block
+from sedkit.models.fusion import Fusion, FusionOptions
 from sedkit.models.gru import Gru
 from sedkit.models.layers import INITIALISATIONS, Dropout, no_autocast
 from sedkit.models.output import SedModel, SedOutput, valid_mask
 from sedkit.models.pooling import attention_over_classes, attention_over_time, max_over_time, mean_over_time
 from sedkit.models.registry import register
+from sedkit.models.weights import below_prefix, without_other_classes
 
+#: Names of tensors in the official baselines' files, as patterns, and what they are called here.
+_PUBLISHED = (
+    (r"^cnn\.cnn\.conv(\d+)\.", r"blocks.\1.conv."),
+    (r"^cnn\.cnn\.batchnorm(\d+)\.", r"blocks.\1.norm."),
+    (r"^cnn\.cnn\.glu(\d+)\.linear\.", r"blocks.\1.linear."),
+    (r"^rnn\.rnn\.", "gru."),
+    (r"^dense\.", "fc."),
+    (r"^dense_softmax\.", "attention."),
+    (r"^cat_tf\.", "fusion.linear."),
+)
 _ATTENTION = {"attention": attention_over_time, "class_attention": attention_over_classes}
 
 
@@ -62,6 +76,8 @@ class CrnnOptions:
         Frequency-dynamic convolutions have theirs.
     mask_padding
         Leave padded frames out of the clip's probability; the published code takes them in.
+    fusion
+        An embedding that joins the values of frames before the GRU; None: none.
     """
 
     block: Activation = "relu"
@@ -81,6 +97,7 @@ class CrnnOptions:
     norm_eps: float = 1e-3
     init: Literal["keras", "torch", "dcase2019"] = "keras"
     mask_padding: bool = True
+    fusion: FusionOptions | None = None
 
     def __post_init__(self) -> None:
         for name, low in (("kernels", 1), ("units", 1), ("gru_layers", 1), ("hidden", 0)):
@@ -107,8 +124,11 @@ class Crnn(SedModel):
     """Blocks that keep time, a GRU in both directions, a classifier that all frames share.
 
     `attention` has `time` (batch, frames, classes), which sums to 1 over the frames, where it makes the clip's
-    probability.
+    probability. Of a clip whose set is annotated for some of the classes (`class_mask`), the others are 0 and have no
+    part in a softmax over classes.
     """
+
+    takes_class_mask = True
 
     def __init__(self, n_classes: int, n_bins: int, options: CrnnOptions) -> None:
         super().__init__()
@@ -138,6 +158,10 @@ class Crnn(SedModel):
             )
         )
         n_in, n_features = options.channels[-1] * (n_bins // bin_pooling), options.hidden or 2 * options.units
+        self.fusion = None
+        if options.fusion is not None:
+            self.fusion = Fusion(n_in, options.fusion, Dropout(options.dropout))
+            self.embeddings = {options.fusion.embedding: options.fusion.bins}
         self.gru = Gru(n_in, options.units, options.gru_layers)
         begin = INITIALISATIONS[options.init]
         begin(self.gru)
@@ -149,23 +173,51 @@ class Crnn(SedModel):
             if layer is not None:
                 begin(layer)
 
-    def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
+    def forward(
+        self,
+        x: Tensor,
+        n_frames: Tensor | None = None,
+        embeddings: Mapping[str, Tensor] | None = None,
+        class_mask: Tensor | None = None,
+    ) -> SedOutput:
         v = self.blocks(x[:, None])
         with no_autocast(x):
             # (batch, channels x bins, frames): whole channels are dropped, in all frames.
             v = F.dropout1d(v.float().transpose(2, 3).flatten(1, 2), self.options.gru_dropout, self.training)
-            v = self.dropout(self.gru(v.transpose(1, 2)))
+            v = v.transpose(1, 2)
+            if self.fusion is not None:
+                v = self.fusion(v, (embeddings or {})[self.fusion.options.embedding])
+            v = self.dropout(self.gru(v))
             if self.hidden is not None:
                 v = self.dropout(F.relu(self.hidden(v)))
             framewise = torch.sigmoid(self.fc(v))
+            known = None if class_mask is None else class_mask[:, None, :]
+            if known is not None:
+                framewise = framewise * known
             valid = None
             if n_frames is not None and self.options.mask_padding:
                 valid = valid_mask(n_frames, self.time_pooling, framewise.shape[1])
             if self.attention is not None:
-                clipwise, weights = _ATTENTION[self.options.clipwise](framewise, self.attention(v), valid)
+                logits = self.attention(v)
+                if known is not None:
+                    logits = logits.masked_fill(~known, -1e30)
+                clipwise, weights = _ATTENTION[self.options.clipwise](framewise, logits, valid)
                 return SedOutput(clipwise, framewise, attention={"time": weights})
             pool = max_over_time if self.options.clipwise == "frame_max" else mean_over_time
             return SedOutput(pool(framewise, valid, time_axis=1), framewise)
+
+    def adapt_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Take the names of the official baselines since 2021, of a Lightning checkpoint the teacher's."""
+        if not any(name.endswith("cnn.cnn.conv0.weight") for name in state):
+            return state
+        named = {}
+        for name, tensor in below_prefix(state, "cnn.cnn.conv0.weight").items():
+            for pattern, replacement in _PUBLISHED:
+                name = re.sub(pattern, replacement, name)
+            # A layer over channels is a convolution here.
+            is_gate = re.fullmatch(r"blocks\.\d+\.linear\.weight", name)
+            named[name] = tensor[:, :, None, None] if is_gate else tensor
+        return without_other_classes(self, named, ("fc.", "attention."))
 
 
 @register("crnn", CrnnOptions)

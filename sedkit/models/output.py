@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +39,9 @@ class SedOutput:
 class SedModel(nn.Module):
     """Base of the networks.
 
-    `forward(x, n_frames=None)` takes (batch, frames, bins) float32 and the number of real frames of each clip, (batch,)
-    int64; None means that all of them are real. It may run under autocast to bfloat16, in training and in prediction
+    `forward(x, n_frames=None, embeddings=None)` takes (batch, frames, bins) float32 and the number of real frames of
+    each clip, (batch,) int64; None means that all of them are real; networks that know embeddings take those, too, by
+    name, (batch, rows, bins). It may run under autocast to bfloat16, in training and in prediction
     alike; what has to stay float32 stands in `sedkit.models.layers.no_autocast`.
 
     Attributes
@@ -55,12 +58,32 @@ class SedModel(nn.Module):
     time_pooling: int = 1
     input_frames: int | None = None
     full_output: bool = True
+    #: Name -> bins of each embedding that `forward` takes.
+    embeddings: Mapping[str, int] = MappingProxyType({})
+    #: Whether `forward` takes `class_mask` (`sedkit.features.batch.StreamBatch`).
+    takes_class_mask: bool = False
     #: Names of (convolution, batch norm) pairs that may become one convolution at inference.
     folding: ClassVar[tuple[tuple[str, str], ...]] = ()
+
+    def silence(self, frames: int, bins: int) -> tuple[Any, ...]:
+        """Return what to call the network with for a clip of zeros; it is as long as the only one that it takes."""
+        frames = self.input_frames or frames
+        rows = max(1, frames // self.time_pooling)
+        embeddings = {name: torch.zeros(1, rows, n) for name, n in self.embeddings.items()}
+        return inputs_of(torch.zeros(1, frames, bins), None, embeddings)
 
     def adapt_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return a foreign state dict under this network's names (a network that knows none returns it as it is)."""
         return state
+
+
+def inputs_of(
+    x: Tensor, n_frames: Tensor | None, embeddings: Mapping[str, Tensor], class_mask: Tensor | None = None
+) -> tuple[Any, ...]:
+    """Return what to call a network with: it is called without what there is none of."""
+    if class_mask is not None:
+        return x, n_frames, embeddings, class_mask
+    return (x, n_frames, embeddings) if embeddings else (x, n_frames)
 
 
 def valid_mask(n_frames: Tensor, pooling: int, n_output: int) -> Tensor:

@@ -12,7 +12,7 @@ import zlib
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sedkit.core.errors import SedkitError, listed
 from sedkit.core.files import sha256_file
@@ -28,6 +28,7 @@ _OTHERS = {
     b"RIFF": "a WAV",
 }
 _SAVE = "fetch it again, or save the network's state_dict() with torch.save"
+_CONVERT = "fetch it again, or take what it holds besides away with `sedkit weights convert`"
 
 
 def read_tensors(path: str | os.PathLike[str], advice: str = _SAVE) -> dict[str, Any]:
@@ -49,14 +50,14 @@ def read_tensors(path: str | os.PathLike[str], advice: str = _SAVE) -> dict[str,
         raise SedkitError(f"{path}: {'is a folder, expected a file' if os.path.isdir(path) else 'no such file'}")
     with open(path, "rb") as file:
         head = file.read(512)
-    reason = _unlike(path, head)
+    reason = unlike(path, head)
     if not reason:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 content = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # the bytes of a damaged pickle are orders that may fail in any way
-            reason = _refusal(head, str(error))
+            reason = refusal_of(head, str(error))
     if reason:
         raise SedkitError(f"{path}: not a file of tensors and plain data: {reason}; {advice}")
     if not isinstance(content, dict):
@@ -64,7 +65,7 @@ def read_tensors(path: str | os.PathLike[str], advice: str = _SAVE) -> dict[str,
     return content
 
 
-def _unlike(path: str | os.PathLike[str], head: bytes) -> str:
+def unlike(path: str | os.PathLike[str], head: bytes) -> str:
     """Say what tells a file from one that torch.save wrote; ``""`` where nothing does."""
     if not head:
         return "it is empty (0 bytes)"
@@ -113,7 +114,7 @@ def _damage(path: str | os.PathLike[str]) -> str:
         return "it is cut off or damaged (a zip whose table of contents cannot be read)"
 
 
-def _refusal(head: bytes, said: str) -> str:
+def refusal_of(head: bytes, said: str) -> str:
     """Put in plain words why torch refuses a file."""
     objects = re.search(r"GLOBAL ([\w.]+)", said)
     if objects:
@@ -123,7 +124,85 @@ def _refusal(head: bytes, said: str) -> str:
     return "torch.save did not write it, or it is damaged"
 
 
-def check_state(network: SedModel, state: dict[str, Any], source: object, whole: bool = True) -> None:
+class Pretrained(nn.Module):
+    """Base of the networks that come with weights made by others, and have no classes of their own."""
+
+    def check_file(self, content: dict[str, Any], source: object) -> None:
+        """Raise SedkitError where a file says of itself that its weights are for another network."""
+
+    def adapt_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return a foreign state dict under this network's names."""
+        return state
+
+
+def below_prefix(state: dict[str, Tensor], anchor: str) -> dict[str, Tensor]:
+    """Return the tensors of a network that stands in a state dict below some prefix, without it.
+
+    Parameters
+    ----------
+    state
+        Of a network that may be a part of others (`model.teacher.encoder.` and the like); what is not below its prefix
+        is left out.
+    anchor
+        The name of a tensor of the network.
+
+    Raises
+    ------
+    SedkitError
+        Several networks have such a tensor, and not one of them is the only teacher.
+
+    Examples
+    --------
+    >>> below_prefix({"model.net.a.weight": torch.ones(1), "head.weight": torch.ones(2)}, "a.weight")
+    {'a.weight': tensor([1.])}
+    """
+    prefixes = [name.removesuffix(anchor) for name in state if name == anchor or name.endswith(f".{anchor}")]
+    if len(prefixes) > 1:
+        prefixes = [prefix for prefix in prefixes if "teacher." in prefix] or prefixes
+    if len(prefixes) > 1:
+        raise SedkitError(f"holds {len(prefixes)} networks, below {listed(prefixes)}, expected one")
+    if not prefixes or not prefixes[0]:
+        return state
+    return {k.removeprefix(prefixes[0]): value for k, value in state.items() if k.startswith(prefixes[0])}
+
+
+def without_other_classes(network: nn.Module, state: dict[str, Tensor], heads: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return a state dict without its classifier, of names that begin with one of `heads`, if the network has another.
+
+    A classifier of another kind is kept where the network has one, too: what is wrong with it is to be told.
+    """
+    expected = {name: value.shape for name, value in network.state_dict().items() if name.startswith(heads)}
+    if expected and all(state[name].shape == shape for name, shape in expected.items() if name in state):
+        return state
+    return {name: value for name, value in state.items() if not name.startswith(heads)}
+
+
+def load_pretrained(network: nn.Module, path: str | os.PathLike[str]) -> str:
+    """Copy all weights of `network` from a file of others and return the file's sha256.
+
+    Raises
+    ------
+    SedkitError
+        A file that cannot be read, is for another network, or has tensors too many, too few or of other shapes.
+    """
+    content = read_tensors(path, _CONVERT)
+    if isinstance(network, Pretrained):
+        network.check_file(content, path)
+    state = _adapted(network, content, path)
+    check_state(network, state, path)
+    network.load_state_dict(state)
+    return sha256_file(path)
+
+
+def _adapted(network: nn.Module, content: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    state = _state_of(content, path)
+    try:
+        return network.adapt_weights(state) if isinstance(network, Pretrained | SedModel) else state
+    except SedkitError as error:
+        raise SedkitError(f"{path}: {error}") from None
+
+
+def check_state(network: nn.Module, state: dict[str, Any], source: object, whole: bool = True) -> None:
     """Compare the names and shapes of a state dict with those of a network.
 
     Parameters
@@ -171,6 +250,11 @@ def _state_of(content: dict[str, Any], path: str | os.PathLike[str]) -> dict[str
     return state
 
 
+def state_dict_of(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read the state dict of a file, under its own names; raises SedkitError as `read_tensors` does."""
+    return _state_of(read_tensors(path, _CONVERT), path)
+
+
 def load_weights(network: SedModel, path: str | os.PathLike[str]) -> str:
     """Copy the weights of a file into `network` and return the file's sha256.
 
@@ -183,7 +267,7 @@ def load_weights(network: SedModel, path: str | os.PathLike[str]) -> str:
         A name or a shape that the network does not have, or not one tensor that fits.
     """
     digest = sha256_file(path) if os.path.isfile(path) else ""
-    state = network.adapt_weights(_state_of(read_tensors(path), path))
+    state = _adapted(network, read_tensors(path), path)
     check_state(network, state, path, whole=False)
     if not state:
         raise SedkitError(f"{path}: no tensor fits the network")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sedkit.core.errors import UsageError, listed
 from sedkit.features.batch import Batch
-from sedkit.models.output import SedModel, SedOutput
+from sedkit.models.output import SedModel, SedOutput, inputs_of
 
 
 @dataclass
@@ -131,11 +131,20 @@ class Context:
                 "give data.streams the same window"
             )
         running = self._running if network is None else network
-        output = running(torch.cat(features), torch.cat([stream.n_frames for stream in batch.values()]))
+        streams = list(batch.values())
+        embeddings = {
+            name: torch.cat([stream.embeddings[name] for stream in streams]) for name in streams[0].embeddings
+        }
+        n_frames = torch.cat([stream.n_frames for stream in streams])
+        masks = [stream.class_mask for stream in streams if stream.class_mask is not None]
+        known = torch.cat(masks) if masks and self.network.takes_class_mask else None
+        output = running(*inputs_of(torch.cat(features), n_frames, embeddings, known))
         outputs, first = {}, 0
         for name, stream in batch.items():
             rows = slice(first, first + len(stream))
             outputs[name] = SedOutput(**{f.name: _rows(getattr(output, f.name), rows) for f in fields(SedOutput)})
+            if stream.class_mask is not None:
+                _leave_out(outputs[name], stream.class_mask)
             first += len(stream)
         return outputs
 
@@ -144,6 +153,12 @@ def _rows(value: Any, rows: slice) -> Any:
     if isinstance(value, dict):
         return {name: weights[rows] for name, weights in value.items()}
     return None if value is None else value[rows]
+
+
+def _leave_out(output: SedOutput, class_mask: Tensor) -> None:
+    """Set the probabilities of classes that nothing is known of to 0, as their targets are."""
+    output.clipwise = output.clipwise * class_mask
+    output.framewise = output.framewise * class_mask[:, None, :]
 
 
 class Objective:

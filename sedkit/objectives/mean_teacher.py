@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from sedkit.core.errors import UsageError
+from sedkit.core.errors import UsageError, suggest
 from sedkit.models.layers import no_autocast
 from sedkit.models.output import SedModel, valid_mask
 from sedkit.objectives.base import Context, Objective, Term, joined
@@ -71,6 +71,8 @@ class MeanTeacherOptions(WeakStrongOptions):
         Views (`data.streams.*.views`) that each of them sees; none: the default one.
     selected
         Which of them scores unless the other is asked for.
+    agreeing
+        Streams on which they are to agree; none: all.
     """
 
     consistency: float = 2.0
@@ -81,6 +83,7 @@ class MeanTeacherOptions(WeakStrongOptions):
     student_view: str | None = None
     teacher_view: str | None = None
     selected: Literal["student", "teacher"] = "teacher"
+    agreeing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -138,7 +141,11 @@ class MeanTeacher(Objective):
             teacher = context.forward(options.teacher_view, self.teacher)
         terms: list[tuple[str, Term]] = list(self.labelled.terms(batch, student, pooling).items())
         weight = options.consistency * self.schedule(context.share)
-        for name, stream in batch.items():
+        absent = [name for name in options.agreeing if name not in batch]
+        if absent:
+            raise UsageError(f"objective.agreeing: no stream {absent[0]!r}{suggest(absent[0], batch)} in data.streams")
+        for name in options.agreeing or batch:
+            stream = batch[name]
             clip = mean_square(student[name].clipwise, teacher[name].clipwise)
             frames, valid = student[name].framewise, None
             if options.padding == "leave_out":

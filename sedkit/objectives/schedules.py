@@ -81,18 +81,35 @@ def _piecewise(options: PiecewiseOptions) -> Schedule:
 
 @dataclass(frozen=True)
 class CosineOptions:
-    """Half a cosine from 1 down to `last` at the end of the run."""
+    """A cosine from 1 down to `last` at the end of the run.
+
+    Attributes
+    ----------
+    last
+        See above.
+    begin
+        Share of the run up to which it is 1.
+    shape
+        `half` of a period, or a `quarter`, which is steepest at the end.
+    """
 
     last: float = 0.0
+    begin: float = 0.0
+    shape: Literal["half", "quarter"] = "half"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.last <= 1:
-            raise UsageError(f"last is {self.last}, expected 0 to 1")
+        if not 0 <= self.last <= 1 or not 0 <= self.begin < 1:
+            raise UsageError(f"last is {self.last} and begin {self.begin}, expected 0 to 1, begin below 1")
 
 
 @register("cosine", CosineOptions)
 def _cosine(options: CosineOptions) -> Schedule:
-    return lambda share: options.last + (1 - options.last) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+    def factor(share: float) -> float:
+        x = min(max(share - options.begin, 0.0) / (1 - options.begin), 1.0)
+        fallen = (1 + math.cos(math.pi * x)) / 2 if options.shape == "half" else math.cos(math.pi / 2 * x)
+        return options.last + (1 - options.last) * fallen
+
+    return factor
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def read_tags(path: str, labels: tuple[str, ...]) -> Scores | Tags:
         return read_scores(path)
     if "event_labels" in columns_of(path):
         return read_weak(path, labels)
-    return tags_of(read_strong(path, labels))
+    return tags_of(read_strong(path, labels, soft=True))
 
 
 def tags_above(scores: Scores, rules: Postprocessing) -> Tags:

@@ -90,11 +90,13 @@ def _how_chosen(one: ReportedSet, wanted: int | Sequence[str], n: int) -> str:
 
 
 def _frontend(runs: Sequence[RunSubject]) -> FrontEnd:
-    """Return the front end of the first run that tells it, else a usual one."""
+    """Return the front end of the first run that tells it, else a usual one; an embedding is no picture of a sound."""
     for run in runs:
         section = run.experiment.config.get("frontend") if run.experiment else None
         if isinstance(section, Mapping):
-            return frontend_from(dict(section), f"{run.path}: frontend")
+            frontend = frontend_from(dict(section), f"{run.path}: frontend")
+            if frontend.scale != "embedding":
+                return frontend
     return media.usual_frontend()
 
 

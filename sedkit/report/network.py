@@ -69,7 +69,7 @@ def layers_of(network: SedModel, frames: int, bins: int) -> list[Layer]:
     handles = [module.register_forward_hook(keep(name)) for name, module in units]
     try:
         with torch.inference_mode():
-            network.eval()(torch.zeros(1, network.input_frames or frames, bins))
+            network.eval()(*network.silence(frames, bins))
     finally:
         for handle in handles:
             handle.remove()

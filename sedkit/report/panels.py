@@ -151,11 +151,13 @@ def octaves(frontend: FrontEnd, n: int) -> tuple[list[float], list[float]]:
     if frontend.framing is None:
         return [], []
     # The transform's bins, weighted as each band weighs them.
-    bank = frontend.framing.bank
+    # A filter between two of the transform's bins has no place of its own.
+    filled = np.flatnonzero(frontend.framing.bank.any(axis=0))
+    bank = frontend.framing.bank[:, filled]
     hz = np.arange(len(bank)) * (frontend.sample_rate / len(frontend.framing.window))
     centres_hz = hz @ bank / bank.sum(axis=0)
     ticks_hz = _OCTAVES_HZ[(centres_hz[0] <= _OCTAVES_HZ) & (centres_hz[-1] >= _OCTAVES_HZ)]
-    places = np.interp(ticks_hz, centres_hz, np.arange(len(centres_hz)) + 0.5) * n / frontend.n_bins
+    places = np.interp(ticks_hz, centres_hz, filled + 0.5) * n / frontend.n_bins
     roomy: list[int] = []
     for k in reversed(range(len(places))):
         if not roomy or places[roomy[-1]] - places[k] >= _APART * n:

@@ -170,7 +170,7 @@ def _key_of(name: str, system: SystemFolder) -> str:
 
 def _stages(submitted: str | None) -> dict[str, str]:
     """Return the stages by their fields: names below `EXP/energy`; `submitted` is the set that is handed in."""
-    names = {"training": "training", "devtest_inference": DEVELOPMENT_RESULTS, "evaluation_inference": submitted}
+    names = {"training": "training", "devtest_inference": DEVELOPMENT_RESULTS[0], "evaluation_inference": submitted}
     return {f"system.complexity.energy.{key}": name for key, name in names.items() if name}
 
 

@@ -16,10 +16,11 @@ from sedkit.core.errors import SedkitError, listed
 from sedkit.core.numbers import is_number
 from sedkit.core.vocabulary import DESED_CLASSES
 from sedkit.dataio.events import Events
+from sedkit.dataio.excerpts import Excerpt
 from sedkit.dataio.names import stem
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.maestro import MAESTRO_EVALUATED
-from sedkit.evaluation.recordings import Excerpt, excerpts_of, join_scores, join_truth, recording_lengths
+from sedkit.evaluation.recordings import excerpts_of, join_scores, join_truth, recording_lengths
 from sedkit.submission.formats import Format, PointFolder
 from sedkit.submission.formats._format import MAESTRO_CLASSES
 from sedkit.submission.meta.read import Meta

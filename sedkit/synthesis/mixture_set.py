@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, UsageError
-from sedkit.core.files import content_hash, read_json, read_text, remove, write_json
+from sedkit.core.files import content_hash, read_json, read_text, remove, this_process, write_json
 from sedkit.core.log import log
 from sedkit.core.parallel import run_jobs
 from sedkit.core.stamp import Source, Step
@@ -241,7 +241,7 @@ def _write(
             write_wav(folder / f"{name}.wav", x, studio.sample_rate)
     write_wav(places.audio / mixture.mixture_name, tracks.mixture, studio.sample_rate)
     # A line in this process' file: a file for each mixture would take a tenth of the time of everything.
-    with open(places.parts / f"{os.getpid()}.jsonl", "a", encoding="utf-8") as file:
+    with open(places.parts / f"{this_process()}.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps([mixture.mixture_name, tracks.levels]) + "\n")
     return mixture.mixture_name, tracks.levels
 

@@ -191,5 +191,6 @@ class Batches:
 
 def _bytes(stream: Stream) -> int:
     """Bytes that a stream's windows take."""
-    window = vars(stream.read(np.arange(1))).values()
-    return len(stream) * sum(x.nbytes for x in window if x is not None)
+    window = vars(stream.read(np.arange(1)))
+    tensors = [*window.values(), *window["embeddings"].values()]
+    return len(stream) * sum(x.nbytes for x in tensors if isinstance(x, torch.Tensor))

@@ -11,6 +11,10 @@ from sedkit.training.plan import Plan
 from sedkit.training.settings import SelectionSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sedkit.features.frontends import FrontEnd
+    from sedkit.models.output import SedModel
     from sedkit.objectives.base import Objective
 
 
@@ -35,6 +39,14 @@ def check_config(config: Path, overrides: list[str], budget: str | None = None, 
     resolve_schedule(plan.config.get("schedule") or {"name": "constant"})
     check_figures(plan.selection.figures.values())
     check_figures(plan.data.draw_figures, "data.draw_figures")
+
+
+def check_embeddings(network: SedModel, embeddings: Mapping[str, FrontEnd]) -> None:
+    """Refuse embeddings that the network does not take, or does not get, or that have another number of bins."""
+    wanted, given = dict(network.embeddings), {name: frontend.n_bins for name, frontend in embeddings.items()}
+    if wanted != given:
+        shown = [listed([f"{name} of {n} bins" for name, n in one.items()]) or "none" for one in (wanted, given)]
+        raise UsageError(f"model: takes as embeddings {shown[0]}, the section `embeddings` gives {shown[1]}")
 
 
 def check_networks(objective: Objective, config: dict[str, Any], selection: SelectionSettings) -> None:

@@ -14,6 +14,7 @@ from sedkit.core.errors import SedkitError, listed
 from sedkit.core.files import write_json
 from sedkit.core.log import log
 from sedkit.dataio.datadir import DataDir
+from sedkit.datasets.maps import load_classes
 from sedkit.features.normalise import Normalisation
 from sedkit.models.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from sedkit.models.output import SedModel
@@ -24,7 +25,7 @@ from sedkit.objectives.registry import build_objective, resolve_objective
 from sedkit.objectives.schedules import build_schedule, resolve_schedule
 from sedkit.postprocessing import read_postprocessing
 from sedkit.training.batches import Batches, shares
-from sedkit.training.checking import check_networks
+from sedkit.training.checking import check_embeddings, check_networks
 from sedkit.training.distributed import ALONE, Ranks, check_synchronised
 from sedkit.training.evaluations import Evaluations, described
 from sedkit.training.loop import Loop
@@ -65,6 +66,7 @@ class Experiment:
         self._read_streams()
         sections = plan.config
         self.network = self._new_network()
+        check_embeddings(self.network, plan.embeddings)
         if self.settings.weights:
             load_weights(self.network, self.settings.weights)
         self.objective = build_objective(sections["objective"])
@@ -97,13 +99,16 @@ class Experiment:
     def _read_streams(self) -> None:
         """Read what is trained on, selected on and drawn; no clip may be on two of these sides."""
         plan, sets = self.plan, self.plan.sets
-        reader = StreamReader(plan.data_root, plan.frontend, self.settings.seed, plan.mix)
+        classes = load_classes(plan.data.classes) if plan.data.classes else None
+        reader = StreamReader(plan.data_root, plan.frontend, self.settings.seed, plan.mix, classes, plan.embeddings)
         sides: dict[str, dict[str, Stream]] = {"streams": {}, "select": {}}
         for place, (key, settings) in enumerate(sets.streams):
             _, side, name = key.split(".", 2)
             sides[side][name] = reader.read(key, place, settings, sets.of(settings, key), sets.folds(settings, key))
         self.streams, self.select = sides["streams"], sides["select"]
         plain = replace(next(iter(plan.data.streams.values())), source="features", augment={}, views={})
+        # Where each set has classes of its own, the first stream's map is no map of theirs.
+        plain = replace(plain, labels=replace(plain.labels, map=None)) if plan.data.classes else plain
         # Figures of events want events, even where tags are trained on.
         framed = replace(plain, labels=replace(plain.labels, target="frame"))
         asked = plan.data.draw_figures and plan.frontend.sliceable
@@ -198,13 +203,16 @@ class Experiment:
         path = self.plan.folder / "checkpoints" / "last.pt"
         if not path.is_file():
             return None
-        last = read_checkpoint(path)
-        if last.training.get("key") != self.plan.key:
-            log.info("train: %s is of another configuration or other data: starting anew", path)
-            return None
-        chosen = last.training["loop"]["progress"]["best"] is not None
-        if chosen and not path.with_name("best.pt").is_file():
-            log.info("train: %s is gone: starting anew", path.with_name("best.pt"))
+        try:
+            last = read_checkpoint(path)
+            if last.training.get("key") != self.plan.key:
+                log.info("train: %s is of another configuration or other data: starting anew", path)
+                return None
+            if last.training["loop"]["progress"]["best"] is not None:
+                read_checkpoint(path.with_name("best.pt"))
+        except SedkitError as error:
+            # Removed, cut off by a file system that fell over, of another version: there is nothing to go on from.
+            log.warning("train: %s: starting anew", error)
             return None
         return last
 
@@ -232,6 +240,7 @@ class Experiment:
             labels=self.labels,
             frontend=self.plan.frontend.as_dict(),
             frontend_hash=self.plan.frontend.hash8,
+            embeddings={name: frontend.as_dict() for name, frontend in self.plan.embeddings.items()},
             window=max(stream.length for stream in self.streams.values()),
             normalise=self.config["normalise"],
             fitted=self.normalise.state_dict(),

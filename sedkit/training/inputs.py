@@ -18,10 +18,13 @@ from sedkit.synthesis.plan import MixSettings
 _FILES = ("map", "source")
 
 
-def _labels_with_files(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Yield the section `labels` of each stream with each of its keys that names a file, and the stream's key."""
+def _naming_files(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield each section that names a file of the user's, with its key that does, after the key of it all."""
+    data = config["data"]
+    if isinstance(data.get("classes"), str) and Path(data["classes"]).is_file():
+        yield "classes", data, "classes"
     for side in ("streams", "select"):
-        for name, stream in (config["data"].get(side) or {}).items():
+        for name, stream in (data.get(side) or {}).items():
             labels = stream.get("labels") or {}
             for key in _FILES:
                 if isinstance(labels.get(key), str) and Path(labels[key]).is_file():
@@ -30,8 +33,8 @@ def _labels_with_files(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, 
 
 def name_files(config: dict[str, Any], named: Callable[[Path], str]) -> None:
     """Name the files of a configuration otherwise, in place."""
-    for _, labels, key in list(_labels_with_files(config)):
-        labels[key] = named(Path(labels[key]))
+    for _, section, key in list(_naming_files(config)):
+        section[key] = named(Path(section[key]))
 
 
 def compared(config: dict[str, Any], mix: MixSettings | None) -> dict[str, Any]:
@@ -74,8 +77,8 @@ def inputs_of(plan: Any) -> dict[str, Source]:
             if stream.source != "features" or name in beside:
                 inputs[f"{name}/recordings"] = data.recordings()
             else:
-                inputs[f"{name}/features"] = plan.sets.features(name)
-    inputs |= {key: labels[name] for key, labels, name in _labels_with_files(plan.config)}
+                inputs |= {f"{name}/{role}": path for role, path in plan.sets.features(name).items()}
+    inputs |= {key: section[name] for key, section, name in _naming_files(plan.config)}
     if plan.training.weights:
         if not Path(plan.training.weights).is_file():
             raise SedkitError(f"{plan.training.weights}: no such file (training.weights)")

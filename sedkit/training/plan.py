@@ -10,9 +10,10 @@ from typing import Any
 from sedkit.core.config import read_config, typed
 from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import content_hash, read_json, same_place
+from sedkit.core.provenance import made_with
 from sedkit.core.stamp import Step
 from sedkit.features.augment import augment_options
-from sedkit.features.frontends import FrontEnd, frontend_from
+from sedkit.features.frontends import FrontEnd, frontend_from, frontends_from
 from sedkit.features.normalise import normalise_options
 from sedkit.synthesis.plan import MixSettings
 from sedkit.training.inputs import compared, inputs_of, name_files
@@ -50,6 +51,7 @@ class Plan:
     training: TrainingSettings = field(init=False)
     selection: SelectionSettings = field(init=False)
     frontend: FrontEnd = field(init=False)
+    embeddings: dict[str, FrontEnd] = field(init=False)
     mix: MixSettings | None = field(init=False)
     sets: Sets = field(init=False)
     axes: dict[str, Any] = field(init=False)
@@ -66,9 +68,10 @@ class Plan:
         self.selection = typed(self.config.get("selection"), SelectionSettings, "selection")
         self.axes = asdict(typed(self.config.get("run"), RunSettings, "run"))
         self.frontend = frontend_from(self.config["frontend"])
+        self.embeddings = frontends_from(self.config.get("embeddings"))
         train_on = self.training.train_on
         self.mix = mix_settings(self.config, self.data.of_run(train_on), self.frontend)
-        self.sets = Sets(self.data_root, self.data, train_on, self.frontend, self.mix)
+        self.sets = Sets(self.data_root, self.data, train_on, (self.frontend, *self.embeddings.values()), self.mix)
         normalise_options(self.config.get("normalise"), "normalise")
         for key, stream in self.sets.streams:
             augment_options(stream.augment, f"{key}.augment")
@@ -76,6 +79,8 @@ class Plan:
                 augment_options(steps, f"{key}.views.{view}")
             if stream.source == "features" and not self.frontend.sliceable:
                 raise UsageError(f"{key}.source is features, but the front end transforms every window on its own")
+            if stream.source != "features" and self.embeddings:
+                raise UsageError(f"{key}.source is {stream.source}, expected features: embeddings are read from files")
         for name, stream in self.data.select.items():
             if stream.augment or stream.views:
                 raise UsageError(f"data.select.{name}: what is selected on is not changed; leave augment and views out")
@@ -115,6 +120,8 @@ class Plan:
             "trained_on": self.training.train_on,
             "budget": self.budget,
             "saw": self.saw(),
+            "inputs": self.inputs_hash,
+            "made_with": made_with("torch"),
         }
 
     def saw(self) -> dict[str, list[list[str | None]]]:
@@ -124,6 +131,8 @@ class Plan:
     @cached_property
     def _step(self) -> Step:
         config = compared(self.config, self.mix) | {"pass": self.of_pass}
+        if self.frontend.places:
+            config["frontend"] = self.frontend.identity
         output = self.folder / "checkpoints" / "best.pt"
         return Step("train", output, config, inputs_of(self), facts=lambda: {"saw": self.saw()})
 

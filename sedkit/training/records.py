@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import platform
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-import sedkit
 from sedkit.core.files import read_records, write_json, write_text, write_yaml
 from sedkit.models.precision import describe_device
 from sedkit.training.run_script import run_script
@@ -23,6 +19,8 @@ def write_records(experiment: Any) -> None:
     # Budget and pass are applied; their names stay, for the record of a run from here.
     names = {"budgets": plan.budget, "passes": plan.of_pass}
     write_yaml(folder / "config.yaml", plan.config | {key: {name: {}} for key, name in names.items() if name})
+    versions = dict(experiment.run_info["made_with"])
+    commit = versions.pop("commit")
     sides = (("streams", experiment.streams), ("select", experiment.select), ("draw", experiment.draw))
     write_json(
         folder / "environment.json",
@@ -34,13 +32,8 @@ def write_records(experiment: Any) -> None:
             "windows": {side: {name: len(s) for name, s in streams.items()} for side, streams in sides},
             "parameters": sum(p.numel() for p in experiment.network.parameters()),
             "precision": "bf16" if experiment.dtype == torch.bfloat16 else "fp32",
-            "commit": _commit(),
-            "versions": {
-                "sedkit": sedkit.__version__,
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-            },
+            "commit": commit,
+            "versions": versions,
             "hardware": describe_device(experiment.device),
             "budget": plan.budget,
             "split_run": str(plan.split_run.resolve()) if plan.split_run else None,
@@ -56,15 +49,3 @@ def cut_metrics(path: Path, step: int) -> float:
     records = [record for record in read_records(path) if record["step"] <= step]
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))
     return float(records[-1]["elapsed_s"]) if records else 0.0
-
-
-def _commit() -> str | None:
-    """Return the commit of the checkout that sedkit runs from, None outside one."""
-    checkout = Path(sedkit.__file__).resolve().parents[1]
-    try:
-        out = subprocess.run(
-            ["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return None
-    return out.stdout.strip() if out.returncode == 0 else None

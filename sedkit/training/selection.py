@@ -14,6 +14,8 @@ from sedkit.dataio.events import Events, Tags
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
 from sedkit.evaluation.metrics.base import all_metrics
+from sedkit.evaluation.metrics.partial_auc import SegmentAucParameters, Segments, cut_segments, partial_auc
+from sedkit.evaluation.ranking import best_f1, cumulative
 from sedkit.features.batch import StreamBatch
 from sedkit.features.normalise import Normalisation
 from sedkit.models.output import SedModel, SedOutput, valid_mask
@@ -58,6 +60,13 @@ class Outputs:
     valid: list[NDArray[np.bool_]] = field(default_factory=list)
     loss: float | None = None
 
+    @property
+    def annotated(self) -> NDArray[np.bool_]:
+        """(classes,): those that any set of the stream is annotated for."""
+        masks = [s.targets.mask for s in self.stream.sets]
+        every = np.ones(len(self.classes), dtype=bool)
+        return np.any([every if mask is None else mask for mask in masks], axis=0)
+
 
 def average_precision(scores: NDArray[np.float32], target: NDArray[np.bool_]) -> float | None:
     """Macro average precision over the classes that occur (scikit-learn's definition); None where none does.
@@ -95,8 +104,9 @@ def _clip_f1(outputs: Outputs) -> float | None:
         return None
     from sklearn.metrics import f1_score
 
-    tags = np.concatenate(outputs.clipwise) > 0.5
-    return float(f1_score(np.concatenate(outputs.clip_target), tags, average="macro", zero_division=0))
+    known = outputs.annotated
+    tags, target = np.concatenate(outputs.clipwise)[:, known] > 0.5, np.concatenate(outputs.clip_target)[:, known]
+    return float(f1_score(target, tags, average="macro", zero_division=0))
 
 
 def _decoded(metric: str) -> Callable[[Outputs], float | None]:
@@ -121,8 +131,32 @@ def _decoded(metric: str) -> Callable[[Outputs], float | None]:
     return figure
 
 
+def _of_segments(figure: Callable[[Segments], NDArray[np.float64]]) -> Callable[[Outputs], float | None]:
+    """Return the mean of a figure of segments of a second over the classes that occur, each window being a clip."""
+
+    def mean(outputs: Outputs) -> float | None:
+        if any(s.targets.events is None for s in outputs.stream.sets):
+            return None
+        scores, events = _as_clips(outputs)
+        durations = dict(zip(scores.filenames, scores.duration_s.tolist(), strict=True))
+        classes = figure(cut_segments(events, scores, durations, SegmentAucParameters()))
+        return None if np.isnan(classes).all() else float(np.nanmean(classes))
+
+    return mean
+
+
+def _partial_areas(segments: Segments) -> NDArray[np.float64]:
+    return partial_auc(segments, SegmentAucParameters())[1]
+
+
+def _best_f1(segments: Segments) -> NDArray[np.float64]:
+    weight = np.ones(len(segments.clip))
+    pairs = zip(segments.score.T, segments.target.T, strict=True)
+    return np.array([best_f1(*cumulative(score, target, weight)) for score, target in pairs])
+
+
 def _as_clips(outputs: Outputs) -> tuple[Scores, Events]:
-    """Return scores and true events of the windows, each a clip of its own."""
+    """Return scores and true events of the windows, each a clip of its own, of the classes that are annotated."""
     framewise = np.concatenate(outputs.framewise)
     names = tuple(f"{i}.wav" for i in range(len(framewise)))
     first = np.cumsum([0, *(len(s.windows) for s in outputs.stream.sets)])
@@ -150,7 +184,8 @@ def _as_clips(outputs: Outputs) -> tuple[Scores, Events]:
         labels=tuple(outputs.classes),
         clipwise=np.concatenate(outputs.clipwise),
     )
-    return scores, Events.from_rows(rows, tuple(outputs.classes))
+    known = [label for label, is_known in zip(outputs.classes, outputs.annotated, strict=True) if is_known]
+    return scores.keep_labels(known), Events.from_rows(rows, tuple(outputs.classes)).keep_labels(known)
 
 
 #: Figures of a stream by name; the higher the better.
@@ -158,6 +193,8 @@ FIGURES: dict[str, Callable[[Outputs], float | None]] = {
     "clip_map": _clip_map,
     "frame_map": _frame_map,
     "clip_f1": _clip_f1,
+    "segment_best_f1": _of_segments(_best_f1),
+    "segment_pauc": _of_segments(_partial_areas),
     "loss": lambda outputs: None if outputs.loss is None else -outputs.loss,
     **{f"{metric}_f1": _decoded(metric) for metric in ("event", "segment", "intersection")},
 }

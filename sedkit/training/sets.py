@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sedkit.core.stamp import facts_of
 from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.folds import others, with_parts
 from sedkit.features.augment import folds_read, sets_read
-from sedkit.features.frontends import FrontEnd, features_path
+from sedkit.features.frontends import FrontEnd, expect_features, features_path
 from sedkit.synthesis.plan import MixSettings
 from sedkit.training.settings import HELD_OUT, DataSettings, StreamSettings
 
@@ -32,16 +32,16 @@ class Sets:
         What is trained on, selected on and drawn.
     train_on
         `split`, `all` or `all+validation`.
-    frontend
+    frontends
         Whose features are read.
     mix
         How mixtures are made; None where no stream is of them.
     """
 
     def __init__(
-        self, root: Path, data: DataSettings, train_on: str, frontend: FrontEnd, mix: MixSettings | None
+        self, root: Path, data: DataSettings, train_on: str, frontends: Sequence[FrontEnd], mix: MixSettings | None
     ) -> None:
-        self.root, self.data, self.train_on, self.frontend, self.mix = root, data, train_on, frontend, mix
+        self.root, self.data, self.train_on, self.frontends, self.mix = root, data, train_on, frontends, mix
         self.streams = list(data.of_run(train_on))
         #: Reported sets that are trained on all the same, and those of them that join every labelled stream.
         self.allowed = {"validation"} if train_on == "all+validation" else set()
@@ -118,7 +118,7 @@ class Sets:
         def usable(name: str) -> bool:
             folder = self.root / name
             labelled = (folder / "weak.tsv").is_file() or (folder / "strong.tsv").is_file()
-            return labelled and features_path(folder, self.frontend).is_file()
+            return labelled and all(features_path(folder, frontend).is_file() for frontend in self.frontends)
 
         return tuple(name for name in self.data.draw if usable(name) and name not in self.allowed)
 
@@ -156,13 +156,10 @@ class Sets:
             raise SedkitError(f"{folder}: no such data dir; make it with `sedkit prepare`")
         return DataDir(folder)
 
-    def features(self, name: str) -> Path:
-        """Return the features file of a set, of this front end; raise SedkitError where there is none."""
+    def features(self, name: str) -> dict[str, Path]:
+        """Return the features files of a set, one a front end, by name; raise SedkitError where one is not there."""
         folder = self.data_dir(name).path
-        path = features_path(folder, self.frontend)
-        if not path.is_file():
-            others = [p.name for p in sorted(folder.glob("*.h5"))]
-            raise SedkitError(
-                f"{path}: no such features ({folder} has {listed(others) or 'none'}); make them with `sedkit extract`"
-            )
-        return path
+        paths = [features_path(folder, frontend) for frontend in self.frontends]
+        for path in paths:
+            expect_features(path)
+        return {"features" if not place else path.stem: path for place, path in enumerate(paths)}

@@ -72,6 +72,9 @@ class LabelSettings:
         (seconds), or more than half of itself.
     source
         Another table of tags or events in place of the data dir's own, such as pseudo labels.
+    overlaps
+        Of soft labels, what a frame has where several of a class meet in it: the greatest (`max`), or that which stands
+        last (`last`, published in 2024), so that announcements nobody heard silence the people talking beside them.
     """
 
     target: Literal["clip", "frame", "tiled", "none"] = "clip"
@@ -79,6 +82,7 @@ class LabelSettings:
     others: bool = True
     least_s: float = 0.0
     source: str | None = None
+    overlaps: Literal["max", "last"] = "max"
 
     def __post_init__(self) -> None:
         if not self.least_s >= 0:
@@ -146,6 +150,9 @@ class DataSettings:
     held_out
         A fold of a cross-validation, with its parts (`1-select` is one of `1`): of sets with such folds `train` then
         means the other folds, and `select` the parts of that name of the others.
+    classes
+        The run's classes: a file with one a line, or the name of one in `metadata/classes`. Each set may then be
+        annotated for some of them alone (`StreamBatch.class_mask`). None: the first stream's, which every set has.
     """
 
     streams: dict[str, StreamSettings] = field(default_factory=dict)
@@ -154,6 +161,7 @@ class DataSettings:
     draw_clips: int = 200
     draw_figures: list[str] = field(default_factory=list)
     held_out: str | None = None
+    classes: str | None = None
 
     def of_run(self, train_on: str) -> Iterator[tuple[str, StreamSettings]]:
         """Yield the streams of a run that trains on this under their keys; what is selected on is there on a split."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -20,8 +20,8 @@ from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.windows import Windows, lay
 from sedkit.features.augment import Augmentations, AugmentSetup
 from sedkit.features.batch import StreamBatch
-from sedkit.features.frontends import FrontEnd, features_path
-from sedkit.features.sources import Source, StoredFeatures, Waveforms, open_waveforms, sounding
+from sedkit.features.frontends import FrontEnd
+from sedkit.features.sources import Source, StoredFeatures, Waveforms, open_waveforms, sounding, stored_features
 from sedkit.synthesis.plan import MixSettings, MixturePlan
 from sedkit.synthesis.rounds import Rounds
 from sedkit.training.labels import Labels, Targets
@@ -76,10 +76,8 @@ class Stream:
         first = self.read(np.arange(1))
         out = first.map(lambda x: torch.empty((len(self), *x.shape[1:]), dtype=x.dtype, device=device))
         for begin in range(0, len(self), _BLOCK):
-            block = vars(self.read(np.arange(begin, min(begin + _BLOCK, len(self)))))
-            for name, values in block.items():
-                if values is not None:
-                    getattr(out, name)[begin : begin + len(values)].copy_(values)
+            rows = torch.arange(begin, min(begin + _BLOCK, len(self)))
+            out.joined(partial(_put, rows.to(device)), self.read(rows.numpy()))
         return out
 
     def clips(self) -> set[tuple[str, str]]:
@@ -100,7 +98,7 @@ class Stream:
         for rows in np.split(np.arange(len(at)), ends):
             windows, number = which[rows[0]], int(rounds[rows[0]])
             batches.append(self.sets[windows].of_round(number).batch(at[rows] - self._first[windows], stretch))
-        return batches[0] if len(batches) == 1 else _together(batches)
+        return batches[0].joined(torch.cat, *batches[1:]) if len(batches) > 1 else batches[0]
 
     def augmented(self, batch: StreamBatch, step: int) -> StreamBatch:
         """Return what `read` gave with the stream's steps done, on its device; features are there afterwards."""
@@ -121,7 +119,8 @@ class Stream:
         frontend, length = source.frontend, self.length
         frames = frontend.window_frames(length)
         waveform = batch.waveform[:, : frontend.window_samples(length)]
-        features = torch.from_numpy(frontend.transform_windows(waveform.cpu().numpy())).to(waveform.device)
+        computed = frontend.transform_windows(waveform.cpu().numpy())[:, :frames]
+        features = torch.from_numpy(computed).to(waveform.device)
         # Of events whose frames were only there to be moved, the classes remain.
         target = batch.frame_target if all(s.targets.framed for s in self.sets) else None
         return replace(
@@ -142,28 +141,38 @@ class Stream:
             yield batch.features.numpy(), batch.n_frames.numpy()
 
 
-def _together(batches: list[StreamBatch]) -> StreamBatch:
-    def cat(values: list[Any]) -> torch.Tensor | None:
-        return None if any(v is None for v in values) else torch.cat(values)
-
-    columns = zip(*((b.features, b.n_frames, b.clip_target, b.frame_target, b.waveform) for b in batches), strict=True)
-    features, n_frames, clip_target, frame_target, waveform = (cat(list(column)) for column in columns)
-    assert n_frames is not None
-    return StreamBatch(features, n_frames, clip_target, frame_target, waveform)
+def _put(rows: torch.Tensor, columns: list[torch.Tensor]) -> torch.Tensor:
+    """Write the second tensor into rows of the first."""
+    return columns[0].index_copy_(0, rows, columns[1].to(columns[0].device))
 
 
 class StreamReader:
-    """Reads streams for one run: one front end, one class order.
+    """Reads streams for one run: its front ends, one class order.
+
+    Parameters
+    ----------
+    classes
+        The classes, of which a set need not be annotated for all; None: those of the first stream that is read, which
+        every set has.
 
     Attributes
     ----------
     labels
-        The classes, as the first stream that is read decides; None before.
+        The classes; None before a stream decides.
     """
 
-    def __init__(self, data_root: Path, frontend: FrontEnd, seed: int, mix: MixSettings | None = None) -> None:
+    def __init__(
+        self,
+        data_root: Path,
+        frontend: FrontEnd,
+        seed: int,
+        mix: MixSettings | None = None,
+        classes: Vocabulary | None = None,
+        embeddings: Mapping[str, FrontEnd] = MappingProxyType({}),
+    ) -> None:
         self.data_root, self.frontend, self.seed, self.mix = data_root, frontend, seed, mix
-        self.labels: Vocabulary | None = None
+        self.embeddings = embeddings
+        self.labels, self._partly = classes, classes is not None
 
     def read(
         self, name: str, place: int, settings: StreamSettings, sets: Sequence[str], folds: Sequence[str] | None
@@ -202,6 +211,7 @@ class StreamReader:
             least_s=settings.labels.least_s,
             n_bins=self.frontend.n_bins,
             padding=self.frontend.padding,
+            embeddings=bool(self.embeddings),
         )
         steps = {
             view: Augmentations.from_section(section, setup if view is None else replace(setup, samples=0), where)
@@ -220,14 +230,14 @@ class StreamReader:
         known = settings.labels if name == settings.set else replace(settings.labels, source=None)
         if settings.source == "mixtures" and name == settings.set:
             return self._mixed(settings, data, folds, place)
-        clips, labels = data.select(folds), Labels(data, known, self.labels)
+        clips, labels = data.select(folds), Labels(data, known, self.labels, self._partly)
         self.labels = labels.classes
         clips = clips[labels.usable(clips)]
         filenames = [data.clips.filename[i] for i in clips]
         if settings.source != "features":
             source: Source = open_waveforms(data, clips, frontend, in_memory=True)
         else:
-            source = StoredFeatures.open(features_path(data.path, frontend), frontend, filenames)
+            source = stored_features(data.path, frontend, self.embeddings, filenames)
         windows = self._windows(settings, source, name)
         if settings.window is not None and settings.window.silence_db and len(windows):
             sounds = sounding(windows, source.power(windows), settings.window.silence_db)
@@ -239,7 +249,7 @@ class StreamReader:
 
     def _mixed(self, settings: StreamSettings, data: DataDir, folds: Sequence[str] | None, place: int) -> MixedWindows:
         assert self.mix is not None
-        labels = Labels(data, settings.labels, self.labels)
+        labels = Labels(data, settings.labels, self.labels, self._partly)
         self.labels = labels.classes
         rounds = Rounds(self.mix, data, DataDir(self.data_root / self.mix.scenes), folds, (self.seed, place))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from sedkit.models.output import SedModel, SedOutput
@@ -18,8 +18,8 @@ class _AsDict(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, x: Tensor, n_frames: Tensor) -> dict[str, Any]:
-        output = vars(self.network(x, n_frames))
+    def forward(self, *inputs: Any) -> dict[str, Any]:
+        output = vars(self.network(*inputs))
         return {name: value for name, value in output.items() if value is not None}
 
 
@@ -36,6 +36,6 @@ class Synchronised(nn.Module):
             _AsDict(network), device_ids=[device.index] if device.type == "cuda" else None, find_unused_parameters=True
         )
 
-    def forward(self, x: Tensor, n_frames: Tensor) -> SedOutput:
+    def forward(self, *inputs: Any) -> SedOutput:
         """Return what the network makes of this process's windows."""
-        return SedOutput(**self.parallel(x, n_frames))
+        return SedOutput(**self.parallel(*inputs))

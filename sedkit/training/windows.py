@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sedkit.dataio.datadir import DataDir
 from sedkit.dataio.windows import Ints, Windows
 from sedkit.features.batch import StreamBatch
-from sedkit.features.sources import Source, Waveforms
+from sedkit.features.sources import Source, Waveforms, embeddings_of
 from sedkit.synthesis.rounds import Rounds
 from sedkit.training.labels import Targets
 
@@ -65,12 +65,15 @@ class SetWindows:
         clip, frame = self.targets.of_clips(at), None
         if stretch is not None or self.targets.framed:
             frame = self.targets.of_frames(windows, at, frames)
+        mask = self.targets.mask
         return StreamBatch(
             features,
             torch.from_numpy(valid),
             None if clip is None else torch.from_numpy(clip),
             None if frame is None else torch.from_numpy(frame),
             waveform,
+            None if mask is None else torch.from_numpy(np.repeat(mask[None], len(at), axis=0)),
+            {name: torch.from_numpy(x) for name, x in embeddings_of(source, windows).items()},
         )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 #: A file that gets a line of JSON a record, named by tests/run.sh.
 RECORDS = "SEDKIT_RELIABILITY"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 
 
 def record(kind: str, name: str, counts: Mapping[str, Any]) -> None:
@@ -22,6 +24,11 @@ def record(kind: str, name: str, counts: Mapping[str, Any]) -> None:
     if path:
         with open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"kind": kind, "name": name, **counts}) + "\n")
+
+
+def record_fault(name: str, file: str) -> None:
+    """Keep that a fault was tried in a test's file (`__file__`), and stood."""
+    record("fault", name, {"test": str(Path(file).resolve().relative_to(PAGE.parents[1]))})
 
 
 class Branches:
@@ -58,7 +65,6 @@ def branches(modules: tuple[str, ...]) -> Iterator[Branches]:
         counted.text = f"{taken} of {every}"
 
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 _HEAD = """# Faults that were tried
 
 Written by `./tests/run.sh --full` at commit {commit}, Python {python}, from what its tests of faults counted. The plain
@@ -66,18 +72,33 @@ Written by `./tests/run.sh --full` at commit {commit}, Python {python}, from wha
 
 ## Processes that are killed
 
-Calls of every stage are killed (SIGKILL), half of them at any moment of their work, half while they write a file; a
-kill counts where the process was still at work. The same call is then made again: it ends without an error, its outputs
+Calls of every stage are killed (SIGKILL) at any moment of their work, or while they write a file; a kill counts where
+the process was still at work. "In a write": a file or folder was being written aside, and had not taken its place; of
+those, which were a checkpoint or an HDF5 file. The same call is then made again: it ends without an error, its outputs
 equal those of a call that nobody disturbed, and nothing half-written stays (`tests/full/test_kills.py`).
 
-| {stages} | in a write | all | seed |
-|{rules}--:|--:|--:|
+| {stages} | in a write | in a checkpoint or HDF5 file | all | seed |
+|{rules}--:|--:|--:|--:|
 | {counts} |
+
+## Other faults
+
+Each ends in one line and status 1, or is no fault to the call; made again, it gives what it gives undisturbed.
+
+| fault | times | test |
+|---|--:|---|
+{faults}
+
+Every `./tests/run.sh` has downloads from a server that breaks off, lies about lengths and ranges and serves other bytes
+(`tests/unit/datasets/test_download*.py`), archives and packages that reach out of their folder or would fill the disk
+(`tests/unit/datasets/test_archives.py`, `tests/unit/submission/test_archive.py`, `test_limits.py`), YAML whose aliases
+have no end (`tests/unit/core/test_files.py`), and names that are HTML (`tests/unit/report/test_page.py`).
 
 ## Inputs that are nearly right
 
-Each is read or refused in one line; an error of any other kind, or more than 20 s, fails the test
-(`tests/full/test_fuzz.py`). "Header": the first row, the keys or the kind of file is as it should be.
+Drawn by hypothesis near what is right, and each again with some bytes spoilt. Each is read or refused in one line; an
+error of any other kind, or more than 20 s, fails the test (`tests/full/test_fuzz.py`). "Header": the first row, the
+keys or the kind of file is as it should be.
 
 | parser | inputs | header | read | refused | branches taken | seed |
 |---|--:|--:|--:|--:|--:|--:|
@@ -88,7 +109,9 @@ Each is read or refused in one line; an error of any other kind, or more than 20
 def page(records: list[dict[str, Any]], commit: str) -> str:
     """Return what stands in docs/reliability.md."""
     kills = next((one for one in records if one["kind"] == "kills"), {})
-    stages = [key for key in kills if key not in ("kind", "name", "kills", "in a write", "seed")]
+    others = ("in a write", "in a checkpoint or HDF5 file", "kills", "seed")
+    stages = [key for key in kills if key not in ("kind", "name", *others)]
+    faults = Counter((one["name"], one["test"]) for one in records if one["kind"] == "fault")
     inputs = [one for one in records if one["kind"] == "inputs"]
     columns = ("inputs", "header", "read", "refused")
     sums = {key: sum(one.get(key, 0) for one in inputs) for key in columns}
@@ -104,7 +127,8 @@ def page(records: list[dict[str, Any]], commit: str) -> str:
         python=platform.python_version(),
         stages=" | ".join(stages),
         rules="--:|" * len(stages),
-        counts=" | ".join(str(kills.get(key, 0)) for key in [*stages, "in a write", "kills", "seed"]),
+        counts=" | ".join(str(kills.get(key, 0)) for key in [*stages, *others]),
+        faults="\n".join(f"| {name} | {n} | `{test}` |" for (name, test), n in faults.items()),
         rows="\n".join(lines),
     )
 

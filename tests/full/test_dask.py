@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
+from tests.full.reliability import record_fault
+from tests.full.victims import differences
 
 CLIPS = 420
 
@@ -79,3 +83,46 @@ def test_an_extraction_survives_a_killed_worker(
     with h5py.File(tmp_path / "one.h5") as one, h5py.File(tmp_path / "two.h5") as two:
         for name in ("features", "n_frames", "filename"):
             assert np.array_equal(one[name][:], two[name][:]), name
+    record_fault("a worker of a Dask cluster that is killed", __file__)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_scores_and_events_of_a_recipe_survive_a_killed_worker(
+    repository: Path, tmp_path: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+) -> None:
+    from distributed import Client
+
+    address, workers = cluster
+    environment = {**os.environ, "SEDKIT_VENV": "none", "SEDKIT_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    small = ("training.steps=6", "training.eval_every=3", "model.base_channels=8")
+
+    def start(*words: str, exp: str = "exp") -> subprocess.Popen[str]:
+        given = ["./runme.sh", "--system", "cnn5_weak", "--miniature-size", "260", "--page", "false"]
+        given += ["--data-dir", str(tmp_path / "data"), "--exp-dir", str(tmp_path / exp), *words, "--", *small]
+        return subprocess.Popen(given, cwd=repository, env=environment, stderr=subprocess.PIPE, text=True)
+
+    def end(process: subprocess.Popen[str]) -> str:
+        said = process.communicate(timeout=900)[1]
+        assert process.returncode == 0, said
+        return said
+
+    end(start("--stop-stage", "4"))
+    shutil.copytree(tmp_path / "exp", tmp_path / "other", copy_function=shutil.copy2)
+    end(start("--stage", "5", "--stop-stage", "7", "--jobs", "1"))
+    running = start("--stage", "5", "--stop-stage", "7", "--jobs", f"dask:{address}", exp="other")
+    with Client(address) as client:
+        pids = client.run(os.getpid)
+        until = time.monotonic() + 120
+        while not (busy := [worker for worker, tasks in client.processing().items() if tasks]):
+            assert running.poll() is None and time.monotonic() < until, running.communicate()[1]
+            time.sleep(0.01)
+        os.kill(pids[busy[0]], signal.SIGKILL)
+    said = end(running)
+    assert "2 workers of tcp://" in said
+    assert [worker.poll() for worker in workers].count(None) == 1
+    run = "dcase2019_task4/cnn5_weak/seed0"
+    outputs = tuple(f"{run}/{name}" for name in ("scores", "events"))
+    assert len(list((tmp_path / "other" / run / "events").glob("*.tsv"))) > 2
+    assert differences(tmp_path / "exp", tmp_path / "other", outputs) == []
+    record_fault("a worker of a Dask cluster that is killed", __file__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import sys
 import tempfile
@@ -17,9 +18,12 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from sedkit.core.errors import SedkitError
 from tests.full import reliability
 from tests.full.fuzz.targets import TARGETS, Files, prepare
+from tests.full.fuzz.texts import Bytes
 
 #: An input that takes longer than this hangs.
 PATIENCE_S = 20
+#: How many inputs there are of one that was drawn: itself, and the others with some bytes spoilt, which is soon done.
+_OF_ONE = 3
 
 
 @contextmanager
@@ -38,6 +42,28 @@ def patience() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+def inputs_of(files: Files, draw: random.Random) -> Iterator[Files]:
+    """Yield what was drawn, then the same with some bytes of a file changed, put in, taken out, cut off or repeated."""
+    yield files
+    for _ in range(_OF_ONE - 1 if files else 0):
+        name = draw.choice(sorted(files))
+        content, header = files[name]
+        at, some = draw.randrange(len(content) + 1), draw.randbytes(draw.randint(1, 4))
+        whole = content
+        content = draw.choice(
+            (
+                content[:at] + some + content[at + len(some) :],
+                content[:at] + some + content[at:],
+                content[:at] + content[at + len(some) :],
+                content[:at],
+                content + content[at:],
+            )
+        )
+        # The first line, or what tells a kind of file.
+        head = len(whole[:64].partition(b"\n")[0])
+        yield files | {name: Bytes(content, header and content[:head] == whole[:head])}
+
+
 def save(files: Files, folder: Path) -> str:
     """Keep the input, and say where."""
     for file, content in files.items():
@@ -51,7 +77,7 @@ def save(files: Files, folder: Path) -> str:
 def test_what_is_nearly_right_is_read_or_refused(name: str, inputs: int, fault_seed: int, tmp_path: Path) -> None:
     target = TARGETS[name]
     n = max(20, round(inputs * target.share / sum(other.share for other in TARGETS.values())))
-    outcomes: Counter[str] = Counter()
+    outcomes, draw = Counter[str](), random.Random(f"{fault_seed} {name}")
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as root:
         prepare(Path(root), name)
@@ -59,7 +85,7 @@ def test_what_is_nearly_right_is_read_or_refused(name: str, inputs: int, fault_s
 
         @seed(fault_seed)
         @settings(
-            max_examples=n,
+            max_examples=-(-n // _OF_ONE),
             deadline=None,
             derandomize=False,
             database=None,
@@ -69,6 +95,10 @@ def test_what_is_nearly_right_is_read_or_refused(name: str, inputs: int, fault_s
             suppress_health_check=list(HealthCheck),
         )
         @given(target.files)
+        def read_all(files: Files) -> None:
+            for one in inputs_of(files, draw):
+                read(one)
+
         def read(files: Files) -> None:
             folder = Path(root)
             for path in set(folder.iterdir()) - there:
@@ -91,7 +121,7 @@ def test_what_is_nearly_right_is_read_or_refused(name: str, inputs: int, fault_s
             outcomes["slow"] += time.monotonic() - begin > 1
 
         with reliability.branches(target.modules) as covered:
-            read()
+            read_all()
     assert not Path(root, "made").exists() and not Path("made").exists()
     # A strategy may run out of inputs that differ.
     assert outcomes["inputs"] >= min(n, 500) * 0.9

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.full.reliability import record_fault
 from tests.full.slurm import Cluster, require
 
 SEEDS = (0, 1, 2)
@@ -48,3 +49,4 @@ def test_an_array_of_trainings_survives_a_requeue(repository: Path, tmp_path: Pa
         run_folder = exp / f"cnn5_weak/seed{seed}"
         assert (run_folder / "checkpoints/best.pt.done.json").is_file()
         assert (run_folder / "results/validation.json").is_file()
+    record_fault("a training of a Slurm array that is put back into the queue", __file__)

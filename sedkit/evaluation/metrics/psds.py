@@ -25,9 +25,12 @@ from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
 from sedkit.evaluation.resample import Drawn, Resamples
 
 if TYPE_CHECKING:
+    from sedkit.dataio.events import Events
     from sedkit.evaluation.coverage import Ground, PointCounts
 
-Variant = Literal["operating_points", "exact", "operating_points_0.3.0"]
+#: `exact_with_events` leaves out the clips without events, as the organisers' trainer of 2024 does.
+Variant = Literal["operating_points", "exact", "exact_with_events", "operating_points_0.3.0"]
+_EXACT = ("exact", "exact_with_events")
 #: Below this number of operating points, noise hides between them (see `psd_roc`).
 _FEW_POINTS = 5
 #: Below this number of clips, intervals of the PSDS of poor systems are too narrow (see `psd_roc`).
@@ -68,7 +71,7 @@ class Psds(Metric):
     @property
     def exact(self) -> bool:
         """Whether it is computed from scores."""
-        return bool(self.parameters.variant == "exact")
+        return self.parameters.variant in _EXACT
 
     @property
     def reads(self) -> Form:  # type: ignore[override]
@@ -106,10 +109,10 @@ class Psds(Metric):
 
         parameters = self.criteria
         strict = parameters.cross_triggers != "0.3.0"
+        every_clip = self.parameters.variant != "exact_with_events"
         # psds_eval 0.3.0 let overlapping events of one class pass.
         ground: Ground = work.once(
-            ("ground", strict),
-            lambda: coverage.prepare(work.joined(work.events)[0], work.truth.durations, strict),
+            ("ground", strict, every_clip), lambda: coverage.prepare(*self._scored(work, every_clip), strict)
         )
         if self.exact:
             from sedkit.evaluation.psds_exact import points_of_sweep, psds_of_sweep, sweep
@@ -123,6 +126,15 @@ class Psds(Metric):
         )
         points = coverage.count_detections(ground, detections, parameters.criteria)
         return Areas(ground.labels, *psd_roc.psds_value(points, parameters), len(tables), lambda: points)
+
+    @staticmethod
+    def _scored(work: Work, every_clip: bool) -> tuple[Events, Mapping[str, float]]:
+        """Return the reference and durations of every clip, or of those with an event of a scored class."""
+        (events,), durations = work.joined(work.events), work.truth.durations or {}
+        if every_clip:
+            return events, durations
+        names = [events.filenames[i] for i in np.unique(events.clip)]
+        return events.keep_clips(names), {name: durations[name] for name in names if name in durations}
 
     @property
     def criteria(self) -> PsdsParameters:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class AugmentSetup:
     classes : of the targets.
     least_s : a class is present where its events cover more than this much of the window, seconds.
     n_bins, padding : of the features, and what a bin of silence holds.
+    embeddings : whether windows have further features beside these (`StreamBatch.embeddings`).
     """
 
     sample_rate: int
@@ -50,6 +51,7 @@ class AugmentSetup:
     least_s: float = 0.0
     n_bins: int = 0
     padding: float = 0.0
+    embeddings: bool = False
 
 
 class Draws:
@@ -89,12 +91,14 @@ class Augmentation:
     ----------
     domain : what it changes, "waveform" or "features".
     stretch : how many times the window's length of sound and frame targets it may need to see.
+    moves : whether it moves sound in time, which embeddings cannot follow.
     setup : what it works on, once started.
     probability : of the step, for each clip on its own.
     """
 
     domain = "waveform"
     stretch = 1.0
+    moves = False
     probability: float = 1.0
 
     def __post_init__(self) -> None:
@@ -116,13 +120,7 @@ class Augmentation:
             return batch
         index = rng.tensor(rows)
         changed = self.change(batch.map(lambda x: x[index]), batch, rng)
-        tensors = {field.name: getattr(batch, field.name) for field in fields(batch)}
-        return StreamBatch(
-            **{
-                name: None if x is None else x.index_copy(0, index, getattr(changed, name))
-                for name, x in tensors.items()
-            }
-        )
+        return batch.joined(lambda columns: columns[0].index_copy(0, index, columns[1]), changed)
 
 
 class Augmentations:
@@ -158,6 +156,11 @@ class Augmentations:
                 ways = f"it before {before}, which changes features", "source: waveforms (views change features)"
                 expected = ways[not before]
                 raise UsageError(f"{where}: {name} changes waveforms, expected {expected}")
+            if step.moves and setup.embeddings:
+                raise UsageError(
+                    f"{where}: {name} moves sound in time, which the features of the section `embeddings` cannot "
+                    "follow; leave it out"
+                )
             step.start(setup)
         return cls(list(steps.values()))
 

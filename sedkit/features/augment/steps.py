@@ -124,7 +124,9 @@ class Speed(Augmentation):
             if clip_target is not None:
                 covered_s = (target[:, :frames] > 0).sum(1) * self.setup.grid.frame_s
                 clip_target = target[:, :frames].amax(1) * (covered_s > self.setup.least_s)
-        return StreamBatch(clips.features, n_frames, clip_target, target, draws.tensor(played))
+        return replace(
+            clips, n_frames=n_frames, clip_target=clip_target, frame_target=target, waveform=draws.tensor(played)
+        )
 
 
 def _played(target: Tensor, speed: NDArray[np.float64], draws: Draws) -> Tensor:
@@ -173,7 +175,7 @@ class Mixup(Augmentation):
     ----------
     alpha : the clip's own weight is drawn from Beta(alpha, alpha).
     hard : a class is active where it is in either clip; else labels are mixed like the sounds.
-    of : what is mixed, `waveform`, `features`, or the `amplitude` of features on any scale.
+    of : what is mixed, `waveform`, `features`, or the `amplitude` of features on any scale; embeddings as they are.
     """
 
     alpha: float = 0.2
@@ -193,6 +195,9 @@ class Mixup(Augmentation):
         others = batch.map(lambda x: x[partner])
         weight = draws.tensor(draws.host.beta(self.alpha, self.alpha, len(clips)))
 
+        def mean_of(x: Tensor, y: Tensor) -> Tensor:
+            return y + weight.view(-1, *[1] * (x.ndim - 1)) * (x - y)
+
         def mixed(name: str) -> Tensor | None:
             x, y = getattr(clips, name), getattr(others, name)
             if x is None:
@@ -202,11 +207,14 @@ class Mixup(Augmentation):
             amplitude = name == "features" and self.of == "amplitude"
             if amplitude:
                 x, y = to_amplitude(x, self.setup.scale), to_amplitude(y, self.setup.scale)
-            mean = y + weight.view(-1, *[1] * (x.ndim - 1)) * (x - y)
-            return from_amplitude(mean, self.setup.scale) if amplitude else mean
+            return from_amplitude(mean_of(x, y), self.setup.scale) if amplitude else mean_of(x, y)
 
         changed = {name: mixed(name) for name in (self.domain, "clip_target", "frame_target")}
-        return replace(clips, n_frames=clips.n_frames.maximum(others.n_frames), **changed)
+        if clips.class_mask is not None:
+            changed["class_mask"] = clips.class_mask & others.class_mask
+        embeddings = {name: mean_of(x, others.embeddings[name]) for name, x in clips.embeddings.items()}
+        n_frames = clips.n_frames.maximum(others.n_frames)
+        return replace(clips, n_frames=n_frames, embeddings=embeddings, **changed)
 
 
 @register("time_shift")
@@ -215,6 +223,7 @@ class TimeShift(Augmentation):
     """Roll the real frames of clips, and their frame targets, by up to `most_s` seconds either way."""
 
     domain = "features"
+    moves = True
     most_s: float
 
     def change(self, clips: StreamBatch, batch: StreamBatch, draws: Draws) -> StreamBatch:

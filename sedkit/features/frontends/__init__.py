@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.core.errors import SedkitError, listed
+from sedkit.core.errors import SedkitError, UsageError, listed
 from sedkit.core.files import content_hash
 from sedkit.core.registry import Registry
 from sedkit.core.timegrid import TimeGrid
@@ -60,9 +60,18 @@ class FrontEnd(ABC):
     clip_frames : frames to which shorter recordings are padded; None where none is padded.
     sliceable : the features of a window are a slice of its recording's. Else every window is transformed on its own,
         cut at any sample, and no features file serves.
+    storage : type of the numbers in a features file, "float32" or "float16".
+    step_frames : frames of a recording that are computed at a time. A multiple of what is computed in one product of
+        matrices, or seen at once, so that the features are those of the whole recording.
+    step_rows : frames that belong together, such as the patches of one step of a network: windows of embeddings begin
+        with the first of them.
     """
 
     name: ClassVar[str] = ""
+    #: Fields that say where something lies or how it is computed, and not what is computed.
+    places: ClassVar[frozenset[str]] = frozenset()
+    #: Whether one process uses all cores, or the GPU, by itself.
+    alone: ClassVar[bool] = False
     sample_rate: int = 32000
 
     @property
@@ -88,6 +97,18 @@ class FrontEnd(ABC):
     @property
     def clip_frames(self) -> int | None:
         return None
+
+    @property
+    def storage(self) -> str:
+        return "float32"
+
+    @property
+    def step_frames(self) -> int:
+        return 1024
+
+    @property
+    def step_rows(self) -> int:
+        return 1
 
     @property
     def framing(self) -> Framing | None:
@@ -116,6 +137,17 @@ class FrontEnd(ABC):
         -------
         (batch, frames, bins) float32
         """
+
+    def transform_each(
+        self, waveforms: Iterable[NDArray[np.floating]], precision: str = "double"
+    ) -> Iterator[NDArray[np.float32]]:
+        """Compute the features of recordings (samples,) of any lengths, in their order: (frames, bins) of each."""
+        for waveform in waveforms:
+            yield self.transform(waveform[None], precision)[0]
+
+    def complexity(self, duration_s: float) -> tuple[int, int]:
+        """Count the trained parameters that a front end has, and the multiply-accumulate operations of a recording."""
+        return 0, 0
 
     def valid_frames(self, duration_s: float) -> int:
         """Of those frames, the ones that the recording itself fills (at least 1)."""
@@ -151,15 +183,23 @@ class FrontEnd(ABC):
         """Name and parameters, as in a configuration's section."""
         return {"name": self.name, **dataclasses.asdict(self)}
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Name and parameters without `places`: what the features depend on."""
+        return {key: value for key, value in self.as_dict().items() if key not in self.places}
+
     @cached_property
     def hash8(self) -> str:
         """Eight hexadecimal digits that differ where name or parameters do."""
         # 50 and 50.0 are one value.
-        values = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in self.as_dict().items()}
+        values = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in self.identity.items()}
         return content_hash(values)[:8]
 
 
-_FRONT_ENDS: Registry[Callable[[Any], FrontEnd]] = Registry("sedkit.features.frontends", "frontend")
+# Networks are front ends as well. They stand above the floor of models and are known here by the name of their room.
+_FRONT_ENDS: Registry[Callable[[Any], FrontEnd]] = Registry(
+    "sedkit.features.frontends", "frontend", beside=("sedkit.embeddings",)
+)
 F = TypeVar("F", bound=type[FrontEnd])
 
 
@@ -186,9 +226,39 @@ def frontend_from(section: dict[str, Any] | None, where: str = "") -> FrontEnd:
     return frontend
 
 
+def frontends_from(section: dict[str, Any] | None, where: str = "") -> dict[str, FrontEnd]:
+    """Make the front ends of a configuration's section `embeddings`, by name; they must be cut frame by frame.
+
+    Raises
+    ------
+    UsageError
+        As `frontend_from`, or no mapping.
+    """
+    where = where or "embeddings"
+    if section is not None and not isinstance(section, dict):
+        raise UsageError(f"{where}: got {section!r}, expected a mapping of names to front ends")
+    frontends = {str(name): frontend_from(one, f"{where}.{name}") for name, one in (section or {}).items()}
+    for name, frontend in frontends.items():
+        if not frontend.sliceable:
+            raise UsageError(
+                f"{where}.{name}: transforms every window on its own, expected a front end whose windows are slices of "
+                "the features of recordings"
+            )
+    return frontends
+
+
 def features_path(folder: str | os.PathLike[str], frontend: FrontEnd) -> Path:
     """Return where the features of a data dir lie, `<folder>/<front end>-<hash>.h5`."""
     return Path(folder) / f"{frontend.name}-{frontend.hash8}.h5"
+
+
+def expect_features(path: Path) -> None:
+    """Raise SedkitError where there is no such features file; the message says what is there."""
+    if not path.is_file():
+        others = [p.name for p in sorted(path.parent.glob("*.h5"))]
+        raise SedkitError(
+            f"{path}: no such features ({path.parent} has {listed(others) or 'none'}); make them with `sedkit extract`"
+        )
 
 
 def open_features(path: Any, frontend: FrontEnd) -> FeatureFile:
@@ -199,12 +269,13 @@ def open_features(path: Any, frontend: FrontEnd) -> FeatureFile:
     SedkitError
         It was made with another one: the parameters that differ are named.
     """
-    file, expected = FeatureFile(path), frontend.as_dict()
-    if file.frontend != expected:
+    file, expected = FeatureFile(path), frontend.identity
+    made = {key: value for key, value in file.frontend.items() if key not in frontend.places}
+    if made != expected:
         differ = [
-            f"{key} {file.frontend.get(key)!r} instead of {expected.get(key)!r}"
-            for key in sorted({*expected, *file.frontend})
-            if file.frontend.get(key) != expected.get(key)
+            f"{key} {made.get(key)!r} instead of {expected.get(key)!r}"
+            for key in sorted({*expected, *made})
+            if made.get(key) != expected.get(key)
         ]
         raise SedkitError(
             f"{path}: made with another front end: {listed(differ, 4)} (run `sedkit extract` with this configuration)"

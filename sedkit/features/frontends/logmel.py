@@ -8,34 +8,17 @@ avoids (2e-5 dB).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from typing import Any, Literal, NamedTuple
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.timegrid import TimeGrid
-from sedkit.features.frontends import PRECISIONS, Framing, FrontEnd, register
+from sedkit.features.frontends import Framing, FrontEnd, register
 from sedkit.features.mel import mel_bank
-
-# Frames per pass: window, spectrum and power of one pass stay in the second-level cache.
-_BLOCK_FRAMES = 128
-# A filter covers a few per cent of the bins: products over this many neighbouring filters leave most zeros out.
-_BAND_MELS = 16
-
-
-class _Band(NamedTuple):
-    mels: slice
-    bins: slice
-    weights: NDArray[np.float32]
-
-
-@cache
-def _blas() -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas")
+from sedkit.features.spectra import Bands, filtered, one_thread
 
 
 @register("logmel")
@@ -166,10 +149,11 @@ class LogMel(FrontEnd):
             raise SedkitError(f"waveform of shape {waveform.shape}, expected (batch, samples)")
         samples = self._samples(waveform.shape[1])
         out = np.empty((len(waveform), self._n_frames(samples), self.n_mels), dtype=np.float32)
-        # The last bits of a matrix product depend on the number of threads, which must not decide on features.
-        with _blas().limit(limits=1):
+        magnitude = self.spectrum == "magnitude"
+        with one_thread():
             for clip, target in zip(waveform, out, strict=True):
-                self._mel(clip, samples, target, precision)
+                padded = self._padded(clip, samples)
+                filtered(padded, self._window, self.n_fft, self.hop_samples, self._bands, target, precision, magnitude)
         return self._compress(out)
 
     def _samples(self, samples: int) -> int:
@@ -185,34 +169,6 @@ class LogMel(FrontEnd):
     def _inside(self) -> LogMel:
         """The front end of windows, which see what is around them (`pad`)."""
         return replace(self, centre=False, clip_s=None, end_frame=True) if self.sliceable else self
-
-    def _mel(self, clip: NDArray[np.floating], samples: int, out: NDArray[np.float32], precision: str) -> None:
-        # Imported here: a call that only compares hashes should not pay for scipy.
-        from scipy.fft import rfft
-
-        if precision not in PRECISIONS:
-            raise SedkitError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
-        real = np.dtype(np.float64 if precision == "double" else np.float32)
-        window = self._window.astype(real)
-        padded = self._padded(clip, samples)
-        low, high = self._bin_range
-        frames = np.empty((_BLOCK_FRAMES, self.n_fft), dtype=real)
-        parts = np.empty((_BLOCK_FRAMES, 2 * (high - low)), dtype=np.float32)
-        values = np.empty((_BLOCK_FRAMES, high - low), dtype=np.float32)
-        for first in range(0, len(out), _BLOCK_FRAMES):
-            n = min(_BLOCK_FRAMES, len(out) - first)
-            start = first * self.hop_samples
-            stretch = padded[start : start + (n - 1) * self.hop_samples + self.n_fft].astype(real)
-            strides = (self.hop_samples * real.itemsize, real.itemsize)
-            np.multiply(np.ndarray((n, self.n_fft), real, stretch, 0, strides), window, out=frames[:n])
-            spectrum = rfft(frames[:n], axis=1, overwrite_x=True).view(real)
-            np.copyto(parts[:n], spectrum[:, 2 * low : 2 * high], casting="same_kind")
-            np.multiply(parts[:n], parts[:n], out=parts[:n])
-            np.add(parts[:n, 0::2], parts[:n, 1::2], out=values[:n])
-            if self.spectrum == "magnitude":
-                np.sqrt(values[:n], out=values[:n])
-            for band in self._bands:
-                out[first : first + n, band.mels] = values[:n, band.bins] @ band.weights
 
     def _padded(self, clip: NDArray[np.floating], samples: int) -> NDArray[np.floating]:
         """Return what the frames see: the clip at `samples`, with half a transform on each side if centred."""
@@ -256,17 +212,5 @@ class LogMel(FrontEnd):
         )
 
     @cached_property
-    def _bin_range(self) -> tuple[int, int]:
-        used = np.flatnonzero(self._bank.any(axis=1))
-        return int(used[0]), int(used[-1]) + 1
-
-    @cached_property
-    def _bands(self) -> tuple[_Band, ...]:
-        bands, offset = [], self._bin_range[0]
-        for first in range(0, self.n_mels, _BAND_MELS):
-            mels = slice(first, min(first + _BAND_MELS, self.n_mels))
-            used = np.flatnonzero(self._bank[:, mels].any(axis=1))
-            low, high = int(used[0]), int(used[-1]) + 1
-            weights = np.ascontiguousarray(self._bank[low:high, mels], dtype=np.float32)
-            bands.append(_Band(mels, slice(low - offset, high - offset), weights))
-        return tuple(bands)
+    def _bands(self) -> Bands:
+        return Bands.of(self._bank)

@@ -59,6 +59,22 @@ class ZScore(Stage):
         return (features - self.state["mean"]) / self.state["std"]
 
 
+@register("standardise")
+@dataclass
+class Standardise(Stage):
+    """(x - mean) / std with numbers that are given, as those of a pretrained network are."""
+
+    mean: float
+    std: float
+
+    def __post_init__(self) -> None:
+        if self.std <= 0:
+            raise UsageError(f"std is {self.std:g}, expected above 0")
+
+    def __call__(self, features: Tensor, n_frames: Tensor) -> Tensor:
+        return (features - self.mean) / self.std
+
+
 @register("clamp")
 @dataclass
 class Clamp(Stage):

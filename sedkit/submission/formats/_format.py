@@ -171,6 +171,10 @@ class Format:
     sources: tuple[str, ...] = ()
     label_pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
+    def of_miniature(self) -> Format:
+        """Return the format of a package for a miniature, which has another number of clips than the evaluation set."""
+        return self if self.scores is None else replace(self, scores=replace(self.scores, clips=None))
+
     def __post_init__(self) -> None:
         codes = "|".join(re.escape(code) for code in self.task_codes)
         pattern = rf"(?P<base>[A-Za-z][A-Za-z0-9'-]*_[A-Za-z0-9][A-Za-z0-9&.-]*_(?:{codes}))_(?P<number>0|[1-9][0-9]*)"

@@ -79,28 +79,34 @@ def results_of_experiment(experiment: ExperimentFolder, form: Format) -> Develop
     """Return an experiment's own development results, or where it was trained on that set its split run's."""
     if not _asked(form):
         return Development()
+    files = [file for name in experiment.development if (file := _file_of(experiment, name)) is not None]
+    return results_of_files(files, form, given=False)
+
+
+def _file_of(experiment: ExperimentFolder, results: str) -> Path | None:
+    """Return the file of results of an experiment, or of its split run; say where there is none."""
     of, why = experiment, ""
     # Results of rules beside the tuned ones are called SET.RULES.
-    name = experiment.development.partition(".")[0]
+    name = results.partition(".")[0]
     if experiment.seen_in_training(name):
         why = f"was trained on {name}"
         split = experiment.split_run
         if split is None:
             log.warning("%s: %s and its split run is gone: no development results", experiment.path, why)
-            return Development()
+            return None
         of = split
-    file = of.results().get(of.development)
+    file = of.results().get(results)
     if file is None:
         log.warning(
             "%s: no development results: there is no results/%s.json%s",
             experiment.path,
-            of.development,
+            results,
             f" in the split run {of.path} (this one {why})" if why else " in it",
         )
-        return Development()
+        return None
     if why:
         log.info("%s: %s: the development results are those of its split run %s", experiment.path, why, of.path)
-    return results_of_files([file], form, given=False)
+    return file
 
 
 def _asked(form: Format) -> list[str]:

@@ -62,7 +62,7 @@ class ScoresInput:
     postprocessing: str | None = None
 
 
-def open_experiments(paths: Sequence[str], development: str) -> list[ExperimentFolder]:
+def open_experiments(paths: Sequence[str], development: tuple[str, ...]) -> list[ExperimentFolder]:
     """Open experiments with these development results of theirs; one that is given twice is a slip."""
     places = [Path(path).resolve() for path in paths]
     for i, place in enumerate(places):

@@ -13,6 +13,8 @@ from sedkit.cli import main as cli
     [
         ({"reported": {"validaton": []}}, "reported has 'validaton', which is not predicted"),
         ({"entered": ["weak"]}, "entered has 'weak', which is not predicted"),
+        ({"excerpts": ["in/vaildation"]}, "excerpts has 'in/vaildation', which is not predicted"),
+        ({"score_of": {"public": {"metrics": ["pauc"]}}}, "score_of has 'public', which is not reported"),
         ({"predicted": ["in/validation", "validation"]}, "predicted sets: validation is there twice"),
         ({"reported": {"in/validation": ["validation"]}}, "reported sets and folds: validation is there twice"),
         ({"tuned": [RECIPE["tuned"][0]] * 2}, "tuned: tagging.weak is there twice"),
@@ -36,6 +38,7 @@ def test_a_recipe_that_says_nonsense_is_refused(
         (("tuen",), '(did you mean "tune"?)'),
         (("tune", "--device", "cpu"), "stage tune takes no device"),
         (("predict", "model.name=x"), "stage predict takes no overrides"),
+        (("tune", "--jobs", "2"), "stage tune takes no jobs"),
         (("compare",), "names no system to compare with"),
     ],
 )

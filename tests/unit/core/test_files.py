@@ -179,6 +179,24 @@ def test_values_that_cannot_be_are_one_line_too(tmp_path, text):
         read_yaml(path)
 
 
+#: Nine lines that stand for a thousand million values.
+LAUGHS = "a: &a [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(LAUGHS, "more than 100,000 values"), ("a: &a [*a]\n", "alias"), ("a: &a {b: *a}\n", "alias")],
+)
+def test_aliases_are_not_expanded(tmp_path, text, message):
+    path = tmp_path / "bomb.yaml"
+    path.write_text(text)
+    with pytest.raises(SedkitError, match=f"bomb.yaml.*{message}"):
+        read_yaml(path)
+
+
 def test_a_lock_where_nothing_can_be_made_is_refused():
     with pytest.raises(SedkitError, match="/proc/self: no file can be made there"), lock("/proc/self/.x.lock"):
         pass

@@ -25,3 +25,13 @@ def out(tmp_path):
 def messages(caplog):
     caplog.set_level(logging.INFO, logger="sedkit")
     return caplog
+
+
+@pytest.fixture
+def server():
+    from download_server import Server
+
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()

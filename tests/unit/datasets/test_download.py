@@ -3,9 +3,7 @@
 import hashlib
 import json
 import logging
-import threading
 from argparse import ArgumentParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,70 +13,6 @@ from sedkit.cli import download as verb
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.datasets import download as module
 from sedkit.datasets.download import Part, download, parts_of, registry
-
-
-class Server:
-    """Files by name, how it misbehaves, and what it was asked for."""
-
-    def __init__(self):
-        self.files: dict[str, bytes] = {}
-        self.break_after: list[int] = []  # bytes after which the next answers break off
-        self.ranges = True
-        self.fail: list[int] = []  # statuses of the next answers
-        self.asked: list[tuple[str, str | None]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *args):
-                pass
-
-            def do_GET(self):
-                outer.answer(self)
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
-
-    def answer(self, request):
-        name, asked = request.path.lstrip("/"), request.headers.get("Range")
-        self.asked.append((name, asked))
-        status = self.fail.pop(0) if self.fail else 200 if name in self.files else 404
-        if status != 200:
-            request.send_response(status)
-            request.send_header("Content-Length", "0")
-            request.end_headers()
-            return
-        data = self.files[name]
-        etag = f'"{hashlib.md5(data).hexdigest()}"'
-        start = 0
-        if asked and self.ranges and request.headers.get("If-Range") == etag:
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
-            request.send_response(206)
-            request.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        else:
-            request.send_response(200)
-        request.send_header("ETag", etag)
-        request.send_header("Content-Length", str(len(data) - start))
-        request.end_headers()
-        body = data[start:]
-        if self.break_after:
-            request.wfile.write(body[: self.break_after.pop(0)])
-            request.wfile.flush()
-            request.close_connection = True
-            request.connection.shutdown(1)
-        else:
-            request.wfile.write(body)
-
-
-@pytest.fixture
-def server():
-    server = Server()
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
 
 
 @pytest.fixture(autouse=True)

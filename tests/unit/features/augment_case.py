@@ -42,6 +42,7 @@ def batch_of(clips=6, samples=RATE, seed=0, **tensors):
         "n_frames": np.full(clips, frames),
         "clip_target": frame_target.max(axis=1),
         "frame_target": frame_target,
+        "class_mask": np.ones((clips, 2), dtype=bool),
         "waveform": (0.1 * rng.standard_normal((clips, samples))).astype(np.float32),
     } | tensors
     return StreamBatch(**{name: None if x is None else torch.tensor(x) for name, x in values.items()})

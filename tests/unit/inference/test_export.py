@@ -31,7 +31,12 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="needs the package onnxr
 
 #: 64 bins, frames of 1/64 s, clips of 1 s.
 SHORT = LogMel(sample_rate=16000, n_fft=1024, hop_samples=250, n_mels=64, fmax_hz=None, clip_s=1.0)
-#: Options that make networks small, and ways through each of them.
+#: What makes networks small where that is not 2 channels.
+SIZES: dict[str, dict[str, Any]] = {
+    "crnn": {"channels": [4, 4, 4], "units": 6},
+    "beats": {"patch_width": 8, "width": 16, "hidden": 16, "layers": 2, "heads": 2, "taps": 8, "groups": 4},
+}
+#: Ways through networks that have several.
 SMALL: dict[str, list[dict[str, Any]]] = {
     "crnn": [
         {"block": "relu"},
@@ -47,7 +52,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "two_step_attention": [{}, {"input_frames": 64, "framewise": "step_two"}],
 }
 NETWORKS = [
-    {"name": name} | ({"channels": [4, 4, 4], "units": 6} if name == "crnn" else {"base_channels": 2}) | options
+    {"name": name} | SIZES.get(name, {"base_channels": 2}) | options
     for name in registry.model_names()
     for options in SMALL.get(name, [{}])
 ]

@@ -155,3 +155,14 @@ def test_terms_are_means_of_what_they_count() -> None:
 def test_an_objective_that_minimises_nothing_says_so() -> None:
     with pytest.raises(TypeError, match="Objective does not say what it minimises"):
         Objective().loss(context(Everything()))
+
+
+def test_classes_that_a_set_is_not_annotated_for_are_0() -> None:
+    network, batch = Everything(), streams()
+    known = torch.tensor([[True, False, True]]).expand(3, -1)
+    batch["strong"].class_mask = known
+    free = Context(network, streams(), 0, 1, torch.Generator()).forward()
+    masked = Context(network, batch, 0, 1, torch.Generator()).forward()
+    assert (masked["strong"].clipwise[:, 1] == 0).all() and (masked["strong"].framewise[:, :, 1] == 0).all()
+    assert torch.equal(masked["strong"].framewise[:, :, [0, 2]], free["strong"].framewise[:, :, [0, 2]])
+    assert torch.equal(masked["weak"].clipwise, free["weak"].clipwise)

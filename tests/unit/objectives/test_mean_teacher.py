@@ -210,3 +210,20 @@ def test_padding_can_be_left_out_of_the_agreement() -> None:
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         build_objective({"name": "mean_teacher", **options})
+
+
+def test_they_agree_on_the_streams_that_are_named() -> None:
+    objective, network = started(agreeing=["unlabelled"], schedule={"name": "constant"})
+    with torch.no_grad():
+        for p in network.parameters():
+            p.add_(0.3)
+    terms = objective.loss(context(network))
+    outputs = {id(n): n(torch.cat([s.features for s in STREAMS.values()])) for n in (network, objective.teacher)}
+    student, teacher = outputs[id(network)], outputs[id(objective.teacher)]
+    # The last four of nine clips.
+    expected = (student.clipwise[5:] - teacher.clipwise[5:]).square().mean()
+    assert float(terms["clip_consistency"].mean.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert float(expected.detach()) > 1e-4
+    objective, network = started(agreeing=["unlabeled"])
+    with pytest.raises(UsageError, match="objective.agreeing: no stream 'unlabeled'"):
+        objective.loss(context(network))

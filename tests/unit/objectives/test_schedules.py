@@ -65,6 +65,14 @@ def test_cosine_against_torch() -> None:
     assert build_schedule({"name": "cosine"})(1.0) == 0.0
 
 
+def test_a_quarter_of_a_cosine_from_a_share_on_by_hand() -> None:
+    schedule = build_schedule({"name": "cosine", "begin": 0.5, "shape": "quarter", "last": 0.1})
+    fallen = [schedule(share) for share in (0.0, 0.5, 0.75, 1.0)]
+    assert fallen == pytest.approx([1.0, 1.0, 0.1 + 0.9 * math.sqrt(0.5), 0.1])
+    with pytest.raises(UsageError, match="begin 1"):
+        build_schedule({"name": "cosine", "begin": 1.0})
+
+
 def test_exponential_ramp_by_hand() -> None:
     """exp(-5 (1 - x)^2): the consistency weight of mean-teacher systems at 0, half way, and from the end on."""
     ramp = build_schedule({"name": "ramp", "until": 0.5})

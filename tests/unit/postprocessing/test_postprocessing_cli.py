@@ -97,6 +97,12 @@ def test_tune_on_some_classes_of_the_reference(files, capsys, table, objective):
     (files / "labels.txt").write_text("Dog\nCat\nSpeech\n")
     assert main([*call, str(cut), "--labels", str(files / "labels.txt")]) == 1
     assert "classes that the scores lack: Speech" in capsys.readouterr().err
+    # A list that comes along, by its name.
+    path.write_text(path.read_text().replace("Speech", "Humming"))
+    assert main([*call, str(cut), "--labels", "desed"]) == 0
+    assert read_yaml(cut)["classes"] == read_yaml(plain)["classes"]
+    assert main([*call, str(cut), "--labels", "desd"]) == 1
+    assert 'metadata/classes/desd.txt: no such file (did you mean "desed.txt"?)' in capsys.readouterr().err
 
 
 def stamp(path, **facts):

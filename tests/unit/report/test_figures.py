@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,13 @@ from tone_case import FRAMES, all_axes, bars, make_mixtures, named
 
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.datadir import DataDir
+from sedkit.features.frontends.kaldi_fbank import KaldiFbank
 from sedkit.report import figures
 from sedkit.report.attention import attention, steps
 from sedkit.report.figures import FIGURES, file_stems, left_out, write_figures
 from sedkit.report.frames import curve_labels, frames
 from sedkit.report.masks import masks, reconstruction
-from sedkit.report.panels import PRESENT
+from sedkit.report.panels import PRESENT, octaves
 from sedkit.report.subject import Span, Subject, Subjects
 
 MANY = tuple(f"Class_number_{k:02d}" for k in range(41))
@@ -171,3 +173,12 @@ def test_two_recordings_for_one_file_are_refused() -> None:
     assert file_stems(["a/b.wav", "c.wav"]) == {"a/b.wav": "a_b", "c.wav": "c"}
     with pytest.raises(SedkitError, match=r"c.wav and c.flac would both be drawn in c.<figure>.png"):
         file_stems(["c.wav", "c.flac"])
+
+
+def test_octaves_of_filters_some_of_which_hold_no_bin() -> None:
+    """Filter m of 128 is centred at 20 Hz and m + 1 of 129 steps of mel, in the middle of its row."""
+    places, hz = octaves(KaldiFbank(), 128)
+    low, high = (1127 * math.log(1 + end / 700) for end in (20, 8000))
+    expected = [(1127 * math.log(1 + one / 700) - low) / (high - low) * 129 - 0.5 for one in hz]
+    assert hz[:4] == [4000, 2000, 1000, 500]
+    np.testing.assert_allclose(places, expected, atol=0.25)

@@ -56,6 +56,10 @@ BAD = {
         "--jobs takes a whole number from 0 to 4096 or dask:tcp://HOST:PORT",
     ),
     "a cluster without a port": (["--jobs", "dask:tcp://host"], "or dask:tcp://HOST:PORT, got 'dask:tcp://host'"),
+    "energy of a cluster": (
+        ["--jobs", "dask:tcp://h:1", "--energy", "true"],
+        "goes with --jobs N, got --jobs dask:tcp://h:1",
+    ),
     "no jobs side by side": (["--parallel", "0"], "from 1 to 4096"),
     "boolean": (["--force", "yes"], "--force takes true or false, got 'yes'"),
     "label with a slash": (["--label", "../x"], "--label takes letters"),

@@ -62,6 +62,15 @@ def test_stages_are_cut_out(runme):
     assert [verb(words) for words in commands(done.stdout)] == ["tune", "score", "pack", "check"]
 
 
+def test_a_cluster_scores_and_decodes(runme, asked, fake):
+    where = "--jobs=dask:tcp://host:8786"
+    done = runme("--stage=5", "--stop-stage=7", where, **fake)
+    assert done.returncode == 0, done.stderr
+    calls = [line.split() for line in asked("sedkit")]
+    print(calls)
+    assert [("dask:tcp://host:8786" in words) for words in calls] == [True, False, True]
+
+
 def test_systems_and_seeds_are_independent_jobs(runme):
     done = runme(
         "--dry-run", "--stage=4", "--stop-stage=4", "--system=cnn9_weak,cnn9_synthetic_framewise", "--seeds", "0,7"
@@ -101,6 +110,21 @@ def test_a_root_with_one_folder_per_data_set(runme, tmp_path):
     (tmp_path / "elsewhere" / "all" / "desed").mkdir(parents=True)
     done = runme("--dry-run", "--stage=1", "--stop-stage=1", "--dataset-root=all")
     assert commands(done.stdout)[0][3] == str(tmp_path / "elsewhere" / "all" / "desed")
+
+
+def test_a_miniature_with_options_of_its_own_lies_apart(runme, tree, tmp_path):
+    run = tree / "recipes/dcase2019_task4/run.sh"
+    run.write_text(
+        run.read_text().replace('main "$@"', 'prepare_options() { miniature_words=(--layout 2024); }\nmain "$@"')
+    )
+    miniature, prepare = commands(runme("--dry-run", "--stop-stage=1", "--miniature-size=10").stdout)
+    root = "data/miniature/desed-2024"
+    assert miniature[1:7] == ["miniature", "desed", root, "--layout", "2024", "--size"]
+    assert prepare[1:4] == ["prepare", "desed", root]
+    given = tmp_path / "elsewhere/given"
+    (given / "desed").mkdir(parents=True)
+    (prepare,) = commands(runme("--dry-run", "--stage=1", "--stop-stage=1", "--dataset-root=given").stdout)
+    assert prepare[1:4] == ["prepare", "desed", str(given / "desed")]
 
 
 def test_the_budget_is_chosen_and_said(runme, tmp_path):

@@ -315,5 +315,9 @@ def test_development_results_go_by_a_name(
     content = json.loads((exp / "results" / "test.published.json").read_text())
     assert stated == round(100 * content["event_based"]["macro"]["f1"], 2)
     assert "no development results" not in capsys.readouterr().err
+    # Of several sets, each is looked for.
+    run(*words, "--experiment", exp, "--development", "none,test.published")
+    assert written(tmp_path / "out")["results"]["development_dataset"]["overall"]["F-score"] == stated
+    assert "no results/none.json in it" in capsys.readouterr().err
     assert run(*words, "--system", "x.tsv", "--development", "test") == 2
     assert "--development test names results of --experiment" in capsys.readouterr().err

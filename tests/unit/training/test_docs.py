@@ -18,6 +18,7 @@ from fake_mixtures import FRONTEND, MIX, make_sounds
 
 from sedkit.cli.main import main
 from sedkit.core.files import write_yaml
+from sedkit.datasets.maps import load_classes
 from sedkit.features.batch import StreamBatch
 from sedkit.models import registry as models
 from sedkit.models.checkpoint import read_checkpoint
@@ -26,7 +27,7 @@ from sedkit.objectives.base import Context, total
 from sedkit.objectives.mean_teacher import MeanTeacherOptions
 from sedkit.objectives.schedules import resolve_schedule
 from sedkit.training.selection import FIGURES
-from sedkit.training.settings import LabelSettings, StreamSettings
+from sedkit.training.settings import LabelSettings, StreamSettings, data_settings
 
 
 @pytest.fixture
@@ -124,6 +125,9 @@ def test_the_sections_of_the_page_train(repository: Path, data_root: Path, tmp_p
     text = (repository / "docs/training.md").read_text(encoding="utf-8")
     sections: dict = {"frontend": config()["frontend"]}
     blocks = [yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[2:]]
+    (partly,) = (block for block in blocks if "classes" in block.get("data", {}))
+    assert load_classes(data_settings(partly["data"]).classes).labels[0] == "Alarm_bell_ringing"
+    blocks.remove(partly)
     (mixed,), (teacher,) = ([block for block in blocks if key in block] for key in ("mix", "networks"))
     for block in blocks:
         # Those that say something else of the data stand for themselves.

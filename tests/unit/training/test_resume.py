@@ -51,6 +51,19 @@ def test_a_best_checkpoint_that_was_removed_is_made_again(data_root: Path, tmp_p
     assert same_state(read_checkpoint(best).networks, kept)
 
 
+def test_a_last_checkpoint_that_was_cut_off_is_not_gone_on_with(
+    data_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    best, last = (tmp_path / "exp" / "checkpoints" / name for name in ("best.pt", "last.pt"))
+    train(data_root, tmp_path / "exp")
+    kept = read_checkpoint(best).networks
+    last.write_bytes(last.read_bytes()[:-1000])
+    with caplog.at_level("WARNING", logger="sedkit"):
+        experiment = train(data_root, tmp_path / "exp")
+    assert "last.pt" in caplog.text and "starting anew" in caplog.text
+    assert not experiment.resumed and same_state(read_checkpoint(best).networks, kept)
+
+
 def test_another_data_root_is_refused(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_config(tmp_path / "c.yaml", training__steps=1, training__eval_every=1)
     other = tmp_path / "other"

@@ -199,3 +199,58 @@ def test_unknown_figures_are_named() -> None:
     check_figures(FIGURES)
     with pytest.raises(UsageError, match="selection.figures: 'event_f' .did you mean \"event_f1\""):
         check_figures(["event_f"])
+
+
+class Hazy(Levels):
+    """As `Levels`, but each class is also heard where the one before it sounds."""
+
+    def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
+        return super().forward(x + x.roll(5, dims=2), n_frames)
+
+
+def test_figures_of_segments_are_those_of_every_threshold_in_turn(data_root: Path) -> None:
+    data, file = DataDir(data_root / "synthetic"), FeatureFile(next((data_root / "synthetic").glob("*.h5")))
+    events, scores, target = data.strong(), [], []
+    for i, clip in enumerate(data.clips.filename):
+        row = file.filenames.index(clip)
+        with torch.no_grad():
+            framewise = Hazy()(torch.from_numpy(file.features[row].copy())[None]).framewise[0].numpy()
+        of_clip = events.clip == i
+        # Eight frames of the network a second.
+        for second in range(-(-int(file.n_frames[row]) // 32)):
+            frames = framewise[8 * second : min(8 * second + 8, -(-int(file.n_frames[row]) // POOLING))]
+            scores.append(frames.max(axis=0))
+            here = of_clip & (events.onset_s < second + 1) & (events.offset_s > second)
+            target.append([(here & (events.label == k)).any() for k in range(3)])
+    best, areas = [], []
+    for score, true in zip(np.array(scores).T, np.array(target).T, strict=True):
+        tagged_at = [score >= threshold for threshold in np.unique(score)[::-1]]
+        best.append(max(f1_score(true, tagged) for tagged in tagged_at))
+        fpr, tpr = (np.array([tagged[side].mean() for tagged in tagged_at]) for side in (~true, true))
+        areas.append((np.diff(np.minimum([*fpr, 1.0], 0.1)) * tpr).sum() / 0.1)
+    stream, chain = load(data_root, "synthetic", target="frame"), Normalisation.from_section({}, 16)
+    built, names = build_objective({"name": "clip_bce"}), ("segment_best_f1", "segment_pauc")
+    figures = evaluate(Hazy(), stream, chain, built, torch.float32, LABELS, names)
+    assert 0.4 < np.mean(best) < 0.99 and 0.1 < np.mean(areas) < 0.99
+    assert figures["segment_best_f1"] == pytest.approx(np.mean(best), abs=1e-9)
+    assert figures["segment_pauc"] == pytest.approx(np.mean(areas), abs=1e-9)
+
+
+class Wide(Levels):
+    """As `Levels`, with a first class that is everywhere and which no set is annotated for."""
+
+    def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
+        output = super().forward(x, n_frames)
+        everywhere = [torch.cat([torch.ones_like(y[..., :1]), y], dim=-1) for y in (output.clipwise, output.framewise)]
+        return SedOutput(*everywhere)
+
+
+def test_figures_are_those_of_the_classes_that_are_annotated(data_root: Path) -> None:
+    names, classes = ("clip_map", "clip_f1", "frame_map", "segment_f1"), ("Bird", *LABELS)
+    reader = StreamReader(data_root, frontend_from(FRONTEND), 0, classes=Vocabulary(classes))
+    settings = typed({"set": "synthetic", "labels": {"target": "frame"}}, StreamSettings, "data.select.x")
+    stream = reader.read("x", 0, settings, ["synthetic"], None)
+    chain, objective = Normalisation.from_section({}, 16), build_objective({"name": "clip_bce"})
+    figures = evaluate(Wide(), stream, chain, objective, torch.float32, classes, names)
+    expected = figure_of(load(data_root, "synthetic", target="frame"), *names)
+    assert {name: figures[name] for name in names} == pytest.approx({name: expected[name] for name in names})

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_data import make_root, write_config
+from training_runs import records
 
 from sedkit.cli.main import main
 from sedkit.core.files import read_json
@@ -154,10 +155,13 @@ def test_the_script_of_an_experiment_skips_what_is_up_to_date(trained: Path) -> 
 
 def test_the_script_of_an_experiment_repeats_it(trained: Path) -> None:
     before = read_json(trained / "exp/environment.json")
+    figures = records(trained / "exp")
     network = read_checkpoint(trained / "exp/checkpoints/best.pt").networks["network"]
     assert "up to date" not in run_script(trained, "--force", "true")
     after = read_json(trained / "exp/environment.json")
     assert after["run"] == before["run"]
+    assert after["run"]["inputs"] == after["inputs"] and after["run"]["made_with"]["torch"]
+    assert records(trained / "exp") == figures
     assert after["run"]["budget"] == "quick"
     again = read_checkpoint(trained / "exp/checkpoints/best.pt").networks["network"]
     assert all(np.array_equal(again[name], network[name]) for name in network)
