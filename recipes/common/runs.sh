@@ -200,7 +200,7 @@ staged() {
 
 # What is said of the submission is read in stage 8, and keys and values after -- in stages 3 and 4: hours away, maybe.
 check_what_comes_later() {
-    local one pass
+    local one pass start
     if [[ -v given[label] || -v given[authors] || -v given[report] ]] && declare -F stage_submit >/dev/null &&
         ((stage <= 8 && 8 <= stop_stage)); then
         sedkit pack --format "$format" --authors "$authors" ${label:+--label "$label"} ${report:+--report "$report"} \
@@ -209,8 +209,10 @@ check_what_comes_later() {
     ((${#overrides[@]} && stage <= 4)) || return 0
     for one in "${systems[@]}"; do
         for pass in $(passes_of "$one") ''; do
+            start=()
+            [[ -z $weights || -n $pass ]] || start=(--weights "$weights")
             sedkit train --config "recipes/$recipe/conf/$one.yaml" --data "$data" --exp "$exp_dir/$recipe/$one" \
-                --budget "$budget" ${pass:+--pass "${pass%%:*}"} --check-config true "${overrides[@]}"
+                --budget "$budget" ${pass:+--pass "${pass%%:*}"} "${start[@]}" --check-config true "${overrides[@]}"
         done
     done
 }
