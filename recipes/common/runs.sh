@@ -198,7 +198,8 @@ staged() {
     sedkit stage "$stage" --recipe "recipes/$recipe/recipe.yaml" --data "$data" --run "${folders[@]}" "${forced[@]}" "$@"
 }
 
-# What is said of the submission is read in stage 8, and keys and values after -- in stages 3 and 4: hours away, maybe.
+# What is said of the submission is read in stage 8, keys and values after -- in stages 3 and 4, and so are the files of
+# weights that published budgets begin with: hours away, maybe.
 check_what_comes_later() {
     local one pass start
     if [[ -v given[label] || -v given[authors] || -v given[report] ]] && declare -F stage_submit >/dev/null &&
@@ -206,7 +207,8 @@ check_what_comes_later() {
         sedkit pack --format "$format" --authors "$authors" ${label:+--label "$label"} ${report:+--report "$report"} \
             --out "$submission_dir/$recipe" --check-config true
     fi
-    ((${#overrides[@]} && stage <= 4)) || return 0
+    ((stage <= 4)) || return 0
+    ((${#overrides[@]})) || [[ $budget == published ]] || return 0
     for one in "${systems[@]}"; do
         for pass in $(passes_of "$one") ''; do
             start=()

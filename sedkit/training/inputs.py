@@ -56,7 +56,7 @@ def compared(config: dict[str, Any], mix: MixSettings | None) -> dict[str, Any]:
 
 
 def check_weights(file: str | None) -> None:
-    """Raise UsageError where the weights that a network begins with are not there (None: it begins with random ones)."""
+    """Raise UsageError where the file of weights that a network begins with is not there (None: it needs none)."""
     if file and not Path(file).is_file():
         raise UsageError(
             f"{file}: no such file (training.weights), expected weights to start from: name it by --weights"
