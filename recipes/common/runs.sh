@@ -198,19 +198,23 @@ staged() {
     sedkit stage "$stage" --recipe "recipes/$recipe/recipe.yaml" --data "$data" --run "${folders[@]}" "${forced[@]}" "$@"
 }
 
-# What is said of the submission is read in stage 8, and keys and values after -- in stages 3 and 4: hours away, maybe.
+# What is said of the submission is read in stage 8, keys and values after -- in stages 3 and 4, and so are the files of
+# weights that published budgets begin with: hours away, maybe.
 check_what_comes_later() {
-    local one pass
+    local one pass start
     if [[ -v given[label] || -v given[authors] || -v given[report] ]] && declare -F stage_submit >/dev/null &&
         ((stage <= 8 && 8 <= stop_stage)); then
         sedkit pack --format "$format" --authors "$authors" ${label:+--label "$label"} ${report:+--report "$report"} \
             --out "$submission_dir/$recipe" --check-config true
     fi
-    ((${#overrides[@]} && stage <= 4)) || return 0
+    ((stage <= 4)) || return 0
+    ((${#overrides[@]})) || [[ $budget == published ]] || return 0
     for one in "${systems[@]}"; do
         for pass in $(passes_of "$one") ''; do
+            start=()
+            [[ -z $weights || -n $pass ]] || start=(--weights "$weights")
             sedkit train --config "recipes/$recipe/conf/$one.yaml" --data "$data" --exp "$exp_dir/$recipe/$one" \
-                --budget "$budget" ${pass:+--pass "${pass%%:*}"} --check-config true "${overrides[@]}"
+                --budget "$budget" ${pass:+--pass "${pass%%:*}"} "${start[@]}" --check-config true "${overrides[@]}"
         done
     done
 }

@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace) -> None:
     from sedkit.training.plan import make_plan
 
     if args.check_config:
-        check_config(args.config, args.overrides, args.budget, args.of_pass)
+        check_config(args.config, args.overrides, args.budget, args.of_pass, args.weights)
         read_system(Path(args.config))
         return
     plan = make_plan(

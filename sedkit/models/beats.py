@@ -227,6 +227,9 @@ class BeatsTagger(Beats, SedModel):
             raise UsageError(f"the front end gives {n_bins} bins, expected a multiple of the patches' {options.patch}")
         self.time_pooling, self.patches = options.patch, n_bins // options.patch
         self.predictor = nn.Linear(options.width, n_classes)
+        first = ("patch_embedding.", "layer_norm.", "post_extract_proj.", "encoder.pos_conv.", "encoder.layer_norm.")
+        layers = [(f"encoder.layers.{place}.",) for place in range(options.layers)]
+        self.layer_order = [(*first, *layers[0]), *layers[1:], (_CLASSIFIER,)]
 
     def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
         steps, valid = x.shape[1] // self.time_pooling, None

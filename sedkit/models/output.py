@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,11 @@ class SedModel(nn.Module):
         Feature frames that one frame of `SedOutput.framewise` covers.
     input_frames
         The only number of frames that the network takes; None: any.
+    layer_order
+        Prefixes of the names of the parameters of each layer, from the input to the classifier, for layer-wise decay;
+        empty: the network knows no order.
+    frozen_norms
+        Names of batch norms that train nothing: they normalise by their running statistics, and keep them.
     full_output
         Fill every field of `SedOutput`. Where it is False, a network may leave out masks, reconstruction and attention,
         and what only they need.
@@ -57,6 +62,8 @@ class SedModel(nn.Module):
 
     time_pooling: int = 1
     input_frames: int | None = None
+    layer_order: Sequence[tuple[str, ...]] = ()
+    frozen_norms: tuple[str, ...] = ()
     full_output: bool = True
     #: Name -> bins of each embedding that `forward` takes.
     embeddings: Mapping[str, int] = MappingProxyType({})
@@ -64,6 +71,13 @@ class SedModel(nn.Module):
     takes_class_mask: bool = False
     #: Names of (convolution, batch norm) pairs that may become one convolution at inference.
     folding: ClassVar[tuple[tuple[str, str], ...]] = ()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, but for `frozen_norms`."""
+        super().train(mode)
+        for name in self.frozen_norms:
+            self.get_submodule(name).eval()
+        return self
 
     def silence(self, frames: int, bins: int) -> tuple[Any, ...]:
         """Return what to call the network with for a clip of zeros; it is as long as the only one that it takes."""

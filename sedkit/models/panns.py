@@ -91,6 +91,8 @@ class Panns(SedModel):
             self.add_module(f"conv_block{place + 1}", ConvBlock(n_in, n_out, 3, 2, factor, "avg"))
             n_in = n_out
         self.n_features = n_in
+        blocks = [(f"conv_block{place + 1}.",) for place in range(self.n_blocks)]
+        self.layer_order = [("bn0.", *blocks[0]), *blocks[1:], ("fc1.",), ("fc_audioset.", "att_block.")]
         self.block_dropout, self.dropout = Dropout(0.2), Dropout(0.5)
         self.fc1 = nn.Linear(n_in, n_in)
         if self.decision == "attention":

@@ -88,6 +88,7 @@ class ResNet18(SedModel):
             self.add_module(f"layer{i}", nn.Sequential(first, BasicBlock(widths[i], widths[i], 1)))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(widths[-1], n_classes)
+        self.layer_order = [("conv1.", "bn1."), *((f"layer{i}.",) for i in range(1, 5)), ("fc.",)]
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

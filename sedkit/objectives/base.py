@@ -23,8 +23,8 @@ class Term:
     sum
         Scalar.
     count
-        Of how many (clips, frames, pairs) it is the sum; 0 is taken for 1, so that nothing adds nothing. Of processes
-        that train together, their share of everyone's.
+        Of how many (clips, frames, pairs) it is the sum; 0 is taken for 1, so that nothing adds nothing. It follows
+        from the batch alone, not from what a network says. Of processes that train together, their share of everyone's.
     weight
         Of the mean in the loss.
     """
@@ -90,6 +90,7 @@ class Context:
         self.network, self.batch, self.step, self.steps, self.generator = network, batch, step, steps, generator
         self._views, self._running = views, network if wrapped is None else wrapped
         self._named: dict[str, Batch] = {}
+        self.outputs: dict[str, SedOutput] = {}
 
     @property
     def share(self) -> float:
@@ -146,7 +147,28 @@ class Context:
             if stream.class_mask is not None:
                 _leave_out(outputs[name], stream.class_mask)
             first += len(stream)
+        self.outputs = outputs
         return outputs
+
+
+class Rehearsal(Context):
+    """A step in which no network runs: `forward` gives what another batch of the same shapes got.
+
+    Parameters
+    ----------
+    context
+        Of the step that is yet to come; its views are not made twice.
+    outputs
+        What the other batch got.
+    """
+
+    def __init__(self, context: Context, outputs: dict[str, SedOutput]) -> None:
+        super().__init__(context.network, context.batch, context.step, context.steps, context.generator, context.view)
+        self.outputs = outputs
+
+    def forward(self, view: str | None = None, network: nn.Module | None = None) -> dict[str, SedOutput]:
+        """Return the other batch's outputs."""
+        return self.outputs
 
 
 def _rows(value: Any, rows: slice) -> Any:

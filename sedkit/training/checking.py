@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sedkit.core.config import read_config
 from sedkit.core.errors import UsageError, listed, suggest
+from sedkit.training.inputs import check_weights
 from sedkit.training.plan import Plan
 from sedkit.training.settings import SelectionSettings
 
@@ -18,13 +19,24 @@ if TYPE_CHECKING:
     from sedkit.objectives.base import Objective
 
 
-def check_config(config: Path, overrides: list[str], budget: str | None = None, of_pass: str | None = None) -> None:
+def check_config(
+    config: Path,
+    overrides: list[str],
+    budget: str | None = None,
+    of_pass: str | None = None,
+    weights: str | None = None,
+) -> None:
     """Check every section that decides what a training gives, before there is anything to train on.
+
+    Parameters
+    ----------
+    config, overrides, budget, of_pass, weights
+        As `sedkit.training.plan.make_plan` takes them.
 
     Raises
     ------
     UsageError
-        An unknown section, key, budget or pass, or a value that its section refuses.
+        An unknown section, key, budget or pass, a value that its section refuses, or no file of weights.
     """
     from sedkit.models.registry import resolve_model
     from sedkit.objectives.registry import build_objective
@@ -32,7 +44,9 @@ def check_config(config: Path, overrides: list[str], budget: str | None = None, 
     from sedkit.training.optimisers import resolve_optimiser
     from sedkit.training.selection import check_figures
 
+    overrides = overrides if weights is None else [*overrides, f"training.weights={weights}"]
     plan = Plan(read_config(config, overrides, budget, of_pass), Path(), Path())
+    check_weights(plan.training.weights)
     resolve_model(plan.config["model"])
     check_networks(build_objective(plan.config["objective"]), plan.config, plan.selection)
     resolve_optimiser(plan.config["optimiser"])

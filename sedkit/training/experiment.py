@@ -28,6 +28,7 @@ from sedkit.training.batches import Batches, shares
 from sedkit.training.checking import check_embeddings, check_networks
 from sedkit.training.distributed import ALONE, Ranks, check_synchronised
 from sedkit.training.evaluations import Evaluations, described
+from sedkit.training.groups import freeze, parameter_groups
 from sedkit.training.loop import Loop
 from sedkit.training.optimisers import build_optimiser, resolve_optimiser
 from sedkit.training.plan import Plan
@@ -74,7 +75,9 @@ class Experiment:
         self.normalise = Normalisation.from_section(sections.get("normalise"), plan.frontend.n_bins)
         schedule = sections.get("schedule") or {"name": "constant"}
         self.schedule = build_schedule(schedule)
-        self.optimiser = build_optimiser(sections["optimiser"], self.network.parameters())
+        freeze(self.network, self.settings.freeze)
+        optimiser = resolve_optimiser(sections["optimiser"])
+        self.optimiser = build_optimiser(optimiser, parameter_groups(optimiser, self.network))
         check_figures(plan.selection.figures.values())
         check_figures(plan.data.draw_figures, "data.draw_figures")
         read_postprocessing(plan.selection.postprocessing, self.labels.labels)
@@ -86,7 +89,7 @@ class Experiment:
             "normalise": self.normalise.resolved(),
             "model": resolve_model(sections["model"]),
             "objective": resolve_objective(sections["objective"]),
-            "optimiser": resolve_optimiser(sections["optimiser"]),
+            "optimiser": optimiser,
             "schedule": resolve_schedule(schedule),
             "selection": asdict(plan.selection),
             "training": asdict(self.settings),
@@ -166,15 +169,20 @@ class Experiment:
         elif self.ranks.first:
             for name in ("checkpoints/last.pt", "checkpoints/best.pt", "metrics.jsonl", "summary.json"):
                 (folder / name).unlink(missing_ok=True)
-        sizes = ", ".join(f"{name} {len(s)} windows ({counts[name]} a step)" for name, s in self.streams.items())
+        sizes = ", ".join(
+            f"{name} {len(s)} windows ({counts[name] * settings.accumulate} a step)" for name, s in self.streams.items()
+        )
         log.info(
-            "train: %s on %s; %s; %d parameters, %s on %s",
+            "train: %s on %s; %s; %d parameters%s, %s on %s",
             self.plan.title,
             sizes,
             f"selected on {listed(f'{n} ({len(s)} windows)' for n, s in self.select.items())}"
             if self.select
             else "last step kept",
             sum(p.numel() for p in self.network.parameters()),
+            f" ({sum(p.numel() for p in self.network.parameters() if not p.requires_grad)} frozen)"
+            if settings.freeze
+            else "",
             "bf16" if self.dtype == torch.bfloat16 else "fp32",
             self.device.type,
         )

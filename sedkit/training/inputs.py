@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sedkit.core.config import TRAINED
-from sedkit.core.errors import SedkitError
+from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.stamp import Source
 from sedkit.dataio.datadir import TABLES
 from sedkit.synthesis.plan import MixSettings
@@ -55,6 +55,14 @@ def compared(config: dict[str, Any], mix: MixSettings | None) -> dict[str, Any]:
     return sections | {"training": training} | {name: config.get(name) for name in ("recipe", "system")}
 
 
+def check_weights(file: str | None) -> None:
+    """Raise UsageError where the file of weights that a network begins with is not there (None: it needs none)."""
+    if file and not Path(file).is_file():
+        raise UsageError(
+            f"{file}: no such file (training.weights), expected weights to start from: name it by --weights"
+        )
+
+
 def inputs_of(plan: Any) -> dict[str, Source]:
     """Return the files that a `Plan` depends on, as seen from its data root; not those of sets that are only drawn.
 
@@ -80,7 +88,6 @@ def inputs_of(plan: Any) -> dict[str, Source]:
                 inputs |= {f"{name}/{role}": path for role, path in plan.sets.features(name).items()}
     inputs |= {key: section[name] for key, section, name in _naming_files(plan.config)}
     if plan.training.weights:
-        if not Path(plan.training.weights).is_file():
-            raise SedkitError(f"{plan.training.weights}: no such file (training.weights)")
+        check_weights(plan.training.weights)
         inputs["weights"] = plan.training.weights
     return inputs

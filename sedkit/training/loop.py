@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,14 +16,14 @@ from sedkit.core.log import log
 from sedkit.core.parallel import progress
 from sedkit.features.batch import Batch
 from sedkit.models.output import SedModel
-from sedkit.objectives.base import Context, Objective, total
+from sedkit.objectives.base import Context, Objective, Rehearsal, Term, joined, total
 from sedkit.objectives.schedules import Schedule
 from sedkit.training.distributed import ALONE, Ranks
 from sedkit.training.settings import TrainingSettings
 
 
 class StepBatch(Protocol):
-    """The clips of one step, in the default view and in named ones."""
+    """The clips of one batch, in the default view and in named ones."""
 
     batch: Batch
 
@@ -85,7 +85,8 @@ class Loop:
     batches
         Where the clips come from.
     settings
-        The section `training`: a run of `steps` steps, of which those up to `last_step` are done (None: all).
+        The section `training`: a run of `steps` steps, of which those up to `last_step` are done (None: all), each of
+        `accumulate` batches.
     dtype
         Type in which autocast computes what it can; weights and optimiser stay float32.
     evaluate
@@ -157,32 +158,63 @@ class Loop:
             )
         self.progress = Progress(**state["progress"])
 
-    def step(self, views: StepBatch) -> dict[str, Tensor]:
-        """Do one optimiser step; return the loss as `loss` and, where it has several terms, their means."""
-        now = self.progress
-        factor = self.schedule(now.step / self.settings.steps)
+    def step(self, *batches: StepBatch) -> dict[str, Tensor]:
+        """Do one optimiser step on `training.accumulate` batches.
+
+        Returns
+        -------
+        the loss as `loss` and, where it has several terms, their means: over the windows of all of them
+        """
+        now, steps = self.progress, self.settings.steps
+        factor = self.schedule(now.step / steps)
         for group, rate in zip(self.optimiser.param_groups, self._base_rates, strict=True):
             group["lr"] = rate * factor
-        # Seeded anew at each step: nothing to remember between steps.
-        (seed,) = np.random.SeedSequence([self.seed, self.ranks.draw(now.step)]).generate_state(1, np.uint64).tolist()
-        self.generator.manual_seed(seed)
-        steps = self.settings.steps
-        context = Context(self.network, views.batch, now.step, steps, self.generator, views.view, self.running)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            terms = self.ranks.shared(self.objective.loss(context))
-        figures = {"loss": total(terms)} | ({k: term.mean for k, term in terms.items()} if len(terms) > 1 else {})
+        contexts = [
+            Context(self.network, views.batch, now.step, steps, self.generator, views.view, self.running)
+            for views in batches
+        ]
+        figures: dict[str, Tensor] = {}
         self.optimiser.zero_grad(set_to_none=True)
-        figures["loss"].backward()
+        counted: dict[str, Term] = {}
+        for place, context in enumerate(contexts):
+            terms = self._terms(context, place)
+            counted = counted or self._counted(terms, contexts)
+            terms = {name: replace(term, count=counted[name].count) for name, term in terms.items()}
+            loss = total(terms)
+            loss.backward()
+            means = {name: term.mean for name, term in terms.items()} if len(terms) > 1 else {}
+            for name, value in {"loss": loss, **means}.items():
+                figures[name] = figures[name] + value.detach() if place else value.detach()
         if self.settings.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
         self.optimiser.step()
-        self.objective.after_step(context)
+        self.objective.after_step(contexts[-1])
         now.step += 1
         now.n_sums += 1
         for name, value in figures.items():
             # Summed where they lie: reading a number off a GPU at each step would stall it.
-            self._sums[name] = self._sums.get(name, 0.0) + value.detach().double()
+            self._sums[name] = self._sums.get(name, 0.0) + value.double()
         return figures
+
+    def _terms(self, context: Context, place: int) -> dict[str, Term]:
+        """Return the terms of the batch at a place of its step."""
+        # Seeded anew at each batch: nothing to remember between steps.
+        draw = self.ranks.draw(context.step * self.settings.accumulate + place)
+        (seed,) = np.random.SeedSequence([self.seed, draw]).generate_state(1, np.uint64).tolist()
+        self.generator.manual_seed(seed)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            return self.objective.loss(context)
+
+    def _counted(self, first: dict[str, Term], contexts: list[Context]) -> dict[str, Term]:
+        """Return terms with the counts of all batches of a step, of which those of the first one are known.
+
+        The gradients of a batch are of means over all of them, which have to be known before it is forgotten.
+        """
+        terms = list(first.items())
+        with torch.no_grad():
+            for place, context in enumerate(contexts[1:], 1):
+                terms += self._terms(Rehearsal(context, contexts[0].outputs), place).items()
+            return self.ranks.shared(joined(terms))
 
     def _collect(self) -> None:
         """Move the sums of the loss terms into `progress`."""
@@ -198,7 +230,8 @@ class Loop:
     def _record(self) -> dict[str, Any]:
         self._collect()
         now, n = self.progress, max(1, self.progress.n_sums)
-        rate = self.optimiser.param_groups[0]["lr"]
+        # That of the section; groups may have others.
+        rate = self.optimiser.defaults["lr"] * self.schedule((now.step - 1) / self.settings.steps)
         record = {"step": now.step, "learning_rate": rate, "train": {k: v / n for k, v in now.sums.items()}}
         now.sums, now.n_sums = {}, 0
         return record
@@ -209,8 +242,9 @@ class Loop:
         settings, now, last = self.settings, self.progress, self.last_step
         with progress(total=last, description="train", unit="step") as bar:
             bar.update(now.step)
-            for views in self.batches.iterate(now.step, last):
-                self.step(views)
+            batches = self.batches.iterate(now.step * settings.accumulate, last * settings.accumulate)
+            for of_step in zip(*[batches] * settings.accumulate, strict=True):
+                self.step(*of_step)
                 bar.update(1)
                 if now.step % settings.eval_every == 0 or now.step == last:
                     self.evaluate(self._record())

@@ -11,12 +11,18 @@ import torch
 
 from sedkit.core.errors import UsageError
 from sedkit.core.registry import Registry
+from sedkit.training.groups import GroupSettings
 
 _OPTIMISERS: Registry[Callable[[Any, Any], torch.optim.Optimizer]] = Registry("sedkit.training", "optimiser")
 
 #: `@register(name, options)` of `builder(parameters, options) -> Optimizer`; `options` is its dataclass.
 register = _OPTIMISERS.register
-resolve_optimiser = _OPTIMISERS.resolve
+
+
+def resolve_optimiser(section: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the `optimiser` section with every option filled in and checked, groups included (`GroupSettings`)."""
+    settings, options = GroupSettings.split(section or {})
+    return _OPTIMISERS.resolve(options) | {"groups": settings.groups or {}, "layer_decay": settings.layer_decay}
 
 
 def build_optimiser(
@@ -29,14 +35,14 @@ def build_optimiser(
     section
         Its `learning_rate` is that of the parameters that name none; the schedule multiplies each group's.
     parameters
-        Parameters, or groups of them as torch takes them.
+        Parameters, or groups of them as torch takes them, such as `parameter_groups` makes of a network's.
 
     Raises
     ------
     UsageError
         An unknown name, or an option that the optimiser does not have.
     """
-    optimiser: torch.optim.Optimizer = _OPTIMISERS.build(section, parameters)
+    optimiser: torch.optim.Optimizer = _OPTIMISERS.build(GroupSettings.split(section)[1], parameters)
     return optimiser
 
 

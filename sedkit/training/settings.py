@@ -182,7 +182,11 @@ class TrainingSettings:
     last_step
         Stop here, on the schedule of `steps`; None goes to the end.
     batch_size
-        Windows a step, over all streams.
+        Windows that go through the network at once, over all streams.
+    accumulate
+        Batches of an optimiser step: its loss is that of the windows of all of them.
+    freeze
+        Patterns of the names of parameters that are not trained (`sedkit.training.groups.freeze`).
     clip_norm
         Cut the gradient's norm to this; 0 does not.
     eval_every, checkpoint_every
@@ -207,6 +211,8 @@ class TrainingSettings:
     steps: int = 5000
     last_step: int | None = None
     batch_size: int = 32
+    accumulate: int = 1
+    freeze: list[str] = field(default_factory=list)
     clip_norm: float = 0.0
     eval_every: int = 200
     checkpoint_every: int = 100
@@ -220,7 +226,8 @@ class TrainingSettings:
     train_on: Literal["split", "all", "all+validation"] = "split"
 
     def __post_init__(self) -> None:
-        for name, low in (("steps", 1), ("batch_size", 1), ("eval_every", 1), ("checkpoint_every", 1), ("seed", 0)):
+        counts = ("steps", "batch_size", "accumulate", "eval_every", "checkpoint_every")
+        for name, low in (*((count, 1) for count in counts), ("seed", 0)):
             if getattr(self, name) < low:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected at least {low}")
         if self.last_step is not None and not 1 <= self.last_step <= self.steps:

@@ -39,6 +39,7 @@ PLAIN: dict[str, Any] = {
     # Adam blows the rounding of gradients that are zero up to whole steps.
     "optimiser": {"name": "adam", "epsilon": 0.01},
     "training__batch_size": 8,
+    "training__accumulate": 2,
     "training__steps": 4,
     "training__eval_every": 2,
 }
@@ -97,7 +98,7 @@ def halves(batch: Batch) -> list[Batch]:
 
 
 def one_process(experiment: Experiment) -> tuple[dict[str, Tensor], list[float]]:
-    """Train as two processes should, in one: batch norms see a half at a time, means are over both.
+    """Train as two processes should, in one: batch norms see half a batch at a time, means are over all of a step.
 
     Returns the weights, and the loss of each step.
     """
@@ -107,25 +108,27 @@ def one_process(experiment: Experiment) -> tuple[dict[str, Tensor], list[float]]
     for step in range(experiment.settings.steps):
         for group in optimiser.param_groups:
             group["lr"] = rate * experiment.schedule(step / experiment.settings.steps)
-        both: list[dict[str, Term]] = []
-        kept: list[Tensor] = []
-        for half in halves(experiment.loop.batches.read(step)):  # type: ignore[attr-defined]
-            normalised = {name: windows.map(lambda x: x.clone()) for name, windows in half.items()}
-            for windows in normalised.values():
-                windows.features = experiment.normalise(windows.features, windows.n_frames)
-            both.append(experiment.objective.loss(Context(network, normalised, step, 1, torch.Generator())))
-            # The running statistics are those of the first process.
-            kept = kept or [buffer.clone() for buffer in network.buffers()]
+        terms: list[dict[str, Term]] = []
+        for place in range(experiment.settings.accumulate):
+            kept: list[Tensor] = []
+            batch = experiment.loop.batches.read(step * experiment.settings.accumulate + place)  # type: ignore[attr-defined]
+            for half in halves(batch):
+                normalised = {name: windows.map(lambda x: x.clone()) for name, windows in half.items()}
+                for windows in normalised.values():
+                    windows.features = experiment.normalise(windows.features, windows.n_frames)
+                terms.append(experiment.objective.loss(Context(network, normalised, step, 1, torch.Generator())))
+                # The running statistics are those of the first process.
+                kept = kept or [buffer.clone() for buffer in network.buffers()]
+            for buffer, first in zip(network.buffers(), kept, strict=True):
+                buffer.data.copy_(first)
         loss = sum(
-            term.weight * (term.sum + both[1][name].sum) / (term.count + both[1][name].count)
-            for name, term in both[0].items()
+            term.weight * sum(one[name].sum for one in terms) / sum(one[name].count for one in terms)
+            for name, term in terms[0].items()
         )
         losses.append(float(loss.detach()))  # type: ignore[union-attr]
         optimiser.zero_grad()
         loss.backward()  # type: ignore[union-attr]
         optimiser.step()
-        for buffer, first in zip(network.buffers(), kept, strict=True):
-            buffer.copy_(first)
     return network.state_dict(), losses
 
 

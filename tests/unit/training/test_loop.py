@@ -80,9 +80,16 @@ def make(
     clip_norm: float = 0.0,
     dtype: torch.dtype = torch.float32,
     schedule: dict[str, Any] | None = None,
+    accumulate: int = 1,
 ) -> tuple[Loop, Records]:
     settings = SimpleNamespace(
-        steps=STEPS, last_step=last_step, clip_norm=clip_norm, eval_every=4, checkpoint_every=3, sync_batch_norm=False
+        steps=STEPS,
+        last_step=last_step,
+        clip_norm=clip_norm,
+        eval_every=4,
+        checkpoint_every=3,
+        sync_batch_norm=False,
+        accumulate=accumulate,
     )
     kept = Records()
     loop = Loop(

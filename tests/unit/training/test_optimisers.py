@@ -90,6 +90,8 @@ def test_defaults_are_filled_in() -> None:
         "epsilon": 1e-8,
         "weight_decay": 0.0,
         "amsgrad": True,
+        "groups": {},
+        "layer_decay": 1.0,
     }
 
 

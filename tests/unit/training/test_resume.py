@@ -93,7 +93,17 @@ TEACHER = {
 }
 
 
-@pytest.mark.parametrize(("stream", "more"), [({"set": "weak"}, {}), (AUGMENTED, {}), (AUGMENTED, TEACHER)])
+#: Blocks that are not trained, rates that differ, two batches a step.
+TUNED = {
+    "optimiser": {"name": "adamw", "groups": {"blocks.1.*": {"factor": 0.1, "weight_decay": 0.0}}},
+    "training__freeze": ["blocks.0.*"],
+    "training__accumulate": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("stream", "more"), [({"set": "weak"}, {}), (AUGMENTED, {}), (AUGMENTED, TEACHER), (AUGMENTED, TUNED)]
+)
 def test_a_resumed_run_goes_on_exactly(data_root: Path, tmp_path: Path, stream: dict, more: dict) -> None:
     data = {"streams": {"weak": stream}, "select": {"weak": {"set": "weak", "folds": ["select"]}}}
     changes = {"data": data, "objective": {"name": "weak_strong_bce"}, **more}
