@@ -90,8 +90,8 @@ def export_network(
     content = read_checkpoint(checkpoint)
     if content.embeddings:
         raise SedkitError(
-            f"{checkpoint}: the network takes embeddings ({listed(content.embeddings)}), expected one of features alone: "
-            "the graph has no place for another network; OUT.pt exports it for `sedkit detect`"
+            f"{checkpoint}: the network takes embeddings ({listed(content.embeddings)}), expected one of features "
+            "alone: the graph has no place for another network; OUT.pt exports it for `sedkit detect`"
         )
     predictor = Predictor(content, "cpu", "fp32", network, f"sha256:{sha256_file(checkpoint)}")
     about = _describe(predictor, content.model, content.normalise, rules)
