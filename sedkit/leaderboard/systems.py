@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sedkit.core.errors import UsageError
+from sedkit.core.files import read_yaml
 from sedkit.core.runs import axis_text
 from sedkit.leaderboard.published import Quantity, shown_metrics
 from sedkit.leaderboard.runs import ScoredRun, Value
@@ -42,9 +43,10 @@ class Group:
         if self.first.control:
             return f"{self.system} (control)"
         rule = self.first.set_name.partition(".")[2]
-        experiment = self.first.experiment
-        if not rule and experiment is not None and (experiment.path / "postprocessing.yaml").is_file():
-            rule = "tuned"
+        if not rule and (experiment := self.first.experiment) is not None:
+            rules = experiment.path / "postprocessing.yaml"
+            # Rules as they were published are not told from others.
+            rule = "tuned" if rules.is_file() and read_yaml(rules).get("tuned_on") else ""
         return f"{self.system}, {rule} post-processing" if rule else self.system
 
     def each(self, axis: str) -> tuple[str, ...]:

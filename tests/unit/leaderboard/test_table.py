@@ -217,7 +217,7 @@ def test_a_figure_below_its_interval_is_explained(tmp_path: Path) -> None:
 
 def test_headings_name_set_part_and_rule(tmp_path: Path) -> None:
     path = scored(tmp_path / "seed0", 0, 0.2, None)
-    (path / "postprocessing.yaml").write_text("{}")
+    (path / "postprocessing.yaml").write_text("tuned_on: {path: tune.tsv}\n")
     content = json.loads((path / "results" / "validation.json").read_text())
     content["estimate"]["path"] = "exp/events/validation.tsv"
     for name in ("validation", "validation.published", "test_dcase2018"):
