@@ -1,30 +1,63 @@
-"""What this processor's convolutions can do: no network of convolutions is faster than that."""
+"""What cannot be avoided on this machine: convolutions and transforms alone, in memory that is there already."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch.nn.functional import conv2d
 
 from benchmarks._measure import Form, in_turn
+from sedkit.models.precision import cpu_has_bf16
+
+if TYPE_CHECKING:
+    from sedkit.features.frontends.logmel import LogMel
 
 #: A layer of the middle of the networks: clips, channels, frames, bins; 3x3 kernels.
 SHAPE, QUICK_SHAPE = (8, 256, 160, 16), (2, 64, 40, 16)
+#: Frames of a transform's block: they stay in the second-level cache.
+BLOCK = 128
+#: Filters that a product of neighbouring ones has together: most zeros of a bank are left out.
+BAND = 16
 
 
-def convolutions(form: Form, dtype: torch.dtype) -> dict[str, float]:
-    """Return the GFLOP a second of a convolution with channels last in a type, and of torch's default in float32.
+def convolutions(form: Form) -> dict[str, float]:
+    """Return the GFLOP a second of a convolution.
 
-    Keys are `ours` and `stock`.
+    Keys are `bfloat16` (where the processor has it) and `float32`, both with channels last, and `stock`: float32 as
+    torch has it by default. No network of convolutions is faster than that.
     """
+    import torch
+    from torch.nn.functional import conv2d
+
     shape = QUICK_SHAPE if form.quick else SHAPE
     x, weight = torch.randn(shape), torch.randn(shape[1], shape[1], 3, 3)
-    last = [v.to(dtype=dtype, memory_format=torch.channels_last) for v in (x, weight)]
+    sides = {"stock": (x, weight)}
+    for dtype in (torch.bfloat16, torch.float32) if cpu_has_bf16() else (torch.float32,):
+        last = [v.to(dtype=dtype, memory_format=torch.channels_last) for v in (x, weight)]
+        sides[str(dtype)[6:]] = (last[0], last[1])
     with torch.inference_mode():
-        seconds, _ = in_turn(
-            form, {"ours": partial(conv2d, *last, padding=1), "stock": partial(conv2d, x, weight, padding=1)}
-        )
+        seconds, _ = in_turn(form, {name: partial(conv2d, *side, padding=1) for name, side in sides.items()})
     work = 2 * x.numel() * weight[0].numel() / 1e9
     return {name: work / float(np.min(values)) for name, values in seconds.items()}
+
+
+def transforms(frontend: LogMel, frames: int, dtype: type = np.float64) -> Callable[[], None]:
+    """Return the transforms of so many frames and the products of their power with the bands of a mel bank."""
+    from scipy.fft import rfft
+
+    rng = np.random.default_rng(0)
+    block = rng.standard_normal((BLOCK, frontend.n_fft)).astype(dtype)
+    bank = frontend.framing.bank
+    power = rng.random((BLOCK, int(bank.any(axis=1).sum())), dtype=np.float32)
+    weights = rng.random((power.shape[1], min(BAND, bank.shape[1])), dtype=np.float32)
+    out = np.empty((BLOCK, weights.shape[1]), dtype=np.float32)
+
+    def work() -> None:
+        for first in range(0, frames, BLOCK):
+            n = min(BLOCK, frames - first)
+            rfft(block[:n], axis=1)
+            np.matmul(power[:n], weights, out=out[:n])
+
+    return work

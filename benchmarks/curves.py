@@ -21,6 +21,7 @@ from sedkit.models.precision import cpu_has_bf16, cpu_name
 
 #: Seeds.
 RUNS = 5
+BY_NAME: bool = True
 COMPARISONS: Comparisons = {
     "curves": ("cnn9_weak", "cnn9_weak, float32", None),
     "curves.mean_teacher": ("crnn_mean_teacher", "crnn_mean_teacher, float32", None),

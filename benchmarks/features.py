@@ -7,12 +7,17 @@ and 0.1 dB anywhere; the fast resampler's difference is stated.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import soxr
+from joblib.externals.loky import get_reusable_executor
 
+from benchmarks._ceiling import transforms
 from benchmarks._measure import Comparisons, Form, Report, in_turn
-from benchmarks.peers import librosa_logmel
+from benchmarks.peers import kaldi_logmel, librosa_logmel
 from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import read_audio, write_wav
 from sedkit.dataio.datadir import Clips, DataDir, write_datadir
@@ -26,11 +31,19 @@ COMPARISONS: Comparisons = {
     "features": ("sedkit extract", "the authors' librosa path", 2.0),
     "features.fast": ("sedkit extract --resampler fast", "the authors' librosa path", 3.5),
     "features.best": ("sedkit extract", "librosa at its best", None),
+    "features.two_processes": ("sedkit extract --jobs 2", "sedkit extract --jobs 1", None),
 }
 #: Largest differences that count as equal (dB): in the upper 60 dB of a clip, and anywhere; of the fast resampler, in
 #: the upper 60 dB away from the ends (docs/features.md).
 TOLERANCE_DB = (1e-4, 0.1)
 FAST_TOLERANCE_DB = 0.05
+#: Multiplications of the fast resampler for each sample that comes out (sedkit/dataio/resample.py), samples at a time.
+TAPS, BAND = 72, 40
+KALDI = "kaldi-native-fbank"
+LEAST = "soxr, transforms in double, products, a write"
+LEAST_FAST = "72 taps, transforms in single, products, a write"
+#: Clips that are enough for two processes.
+SHARED_CLIPS = 256
 
 
 def make_set(folder: Path, clips: int) -> DataDir:
@@ -49,6 +62,54 @@ def make_set(folder: Path, clips: int) -> DataDir:
     return write_datadir(folder / "set", table, Vocabulary(("a",)))
 
 
+def repeated(data: DataDir, clips: int, out: Path) -> DataDir:
+    """Write a set of so many clips whose recordings are those of another set, again and again."""
+    names = tuple(f"{i:05d}.wav" for i in range(clips))
+    audio = tuple(str(data.audio_path(i % len(data.clips)).resolve()) for i in range(clips))
+    return write_datadir(out, Clips(names, audio, np.full(clips, float(SECONDS))), data.labels)
+
+
+def at_least(frontend: LogMel, clips: int, fast: bool, out: Path) -> Callable[[], None]:
+    """Return what no extraction of so many clips can leave out: resampling, transforms, products, one write."""
+    rng, frames = np.random.default_rng(0), frontend.frames_for(SECONDS)
+    waveform = rng.standard_normal(RATE * SECONDS).astype(np.float32)
+    transform = transforms(frontend, frames, np.float32 if fast else np.float64)
+    samples = rng.standard_normal((frontend.sample_rate * SECONDS // BAND, TAPS)).astype(np.float32)
+    taps = rng.standard_normal((TAPS, BAND)).astype(np.float32)
+    resampled = np.empty((len(samples), BAND), dtype=np.float32)
+    features = rng.standard_normal((clips, frames, frontend.n_bins)).astype(np.float32)
+
+    def work() -> None:
+        for _ in range(clips):
+            if fast:
+                np.matmul(samples, taps, out=resampled)
+            else:
+                soxr.resample(waveform, RATE, frontend.sample_rate)
+            transform()
+        with open(out, "wb") as file:
+            file.write(features.data)
+
+    return work
+
+
+def in_two_processes(form: Form, data: DataDir, folder: Path) -> tuple[dict[str, np.ndarray], bool]:
+    """Return the seconds of one process and of two, which have started already, and whether both make the same."""
+    shared = repeated(data, SHARED_CLIPS, folder / "shared")
+
+    def files(jobs: int) -> Path:
+        out = folder / f"jobs{jobs}.h5"
+        extract(shared, LogMel(), out, jobs=jobs)
+        return out
+
+    names = {f"sedkit extract --jobs {jobs}": partial(files, jobs) for jobs in (1, 2)}
+    seconds, made = in_turn(form, names, processes=True)
+    # Idle ones would stay for minutes, and the end of this process waits for them.
+    get_reusable_executor().shutdown(wait=True)
+    one, two = (FeatureFile(path).features for path in made.values())
+    scale = len(data.clips) / SHARED_CLIPS
+    return {name: values * scale for name, values in seconds.items()}, bool(np.array_equal(one, two))
+
+
 def errors_db(computed: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
     """Largest difference in cells within 60 dB of each clip's maximum, and anywhere."""
     difference = np.abs(computed - expected)
@@ -63,19 +124,24 @@ def run(form: Form) -> Report:
         folder = Path(name)
         data = make_set(folder, clips)
         paths = [data.audio_path(i) for i in range(clips)]
-        seconds, _ = in_turn(
-            form,
-            {
-                "the authors' librosa path": lambda: librosa_logmel.authors(paths, folder / "authors.h5"),
-                "librosa at its best": lambda: librosa_logmel.best(paths, folder / "best.h5"),
-                "sedkit extract": lambda: extract(data, frontend, folder / "exact.h5"),
-                "sedkit extract --resampler fast": lambda: extract(
-                    data, frontend, folder / "fast.h5", resampler="fast"
-                ),
-                # Nothing is kept: memory that lies around changes the others' time.
-                "of which soxr alone": lambda: [read_audio(path, 32000) for path in paths] and None,
-            },
-        )
+        contestants: dict[str, Callable[[], object]] = {
+            "the authors' librosa path": lambda: librosa_logmel.authors(paths, folder / "authors.h5"),
+            "librosa at its best": lambda: librosa_logmel.best(paths, folder / "best.h5"),
+            "sedkit extract": lambda: extract(data, frontend, folder / "exact.h5"),
+            "sedkit extract --resampler fast": lambda: extract(data, frontend, folder / "fast.h5", resampler="fast"),
+            # Nothing is kept: memory that lies around changes the others' time.
+            "of which soxr alone": lambda: [read_audio(path, 32000) for path in paths] and None,
+            LEAST: at_least(frontend, clips, False, folder / "least"),
+            LEAST_FAST: at_least(frontend, clips, True, folder / "least"),
+        }
+        notes = []
+        if kaldi_logmel.installed():
+            contestants[KALDI] = lambda: kaldi_logmel.extract(paths, folder / "kaldi.h5")
+            notes.append(f"{KALDI}: frames half a hop later, natural logarithm, single precision: not compared")
+        else:
+            notes.append(f"{KALDI}: not installed, not timed")
+        seconds, _ = in_turn(form, contestants)
+        shared, alike = in_two_processes(form, data, folder)
         bank = librosa_logmel.mel_bank()
         expected = np.stack([librosa_logmel.logmel(path, bank) for path in paths[:8]])
         exact = errors_db(FeatureFile(folder / "exact.h5").features[:8], expected)
@@ -84,11 +150,19 @@ def run(form: Form) -> Report:
     same = exact[0] <= TOLERANCE_DB[0] and exact[1] <= TOLERANCE_DB[1]
     return Report(
         title=f"wav -> log-mel -> HDF5: {clips} clips of {SECONDS} s",
-        seconds=seconds,
-        equal={"features": same, "features.best": same, "features.fast": inner[0] <= FAST_TOLERANCE_DB},
+        seconds=seconds | shared,
+        equal={
+            "features": same,
+            "features.fast": inner[0] <= FAST_TOLERANCE_DB,
+            "features.best": same,
+            "features.two_processes": alike,
+        },
         work={"clips": clips},
         notes=(
             f"exact against librosa in double precision: {exact[0]:.1e} dB in the upper 60 dB, {exact[1]:.1e} anywhere",
             f"fast: {inner[0]:.1e} dB in the upper 60 dB, {ends[0]:.1e} there with the three frames at each end",
+            f"--jobs: clock on the wall, {SHARED_CLIPS} clips, processes that have started; given as of {clips} clips",
+            *notes,
         ),
+        limits={"features": LEAST, "features.best": LEAST, "features.fast": LEAST_FAST},
     )

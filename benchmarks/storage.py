@@ -110,4 +110,5 @@ def run(form: Form) -> Report:
         seconds=seconds,
         equal=dict.fromkeys(COMPARISONS, same),
         work={"batches": 1},
+        limits={key: "copy within memory" for key in COMPARISONS if key != "storage.copy"},
     )

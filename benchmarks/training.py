@@ -123,20 +123,22 @@ class System:
         views = SimpleNamespace(batch=self.batch, view=lambda name: self.batch)
         return float(loop.step(views)["loss"].detach())
 
-    def agrees(self, dtype: torch.dtype) -> tuple[bool, str]:
-        """Tell whether both sides' first losses and gradients are alike, and how much."""
+    def agrees(self, dtype: torch.dtype) -> tuple[bool, str, float]:
+        """Tell whether both sides' first losses and gradients are alike, how much, and the stock's GFLOP for them."""
         sides = [self.ours(dtype, dropout=False), self.stock(dropout=False)]
         losses = []
         for loop in sides:
             # What draws by itself draws alike.
             torch.manual_seed(0)
-            losses.append(self.step(loop))
+            with FlopCounterMode(display=False) as counter:
+                losses.append(self.step(loop))
         gradients = [
             torch.cat([p.grad.flatten() for p in loop.network.parameters() if p.grad is not None]) for loop in sides
         ]
         turn = 1 - float(torch.nn.functional.cosine_similarity(gradients[0], gradients[1], dim=0))
         alike = abs(losses[0] - losses[1]) <= TOLERANCE * abs(losses[1]) and turn <= TURN
-        return alike, f"losses {losses[0]:.4f} and {losses[1]:.4f}, gradients {turn:.1e} from parallel"
+        work = counter.get_total_flops() / 1e9
+        return alike, f"losses {losses[0]:.4f} and {losses[1]:.4f}, gradients {turn:.1e} from parallel", work
 
 
 class _Gru(nn.GRU):
@@ -188,11 +190,10 @@ def run(form: Form) -> Report:
     dtype = torch.bfloat16 if cpu_has_bf16() else torch.float32
     seconds: dict[str, np.ndarray] = {}
     equal: dict[str, bool] = {}
-    ceiling = convolutions(form, dtype)
-    notes = [
-        f"a convolution 3x3 of 256 channels alone: {ceiling['ours']:.0f} GFLOP a second in {str(dtype)[6:]} with "
-        f"channels last, {ceiling['stock']:.0f} in float32 as torch has it"
-    ]
+    limits: dict[str, str] = {}
+    ceiling = convolutions(form)
+    notes = ["a convolution 3x3 of 256 channels alone, GFLOP a second: "]
+    notes[0] += ", ".join(f"{value:.0f} in {name}" for name, value in ceiling.items())
     for key, (name, peer, _) in COMPARISONS.items():
         if name not in SYSTEMS:
             # A further way with the same peer.
@@ -203,18 +204,17 @@ def run(form: Form) -> Report:
         contestants |= {ours: system.ours(torch.float32) for ours in further.values()}
         times, _ = in_turn(form, {k: partial(system.step, loop) for k, loop in contestants.items()})
         seconds |= times
-        equal[key], said = system.agrees(dtype)
+        equal[key], said, work = system.agrees(dtype)
         equal |= {k: system.agrees(torch.float32)[0] for k in further}
+        for k, ours, of in ((key, name, dtype), *((k, ours, torch.float32) for k, ours in further.items())):
+            limits[k] = f"{ours}, as fast as a convolution"
+            seconds[limits[k]] = np.full(form.runs, work / ceiling[str(of)[6:]])
         batch = sum(len(stream) for stream in system.batch.values())
         first = next(iter(system.batch.values())).features
         assert first is not None
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            copy.deepcopy(system.network).eval()(first[:1])
-        work = 3 * batch * counter.get_total_flops() / 1e9
-        speed = work / float(np.median(seconds[name]))
         notes.append(
-            f"{name}: {batch} windows of {tuple(first.shape[1:])}, {work:.0f} GFLOP without a teacher, "
-            f"{speed:.0f} a second ({speed / ceiling['ours']:.0%} of the convolution alone); {said}"
+            f"{name}: {batch} windows of {tuple(first.shape[1:])}, {work:.3g} GFLOP in convolutions and products (a "
+            f"teacher's, too; GRUs not counted), {work / float(np.median(seconds[name])):.0f} a second; {said}"
         )
     return Report(
         title=f"steps, {form.threads} threads, sedkit in {str(dtype)[6:]}; {cpu_name()}",
@@ -222,4 +222,5 @@ def run(form: Form) -> Report:
         equal=equal,
         notes=tuple(notes),
         judged=cpu_has_bf16(),
+        limits=limits,
     )

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import sedkit
-from sedkit.core.errors import SedkitError, first_line
+from sedkit.core.errors import SedkitError, first_line, listed
 from sedkit.core.files import atomic_path, sha256_file, write_json
 from sedkit.core.parallel import progress
 from sedkit.features.frontends import Framing, FrontEnd
@@ -88,6 +88,11 @@ def export_network(
     """
     onnx = _package("onnx")
     content = read_checkpoint(checkpoint)
+    if content.embeddings:
+        raise SedkitError(
+            f"{checkpoint}: the network takes embeddings ({listed(content.embeddings)}), expected one of features "
+            "alone: the graph has no place for another network; OUT.pt exports it for `sedkit detect`"
+        )
     predictor = Predictor(content, "cpu", "fp32", network, f"sha256:{sha256_file(checkpoint)}")
     about = _describe(predictor, content.model, content.normalise, rules)
     about |= {"versions": _versions(), "licence": _LICENCE}

@@ -48,15 +48,6 @@ def test_predict_scores_what_is_tuned_on_and_what_is_predicted(calls: Stage) -> 
     assert all(line[:3] == ["sedkit", "predict", RUN] for line in calls("predict"))
 
 
-def test_a_cluster_reaches_what_scores_and_decodes(calls: Stage) -> None:
-    where = ["--jobs", "dask:tcp://host:8786"]
-    assert all(line[-2:] == where for line in calls("predict", *where))
-    scored = calls("score", *where)
-    assert {line[1] for line in scored} == {"decode", "score", "report"}
-    assert all((where[0] in line) == (line[1] == "decode") for line in scored)
-    assert not any("--jobs" in line for line in calls("predict") + calls("score"))
-
-
 def test_each_objective_starts_with_the_rules_of_the_one_before(calls: Stage) -> None:
     tagging, labels = f"{RUN}/postprocessing.tagging.weak.yaml", ["--labels", "a recipe/labels.txt"]
     assert [line[2:] for line in calls("tune")] == [

@@ -71,3 +71,12 @@ def test_a_recipe_says_how_large_its_pages_are_or_does_without(place: Place, cal
     assert calls("score", "--no-page", "true") == calls("score")[:-1]
     place.describe(report_clips=0)
     assert all(line[1] != "report" for line in calls("score"))
+
+
+def test_a_cluster_reaches_what_scores_and_decodes(calls: Stage) -> None:
+    where = ["--jobs", "dask:tcp://host:8786"]
+    assert all(line[-2:] == where for line in calls("predict", *where))
+    scored = calls("score", *where)
+    assert {line[1] for line in scored} == {"decode", "score", "report"}
+    assert all((where[0] in line) == (line[1] == "decode") for line in scored)
+    assert not any("--jobs" in line for line in calls("predict") + calls("score"))

@@ -106,6 +106,11 @@ def test_training_prediction_and_detection_agree(root: Path, tmp_path: Path) -> 
         np.testing.assert_allclose(alone, scores.framewise[i, : len(alone)], atol=1e-5)
         waveform = soundfile.read(path, dtype="float32")[0]
         np.testing.assert_allclose(detector.scores(waveform, 16000).framewise[0], alone, atol=1e-5)
+    assert main(["export", str(experiment), str(tmp_path / "x.onnx")]) == 1 and not (tmp_path / "x.onnx").exists()
+    # One file has it all.
+    assert main(["export", str(experiment), str(tmp_path / "x.pt"), "--postprocessing", "0.5"]) == 0
+    moved = Detector.open(tmp_path / "x.pt", device="cpu", precision="fp32").scores(path)
+    np.testing.assert_allclose(moved.framewise[0], alone, atol=1e-6)
     # The embedding counts: other rows, other scores.
     features = np.zeros((1, 64, 16), np.float32)
     real, rows = np.array([64]), np.zeros((1, 40, 8), np.float32)
