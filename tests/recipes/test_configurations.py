@@ -13,7 +13,7 @@ from sedkit.models.registry import build_model, resolve_model
 from sedkit.objectives.registry import resolve_objective
 from sedkit.training.checking import check_config
 from sedkit.training.settings import data_settings
-from tests.recipes.test_pretrained_configurations import PANNS_SYSTEMS
+from tests.recipes.test_panns_configurations import PANNS_SYSTEMS
 from tests.recipes.test_teacher_configurations import TEACHER_SYSTEMS
 
 SYSTEMS = {
