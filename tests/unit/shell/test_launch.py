@@ -192,6 +192,15 @@ def test_overrides_are_checked_for_every_system_before_the_first_stage(runme, fa
     assert all("--check-config true training.lerning_rate=1 frontend.n_mels=32" in line for line in (first, second))
 
 
+def test_a_published_budget_is_checked_with_its_weights_before_the_first_stage(runme, fake, asked, tmp_path):
+    weights = tmp_path / "mine.pth"
+    weights.write_bytes(b"")
+    words = ("--budget=published", f"--weights={weights}", "--stop-stage=1")
+    assert runme(*words, **fake, FAKE_FAILURE="check-config").returncode == 1
+    (call,) = asked("sedkit")
+    assert f"--budget published --weights {weights} --check-config true" in call
+
+
 def prepared(tree, name: str, fold: str, clips: int) -> None:
     """Write what the shell reads of a data dir."""
     folder = tree / "data" / "dcase2019_task4" / name

@@ -26,6 +26,8 @@ from sedkit.objectives import registry as objectives
 from sedkit.objectives.base import Context, total
 from sedkit.objectives.mean_teacher import MeanTeacherOptions
 from sedkit.objectives.schedules import resolve_schedule
+from sedkit.training.groups import freeze, parameter_groups
+from sedkit.training.optimisers import resolve_optimiser
 from sedkit.training.selection import FIGURES
 from sedkit.training.settings import LabelSettings, StreamSettings, data_settings
 
@@ -121,13 +123,25 @@ def test_tables_name_what_exists(repository: Path) -> None:
         assert resolve_schedule({"name": name, **more})["name"] == name
 
 
+def test_the_patterns_of_the_page_are_those_of_the_network(repository: Path) -> None:
+    text = (repository / "docs/training.md").read_text(encoding="utf-8").partition("### Training a network further")[2]
+    page = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    small = {"patch_width": 8, "width": 8, "hidden": 8, "layers": 2, "heads": 2, "taps": 4, "groups": 2}
+    network = models.build_model(page["model"] | small, 3, 16)
+    freeze(network, page["training"]["freeze"])
+    groups = parameter_groups(resolve_optimiser(page["optimiser"]), network)
+    # The classifier; the layer below it; what is left of the first one, which is two below.
+    assert sorted({group["lr"] for group in groups}) == pytest.approx([0.5625e-4, 0.75e-4, 1e-3])
+
+
 def test_the_sections_of_the_page_train(repository: Path, data_root: Path, tmp_path: Path) -> None:
     text = (repository / "docs/training.md").read_text(encoding="utf-8")
     sections: dict = {"frontend": config()["frontend"]}
     blocks = [yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[2:]]
     (partly,) = (block for block in blocks if "classes" in block.get("data", {}))
     assert load_classes(data_settings(partly["data"]).classes).labels[0] == "Alarm_bell_ringing"
-    blocks.remove(partly)
+    (further,) = (block for block in blocks if "weights" in block.get("training", {}))
+    blocks = [block for block in blocks if block not in (partly, further)]
     (mixed,), (teacher,) = ([block for block in blocks if key in block] for key in ("mix", "networks"))
     for block in blocks:
         # Those that say something else of the data stand for themselves.

@@ -24,7 +24,8 @@ def test_defaults_are_the_published_ones() -> None:
     s = TrainingSettings()
     assert (s.steps, s.batch_size, s.last_step, s.clip_norm, s.train_on) == (5000, 32, None, 0.0, "split")
     adam = {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0, "amsgrad": True}
-    assert resolve_optimiser({"name": "adam"}) == {"name": "adam", **adam}
+    groups = {"groups": {}, "layer_decay": 1.0}
+    assert resolve_optimiser({"name": "adam"}) == {"name": "adam", **adam, **groups}
 
 
 def test_pass_then_budget_then_overrides(tmp_path: Path) -> None:
