@@ -269,7 +269,7 @@ def test_operations_of_dynamic_convolutions_are_counted(monkeypatch: pytest.Monk
         section: dict[str, Any] = {**FDY, "channels": [8, 8], "pooling": [[4, 4], [1, 4]], "kernels": kernels}
         network = build_model(section, 3, 16).eval()
         frontend = {"name": "logmel", "sample_rate": 32000, "hop_samples": 3200, "n_mels": 16}
-        content = SimpleNamespace(network=lambda network=network: network, frontend=frontend)
+        content = SimpleNamespace(network=lambda network=network: network, frontend=frontend, embeddings={})
         monkeypatch.setattr("sedkit.models.checkpoint.read_checkpoint", lambda path, content=content: content)
         counts[kernels] = complexity.count_complexity("best.pt")
     mixture = 4 * (3 * 8 * 4 + 4 * 4)  # two convolutions along 4 bins: 3 taps, 8 to 4 channels; 1 tap, 4 to 4

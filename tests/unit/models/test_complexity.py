@@ -20,6 +20,6 @@ def test_a_network_of_one_length_runs_as_often_as_ten_seconds_hold_it(
     """
     network = build_model({"name": "resnet18", "input_frames": 224, "stem_channels": 3}, 1000, 224).eval()
     frontend = {"name": "logmel", "sample_rate": 32000, "n_fft": 4096, "hop_samples": hop_samples, "n_mels": 224}
-    content = SimpleNamespace(network=lambda: network, frontend=frontend)
+    content = SimpleNamespace(network=lambda: network, frontend=frontend, embeddings={})
     monkeypatch.setattr("sedkit.models.checkpoint.read_checkpoint", lambda path: content)
     assert complexity.count_complexity("best.pt") == (11_689_512, windows * 1_814_073_344)

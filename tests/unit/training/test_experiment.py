@@ -98,7 +98,9 @@ def test_folder_and_checkpoint(data_root: Path, tmp_path: Path) -> None:
     saw = {"trained": [["fake/weak", "train"]], "selected": [["fake/weak", "select"]]}
     run = {"recipe": "fake", "system": "fake_weak", "pass": None, "fold": None, "snr_db": None, "seed": 0}
     run |= {"trained_on": "split", "budget": None}
-    assert last.run == best.run == run | {"saw": saw}
+    made = {"inputs": last.run["inputs"], "made_with": last.run["made_with"]}
+    assert last.run == best.run == run | {"saw": saw} | made
+    assert made["made_with"]["torch"] == torch.__version__ and len(made["inputs"]) == 64
     assert list(last.labels) == ["Alarm", "Cat", "Dog"]
     # The z-scores are those of the training clips' real frames.
     file, data = FeatureFile(next((data_root / "weak").glob("*.h5"))), DataDir(data_root / "weak")
