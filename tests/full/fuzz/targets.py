@@ -90,10 +90,11 @@ DETECTIONS = {
 
 
 def read_all(folder: Path) -> None:
-    """Read a data dir, each of its tables."""
+    """Read a data dir, each of its tables that is there."""
     data = DataDir(folder)
-    for part in (data.clips, data.labels, data.weak, data.strong):
-        part() if callable(part) else part
+    for name, part in (("clips", data.clips), ("labels", data.labels), ("weak", data.weak), ("strong", data.strong)):
+        if name in ("clips", "labels") or (folder / f"{name}.tsv").exists():
+            part() if callable(part) else part
 
 
 @functools.cache
@@ -259,7 +260,11 @@ TARGETS: dict[str, Target] = {
         named(l__txt=LABEL_LINES), lambda f: Vocabulary.read(f / "l.txt"), ("sedkit.core.vocabulary",)
     ),
     "data dir": Target(
-        named(clips__tsv=CLIPS, labels__txt=LABEL_LINES, weak__tsv=WEAK, strong__tsv=STRONG),
+        st.one_of(
+            named(clips__tsv=CLIPS, labels__txt=LABEL_LINES),
+            named(clips__tsv=CLIPS, labels__txt=LABEL_LINES, weak__tsv=WEAK),
+            named(clips__tsv=CLIPS, labels__txt=LABEL_LINES, weak__tsv=WEAK, strong__tsv=STRONG),
+        ),
         read_all,
         ("sedkit.dataio.datadir",),
         0.5,
