@@ -37,7 +37,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> AugmentSetup:
 
 
 def same(a: StreamBatch, b: StreamBatch) -> bool:
-    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in vars(a))
+    alike: list[bool] = []
+    a.joined(lambda columns: alike.append(torch.equal(*columns)) or columns[0], b)
+    return len(alike) >= 5 and all(alike)
 
 
 @pytest.mark.parametrize("name", STEPS)
