@@ -16,7 +16,7 @@ COMMON_OPTIONS=(
     "budget|choice:quick,published||training schedule; none: published with --dataset-root and a GPU, else quick"
     "train-on|choice:split,all,all+validation|split|hold a selection and a tuning part out, or train on everything"
     "device|choice:auto,cpu,cuda|auto|where networks run"
-    "jobs|jobs|0|processes for features and generated data; 0: one per core (shared with --parallel); or dask:tcp://HOST:PORT, for scores and events, too"
+    "jobs|jobs:0|0|processes for features and generated data; 0: one per core (shared with --parallel); or dask:tcp://HOST:PORT, for scores and events, too"
     "miniature-size|size|small|size of generated data sets: small, large or a number of clips"
     "weights|file||weights to start from, such as torchvision's ImageNet weights of ResNet-18"
     "authors|file|submissions/authors.example.yaml|authors of the submission (YAML)"
@@ -29,7 +29,7 @@ COMMON_OPTIONS=(
     "launcher|choice:local,torchrun,slurm|local|where jobs run: here (torchrun: with --processes a training) or in sbatch arrays"
     "processes|integer:0:4096|1|with torchrun or slurm: processes that train a network together; 0: one per GPU"
     "sbatch|text||with slurm: further options of sbatch, such as --sbatch='--partition=gpu --gres=gpu:2 --time=8:00:00'"
-    "parallel|integer:1:4096|1|jobs (systems, seeds) at a time, each with its own log"
+    "parallel|jobs:1|1|jobs (systems, seeds) at a time, each with its own log; dask:tcp://HOST:PORT: one at a time, with these --jobs"
     "job|job||run one job of a stage, FUNCTION:ITEM (train_run:SYSTEM/seed0), as the launcher does"
 )
 
@@ -92,6 +92,7 @@ print_options() {
             boolean) type='true|false' ;;
             directory | path) type=DIR ;;
             file) type=FILE ;;
+            jobs:*) type='N|dask:tcp://HOST:PORT' ;;
             job) type=FUNCTION:ITEM ;;
             existing) type='FILE|DIR' ;;
             choice:*) type=${type#choice:} type=${type//,/|} ;;
@@ -155,10 +156,11 @@ set_option() {
                 seen+=$word, value+=${value:+,}$word
             done
             ;;
-        jobs)
+        jobs:*)
+            low=${type#jobs:}
             if [[ ! $value =~ ^dask:[a-z]+://[^[:space:]/]+:[0-9]+$ ]]; then
-                if [[ ! $value =~ ^[0-9]{1,4}$ ]] || ((10#$value > 4096)); then
-                    bad_use "--$name takes a whole number from 0 to 4096 or dask:tcp://HOST:PORT, got ${value@Q}"
+                if [[ ! $value =~ ^[0-9]{1,4}$ ]] || ((10#$value < low || 10#$value > 4096)); then
+                    bad_use "--$name takes a whole number from $low to 4096 or dask:tcp://HOST:PORT, got ${value@Q}"
                 fi
                 value=$((10#$value))
             fi
@@ -262,6 +264,10 @@ parse_options() {
             budgets.*) bad_use "$word: budgets cannot be changed here; give the key that it sets, such as training.steps=100" ;;
         esac
     done
+    if [[ $parallel == dask:* ]]; then
+        [[ ! -v given[jobs] ]] || bad_use "--parallel $parallel is --jobs $parallel: give one of the two"
+        jobs=$parallel parallel=1
+    fi
     # The whole machine is metered: jobs side by side would each be charged for the others.
     [[ $energy == false || $parallel == 1 ]] || bad_use "--energy true goes with --parallel 1, got --parallel $parallel"
     [[ $energy == false || $jobs != dask:* ]] || bad_use "--energy true goes with --jobs N, got --jobs $jobs"

@@ -20,7 +20,6 @@ from sedkit.core.log import log
 from sedkit.core.stamp import Step
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
     from sedkit.objectives.base import Term
@@ -137,26 +136,27 @@ class Ranks:
         distributed.all_gather_object(values, value)
         return values
 
-    def wrapped(self, network: nn.Module, synchronised: bool = False) -> nn.Module:
+    def wrapped(self, network: nn.Module) -> nn.Module:
         """Return what runs in place of a network so that gradients are means over the processes.
 
         Parameters
         ----------
         network
-            With the same weights in all of them, on its device.
-        synchronised
-            Let batch norms use the statistics of all windows (on GPUs); else each process uses its own windows', and
-            the running ones are those of the first.
+            With the same weights in all of them, on its device. Its batch norms use a process's own windows, and their
+            running statistics are those of the first, unless `synchronise_norms` was called.
         """
         if self.size == 1:
             return network
-        from torch.nn import SyncBatchNorm
-
         from sedkit.training.synchronised import Synchronised
 
-        if synchronised:
-            SyncBatchNorm.convert_sync_batchnorm(network)
         return Synchronised(network)
+
+    def synchronise_norms(self, network: nn.Module) -> None:
+        """Let the batch norms of a network, on any device, use the windows of all processes; of one they do anyway."""
+        if self.size > 1:
+            from sedkit.training.synchronised import synchronise_norms
+
+            synchronise_norms(network)
 
     def shared(self, terms: Mapping[str, Term]) -> dict[str, Term]:
         """Return terms whose means, averaged over the processes, are those over everyone's windows."""
@@ -220,9 +220,3 @@ class Ranks:
 
 #: A process that trains by itself.
 ALONE = Ranks()
-
-
-def check_synchronised(synchronised: bool, device: torch.device) -> None:
-    """Raise UsageError where batch norms cannot be synchronised."""
-    if synchronised and device.type != "cuda":
-        raise UsageError(f"training.sync_batch_norm: true needs GPUs, which torch can do it on; this is {device.type}")

@@ -26,7 +26,7 @@ from sedkit.objectives.schedules import build_schedule, resolve_schedule
 from sedkit.postprocessing import read_postprocessing
 from sedkit.training.batches import Batches, shares
 from sedkit.training.checking import check_embeddings, check_networks
-from sedkit.training.distributed import ALONE, Ranks, check_synchronised
+from sedkit.training.distributed import ALONE, Ranks
 from sedkit.training.evaluations import Evaluations, described
 from sedkit.training.groups import freeze, parameter_groups
 from sedkit.training.loop import Loop
@@ -53,7 +53,6 @@ class Experiment:
         self.settings = plan.training
         self.device = choose_device(self.settings.device)
         self.dtype = choose_precision(self.settings.precision, self.device)
-        check_synchronised(self.settings.sync_batch_norm, self.device)
         self.started = time.monotonic()
         if self.settings.deterministic:
             # Read by cuBLAS when it starts; see torch.use_deterministic_algorithms.
@@ -97,6 +96,8 @@ class Experiment:
 
     def _new_network(self) -> SedModel:
         network = build_model(self.plan.config["model"], len(self.labels), self.plan.frontend.n_bins)
+        if self.settings.sync_batch_norm:
+            self.ranks.synchronise_norms(network)
         return network.to(device=self.device, memory_format=torch.channels_last)
 
     def _read_streams(self) -> None:

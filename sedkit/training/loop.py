@@ -131,7 +131,7 @@ class Loop:
         self._base_rates = [group["lr"] for group in optimiser.param_groups]
         self._sums: dict[str, Tensor] = {}
         objective.start(network, another)
-        self.running = ranks.wrapped(network, settings.sync_batch_norm)
+        self.running = ranks.wrapped(network)
         ranks.part(seed)
 
     def state_dict(self) -> dict[str, Any]:

@@ -199,7 +199,7 @@ class TrainingSettings:
         Keep stored features that are trained on in the device's memory: all, none, or (None) what fits into half of a
         GPU's free memory. On a CPU a memory map is as fast, but for a slow disk.
     sync_batch_norm
-        Of GPUs that train together: batch norms use the statistics of all their windows, not each its own.
+        Of processes that train together: batch norms use the statistics of all their windows, not each its own.
     deterministic
         Ask torch for deterministic algorithms (a CUDA matter; on the CPU a run repeats itself anyway).
     weights

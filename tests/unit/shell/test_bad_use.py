@@ -60,6 +60,10 @@ BAD = {
         ["--jobs", "dask:tcp://h:1", "--energy", "true"],
         "goes with --jobs N, got --jobs dask:tcp://h:1",
     ),
+    "one cluster said twice": (
+        ["--jobs", "2", "--parallel", "dask:tcp://h:1"],
+        "--parallel dask:tcp://h:1 is --jobs dask:tcp://h:1: give one of the two",
+    ),
     "no jobs side by side": (["--parallel", "0"], "from 1 to 4096"),
     "boolean": (["--force", "yes"], "--force takes true or false, got 'yes'"),
     "label with a slash": (["--label", "../x"], "--label takes letters"),

@@ -6,6 +6,8 @@ import re
 import shlex
 import subprocess
 
+import pytest
+
 from sedkit.core.config import read_passes
 from sedkit.core.runs import run_name
 
@@ -62,13 +64,14 @@ def test_stages_are_cut_out(runme):
     assert [verb(words) for words in commands(done.stdout)] == ["tune", "score", "pack", "check"]
 
 
-def test_a_cluster_scores_and_decodes(runme, asked, fake):
-    where = "--jobs=dask:tcp://host:8786"
-    done = runme("--stage=5", "--stop-stage=7", where, **fake)
+@pytest.mark.parametrize("option", ["jobs", "parallel"])
+def test_a_cluster_extracts_scores_and_decodes(runme, asked, fake, option):
+    done = runme("--stage=5", "--stop-stage=7", f"--{option}=dask:tcp://host:8786", **fake)
     assert done.returncode == 0, done.stderr
     calls = [line.split() for line in asked("sedkit")]
-    print(calls)
     assert [("dask:tcp://host:8786" in words) for words in calls] == [True, False, True]
+    extraction = runme("--stage=3", "--stop-stage=3", f"--{option}=dask:tcp://host:8786", "--dry-run")
+    assert "--jobs dask:tcp://host:8786" in extraction.stdout
 
 
 def test_systems_and_seeds_are_independent_jobs(runme):

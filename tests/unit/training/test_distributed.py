@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import torch
-from fake_data import config, write_config
-from torch import Tensor
+from fake_data import write_config
+from torch import Tensor, nn
 from training_runs import records, same_state
 
 from sedkit.core.errors import UsageError
@@ -62,6 +62,7 @@ TEACHER: dict[str, Any] = {
     "training__steps": 60,
     "training__eval_every": 60,
     "training__checkpoint_every": 10,
+    "training__sync_batch_norm": True,
 }
 
 
@@ -218,9 +219,13 @@ def test_draws_of_processes_and_steps_never_meet() -> None:
     assert [ALONE.draw(step) for step in range(3)] == [0, 1, 2]
 
 
-def test_synchronised_batch_norms_need_gpus(data_root: Path, tmp_path: Path) -> None:
-    path = tmp_path / "c.yaml"
-    write_config(path, training__sync_batch_norm=True)
-    assert config(training__sync_batch_norm=True)["training"]["sync_batch_norm"]
-    with pytest.raises(UsageError, match="sync_batch_norm: true needs GPUs"):
-        Experiment(make_plan(path, [], data_root, tmp_path / "exp"))
+@pytest.mark.parametrize(("ranks", "plain"), [(ALONE, True), (Ranks(1, 2), False)])
+def test_batch_norms_of_every_network_are_synchronised(
+    ranks: Ranks, plain: bool, data_root: Path, tmp_path: Path
+) -> None:
+    path = write_config(tmp_path / "c.yaml", training__sync_batch_norm=True)
+    experiment = Experiment(make_plan(path, [], data_root, tmp_path / "exp"), ranks)
+    # An objective may ask for another network.
+    for network in (experiment.network, experiment._new_network()):
+        norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+        assert norms and all((type(norm) is nn.BatchNorm2d) == plain for norm in norms)

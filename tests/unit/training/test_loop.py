@@ -88,7 +88,6 @@ def make(
         clip_norm=clip_norm,
         eval_every=4,
         checkpoint_every=3,
-        sync_batch_norm=False,
         accumulate=accumulate,
     )
     kept = Records()
