@@ -54,7 +54,9 @@ class _Standardised(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         axes, channels = [0, *range(2, x.dim())], x.shape[1]
         variance, mean = torch.var_mean(x, axes, correction=0)
-        here = torch.cat([mean, variance, mean.new_tensor([x.numel() // channels])]).double()
+        # Their number, too, which float32 would round above 2^24.
+        here = torch.cat([mean, variance]).double()
+        here = torch.cat([here, here.new_full((1,), x.numel() // channels)])
         everyone = [torch.empty_like(here) for _ in range(distributed.get_world_size())]
         distributed.all_gather(everyone, here)
         means, variances, counts = torch.stack(everyone).split([channels, channels, 1], dim=1)
