@@ -37,11 +37,22 @@ check_launcher() {
         bad_use "--energy true goes with one process on this machine, got --launcher $launcher"
 }
 
-# together VERB...: a call of sedkit in as many processes as --processes says.
+# together VERB...: a call of sedkit in as many processes as --processes says, on each node that Slurm gave to the job.
 together() {
-    local each=$processes
+    local each=$processes nodes=1 first
     ((each)) || each=gpu
-    if [[ $each == 1 ]]; then sedkit "$@"; else perform torchrun --standalone --nproc-per-node "$each" -m sedkit "$@"; fi
+    [[ $launcher != slurm ]] || nodes=${SLURM_JOB_NUM_NODES:-1}
+    if ((nodes > 1)); then
+        first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+        # They meet at a port of the job's own: its nodes may have other jobs.
+        perform srun --ntasks="$nodes" --ntasks-per-node=1 --cpu-bind=none --kill-on-bad-exit=1 \
+            torchrun --nnodes "$nodes" --nproc-per-node "$each" --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" \
+            --rdzv-endpoint "$first:$((20000 + SLURM_JOB_ID % 10000))" -m sedkit "$@"
+    elif [[ $each == 1 ]]; then
+        sedkit "$@"
+    else
+        perform torchrun --standalone --nproc-per-node "$each" -m sedkit "$@"
+    fi
 }
 
 # launch_jobs FUNCTION ITEM...: `parallel` at a time; one alone runs in the foreground, side by side each has its log.

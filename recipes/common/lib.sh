@@ -137,7 +137,9 @@ perform() {
     case $1 in
         sedkit) set -- "$SEDKIT_PYTHON_BIN" -m sedkit "${@:2}" ;;
         python) set -- "$SEDKIT_PYTHON_BIN" "${@:2}" ;;
-        torchrun) set -- "$SEDKIT_PYTHON_BIN" -m torch.distributed.run "${@:2}" ;;
+        torchrun) set -- "$SEDKIT_PYTHON_BIN" -m sedkit.cli._torchrun "${@:2}" ;;
+        # Four options of its own, then torchrun.
+        srun) set -- "${@:1:5}" "$SEDKIT_PYTHON_BIN" -m sedkit.cli._torchrun "${@:7}" ;;
     esac
     "$@" || exit $?
 }

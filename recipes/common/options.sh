@@ -27,7 +27,7 @@ COMMON_OPTIONS=(
     "force|boolean|false|do again what is already done"
     "dry-run|boolean|false|print the commands, run nothing"
     "launcher|choice:local,torchrun,slurm|local|where jobs run: here (torchrun: with --processes a training) or in sbatch arrays"
-    "processes|integer:0:4096|1|with torchrun or slurm: processes that train a network together; 0: one per GPU"
+    "processes|integer:0:4096|1|with torchrun or slurm: processes (on each node) that train a network together; 0: one per GPU"
     "sbatch|text||with slurm: further options of sbatch, such as --sbatch='--partition=gpu --gres=gpu:2 --time=8:00:00'"
     "parallel|jobs:1|1|jobs (systems, seeds) at a time, each with its own log; dask:tcp://HOST:PORT: one at a time, with these --jobs"
     "job|job||run one job of a stage, FUNCTION:ITEM (train_run:SYSTEM/seed0), as the launcher does"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from sedkit.core.errors import SedkitError, UsageError
+from sedkit.core.errors import SedkitError, UsageError, first_line
 from sedkit.core.log import log
 from sedkit.core.stamp import Step
 
@@ -80,9 +80,16 @@ class Ranks:
             Has all processes with it, and may talk to them.
         device
             `auto`, `cpu` or `cuda`: which way they talk.
+
+        Raises
+        ------
+        SedkitError
+            No GPU for this process, or another process is gone.
         """
         if self.size == 1:
             return step.run(make)
+        # Where every parameter has a gradient, torch advises each process against looking for those that have none.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         import torch
         from torch import distributed
 
@@ -113,6 +120,14 @@ class Ranks:
             if not due:
                 self.told(False)
             return due
+        except RuntimeError as error:
+            # Gloo's errors have no class of their own.
+            if not isinstance(error, distributed.DistError) and "gloo/transport" not in str(error):
+                raise
+            raise SedkitError(
+                f"process {self.rank} waits for another one that has ended ({first_line(error)}); what was saved is "
+                "kept: give the same command again"
+            ) from None
         finally:
             distributed.destroy_process_group()
 

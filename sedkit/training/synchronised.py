@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -31,9 +30,7 @@ class Synchronised(nn.Module):
     def __init__(self, network: SedModel) -> None:
         super().__init__()
         device = next(network.parameters()).device
-        # Parameters may be without a gradient, as of a decoder whose term has no weight. Torch advises against looking
-        # for them where there are none.
-        warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified", category=UserWarning)
+        # Parameters may be without a gradient, as of a decoder whose term has no weight.
         self.parallel = DistributedDataParallel(
             _AsDict(network), device_ids=[device.index] if device.type == "cuda" else None, find_unused_parameters=True
         )

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,16 +18,15 @@ CONFIGURATION = """\
 ClusterName=sedkit
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort=16817
-SlurmdPort=16818
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=cred_expire=5
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd.%n.log
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={spool}/%n
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 MpiDefault=none
@@ -34,9 +34,9 @@ SchedulerParameters=bf_interval=1,sched_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 ReturnToService=2
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
-PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
+NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1 State=UNKNOWN\n"
 
 
 def require() -> None:
@@ -53,7 +53,7 @@ def _place(program: str) -> str | None:
 
 
 class Cluster:
-    """One node with two cores.
+    """Two nodes with a core each, both of which are this machine under its names.
 
     Attributes
     ----------
@@ -62,10 +62,17 @@ class Cluster:
     """
 
     def __init__(self, folder: Path) -> None:
-        for name in ("state", "spool"):
-            (folder / name).mkdir(parents=True)
+        host = socket.gethostname()
+        self.nodes = (host, "localhost")
+        (folder / "state").mkdir(parents=True)
+        # Sockets lie there, whose paths must be short.
+        self.spool = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        for node in self.nodes:
+            (Path(self.spool.name) / node).mkdir()
         configuration = folder / "slurm.conf"
-        configuration.write_text(CONFIGURATION.format(host=socket.gethostname(), folder=folder))
+        nodes = (NODE.format(name=name, host=host, port=16818 + i) for i, name in enumerate(self.nodes))
+        general = CONFIGURATION.format(host=host, folder=folder, spool=self.spool.name)
+        configuration.write_text(general + "".join(nodes))
         self.folder, self.environment = folder, {**os.environ, "SLURM_CONF": str(configuration)}
         self.started: list[Path] = []
 
@@ -76,13 +83,13 @@ class Cluster:
         # One munged serves the machine; where it runs already, another ends at once.
         rights = ["setpriv", "--reuid=munge", "--regid=munge", "--init-groups"]
         subprocess.run([*rights, str(_place("munged"))], capture_output=True)
-        for daemon in ("slurmctld", "slurmd"):
-            subprocess.run(
-                [str(_place(daemon)), "-f", self.environment["SLURM_CONF"]], env=self.environment, check=True
-            )
-            self.started.append(self.folder / f"{daemon}.pid")
+        daemons = {"slurmctld": ["slurmctld"], **{f"slurmd.{node}": ["slurmd", "-N", node] for node in self.nodes}}
+        for name, (program, *words) in daemons.items():
+            call = [str(_place(program)), *words, "-f", self.environment["SLURM_CONF"]]
+            subprocess.run(call, env=self.environment, check=True)
+            self.started.append(self.folder / f"{name}.pid")
         end = time.monotonic() + 30
-        while "idle" not in self.ask("sinfo", "--noheader"):
+        while self.ask("sinfo", "--noheader", "--Node", "--format=%t").split() != ["idle"] * len(self.nodes):
             assert time.monotonic() < end, "the node does not come up"
             time.sleep(0.2)
         return self
@@ -92,6 +99,7 @@ class Cluster:
         for path in reversed(self.started):
             if path.is_file():
                 subprocess.run(["kill", path.read_text().strip()])
+        self.spool.cleanup()
 
     def ask(self, *words: str) -> str:
         """Return what a command of Slurm prints."""

@@ -26,6 +26,8 @@ for ((task = 0; task <= last; task++)); do
 done >/dev/null 2>&1
 echo "7;cluster"
 """
+SCONTROL = "#!/bin/bash\n[[ $* == 'show hostnames n[3-4]' ]] && printf 'n3\\nn4\\n'\n"
+SRUN = """#!/bin/bash\nprintf '%s\\n' "$@" >>"$FAKE_LOG.srun"\n"""
 SQUEUE = "#!/bin/bash\necho 'slurm_load_jobs error: Invalid job id specified' >&2\nexit 1\n"
 
 
@@ -34,7 +36,7 @@ def slurm(tmp_path: Path, fake: dict[str, str], monkeypatch: pytest.MonkeyPatch)
     """Environment variables with a stand-in for Slurm, too."""
     folder = tmp_path / "slurm"
     folder.mkdir()
-    for name, script in (("sbatch", SBATCH), ("squeue", SQUEUE)):
+    for name, script in (("sbatch", SBATCH), ("squeue", SQUEUE), ("scontrol", SCONTROL), ("srun", SRUN)):
         (folder / name).write_text(script)
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
@@ -55,6 +57,28 @@ def test_an_array_has_a_task_for_each_job(runme, slurm, asked, tree):
     logs = tree.parent / "elsewhere/an exp/dcase2019_task4/logs"
     assert [(logs / f"train-cnn9_weak-seed{k}.status").read_text() for k in range(3)] == ["0\n"] * 3
     assert "3 jobs of train_run are array 7 of Slurm" in done.stderr
+
+
+@pytest.mark.parametrize(("words", "each"), [((), "1"), (("--processes=0",), "gpu")])
+def test_a_training_has_processes_on_each_node_of_its_task(runme, slurm, asked, words, each):
+    job = {"SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": "n[3-4]", "SLURM_JOB_ID": "10207"}
+    done = runme("--stage=4", "--stop-stage=4", "--launcher=slurm", "--sbatch=--nodes=2", *words, **slurm, **job)
+    assert done.returncode == 0, done.stderr
+    call = asked("srun")
+    assert call[:4] == ["--ntasks=2", "--ntasks-per-node=1", "--cpu-bind=none", "--kill-on-bad-exit=1"]
+    start, training = call[5 : call.index("sedkit") + 2], call[call.index("sedkit") + 1 :]
+    assert start[:6] == ["-m", "sedkit.cli._torchrun", "--nnodes", "2", "--nproc-per-node", each]
+    assert start[6:] == [
+        *("--rdzv-backend", "c10d", "--rdzv-id", "10207"),
+        *("--rdzv-endpoint", "n3:20207"),
+        "-m",
+        "sedkit",
+        "train",
+    ]
+    assert training[-1] == "training.seed=0"
+    # In an allocation of one's own nothing is spread.
+    alone = runme("--stage=4", "--stop-stage=4", "--launcher=torchrun", "--dry-run", **job)
+    assert alone.stdout.startswith("torchrun --standalone --nproc-per-node gpu -m sedkit train ")
 
 
 def test_other_stages_are_arrays_too_with_a_limit_where_one_is_given(runme, slurm, asked):

@@ -159,19 +159,22 @@ def test_two_processes_are_one_with_everyones_windows(data_root: Path, tmp_path:
 @pytest.mark.full
 def test_a_killed_process_ends_all_and_the_next_call_goes_on(data_root: Path, tmp_path: Path) -> None:
     train(data_root, tmp_path / "whole", **TEACHER)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    launch = [sys.executable, "-m", "sedkit.cli._torchrun", "--standalone", "--nproc-per-node=2"]
     words = [*launch, *call(data_root, tmp_path / "killed", **TEACHER)]
     last = tmp_path / "killed/checkpoints/last.pt"
-    running = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    running = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         while not last.is_file() and running.poll() is None:
             time.sleep(0.01)
         second = [pid for pid in children(running.pid) if environment(pid).get("RANK") == "1"]
         os.kill(second[0], signal.SIGKILL)
-        assert running.wait(timeout=60) != 0
+        said = running.communicate(timeout=60)[1]
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
+    # What the others say of it, and the one that started them: no traceback, and no advice of torch's.
+    assert running.returncode == 1 and "Traceback" not in said and "reducer" not in said
+    assert "process 1 was ended by SIGKILL" in said or "process 0 waits for another one that has ended" in said
     assert read_checkpoint(last).step < 60
     assert "going on after step" in train(data_root, tmp_path / "killed", **TEACHER)
     whole, again = (read_checkpoint(tmp_path / name / "checkpoints/last.pt") for name in ("whole", "killed"))
