@@ -27,7 +27,7 @@ def main(words: Sequence[str]) -> int:
 
     if "gpu" in words and not torch.cuda.is_available():
         raise UsageError(
-            "--processes 0 is a process for each GPU, and torch finds none on this machine; give their number"
+            "--processes 0 is a process for each GPU, and torch finds none here; say how many with --processes N"
         )
     # What torch's agent tells of processes that end.
     logging.disable(logging.ERROR)
