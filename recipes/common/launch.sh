@@ -43,7 +43,7 @@ together() {
     ((each)) || each=gpu
     [[ $launcher != slurm ]] || nodes=${SLURM_JOB_NUM_NODES:-1}
     if ((nodes > 1)); then
-        first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+        read -r first < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
         # They meet at a port of the job's own: its nodes may have other jobs.
         perform srun --ntasks="$nodes" --ntasks-per-node=1 --cpu-bind=none --kill-on-bad-exit=1 \
             torchrun --nnodes "$nodes" --nproc-per-node "$each" --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" \
@@ -156,7 +156,7 @@ open_job() {
 # launch_array FUNCTION ITEM...: as an array of sbatch, a task each; waits for all of them. A task that Slurm puts back into
 # the queue goes on where it stopped. Each leaves its status beside its log when it ends by itself.
 launch_array() {
-    local function=$1 array item words=() states=() logs
+    local function=$1 array item words=() states=() logs held=''
     shift
     read -ra words <<<"$sbatch"
     logs=$exp_dir/$recipe/logs
@@ -181,7 +181,12 @@ launch_array() {
 array_runs() {
     local left
     all_there "${states[@]}" && return 1
-    left=$(squeue --noheader --jobs="$array" --format=%i 2>&1) || [[ $left == *'Invalid job id'* ]] || return 0
+    left=$(squeue --noheader --jobs="$array" --format='%i %r' 2>&1) || [[ $left == *'Invalid job id'* ]] || return 0
+    # Such as one that a node failed to launch.
+    if [[ $left == *[Hh]eld* && -z $held ]]; then
+        held=$(grep -im 1 held <<<"$left")
+        say "task ${held%% *} is held (${held#* }): 'scontrol release $array' lets it go on, 'scancel $array' ends it"
+    fi
     [[ -n $left && $left != *'Invalid job id'* ]]
 }
 

@@ -28,7 +28,11 @@ echo "7;cluster"
 """
 SCONTROL = "#!/bin/bash\n[[ $* == 'show hostnames n[3-4]' ]] && printf 'n3\\nn4\\n'\n"
 SRUN = """#!/bin/bash\nprintf '%s\\n' "$@" >>"$FAKE_LOG.srun"\n"""
-SQUEUE = "#!/bin/bash\necho 'slurm_load_jobs error: Invalid job id specified' >&2\nexit 1\n"
+SQUEUE = """#!/bin/bash
+if [[ -n ${FAKE_HELD-} && ! -f $FAKE_LOG.asked ]]; then touch "$FAKE_LOG.asked"; echo "$FAKE_HELD"; exit; fi
+echo 'slurm_load_jobs error: Invalid job id specified' >&2
+exit 1
+"""
 
 
 @pytest.fixture
@@ -98,6 +102,12 @@ def test_tasks_that_fail_or_are_stopped_are_named(runme, slurm, asked):
     # Given again, the status of the call before counts for nothing.
     again = runme(*TRAIN, **slurm)
     assert again.returncode == 0, again.stderr
+
+
+def test_a_task_that_is_held_is_told(runme, slurm):
+    done = runme(*TRAIN, **slurm, FAKE_STOPPED="2", FAKE_HELD="7_2 launch failed requeued held")
+    told = "task 7_2 is held (launch failed requeued held): 'scontrol release 7' lets it go on, 'scancel 7' ends it"
+    assert done.stderr.count(told) == 1
 
 
 def test_an_array_that_slurm_refuses_ends_the_stage(runme, slurm):
