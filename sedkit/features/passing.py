@@ -119,7 +119,9 @@ def _padded(blocks: Iterable[Floats], frontend: FrontEnd) -> Iterator[Floats]:
         held = np.concatenate([held, block])
         if len(held) < 2 * least:
             continue
-        ready, held = held[:-least], held[-least:]
-        yield ready if begun else frontend.pad(ready)[: before + len(ready)]
-        begun = True
+        ready = len(held) - least
+        # With the sample behind it, which a preemphasis of the last one needs.
+        padded = frontend.pad(held[: ready + 1])
+        yield padded[before if begun else 0 : before + ready]
+        held, begun = held[ready:], True
     yield frontend.pad(held)[before if begun else 0 :]
