@@ -113,7 +113,8 @@ def _padded(blocks: Iterable[Floats], frontend: FrontEnd) -> Iterator[Floats]:
     """Yield a recording as `FrontEnd.pad` leaves it."""
     before, after = frontend.margins
     # What is padded at one end must hold what is mirrored there, and be no short recording.
-    least = (frontend.clip_frames or 0) * frontend.grid.hop_samples + before + after + 1
+    length = frontend.clip_frames or 1
+    least = max(length * frontend.grid.hop_samples, frontend.window_samples(length)) + before + after + 1
     held, begun = np.zeros(0, np.float32), False
     for block in blocks:
         held = np.concatenate([held, block])

@@ -85,7 +85,7 @@ class Deit(Pretrained, ABC):
         -------
         (batch, 2 + rows * columns, width)
         """
-        clip = torch.cat([self.cls_token, self.dist_token], dim=1).expand(len(patches), -1, -1)
+        clip = torch.cat([self.cls_token, self.dist_token], dim=1).expand(patches.shape[0], -1, -1)
         x = torch.cat([clip, patches.flatten(2).transpose(1, 2)], dim=1) + places
         if seen is not None:
             seen = F.pad(seen.repeat(1, patches.shape[2]), (2, 0), value=True)[:, None, None]

@@ -98,7 +98,7 @@ class Fpasst(Places):
         for convolution in (self.conv_in_1, self.conv_in_2, self.conv_in_3):
             x = F.gelu(convolution(x))
         # A kernel of two columns, padded by one on each side, gives one more than there are; the first is not used.
-        return self.patch_embed(x.reshape(len(x), 16, self.n_bins, -1))[..., 1:]
+        return self.patch_embed(x.reshape(x.shape[0], 16, self.n_bins, -1))[..., 1:]
 
 
 class PasstTagger(Passt, DeitTagger):

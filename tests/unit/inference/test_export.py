@@ -34,6 +34,8 @@ SHORT = LogMel(sample_rate=16000, n_fft=1024, hop_samples=250, n_mels=64, fmax_h
 #: What makes networks small where that is not 2 channels.
 SIZES: dict[str, dict[str, Any]] = {
     "crnn": {"channels": [4, 4, 4], "units": 6},
+    "passt": {"width": 16, "hidden": 16, "layers": 2, "heads": 2},
+    "ast": {"width": 16, "hidden": 16, "layers": 2, "heads": 2, "frames": 136},
     "beats": {"patch_width": 8, "width": 16, "hidden": 16, "layers": 2, "heads": 2, "taps": 8, "groups": 4},
 }
 #: Ways through networks that have several.
