@@ -249,5 +249,7 @@ class Tagger(NamedTuple):
 
 #: The published taggers.
 TAGGERS = {name: Tagger(pann.model, pann.frontend, {}, pann.classifier) for name, pann in PANNS.items()} | {
-    "beats": Tagger("beats", BEATS_FRONTEND, BEATS_NORMALISE, "predictor.bias")
+    "beats": Tagger("beats", BEATS_FRONTEND, BEATS_NORMALISE, "predictor.bias"),
+    "passt": Tagger("passt", PASST_FRONTEND, PASST_NORMALISE, "head.1.bias"),
+    "ast": Tagger("ast", AST_FRONTEND, AST_NORMALISE, "classifier.dense.bias"),
 }

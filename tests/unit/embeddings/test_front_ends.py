@@ -221,7 +221,10 @@ def test_a_file_is_known_by_its_content(weights: Path, tmp_path: Path, monkeypat
         ({"name": "beats", "weights": "random", "network": {"width": 10}}, "frontend.network: width is 10"),
         ({"name": "beats", "weights": "random", "segment_s": 0.1}, "in which beats has no step"),
         ({"name": "beats", "weights": "random", "batch": 0}, "batch is 0"),
-        ({"name": "atst_frame", "weights": "random", "segment_s": 12}, r"12, 300 steps; expected at most the 250 \(10 s\)"),
+        (
+            {"name": "atst_frame", "weights": "random", "segment_s": 12},
+            r"12, 300 steps; expected at most the 250 \(10 s\)",
+        ),
         ({"name": "passt", "weights": "random", "segment_s": 12}, r"12, 119 steps; expected at most the 99 \(9.9 s\)"),
         ({"name": "ast", "weights": "random", "network": {"frames": 512}}, "99 steps; expected at most the 50"),
         ({"name": "ast", "weights": "random", "network": {"stride": 17}}, "stride is 17, expected at most patch = 16"),

@@ -24,7 +24,9 @@ FRONT_ENDS = {
     "zeros at the ends": replace(SMALL, pad_mode="constant", end_frame=True),
     "not centred": replace(SMALL, centre=False),
     "odd transform": replace(SMALL, n_fft=255, hop_samples=77),
-    "preemphasis": PasstMel(sample_rate=8000, n_fft=256, win_length=200, hop_samples=80, n_mels=16, fmax_hz=None, clip_s=None),
+    "preemphasis": PasstMel(
+        sample_rate=8000, n_fft=256, win_length=200, hop_samples=80, n_mels=16, fmax_hz=None, clip_s=None
+    ),
 }
 
 
