@@ -50,7 +50,7 @@ class Ast(Deit):
             raise UsageError(f"the front end gives {n_bins} bins, expected at least the patches' {options.patch}")
         super().__init__(options, _EPS)
         self.rows, self.stride, self.overlap = options.patches(n_bins), options.stride, options.overlap
-        self.frames = options.frames
+        self.longest = options.frames
         places = 2 + self.rows * options.patches(options.frames)
         self.pos_embed = nn.Parameter(torch.zeros(1, places, options.width))
         patches = nn.Conv2d(1, options.width, options.patch, stride=options.stride)
@@ -59,9 +59,9 @@ class Ast(Deit):
             nn.init.trunc_normal_(parameter, std=0.02)
 
     def tokens(self, x: Tensor, n_frames: Tensor | None = None) -> Tensor:
-        missing = self.frames - x.shape[1]
+        missing = self.longest - x.shape[1]
         if missing < 0:
-            raise SedkitError(f"{x.shape[1]} frames, expected at most {self.frames}, which the network knows")
+            raise SedkitError(f"{x.shape[1]} frames, expected at most {self.longest}, which the network knows")
         if n_frames is not None:
             real = torch.arange(x.shape[1], device=x.device) < n_frames[:, None]
             x = torch.where(real[:, :, None], x, _ZERO)

@@ -27,11 +27,14 @@ class Deit(Pretrained, ABC):
         Patches over all bins.
     stride, overlap
         Frames of the spectrogram from column to column, and those that a column shares with the next one.
+    longest
+        Frames of which the network knows all columns.
     """
 
     rows: int
     stride: int
     overlap: int = 0
+    longest: int
 
     def __init__(self, options: VisionOptions, eps: float = 1e-6) -> None:
         super().__init__()
@@ -103,7 +106,7 @@ class DeitTagger(Deit, SedModel):
 
     def add_head(self, options: VisionOptions, n_classes: int, eps: float) -> None:
         """Make the classifier."""
-        self.time_pooling = self.stride
+        self.time_pooling, self.most_frames = self.stride, self.longest
         self.head = nn.Sequential(nn.LayerNorm(options.width, eps=eps), nn.Linear(options.width, n_classes))
         last = ("norm.", "head.", "head_dist.")
         blocks = [(f"blocks.{place}.",) for place in range(options.layers)]

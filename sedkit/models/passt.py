@@ -24,9 +24,11 @@ class Places(Deit):
     Keys `new_pos_embed`, `freq_new_pos_embed`, `time_new_pos_embed`.
     """
 
-    def __init__(self, options: PasstOptions | FpasstOptions, rows: int) -> None:
+    def __init__(self, options: PasstOptions | FpasstOptions, rows: int, stride: int, overlap: int) -> None:
         super().__init__(options)
-        self.rows = rows
+        self.rows, self.stride, self.overlap = rows, stride, overlap
+        # What is left behind the last column is not seen.
+        self.longest = (options.positions + 1) * stride + overlap - 1
         self.new_pos_embed = nn.Parameter(torch.zeros(1, 2, options.width))
         self.freq_new_pos_embed = nn.Parameter(torch.zeros(1, options.width, rows, 1))
         self.time_new_pos_embed = nn.Parameter(torch.zeros(1, options.width, 1, options.positions))
@@ -40,12 +42,10 @@ class Places(Deit):
     def tokens(self, x: Tensor, n_frames: Tensor | None = None) -> Tensor:
         if x.shape[1] < self.stride + self.overlap:
             raise SedkitError(f"{x.shape[1]} frames, expected at least {self.stride + self.overlap}, those of a patch")
+        if x.shape[1] > self.longest:
+            raise SedkitError(f"{x.shape[1]} frames, expected at most {self.longest}, which the network knows")
         patches, seen = self.patches(x), None
-        columns, most = patches.shape[3], self.time_new_pos_embed.shape[3]
-        if columns > most:
-            raise SedkitError(
-                f"{columns} steps of {self.stride} frames, expected at most {most}, which the network knows"
-            )
+        columns = patches.shape[3]
         if n_frames is not None:
             filled = ((n_frames - self.overlap) // self.stride).clamp(min=1)
             seen = torch.arange(columns, device=x.device) < filled[:, None]
@@ -67,8 +67,7 @@ class Passt(Places):
     def __init__(self, options: PasstOptions, n_bins: int) -> None:
         if n_bins < options.patch:
             raise UsageError(f"the front end gives {n_bins} bins, expected at least the patches' {options.patch}")
-        super().__init__(options, options.patches(n_bins))
-        self.stride, self.overlap = options.stride, options.overlap
+        super().__init__(options, options.patches(n_bins), options.stride, options.overlap)
         patches = nn.Conv2d(1, options.width, options.patch, stride=options.stride)
         self.patch_embed = nn.Sequential(OrderedDict(proj=patches))
 
@@ -80,10 +79,8 @@ class Passt(Places):
 class Fpasst(Places):
     """Three convolutions that halve frames and bins twice, then a token for each step of 4 frames."""
 
-    stride = 4
-
     def __init__(self, options: FpasstOptions, n_bins: int) -> None:
-        super().__init__(options, rows=1)
+        super().__init__(options, rows=1, stride=4, overlap=0)
         self.conv_in_1 = nn.Conv2d(1, 16, 3, stride=2, padding=1)
         self.conv_in_2 = nn.Conv2d(16, 32, 3, padding=1)
         self.conv_in_3 = nn.Conv2d(32, 64, 3, stride=2, padding=1)

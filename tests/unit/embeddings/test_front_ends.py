@@ -61,8 +61,8 @@ def noise(seconds: float, rate: int = 16000, seed: int = 0) -> NDArray[np.float3
 
 
 # Rows of 10 s, of 3 s as they are, and of 25 s: two segments of 62 (250, 31) steps, and the steps of what is left. Of
-# BEATs and PANNs those are 5.16 s, 514 and 517 frames, 32 and 16 steps; of PaSST and AST, whose last patch ends 6 frames
-# further on, 5.2 s, 520 and 518 frames, 51 steps. Then bins, and seconds of a row.
+# BEATs and PANNs those are 5.16 s, 514 and 517 frames, 32 and 16 steps; of PaSST and AST, whose last patch ends 6
+# frames further on, 5.2 s, 520 and 518 frames, 51 steps. Then bins, and seconds of a row.
 ROWS = {
     "beats": (496, 144, 1248, 16, 0.02),
     "beats, mean": (62, 18, 156, 16, 0.16),

@@ -48,6 +48,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     ],
     "resnet18": [{"input_frames": 64}],
     "tagging_cnn": [{"hidden": 5}],
+    "passt": [{}, {"positions": 6}],
     "cnn9_avg": [{}, {"clipwise": "frame_max", "mask_padding": False}],
     "segmentation_gwrp": [{}, {"time_pooling": 4, "bin_pooling": 2}],
     "atrous_attention": [{}, {"head": "log_softmax"}],
@@ -75,7 +76,8 @@ def test_every_network_is_met_whatever_the_batch(model: dict[str, Any], tmp_path
     assert about["windows"]["any_number_of_frames"] is (model.get("input_frames") is None)
     content = read_checkpoint(experiment / "checkpoints" / "best.pt")
     network, normalise = content.network(), content.normalisation()
-    lengths = (64, 97, 130) if about["windows"]["any_number_of_frames"] else (64,)
+    most = about["windows"]["most_frames"] or 130
+    lengths = [n for n in (64, 40, 97, 130) if n <= most] if about["windows"]["any_number_of_frames"] else [64]
     generator = torch.Generator().manual_seed(0)
     worst = 0.0
     for frames in lengths:
@@ -130,6 +132,7 @@ def test_what_stands_beside_the_graph(tmp_path: Path, capsys: pytest.CaptureFixt
         "samples": 80000,
         "frames": 640,
         "any_number_of_frames": True,
+        "most_frames": None,
         "hop_samples": 40000,
     }
     assert (about["graph"]["frame_s"], about["graph"]["features_a_frame"]) == (0.125, 8)

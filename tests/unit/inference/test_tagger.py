@@ -133,6 +133,11 @@ def test_detection_with_a_classifier_of_clips(tmp_path: Path, name: str, rate: i
     np.testing.assert_allclose(scores.clipwise, output.clipwise, atol=1e-5)
     # 100 ms each, all alike.
     np.testing.assert_allclose(scores.framewise, scores.clipwise[:, None].repeat(40, 1), atol=1e-6)
+    for window_s in (12, "whole"):
+        with pytest.raises(
+            UsageError, match=r"windows of 12 s, expected at most 10.\d+ s, the longest that the network"
+        ):
+            sedkit.load(tmp_path / "exp", device="cpu", window_s=window_s).scores(np.tile(wave, 3), rate)
     with pytest.raises(SedkitError, match="is of 3 classes, expected the 2 of --classes"):
         write_tagger(tmp_path / "no", tmp_path / "weights.pt", name, Classes(Vocabulary(("a", "b"))), "0.5", SIZES)
     other, theirs = ("passt", "head.1") if name == "ast" else ("beats", "predictor")

@@ -20,7 +20,6 @@ from tests.unit.models.slow import State, blocks, convolution, gelu, linear, nor
 from tests.unit.models.small_networks import (
     AST,
     DEIT,
-    FPASST,
     PASST,
     random_state,
     small_ast,
@@ -42,7 +41,7 @@ def arrays(state: dict[str, torch.Tensor]) -> State:
 
 def encoded(patches: NDArray[Any], state: State, eps: float) -> NDArray[Any]:
     """What the blocks make of patches (width, rows, columns) with the places of PaSST, or the table of AST."""
-    width, rows, columns = patches.shape
+    _, rows, columns = patches.shape
     tokens = [state["cls_token"][0, 0], state["dist_token"][0, 0]]
     tokens += [patches[:, row, column] for row in range(rows) for column in range(columns)]
     if "pos_embed" in state:
@@ -113,9 +112,9 @@ def test_frames_behind_the_last_whole_step_are_not_seen() -> None:
 
 def test_lengths_that_are_refused() -> None:
     for network, frames, message in (
-        (small_passt(), 38, "7 steps of 5 frames, expected at most 6"),
+        (small_passt(), 38, "38 frames, expected at most 37"),
         (small_passt(), 7, "7 frames, expected at least 8, those of a patch"),
-        (small_fpasst(), 28, "7 steps of 4 frames, expected at most 6"),
+        (small_fpasst(), 28, "28 frames, expected at most 27"),
         (small_ast(), 41, "41 frames, expected at most 40"),
     ):
         with pytest.raises(SedkitError, match=message):
