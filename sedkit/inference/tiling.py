@@ -59,8 +59,8 @@ class Tiling:
         Raises
         ------
         UsageError
-            Another window than the only one that the network knows, one longer than it knows, or a hop that no frames of
-            the scores fit.
+            Another window than the only one that the network knows, one longer than it knows, or a hop that no frames
+            of the scores fit.
         """
         network, frontend = predictor.network, predictor.frontend
         rate_hz, only = frontend.window_grid.frame_rate_hz, network.input_frames
