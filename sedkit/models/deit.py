@@ -69,7 +69,7 @@ class Deit(Pretrained, ABC):
     def columns(self, x: Tensor) -> Tensor:
         """Return the mean over the rows of each column that the frames fill: (batch, columns, width)."""
         patches = self.tokens(x)[:, 2:]
-        filled = (x.shape[1] - self.overlap) // self.stride
+        filled = max(0, x.shape[1] - self.overlap) // self.stride
         return patches.unflatten(1, (self.rows, -1)).mean(dim=1)[:, :filled]
 
     def encode(self, patches: Tensor, places: Tensor, seen: Tensor | None = None) -> Tensor:
