@@ -51,10 +51,7 @@ def psds_of_points(
 ) -> tuple[float, dict[str, float]]:
     """Compute PSDS and each class's own area from tables at several thresholds.
 
-    Raises
-    ------
-    SedkitError
-        No reference event, no duration, overlapping events of one class.
+    Raises SedkitError without reference event or durations, and for overlapping events of one class.
     """
     strict = parameters.cross_triggers != "0.3.0"
     ground = prepare(reference, durations, strict)

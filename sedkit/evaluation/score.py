@@ -79,12 +79,7 @@ class Request:
 def score_files(request: Request, masks: Masks | None = None) -> dict[str, Any]:
     """Return the results file of a call of `sedkit score`.
 
-    Parameters
-    ----------
-    request
-        What was asked for.
-    masks
-        The network of `request.experiment`, where a metric needs it.
+    `masks` is the network of `request.experiment`, where a metric needs it.
 
     Raises
     ------

@@ -46,8 +46,6 @@ class PrintedMetric:
 
     Attributes
     ----------
-    title, short
-        Its names.
     place
         Keys that lead to it in a results file, joined by points; empty where sedkit does not compute it.
     unit, decimals

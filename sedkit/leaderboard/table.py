@@ -104,18 +104,9 @@ class Apart:
 class Comparison:
     """The whole comparison.
 
-    Attributes
-    ----------
-    tables, other_variants
-        Figures of the references that may be compared.
-    sets, remarks
-        By reference: what the experiments call it, and what has to be said of single systems on it.
-    apart
-        What stands beside nothing.
-    published
-        Figures of the recipes' years and papers on other data, by their collection.
-    contrasts
-        Whether systems differ, over folds and seeds.
+    `tables` and `other_variants` are figures of the references that may be compared; `sets` and `remarks` say by
+    reference what the experiments call it, and what has to be said of single systems on it. `apart` stands beside
+    nothing. `published` are figures of the recipes' years and papers on other data, by their collection.
     """
 
     tables: tuple[Table, ...] = ()
@@ -128,15 +119,7 @@ class Comparison:
 
 
 def benchmark(groups: Sequence[Group], contrasts: Iterable[Contrast] = ()) -> Comparison:
-    """Put systems beside official figures.
-
-    Parameters
-    ----------
-    groups
-        Systems on their references (see `systems.group_runs`).
-    contrasts
-        Paired differences to report with them.
-    """
+    """Put systems on their references (see `systems.group_runs`) beside official figures, with paired differences."""
     groups = sorted(groups, key=lambda group: group.first.order)
     comparable: dict[str, list[Summary]] = {}
     apart: dict[tuple[str, tuple[str, ...]], list[Summary]] = {}

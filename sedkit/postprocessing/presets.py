@@ -12,18 +12,10 @@ from sedkit.postprocessing.rules import BoxRule, FrameRule, Postprocessing, Rule
 
 @dataclass(frozen=True)
 class Preset:
-    """A rule for any set of classes, or one per class, under a name.
+    """A rule for any set of classes, or one per class, under the name that `--postprocessing` takes.
 
-    Parameters
-    ----------
-    name
-        As given to `sedkit decode --postprocessing`.
-    decoder, rule
-        As in `Postprocessing`.
-    source
-        Where the rule was published.
-    by_label
-        Rules of classes that differ from `rule`.
+    `decoder` and `rule` are as in `Postprocessing`, `source` says where the rule was published, `by_label` holds the
+    rules of classes that differ from `rule`.
     """
 
     name: str

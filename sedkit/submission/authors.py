@@ -118,10 +118,8 @@ class Authors:
     def check_systems(self, packed: Iterable[str]) -> None:
         """Say which systems of the file are not packed.
 
-        Raises
-        ------
-        UsageError
-            A name that is nearly that of a packed system without an entry, or no packed system among those named.
+        Raises UsageError for a name that is nearly that of a packed system without an entry, or where none of them is
+        packed.
         """
         packed = list(dict.fromkeys(packed))
         left = [name for name in packed if name not in self.systems]
@@ -183,10 +181,7 @@ def stated_in(experiment: ExperimentFolder) -> dict[str, Any]:
 def label_of(label: str | None, authors: Authors, form: Format, number: int) -> str:
     """Return a system's label: from `label` with its number counted on, else from the authors.
 
-    Raises
-    ------
-    UsageError
-        `label` has not the format's shape, or the number goes past what a team may hand in.
+    Raises UsageError for a `label` without the format's shape, or a number past what a team may hand in.
     """
     if label is None:
         label = authors.label(form, number)

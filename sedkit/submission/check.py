@@ -48,7 +48,7 @@ def examine_package(
     references: Sequence[str | os.PathLike[str]] = (),
     limits: Limits | None = None,
 ) -> Checked:
-    """Look for faults in a package, and recompute the results that it states.
+    """Look for faults in a package, and recompute the results that it states; nothing is written.
 
     Parameters
     ----------
@@ -62,10 +62,6 @@ def examine_package(
         Strong tables: where the output covers one, the meta file's results are compared with recomputed ones.
     limits
         How much a zip may hold.
-
-    Returns
-    -------
-    Findings, and results found again. Nothing is written.
 
     Raises
     ------

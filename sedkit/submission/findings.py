@@ -75,10 +75,9 @@ class PackageFinding:
         is not the one the system earns), ``warning`` or ``note``.
     kind
         Short name, stable across versions.
-    file
-        Path inside the package, "" for the package itself.
-    row
-        Line of the file (1 is the header), None where no single row is meant.
+    file, row
+        Path inside the package, "" for the package itself; line of the file (1 is the header), None where no single
+        row is meant.
     message, expected
         What was found, and what should stand there.
     count

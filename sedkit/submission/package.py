@@ -252,12 +252,7 @@ def _folders_of(names: Iterable[str]) -> set[str]:
 def write_zip(path: str | os.PathLike[str], files: Mapping[str, bytes | Path]) -> None:
     """Write a zip, whole or not at all; the same files give the same bytes.
 
-    Parameters
-    ----------
-    path
-        Where the zip goes.
-    files
-        Member name (POSIX, relative) to content or the file that holds it.
+    `files` are contents, or the files that hold them, by member name (POSIX, relative).
     """
     with atomic_path(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name in sorted(files):

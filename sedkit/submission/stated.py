@@ -80,24 +80,10 @@ def check_results(
 ) -> list[Confirmed]:
     """Compare the results in a meta file with figures recomputed from a system's output.
 
-    A difference beyond rounding is a finding; where the output is of another set, a note says so.
-
-    Parameters
-    ----------
-    meta
-        The meta file; it says where differences are noted.
-    output
-        The event table (F-scores), the tables of the operating points (PSDS1 and PSDS2), or the scores of the runs.
-    form
-        The year's format: it says which figures there are.
-    clips
-        The evaluation list: its clips count as listed, with or without a row. Its durations serve PSDS.
-    references
-        Ground truths.
-
-    Returns
-    -------
-    The figures that were found again.
+    A difference beyond rounding is a finding; where the output is of another set, a note says so. The event table
+    serves F-scores, the tables of the operating points PSDS1 and PSDS2, the scores of runs what the year asks for. The
+    clips of the evaluation list count as listed, with or without a row; its durations serve PSDS. Return the figures
+    that were found again.
     """
     if form.scores is not None and references:
         from sedkit.submission.stated_scores import check_score_results

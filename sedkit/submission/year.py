@@ -28,14 +28,8 @@ def check_year(
 ) -> bool:
     """Say which year a package looks like, where that is another one; return whether it can be checked as this one.
 
-    Parameters
-    ----------
-    package, systems, described
-        The package, systems of it, and the meta files that could be read.
-    form
-        The format it is checked as.
-    findings
-        Where another year is noted: refused where no system has the output that this one asks for.
+    `described` are the meta files of its systems that could be read. Another year is refused where no system has the
+    output that this one asks for.
     """
     if not systems:
         return True

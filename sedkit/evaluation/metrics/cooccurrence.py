@@ -130,13 +130,9 @@ class ClassCorrelation(Cooccurrence):
 
 
 def time_averages(scores: Scores, events: Events) -> tuple[Doubles, Doubles]:
-    """Return what scores and events are on average over the frames of each clip.
+    """Return what scores and events are on average over the frames of each clip, (clips, classes) of the events each.
 
-    Returns
-    -------
-    scores, active
-        (clips, classes) of the events' clips and classes: means of the scores, and shares of frames in which a class
-        is active; 0 where the scores lack a clip or a class.
+    That are means of the scores and shares of frames in which a class is active; 0 where the scores lack clip or class.
     """
     activity = Activity(events)
     means, active = np.zeros((2, len(events.filenames), len(events.labels)))

@@ -1,7 +1,6 @@
 """DCASE 2018 Task 4: large-scale weakly labeled semi-supervised sound event detection in domestic environments.
 
-Unverified: that a clip without an event is a row with only its file name; the meta fields beside those of the shared
-template. The reader of the organisers takes TAB text with a header in its first row.
+The reader of the organisers takes TAB text with a header in its first row.
 """
 
 from sedkit.submission.formats._format import F_SCORES, SYSTEM, WHO, Format

@@ -1,8 +1,4 @@
-"""DCASE 2019 Task 4: sound event detection in domestic environments.
-
-Unverified: that a clip without an event is a row with only its file name; `segmentation_method`, `post-processing` and
-`embeddings` of the meta file.
-"""
+"""DCASE 2019 Task 4: sound event detection in domestic environments."""
 
 from sedkit.submission.formats._format import F_SCORES, SYSTEM, WHO, Format
 

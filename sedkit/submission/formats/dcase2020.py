@@ -1,10 +1,8 @@
 """DCASE 2020 Task 4: sound event detection and separation in domestic environments.
 
 The meta fields are those that `validate_submissions.py` of dcase20_task4 reads; it also takes `sed_system` and
-`sed_results` for `system` and `results`, and reads `ss_system` and `ss_results` where they stand.
-
-Unverified: whether the folder of operating points (its name was seen in SED-MME-eval's code) was asked of everyone, and
-its number of thresholds.
+`sed_results` for `system` and `results`, and reads `ss_system` and `ss_results` where they stand. The name of the
+folder of operating points was seen in SED-MME-eval's code.
 """
 
 from sedkit.submission.formats._format import F_SCORES, SEPARATION, SYSTEM, WHO, Format, PointFolder

@@ -1,7 +1,6 @@
 """DCASE 2021 Task 4: sound event detection and separation in domestic environments.
 
-Unverified: PSDS1 and PSDS2 among the results of the meta file; one folder of operating points per system (separate
-systems for the two PSDS scenarios were allowed).
+Separate systems for the two PSDS scenarios were allowed, each with a folder of operating points.
 """
 
 from sedkit.submission.formats._format import (

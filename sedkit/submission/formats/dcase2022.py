@@ -2,8 +2,6 @@
 
 Verified in the baselines' readme: energy of training, devtest inference and evaluation inference by CodeCarbon, and
 that of the organisers' baseline on the same hardware.
-
-Unverified: the keys that hold it in the meta file, labels without a track, operating-point folders.
 """
 
 from sedkit.submission.formats._format import (

@@ -21,16 +21,8 @@ _BASELINE_ENERGY = "system.complexity.energy_baseline."
 def check_meta(meta: Meta, label: str, form: Format, package: bool) -> None:
     """Look for faults in a meta file.
 
-    Parameters
-    ----------
-    meta
-        What `parse_meta` returned; it says where faults are noted.
-    label
-        The system folder's name.
-    form
-        The year's format.
-    package
-        Whether a whole package is looked at (missing authors are then refused) or a single system folder.
+    `label` is the system folder's name, `package` whether a whole package is looked at (missing authors are then
+    refused) or a single system folder.
     """
     if isinstance(meta.get("submission"), Mapping):
         check_names(meta, label, form)

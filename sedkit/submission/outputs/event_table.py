@@ -46,24 +46,9 @@ _Words = Callable[[int], str]
 
 
 def check_table(file: str, data: bytes, form: Format, clips: ClipList | None, findings: Findings) -> Events | None:
-    """Look for faults in an event table.
+    """Look for faults in an event table of a package, given its path and bytes.
 
-    Parameters
-    ----------
-    file
-        Path in the package, for the findings.
-    data
-        The table's bytes.
-    form
-        The year's format.
-    clips
-        The evaluation list, None where unknown.
-    findings
-        Where faults are noted.
-
-    Returns
-    -------
-    The events as they stand (unusable rows left out), or None where the table cannot be read at all.
+    Return the events as they stand (unusable rows left out), or None where the table cannot be read at all.
     """
     if not is_table_text(file, data, findings):
         return None

@@ -83,21 +83,7 @@ def check_score_folder(
     findings: Findings,
     to_score: RunScores | None = None,
 ) -> ScoreFolder:
-    """Look for faults in a folder of score tables.
-
-    Parameters
-    ----------
-    folder
-        Its path in the package.
-    files
-        Paths of the files in it.
-    package
-        Where they are read.
-    form, clips, findings
-        The format, the evaluation list (None where unknown), where faults are noted.
-    to_score
-        Takes the tables, where they are to be scored.
-    """
+    """Look for faults in the files of a folder of score tables; `to_score` takes those that are to be scored."""
     tables = {PurePosixPath(name).stem: name for name in files if name.endswith(".tsv")}
     if not tables:
         message = f"no *.tsv among its {len(files)} files ({listed((PurePosixPath(name).name for name in files), 2)})"

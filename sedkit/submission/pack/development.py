@@ -28,10 +28,7 @@ _CLASS = "results.development_dataset.class_wise.*.F-score"
 class Development:
     """Development results by the field's path in the meta file.
 
-    Attributes
-    ----------
-    remarks
-        Why figures are not those of the official development set; they go into the meta file as comments.
+    `remarks` say why figures are not those of the official development set; they go into the meta file as comments.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -41,17 +38,8 @@ class Development:
 def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, given: bool = True) -> Development:
     """Return the figures of results files that a format asks for; those that are not official are warned of.
 
-    Parameters
-    ----------
-    paths, form
-        The files, and the year's format.
-    given
-        Whether the files were named for this: one that holds none of the figures is then an error, else a warning.
-
-    Raises
-    ------
-    SedkitError
-        A file holds none of the figures that the format asks for, or two files hold the same one.
+    A file that holds none of the figures is an error where files were `given` for this, else a warning; two files that
+    hold the same one always are (SedkitError).
     """
     values: dict[str, Any] = {}
     remarks: list[str] = []
