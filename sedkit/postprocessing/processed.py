@@ -66,17 +66,12 @@ def processed_scores(
         from sedkit.postprocessing.sebbs import find_boxes
 
         return _box_scores(scores, find_boxes(scores, rules, gate))
-    groups = processed_curves(scores, rules)
+    groups = [tidied(group, rules) for group in filtered_curves(scores, rules)]
     framewise = np.zeros(scores.framewise.shape, np.result_type(scores.framewise, *(group.planes for group in groups)))
     for group in groups:
         planes = np.where(gate[group.clips][:, :, None] & np.isfinite(group.planes), group.planes, 0.0)
         framewise[group.clips] = planes.transpose(0, 2, 1)
     return replace(scores, framewise=framewise, processed=True)
-
-
-def processed_curves(scores: Scores, rules: Postprocessing) -> list[Curves]:
-    """Do to the scores all that frame rules do before and after they compare, but for the gate."""
-    return [tidied(group, rules) for group in filtered_curves(scores, rules)]
 
 
 def filtered_curves(scores: Scores, rules: Postprocessing) -> list[Curves]:

@@ -14,13 +14,13 @@ from sedkit.core.files import read_yaml
 from sedkit.core.log import log
 from sedkit.submission.folder_names import plain_name
 from sedkit.submission.formats import Format
-from sedkit.submission.formats._format import SYSTEM
+from sedkit.submission.formats._format import meta_fields
 from sedkit.submission.meta.people import is_example_author
 
 #: Fields that are stated by the last part of their paths, beside those of the description.
 _STATED = ("submission.name", "submission.abbreviation", "system.external_datasets", "system.source_code")
 _ABOVE = "system.description."
-_DESCRIPTION = tuple(item.path.removeprefix(_ABOVE) for item in SYSTEM if item.path.startswith(_ABOVE))
+_DESCRIPTION = tuple(x.path.removeprefix(_ABOVE) for x in meta_fields("system") if x.path.startswith(_ABOVE))
 
 
 @dataclass(frozen=True)

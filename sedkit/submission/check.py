@@ -125,8 +125,8 @@ def _check_energy_stated(
     """Look at systems without any energy: where the rules demand it, at least the best system's has to be there."""
     silent = [meta for meta, _ in systems if isinstance(meta.get("system"), Mapping) and not states_energy(meta, form)]
     measured = any(kwh for _, output in systems for kwh in output.energy.values())
-    kwh = [item.path for item in form.fields if item.kind == "kwh" and "baseline" not in item.path]
-    asked, expected = listed(path.rpartition(".")[2] for path in kwh), "kWh measured by CodeCarbon"
+    asked = listed(path.rpartition(".")[2] for path in form.kwh if "baseline" not in path)
+    expected = "kWh measured by CodeCarbon"
     if silent and form.energy_mandatory and whole and len(silent) == len(systems) and not measured:
         message = f"energy ({asked}) is stated of no system, where the rules demand that of the best one at least"
         silent[0].tell("energy_absent", "system.complexity", message, expected, REFUSED)

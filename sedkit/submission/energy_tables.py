@@ -118,8 +118,7 @@ def check_energy(meta: Meta, system: SystemFolder, tables: Mapping[str, tuple[fl
 
     `tables` is what `energy_tables` returned of a system.
     """
-    asked = [item.path for item in form.fields if item.kind == "kwh"]
-    stated = {path: value for path in asked if is_number(value := meta.get(path)) and value > 0}
+    stated = {path: value for path in form.kwh if is_number(value := meta.get(path)) and value > 0}
     measured: dict[str, dict[str, tuple[float, ...]]] = {}
     for name, kwh in tables.items():
         if kwh:
@@ -158,8 +157,7 @@ def _stages(submitted: str | None) -> dict[str, str]:
 
 def energy_fields(form: Format) -> dict[str, str]:
     """Return the stages a format asks the energy of: name of the stage, and its field in the meta file."""
-    asked = {item.path for item in form.fields if item.kind == "kwh"}
-    return {name: path for path, name in _stages("evaluation").items() if path in asked}
+    return {name: path for path, name in _stages("evaluation").items() if path in form.kwh}
 
 
 def read_energy_tables(entries: Sequence[str], form: Format) -> dict[str, EnergyTable]:

@@ -45,9 +45,8 @@ def check_score_results(
     that hold MAESTRO's the partial ROC area. Return the figures that were found again.
     """
     confirmed: list[Confirmed] = []
-    fields = [item.path for item in form.fields if item.path.startswith("results.")]
-    stated = {path: value for path in fields if is_number(value := meta.get(path))}
-    if not fields:
+    stated = {path: value for path in form.results if is_number(value := meta.get(path))}
+    if not form.results:
         note(meta, f"nothing to recompute: which results a meta file of {form.name} states is not known")
     for part, keys in _SERVES.items():
         mine = {path: x for path, x in stated.items() if path.rpartition(".")[2] in keys}

@@ -78,8 +78,7 @@ def _overlap(asked: set[str], present: set[str]) -> float:
 
 def _telling(form: Format) -> set[str]:
     """Return the fields that tell years apart."""
-    telling = [item.path for item in form.fields if item.path.startswith("results.") or item.kind == "kwh"]
-    return {path.partition(".*")[0] for path in telling}
+    return {path.partition(".*")[0] for path in (*form.results, *form.kwh)}
 
 
 def _classes(package: Package, systems: Sequence[SystemFolder], form: Format) -> float:

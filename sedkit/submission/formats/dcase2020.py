@@ -5,7 +5,7 @@ The meta fields are those that `validate_submissions.py` of dcase20_task4 reads;
 folder of operating points was seen in SED-MME-eval's code.
 """
 
-from sedkit.submission.formats._format import F_SCORES, SEPARATION, SYSTEM, WHO, Format, PointFolder
+from sedkit.submission.formats._format import Format, PointFolder, meta_fields
 
 FORMAT = Format(
     name="dcase2020",
@@ -15,8 +15,8 @@ FORMAT = Format(
     example_labels=("Turpault_INR_task4_SED_1", "Wisdom_GOO_task4_SS_1"),
     table_suffix=".output.tsv",
     points=PointFolder(),
-    fields=(*WHO, *SYSTEM, *F_SCORES),
-    separation=SEPARATION,
+    fields=meta_fields("who", "system", "f_scores"),
+    separation=meta_fields("separation"),
     # Overlapping events of a class were ranked: psds_eval refuses them since 0.4 of 2021.
     baseline_refused=True,
     every_yaml=True,

@@ -103,7 +103,7 @@ def _check_field(meta: Meta, item: MetaField) -> None:
 
 def states_energy(meta: Meta, form: Format) -> bool:
     """Tell whether a meta file states any energy of its system; the keys are not verified, so others count as well."""
-    known = [item.path for item in form.fields if item.kind == "kwh" and not item.path.startswith(_BASELINE_ENERGY)]
+    known = [path for path in form.kwh if not path.startswith(_BASELINE_ENERGY)]
     others = [path for path in meta.lines if "baseline" not in path and re.search("energy|kwh", path, re.IGNORECASE)]
     values = [*(meta.get(path) for path in known), *(get(meta.values, path) for path in others)]
     # A figure with its unit is a text, which is a fault of its own.

@@ -47,7 +47,7 @@ def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, give
     for path in map(str, paths):
         results = read_results(Path(path))
         figures = result_fields(results, form)
-        why = _no_area(results) if _AREA in _asked(form) else ""
+        why = _no_area(results) if _AREA in form.results else ""
         if not figures and given:
             raise SedkitError(f"{path}: {why or _no_figure(form)}")
         if not figures or why:
@@ -65,7 +65,7 @@ def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, give
 
 def results_of_experiment(experiment: ExperimentFolder, form: Format) -> Development:
     """Return an experiment's own development results, or where it was trained on that set its split run's."""
-    if not _asked(form):
+    if not form.results:
         return Development()
     files = [file for name in experiment.development if (file := _file_of(experiment, name)) is not None]
     return results_of_files(files, form, given=False)
@@ -97,10 +97,6 @@ def _file_of(experiment: ExperimentFolder, results: str) -> Path | None:
     return file
 
 
-def _asked(form: Format) -> list[str]:
-    return [item.path for item in form.fields if item.path.startswith("results.")]
-
-
 def result_fields(results: Results, form: Format) -> dict[str, Any]:
     """Return the figures that a format asks for: F-scores in percent, PSDS as fractions, undefined left out."""
     values: dict[str, Any] = {}
@@ -120,7 +116,7 @@ def result_fields(results: Results, form: Format) -> dict[str, Any]:
     area, _ = evaluated_area(results.blocks.section("segment_auc"))
     if area is not None:
         values[_AREA] = round(area, 4)
-    asked = [path.replace("*", label) for path in _asked(form) for label in form.labels]
+    asked = [path.replace("*", label) for path in form.results for label in form.labels]
     return {path: value for path, value in values.items() if path in asked}
 
 
@@ -147,7 +143,7 @@ def _not_official(results: Results, figures: set[str]) -> list[str]:
 
 def _no_figure(form: Format) -> str:
     names = {"F-score": "an event F-score", "PSDS1": "PSDS", "PSDS2": "PSDS", "mPAUC": "partial ROC area"}
-    wanted = list(dict.fromkeys(names[path.rpartition(".")[2]] for path in sorted(_asked(form)) if "*" not in path))
+    wanted = list(dict.fromkeys(names[path.rpartition(".")[2]] for path in sorted(form.results) if "*" not in path))
     if not wanted:
         return f"{form.name} asks for no development results"
     return f"no {' or '.join(wanted)} in it, which {form.name} asks for; `sedkit score --json` writes them"
