@@ -24,14 +24,10 @@ NOT_RANKED = "not ranked"
 
 @dataclass(frozen=True)
 class FigureRow:
-    """One line of a table: a system of ours, or a published figure.
+    """One line of a table: a system of ours (a result that was given), or a published figure.
 
     Attributes
     ----------
-    ours
-        Whether it is a result that was given.
-    system
-        Name as printed.
     value, text, spread, interval
         In the metric's unit; `text` as published or with the metric's decimals.
     runs
@@ -41,10 +37,8 @@ class FigureRow:
         by its best figure; None without a rank. `tied` is set where one of these equals the value.
     level_with
         Published figures that the value equals at their decimals.
-    difference
-        To the table's baseline; None where there is none or nothing may be compared.
-    parameters, ratio
-        Trained parameters, and their ratio to the table's baseline.
+    difference, ratio
+        To the table's baseline, `ratio` of the trained parameters; None where there is none or nothing may be compared.
     coverage
         How many of the reference's clips an output of ours lists; empty where it lists all, or nothing is known.
     verified, unranked, notes, scorer, source

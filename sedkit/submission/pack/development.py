@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from sedkit.evaluation.maestro import MAESTRO_EVALUATED, evaluated_area
 from sedkit.evaluation.results_file import Results, read_results
 from sedkit.submission.formats import Format
 from sedkit.submission.formats._format import MAESTRO_CLASSES
+from sedkit.submission.meta.write import SystemMeta
 
 #: Official ground truths of it, by the beginning of their names; 2018's was the test set.
 _DEVELOPMENT = ("validation_", "dcase2018_test_")
@@ -24,18 +24,7 @@ _AREA = "results.devtest.maestro.mPAUC"
 _CLASS = "results.development_dataset.class_wise.*.F-score"
 
 
-@dataclass(frozen=True)
-class Development:
-    """Development results by the field's path in the meta file.
-
-    `remarks` say why figures are not those of the official development set; they go into the meta file as comments.
-    """
-
-    values: Mapping[str, Any] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
-
-
-def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, given: bool = True) -> Development:
+def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, given: bool = True) -> SystemMeta:
     """Return the figures of results files that a format asks for; those that are not official are warned of.
 
     A file that holds none of the figures is an error where files were `given` for this, else a warning; two files that
@@ -60,13 +49,13 @@ def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, give
         for remark in _not_official(results, set(figures)):
             log.warning("%s: stated as development results, but %s", path, remark)
             remarks.append(remark)
-    return Development(values, tuple(dict.fromkeys(remarks)))
+    return SystemMeta(values, tuple(dict.fromkeys(remarks)))
 
 
-def results_of_experiment(experiment: ExperimentFolder, form: Format) -> Development:
+def results_of_experiment(experiment: ExperimentFolder, form: Format) -> SystemMeta:
     """Return an experiment's own development results, or where it was trained on that set its split run's."""
     if not form.results:
-        return Development()
+        return SystemMeta()
     files = [file for name in experiment.development if (file := _file_of(experiment, name)) is not None]
     return results_of_files(files, form, given=False)
 

@@ -16,7 +16,7 @@ from sedkit.submission.energy_tables import EnergyTable, energy_fields, kwh_of_t
 from sedkit.submission.formats import Format
 from sedkit.submission.meta.describe import describe_experiments, words_of_rules
 from sedkit.submission.meta.write import SystemMeta, meta_of_file, names_of
-from sedkit.submission.pack.development import Development, results_of_experiment, results_of_files
+from sedkit.submission.pack.development import results_of_experiment, results_of_files
 from sedkit.submission.pack.outputs import (
     OutputToPack,
     points_of_scores,
@@ -129,7 +129,7 @@ class Inputs:
         self, name: str, output: OutputToPack, meta: SystemMeta, results_of: ExperimentFolder | None = None
     ) -> SystemToPack:
         """Return a system with its development results, and what the author file states before everything else."""
-        development = Development()
+        development = SystemMeta()
         if self.results:
             development = results_of_files(self.results, self.form)
         elif results_of is not None:
