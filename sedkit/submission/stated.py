@@ -131,30 +131,21 @@ def _tell_differences(meta: Meta, message: str, wrong: Mapping[str, str], refere
 
 def _compare_f_scores(meta: Meta, events: Events, reference: Reference) -> tuple[list[Confirmed], dict[str, str]]:
     """Return the overall F-score where it was found again, and the F-scores that differ, in words by their keys."""
-    macro, classes = _event_f_scores(reference.events, events)
+    figures = figures_of(reference.events, "event", estimate=events)
+    blocks = {"overall": figures["macro"]} | {f"class_wise.{label}": of for label, of in figures["classes"].items()}
     confirmed: list[Confirmed] = []
     wrong: dict[str, str] = {}
-    block = meta.get(_DEVELOPMENT)
-    for key, value in (("overall", macro), *((f"class_wise.{label}", x) for label, x in classes.items())):
-        stated = get(block, f"{key}.F-score")
-        if value is None or not is_number(stated):
+    for key, block in blocks.items():
+        stated = get(meta.get(_DEVELOPMENT), f"{key}.F-score")
+        if block["f1"] is None or not is_number(stated):
             continue
+        value = 100 * block["f1"]
         if abs(stated - value) > percent_rounding(stated) + _DUST_PERCENT:
             wrong[f"{key}.F-score"] = f"{key.removeprefix('class_wise.')} {stated} (recomputed {value:.2f})"
         elif key == "overall":
             path, how = f"{_DEVELOPMENT}.overall.F-score", "event-based macro F1 in percent"
             confirmed.append(Confirmed(meta.file, path, stated, value, how, reference.path))
     return confirmed, wrong
-
-
-def _event_f_scores(reference: Events, estimate: Events) -> tuple[float | None, dict[str, float | None]]:
-    """Return the event-based macro F1 (collar 0.2 s, 20 %) and each class's, in percent, None where undefined."""
-    figures = figures_of(reference, "event", estimate=estimate)
-
-    def percent(block: Mapping[str, Any]) -> float | None:
-        return None if block["f1"] is None else 100 * block["f1"]
-
-    return percent(figures["macro"]), {label: percent(block) for label, block in figures["classes"].items()}
 
 
 def _compare_psds(
