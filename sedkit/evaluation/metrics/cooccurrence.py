@@ -126,9 +126,9 @@ class ClassCorrelation(Cooccurrence):
 
 
 def time_averages(scores: Scores, events: Events) -> tuple[Doubles, Doubles]:
-    """Return what scores and events are on average over the frames of each clip, (clips, classes) of the events each.
+    """Return averages over the frames of each clip, of the scores and of whether a class is active.
 
-    That are means of the scores and shares of frames in which a class is active; 0 where the scores lack clip or class.
+    Each is (clips, classes) of the events' clips and classes; 0 where the scores lack a clip or a class.
     """
     activity = Activity(events)
     means, active = np.zeros((2, len(events.filenames), len(events.labels)))

@@ -14,7 +14,7 @@ _Test = Callable[[Any], bool]
 
 @dataclass(frozen=True)
 class FieldKind:
-    """One kind of field, in words what it asks for.
+    """One kind of field; `words` say what it asks for.
 
     `accepts` tells whether a value is of a type that the validators of 2020 and 2024 let pass, sensible or not, `fits`
     whether it is also what the kind asks for, `nullable` whether null is an answer.

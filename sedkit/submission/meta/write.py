@@ -92,8 +92,7 @@ def meta_of_file(path: str, form: Format) -> SystemMeta:
     """Take a system's description from a meta file made elsewhere; its authors and label are not taken over.
 
     What the format does not ask for is left out and named. 2020 and 2021 also call the blocks `sed_system` and
-    `sed_results`, and know a separation system's beside them. Raises SedkitError for a file without a meta file's
-    blocks.
+    `sed_results`, and know a separation system's beside them. SedkitError where there is no block of a meta file.
     """
     content = read_yaml(path)
     if not isinstance(content, dict):

@@ -101,8 +101,8 @@ def points_of_scores(scores: Scores, rules: Postprocessing | None, form: Format)
 def read_output_scores(paths: Sequence[str], form: Format, clips: ClipList | None) -> list[Scores]:
     """Read the scores of a system's runs: the format's classes are there, and the clips of the list under its names.
 
-    Raises UsageError for the same scores twice (runs are trainings of their own), SedkitError for classes or clips
-    without.
+    Raises UsageError for the same scores twice (runs are trainings of their own), SedkitError for classes or clips that
+    have none.
     """
     from sedkit.dataio.store import read_scores
 
