@@ -181,8 +181,10 @@ class LogMel(FrontEnd):
         clip = clip[:samples]
         side = self.n_fft // 2 if self.centre else 0
         samples = max(samples, 1 if self.centre else self.n_fft)
-        padded = np.zeros(samples + 2 * side, dtype=clip.dtype)
+        padded = np.empty(samples + 2 * side, dtype=clip.dtype)
+        padded[:side] = 0
         padded[side : side + len(clip)] = clip
+        padded[side + len(clip) :] = 0
         if side and self.pad_mode == "reflect":
             if samples <= side:
                 return np.pad(padded[side : side + samples], side, mode="reflect")
