@@ -38,7 +38,7 @@ COMPARISONS: Comparisons = {
 TOLERANCE_DB = (1e-4, 0.1)
 FAST_TOLERANCE_DB = 0.05
 #: Multiplications of the fast resampler for each sample that comes out (sedkit/dataio/resample.py), samples at a time.
-TAPS, BAND = 72, 16
+TAPS, BAND = 72, 40
 KALDI = "kaldi-native-fbank"
 LEAST = "soxr, transforms in double, products, a write"
 LEAST_FAST = "72 taps, transforms in single, products, a write"
