@@ -24,7 +24,8 @@ from benchmarks._measure import Comparisons, Form, Report, in_turn
 from sedkit.core.config import read_config
 from sedkit.features.batch import Batch, StreamBatch
 from sedkit.features.frontends import frontend_from
-from sedkit.models.layers import Dropout
+from sedkit.models.frequency_dynamic import TEMPERATURE, FrequencyDynamicConv
+from sedkit.models.gates import Dropout
 from sedkit.models.output import SedModel
 from sedkit.models.precision import cpu_has_bf16, cpu_name
 from sedkit.models.registry import build_model
@@ -149,12 +150,27 @@ class _Gru(nn.GRU):
         return out
 
 
+class _FrequencyDynamic(nn.Module):
+    """The convolution as published: the outcomes of all kernels are mixed (arXiv 2203.15296)."""
+
+    def __init__(self, layer: FrequencyDynamicConv) -> None:
+        super().__init__()
+        self.weight, self.mixture, self.n_kernels = layer.weight, layer.mixture, layer.n_kernels
+
+    def forward(self, x: Tensor) -> Tensor:
+        shares = torch.softmax(self.mixture(x.mean(dim=2)) / TEMPERATURE, dim=1)
+        y = torch.nn.functional.conv2d(x, self.weight, padding=1).unflatten(1, (self.n_kernels, -1))
+        return (shares[:, :, None, None, :] * y).sum(dim=1)
+
+
 def _as_torch_has_it(network: nn.Module) -> None:
     """Replace the layers of a network that are quicker than torch's by torch's."""
     for module in list(network.modules()):
         for name, layer in module.named_children():
             if isinstance(layer, Dropout):
                 setattr(module, name, nn.Dropout(layer.p))
+            elif isinstance(layer, FrequencyDynamicConv):
+                setattr(module, name, _FrequencyDynamic(layer))
             elif isinstance(layer, nn.GRU):
                 stock = _Gru(
                     layer.input_size, layer.hidden_size, layer.num_layers, batch_first=True, bidirectional=True

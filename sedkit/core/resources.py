@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 from sedkit.core.errors import SedkitError, suggest
@@ -18,3 +19,8 @@ def metadata_path(*parts: str) -> Path:
         names = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
         raise SedkitError(f"metadata/{'/'.join(parts)}: no such file{suggest(path.name, names)}")
     return path
+
+
+def metadata_rows(*parts: str) -> list[dict[str, str]]:
+    """Return the rows of a TAB-separated file of `metadata/`, cells by the names in its header."""
+    return list(csv.DictReader(metadata_path(*parts).read_text(encoding="utf-8").splitlines(), delimiter="\t"))

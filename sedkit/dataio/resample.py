@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import soxr
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 #: Flat up to this part of the new rate (14 kHz of 32 kHz), and free of aliases below it.
@@ -21,8 +20,8 @@ PASSBAND = 0.4375
 _ATTENUATION_DB = 100.0
 # One product makes this many neighbouring samples out of the inputs that they share; a period holds about _PERIOD of
 # them.
-_BAND = 40
-_PERIOD = 320
+_BAND = 16
+_PERIOD = 640
 # Rates without a common divisor need a filter per output sample: soxr is faster then.
 _MOST_PHASES = 4096
 
@@ -68,15 +67,18 @@ def resample_fast(x: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[n
     design = _design(rate, new_rate)
     samples = (2 * len(x) * new_rate + rate) // (2 * rate)
     periods = -(-samples // design.outputs)
-    padded = np.zeros(design.reach + (periods + 1) * design.inputs + 2 * design.reach, dtype=np.float32)
-    padded[design.reach : design.reach + len(x)] = x[: len(padded) - design.reach]
+    padded = np.empty(design.reach + (periods + 1) * design.inputs + 2 * design.reach, dtype=np.float32)
+    behind = min(len(padded), design.reach + len(x))
+    padded[: design.reach] = 0
+    padded[design.reach : behind] = x[: behind - design.reach]
+    padded[behind:] = 0
     out = np.empty((periods, design.outputs), dtype=np.float32)
-    step = padded.strides[0]
+    step = padded.itemsize
     for band in design.bands:
-        stretch = as_strided(
-            padded[band.first_input :], (periods, len(band.weights)), (design.inputs * step, step), writeable=False
-        )
-        np.matmul(stretch, band.weights, out=out[:, band.outputs])
+        # Rows that overlap: what each period's outputs share.
+        shape, strides = (periods, len(band.weights)), (design.inputs * step, step)
+        inputs = np.ndarray(shape, np.float32, padded, band.first_input * step, strides)
+        np.matmul(inputs, band.weights, out=out[:, band.outputs])
     return out.reshape(-1)[:samples]
 
 

@@ -50,17 +50,13 @@ class ClipCounts:
 
     def stacked(self) -> NDArray[np.float64]:
         """Return everything that is summed over clips as (clips, columns) float64."""
-        parts = [self.n_reference, self.n_estimate, self.n_true_positives]
-        parts.append(self.false_positives())
-        if self.errors is not None:
-            parts.append(self.errors)
-        return np.hstack(parts).astype(np.float64)
+        columns = [self.n_reference, self.n_estimate, self.n_true_positives, self.false_positives()]
+        return np.hstack(columns if self.errors is None else [*columns, self.errors]).astype(np.float64)
 
     def false_positives(self) -> NDArray[np.int64]:
         """Return the decisions that are wrong, (clips, classes)."""
-        if self.n_false_positives is not None:
-            return self.n_false_positives
-        return self.n_estimate - self.n_true_positives
+        separate = self.n_false_positives
+        return self.n_estimate - self.n_true_positives if separate is None else separate
 
 
 @dataclass(frozen=True)

@@ -116,12 +116,8 @@ def prepare(reference: Events, durations: Mapping[str, float] | None, refuse_ove
 def join_points(ground: Ground, points: Sequence[Events], refuse_overlaps: bool = True) -> Grouped:
     """Bring operating points onto the reference's clips and classes; refuses what `checked_order` refuses.
 
-    Classes and clips that the reference lacks are passed over.
-
-    Returns
-    -------
-    Grouped
-        The detections, the groups being the clips of each point after those of the points before it.
+    Classes and clips that the reference lacks are passed over. The groups are the clips of each point after those of
+    the points before it.
     """
     clip_code = {name: i for i, name in enumerate(ground.filenames)}
     label_code = {name: i for i, name in enumerate(ground.labels)}

@@ -31,32 +31,24 @@ def evaluate(
     baselines: bool = False,
     every_threshold: bool = False,
 ) -> dict[str, Any]:
-    """Score an output.
+    """Return the results file's blocks of metrics, `undefined`, `overlaps` and `versions` for a system's output.
 
     Parameters
     ----------
-    truth, output
-        Reference and system output, on the classes to be scored.
+    truth, output, options
+        Reference and output, on the classes to be scored, and how to score.
     metrics
         Names of metrics. None: all whose inputs are there; one that refuses an input is left out with a warning.
-    options
-        How to score.
     resamples
         Of the reference's clips and those with a duration only, for intervals (see `Resamples.of`).
     against
         Another output with its name, for paired differences.
     judged
-        Reference and output as the judges of record are to see them: they are run too, and SedkitError is raised where
-        they differ.
+        Reference and output as the judges of record see them: they are run too; SedkitError where they differ.
     baselines
         Also score an output without events and one with every class active throughout.
     every_threshold
         Score each operating point by itself; the block is the best one's, by its primary figure.
-
-    Returns
-    -------
-    dict
-        Metric blocks of the results file, `undefined`, `overlaps` and `versions`.
     """
     options = options or Options()
     work = Work(truth, output, options)

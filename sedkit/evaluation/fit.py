@@ -25,16 +25,8 @@ from sedkit.evaluation.metrics.base import Metric
 class Fit:
     """A reference as it was scored, the classes that were asked for, and the metrics.
 
-    Attributes
-    ----------
-    reference
-        Every clip, with the events of every class.
-    truth
-        What of it was scored, and the durations of the clips to be scored.
-    classes
-        The classes of `--labels`.
-    metrics
-        Those that were computed, in the variant in which they were.
+    `reference` has every clip and class; `truth` is what of it was scored, with the durations of these clips; `classes`
+    are those of `--labels`; `metrics` are those that were computed, in the variant in which they were.
     """
 
     reference: Events | Tags

@@ -16,9 +16,7 @@ MAESTRO_EVALUATED = Vocabulary.read(metadata_path("classes", "maestro_evaluated.
 def evaluated_area(block: ResultsSection) -> tuple[float | None, tuple[str, ...]]:
     """Average a block `segment_auc` over the evaluated classes.
 
-    Returns
-    -------
-    The mean, and the classes that keep it from being told: those the block lacks, or whose area is undefined.
+    Return the mean, and the classes that keep it from being told: those the block lacks, or whose area is undefined.
 
     >>> classes = dict.fromkeys(MAESTRO_EVALUATED, 0.75) | {"announcement": 0.1}
     >>> evaluated_area(ResultsSection({"value": 0.5, "classes": classes}, "r.json: segment_auc."))

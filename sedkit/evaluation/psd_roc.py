@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.coverage import Ground, PointCounts, count_detections, join_points, prepare
-from sedkit.evaluation.parameters import CrossTriggers, PsdsParameters
+from sedkit.evaluation.parameters import PsdsParameters
 from sedkit.evaluation.resample import Drawn, Resamples
 
 _NONE = np.zeros(1)
@@ -51,10 +51,7 @@ def psds_of_points(
 ) -> tuple[float, dict[str, float]]:
     """Compute PSDS and each class's own area from tables at several thresholds.
 
-    Raises
-    ------
-    SedkitError
-        No reference event, no duration, overlapping events of one class.
+    Raises SedkitError without reference event or durations, and for overlapping events of one class.
     """
     strict = parameters.cross_triggers != "0.3.0"
     ground = prepare(reference, durations, strict)
@@ -81,22 +78,23 @@ def roc_points(counts: PointCounts, parameters: PsdsParameters) -> tuple[NDArray
     ground = counts.ground
     if not ground.labels:
         raise SedkitError("PSDS: the reference holds no event, expected at least one")
-    seconds = total_s(ground)
-    dense = counts.dense()
-    tpr = dense[..., 0] / ground.n_reference().sum(axis=0)
-    efpr = dense[..., 1] * 3600.0 / seconds
-    if parameters.alpha_ct:
-        per_hour = dense[..., 2:] * 3600.0 / ground.reference_s().sum(axis=0)
-        efpr = efpr + parameters.alpha_ct * cross_trigger_mean(per_hour, parameters.cross_triggers)
-    return tpr, efpr
+    return rates_of(counts.dense(), ground.n_reference().sum(axis=0), ground, parameters)
 
 
-def total_s(ground: Ground) -> float:
-    """Return the summed durations of the clips, which must be known."""
+def rates_of(
+    counts: NDArray[np.float64], n_reference: Any, ground: Ground, parameters: PsdsParameters
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return tpr and efpr (...,) of counts (..., kinds) of classes that have so many reference events."""
     seconds = float(ground.duration_s.sum())
     if not np.isfinite(seconds) or seconds <= 0:
         raise SedkitError("PSDS: no durations, expected the clips' durations in seconds (--durations)")
-    return seconds
+    efpr = counts[..., 1] * 3600.0 / seconds
+    if parameters.alpha_ct:
+        per_hour = counts[..., 2:] * 3600.0 / ground.reference_s().sum(axis=0)
+        n = per_hour.shape[-1]
+        others = n if parameters.cross_triggers == "0.3.0" else max(n - 1, 1)
+        efpr = efpr + parameters.alpha_ct * (per_hour.sum(axis=-1) / others)
+    return counts[..., 0] / n_reference, efpr
 
 
 def areas_of(
@@ -113,13 +111,6 @@ def areas_of(
         alone = np.zeros_like(cls[steps])
         areas[label] = float(area_less_noise(x[steps], alone, y[steps], 1, 0.0, end, _NONE, _NONE))
     return float(area_less_noise(x, cls, y, len(labels), parameters.alpha_st, end, _NONE, _NONE)), areas
-
-
-def cross_trigger_mean(rates: NDArray[np.float64], variant: CrossTriggers) -> NDArray[np.float64]:
-    """Average cross-trigger rates (..., classes, other classes) over the other classes (diagonal zero)."""
-    n = rates.shape[-1]
-    others = n if variant == "0.3.0" else max(n - 1, 1)
-    return np.asarray(rates.sum(axis=-1) / others, dtype=np.float64)
 
 
 @njit(cache=True)

@@ -24,7 +24,7 @@ from sedkit.dataio.scores import Scores
 from sedkit.evaluation.counts import grouped
 from sedkit.evaluation.coverage import Ground, PointCounts
 from sedkit.evaluation.parameters import IntersectionParameters, PsdsParameters
-from sedkit.evaluation.psd_roc import areas_of, cross_trigger_mean, total_s
+from sedkit.evaluation.psd_roc import areas_of, rates_of
 
 #: Thresholds per class that intervals are computed from; the figure itself uses all.
 INTERVAL_POINTS = 100
@@ -194,11 +194,7 @@ def _steps(
     at = n - 1 - np.searchsorted(value[::-1], threshold)
     changes = np.bincount(at * n_kinds + change[:, 1], weights=change[:, 2], minlength=n * n_kinds)
     counts = changes.reshape(n, n_kinds).cumsum(axis=0)
-    efpr = counts[:, 1] * 3600.0 / ground.duration_s.sum()
-    if parameters.alpha_ct:
-        per_hour = counts[:, 2:] * 3600.0 / ground.reference_s().sum(axis=0)
-        efpr = efpr + parameters.alpha_ct * cross_trigger_mean(per_hour, parameters.cross_triggers)
-    tpr = counts[:, 0] / ground.n_reference()[:, c].sum()
+    tpr, efpr = rates_of(counts, ground.n_reference()[:, c].sum(), ground, parameters)
     order = np.lexsort((-tpr, efpr))
     best = np.maximum.accumulate(tpr[order]) if n else tpr
     rises = np.diff(best, prepend=0.0) > 0
@@ -208,7 +204,6 @@ def _steps(
 
 def psds_of_sweep(swept: Sweep, parameters: PsdsParameters) -> tuple[float, dict[str, float]]:
     """Return PSDS and the area under each class's own curve, over every threshold."""
-    total_s(swept.ground)
     labels = swept.ground.labels
     _, x, y = zip(*(_steps(swept, c, parameters) for c in range(len(labels))), strict=True)
     cls = np.repeat(np.arange(len(labels)), [len(of_class) for of_class in x])

@@ -33,14 +33,7 @@ def excerpts_of(
 ) -> dict[str, Excerpt]:
     """Return the clips that are excerpts: by their names, and by their lengths where these are known.
 
-    Parameters
-    ----------
-    filenames
-        Clips.
-    durations
-        Clip durations in seconds.
-    scores
-        Where they end says how long a clip without a duration is.
+    Lengths are the `durations` of clips in seconds; where the scores end says how long a clip without one is.
     """
     listed = {stem(name): seconds for name, seconds in (durations or {}).items()}
     ends = () if scores is None else zip(map(stem, scores.filenames), scores.end_s.tolist(), strict=True)
@@ -129,23 +122,16 @@ def join_truth(reference: Events, excerpts: Mapping[str, Excerpt]) -> Events:
 def join_scores(
     scores: Scores, excerpts: Mapping[str, Excerpt], labels: Sequence[str], length_s: Mapping[str, float]
 ) -> Scores:
-    """Return the recordings' scores in segments of one second.
+    """Return the recordings' scores in segments of one second, (recordings, segments, classes).
 
     Parameters
     ----------
     scores
         Of the clips. A class that they lack scores 0, as does a segment that no excerpt with scores reaches into.
-    excerpts
-        The clips to join.
-    labels
-        The classes of the result.
+    excerpts, labels
+        The clips to join, and the classes of the result.
     length_s
         The recordings' lengths in seconds, in the order of the result.
-
-    Returns
-    -------
-    Scores
-        (recordings, segments, classes).
     """
     n = {recording: int(np.ceil(seconds / SEGMENT_S)) for recording, seconds in length_s.items()}
     shape = (len(n), max(n.values(), default=1))

@@ -43,16 +43,12 @@ class Resamples:
 
     Parameters
     ----------
-    filenames
-        Every clip.
+    filenames, what
+        Every clip, and what these are, for the results.
     groups
         Clip to group; a clip that is missing or has an empty group is a unit of its own. None: every clip is.
-    n
-        Number of resamples.
-    seed
-        Of the draws; the same seed gives the same resamples, so that two outputs can be compared in pairs.
-    what
-        What `filenames` are, for the results.
+    n, seed
+        How many; the same seed gives the same resamples, so that two outputs can be compared in pairs.
     """
 
     def __init__(

@@ -32,12 +32,7 @@ _CLIPS = {
 class ResultsSection:
     """A mapping in a results file, read key by key; what is absent or null is None, or an empty section.
 
-    Attributes
-    ----------
-    content
-        The mapping.
-    where
-        File and keys that lead to it, as a message begins: ``r.json: event_based.macro.``.
+    `where` are file and keys that lead to it, as a message begins: ``r.json: event_based.macro.``.
     """
 
     content: Mapping[str, Any]
@@ -91,8 +86,6 @@ class Results:
 
     Attributes
     ----------
-    path
-        The file.
     blocks
         All of it, for the figures of a metric: ``results.blocks.section("event_based")``.
     known_as, reference_path, reference_sha256, clips, missing
@@ -161,10 +154,7 @@ class Results:
 def read_results(path: Path) -> Results:
     """Read a results file; blocks of figures are read as they are asked for.
 
-    Raises
-    ------
-    SedkitError
-        No results file, or a value of another kind than `sedkit score --json` writes.
+    Raises SedkitError for no results file, or a value of another kind than `sedkit score --json` writes.
     """
     content = read_json(path)
     if not isinstance(content, dict) or "reference" not in content:

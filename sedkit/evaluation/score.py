@@ -16,26 +16,11 @@ from sedkit.dataio.events import Events
 from sedkit.dataio.excerpts import Excerpt
 from sedkit.dataio.names import stem
 from sedkit.dataio.tables import read_durations
-from sedkit.evaluation import judges
+from sedkit.evaluation import judges, reading
 from sedkit.evaluation.evaluate import evaluate
 from sedkit.evaluation.fit import Fit
 from sedkit.evaluation.inputs import Masks, Options, Output, Truth
 from sedkit.evaluation.metrics.base import all_metrics
-from sedkit.evaluation.reading import (
-    Kept,
-    clips_of,
-    cut_output,
-    cut_truth,
-    named_as,
-    named_by_clip,
-    read_cut,
-    read_groups,
-    read_labels,
-    read_operating_points,
-    read_other,
-    read_table_to_score,
-    read_truth,
-)
 from sedkit.evaluation.recordings import cut_into, excerpts_in
 from sedkit.evaluation.resample import Resamples
 from sedkit.evaluation.show import describe_output, describe_reference, mark_missing
@@ -79,12 +64,7 @@ class Request:
 def score_files(request: Request, masks: Masks | None = None) -> dict[str, Any]:
     """Return the results file of a call of `sedkit score`.
 
-    Parameters
-    ----------
-    request
-        What was asked for.
-    masks
-        The network of `request.experiment`, where a metric needs it.
+    `masks` is the network of `request.experiment`, where a metric needs it.
 
     Raises
     ------
@@ -95,22 +75,22 @@ def score_files(request: Request, masks: Masks | None = None) -> dict[str, Any]:
     """
     _check(request)
     run = _run(request, masks)
-    reference = read_truth(request.reference)
+    reference = reading.read_truth(request.reference)
     names = reference.filenames
-    classes = read_labels(request.labels, reference)
-    keep = read_cut(request.clips, request.folds, names)
+    classes = reading.read_labels(request.labels, reference)
+    keep = reading.read_cut(request.clips, request.folds, names)
     durations: Mapping[str, float] | None = None
     if request.durations:
-        durations = named_by_clip(names, read_durations(request.durations), request.durations)
+        durations = reading.named_by_clip(names, read_durations(request.durations), request.durations)
     outputs = [_read_output(request, masks)]
     if request.against is not None:
-        outputs.append(read_other(request.against))
+        outputs.append(reading.read_other(request.against))
     whole = reference
-    excerpts = excerpts_in(names, clips_of(outputs[0])) if isinstance(reference, Events) else {}
+    excerpts = excerpts_in(names, reading.clips_of(outputs[0])) if isinstance(reference, Events) else {}
     if excerpts and isinstance(reference, Events):
         reference, durations, keep = _in_excerpts(request, reference, excerpts, durations, keep)
-    outputs = [named_as(reference.filenames, output) for output in outputs]
-    truth = cut_truth(reference, durations, classes, keep)
+    outputs = [reading.named_as(reference.filenames, output) for output in outputs]
+    truth = reading.cut_truth(reference, durations, classes, keep)
     if request.mixtures:
         truth = replace(truth, mixtures=_mixtures(request, truth.tags.filenames, masks))
     described = describe_reference(request.reference, whole, truth)
@@ -120,8 +100,8 @@ def score_files(request: Request, masks: Masks | None = None) -> dict[str, Any]:
     judged = None
     if request.official and isinstance(reference, Events):
         judged = _judged(request, outputs[0], classes, keep)
-    on_clips = [cut_output(output, None, keep) for output in outputs]
-    cut, *other = [cut_output(output, classes, None).at(request.threshold) for output in on_clips]
+    on_clips = [reading.cut_output(output, None, keep) for output in outputs]
+    cut, *other = [reading.cut_output(output, classes, None).at(request.threshold) for output in on_clips]
 
     options = request.options
     if isinstance(request.threshold, float):
@@ -185,8 +165,8 @@ def _read_output(request: Request, masks: Masks | None) -> Output:
     from sedkit.dataio.store import read_scores
 
     return Output(
-        estimate=read_table_to_score(request.estimate, "estimate") if request.estimate else None,
-        points=read_operating_points(request.operating_points) if request.operating_points else None,
+        estimate=reading.read_table_to_score(request.estimate, "estimate") if request.estimate else None,
+        points=reading.read_operating_points(request.operating_points) if request.operating_points else None,
         scores=read_scores(request.scores) if request.scores else None,
         masks=masks,
     )
@@ -203,16 +183,18 @@ def _mixtures(request: Request, filenames: Sequence[str], masks: Masks | None) -
     return mixtures
 
 
-def _judged(request: Request, output: Output, classes: Sequence[str] | None, keep: Kept) -> tuple[Truth, Output]:
+def _judged(
+    request: Request, output: Output, classes: Sequence[str] | None, keep: reading.Kept
+) -> tuple[Truth, Output]:
     """Return reference and output as the judges see them: read from the files anew, by the organisers' own calls."""
     reference, durations = judges.read_events(request.reference), None
     # What names mean was decided, and warned of, when sedkit read them: the judges are to look at the same clips.
     if request.durations:
         seconds = judges.read_durations(request.durations)
-        durations = named_by_clip(reference.filenames, seconds, request.durations, warn=False)
+        durations = reading.named_by_clip(reference.filenames, seconds, request.durations, warn=False)
     output = output.changed(lambda table: judges.read_events(table.source))
-    output = cut_output(named_as(reference.filenames, output, warn=False), classes, keep)
-    return cut_truth(reference, durations, classes, keep), output.at(request.threshold)
+    output = reading.cut_output(reading.named_as(reference.filenames, output, warn=False), classes, keep)
+    return reading.cut_truth(reference, durations, classes, keep), output.at(request.threshold)
 
 
 def _in_excerpts(
@@ -220,8 +202,8 @@ def _in_excerpts(
     reference: Events,
     excerpts: Mapping[str, Excerpt],
     durations: Mapping[str, float] | None,
-    keep: Kept,
-) -> tuple[Events, Mapping[str, float] | None, Kept]:
+    keep: reading.Kept,
+) -> tuple[Events, Mapping[str, float] | None, reading.Kept]:
     """Return the reference, durations and what is kept of excerpts in place of those of their recordings."""
     if request.official:
         raise UsageError(
@@ -244,7 +226,8 @@ def _resamples(
 ) -> Resamples | None:
     if not request.bootstrap and not request.against:
         return None
-    groups = read_groups(request.groups, names if excerpts else truth.tags.filenames) if request.groups else None
+    clips = names if excerpts else truth.tags.filenames
+    groups = reading.read_groups(request.groups, clips) if request.groups else None
     if groups is not None and excerpts:
         by_recording = {stem(name): group for name, group in groups.items()}
         groups = {clip: by_recording.get(excerpt.recording, "") for clip, excerpt in excerpts.items()}

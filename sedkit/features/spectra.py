@@ -96,7 +96,7 @@ def filtered(
     for first in range(0, len(out), _BLOCK_FRAMES):
         n = min(_BLOCK_FRAMES, len(out) - first)
         start = first * hop_samples
-        stretch = padded[start : start + (n - 1) * hop_samples + length].astype(real)
+        stretch = padded[start : start + (n - 1) * hop_samples + length].astype(real, copy=False)
         strides = (hop_samples * real.itemsize, real.itemsize)
         seen = np.ndarray((n, length), real, stretch, 0, strides)
         if prepare is not None:
@@ -105,8 +105,8 @@ def filtered(
             seen = frames[:n]
         np.multiply(seen, window, out=frames[:n])
         spectrum = rfft(frames[:n], n_fft, axis=1, overwrite_x=True).view(real)
-        np.copyto(parts[:n], spectrum[:, 2 * low : 2 * high], casting="same_kind")
-        np.multiply(parts[:n], parts[:n], out=parts[:n])
+        used = spectrum[:, 2 * low : 2 * high].astype(np.float32, copy=False)
+        np.multiply(used, used, out=parts[:n])
         np.add(parts[:n, 0::2], parts[:n, 1::2], out=values[:n])
         if magnitude:
             np.sqrt(values[:n], out=values[:n])

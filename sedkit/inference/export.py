@@ -141,7 +141,9 @@ def _noise(predictor: Predictor) -> list[tuple[NDArray[np.float32], NDArray[np.i
     frontend, rng = predictor.frontend, np.random.default_rng(0)
     lengths = [predictor.window]
     if predictor.network.input_frames is None:
-        lengths.append(predictor.window * 3 // 2 + 1)
+        longer = predictor.window * 3 // 2 + 1
+        most = predictor.network.most_frames
+        lengths.append(longer if most is None or frontend.window_frames(longer) <= most else longer // 3)
     batches = []
     for length in lengths:
         for n in (1, 3):
@@ -216,6 +218,7 @@ def _describe(
             "samples": predictor.window * grid.hop_samples,
             "frames": frontend.window_frames(predictor.window),
             "any_number_of_frames": network.input_frames is None,
+            "most_frames": network.most_frames,
             "hop_samples": tiling.hop * grid.hop_samples,
         },
         "graph": {

@@ -59,7 +59,8 @@ class Tiling:
         Raises
         ------
         UsageError
-            Another window than the only one that the network knows, or a hop that no frames of the scores fit.
+            Another window than the only one that the network knows, one longer than it knows, or a hop that no frames
+            of the scores fit.
         """
         network, frontend = predictor.network, predictor.frontend
         rate_hz, only = frontend.window_grid.frame_rate_hz, network.input_frames
@@ -78,6 +79,12 @@ class Tiling:
             length = -(-length // cover) * cover if frontend.sliceable else max(length, cover)
         elif only < 2 * network.time_pooling:
             cover = length
+        most = network.most_frames
+        if most is not None and frontend.window_frames(length) > most:
+            raise UsageError(
+                f"windows of {length / rate_hz:g} s, expected at most {most / frontend.grid.frame_rate_hz:g} s, the "
+                "longest that the network knows"
+            )
         hop = cover if length < 2 * cover else length // 2
         if hop_s is not None:
             hop = max(1, round(hop_s * rate_hz))

@@ -31,13 +31,7 @@ class ContrastTerm:
 
 
 def parse_contrast(text: str) -> tuple[ContrastTerm, ...]:
-    """Read `a-b`, `a@teacher-a@student`, `a@0-b@0-a@10+b@10`.
-
-    Raises
-    ------
-    UsageError
-        Another form, or signs that do not cancel.
-    """
+    """Read `a-b`, `a@teacher-a@student`, `a@0-b@0-a@10+b@10`; UsageError for other forms, or signs that stay."""
     terms: list[ContrastTerm] = []
     place = 0
     while (match := _TERM.match(text, place)) is not None and (match["sign"] or not place):
@@ -50,16 +44,9 @@ def parse_contrast(text: str) -> tuple[ContrastTerm, ...]:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A contrast in one metric.
+    """A contrast, as given, in one metric, at the level and post-processing `where` it was evaluated.
 
-    Attributes
-    ----------
-    text, where
-        As given; the level and post-processing that it is about.
-    metric
-        Its name.
-    differences
-        One for each fold and seed that all systems have, in the metric's unit.
+    There is a difference, in the metric's unit, for each fold and seed that all systems have.
     """
 
     text: str
@@ -93,16 +80,8 @@ class Contrast:
 def contrasts(texts: Sequence[str], runs: Iterable[ScoredRun]) -> list[Contrast]:
     """Evaluate contrasts in every metric that all their systems have and that a table shows for itself.
 
-    Parameters
-    ----------
-    texts
-        As `parse_contrast` reads them; those without a level are evaluated at each.
-    runs
-        Results of single runs.
-
-    Returns
-    -------
-    None of those where no fold and seed has all systems; the log says so.
+    Those of `texts` (see `parse_contrast`) without a level are evaluated at each. There is none where no fold and seed
+    has all systems; the log says so.
     """
     runs = list(runs)
     shown = set().union(*(shown_metrics(recipe) for recipe in {run.recipe for run in runs}))

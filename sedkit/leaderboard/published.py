@@ -6,7 +6,6 @@ version and source. Values are texts as published, so that the number of decimal
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -14,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sedkit.core.files import read_text, read_yaml
-from sedkit.core.resources import metadata_path
+from sedkit.core.files import read_yaml
+from sedkit.core.resources import metadata_path, metadata_rows
 
 #: A year is a file.
 YEARS = tuple(sorted(int(path.stem) for path in metadata_path("official").glob("[0-9]*.yaml")))
@@ -23,21 +22,8 @@ YEARS = tuple(sorted(int(path.stem) for path in metadata_path("official").glob("
 #: Variants of PSDS, which are never compared with each other.
 VARIANTS = ("operating_points", "operating_points_0.3.0", "exact", "exact_with_events")
 
-#: Of operating points alone: fewer or more of them give another PSDS.
-_POINTS = "n_operating_points"
-
 #: Parameters of official figures, by the block of a results file, unless they say otherwise.
-_PARAMETERS: dict[str, dict[str, float]] = {
-    "event_based": {"collar_s": 0.2, "offset_fraction": 0.2},
-    "segment_based": {"segment_s": 1.0},
-    "intersection_based": {"dtc": 0.5, "gtc": 0.5, "cttc": 0.3},
-    "psds1": {"dtc": 0.7, "gtc": 0.7, "alpha_ct": 0.0, "alpha_st": 1.0, "max_efpr": 100.0, _POINTS: 50},
-    "psds2": {"dtc": 0.1, "gtc": 0.1, "cttc": 0.3, "alpha_ct": 0.5, "alpha_st": 1.0, "max_efpr": 100.0, _POINTS: 50},
-    "frame_based": {"threshold": 0.2, "gate": 0.1},
-    "segmentation": {"threshold": 0.1, "level_db": -5.0},
-    "separation": {"taps": 512},
-    "segment_auc": {"segment_s": 1.0, "max_fpr": 0.1},
-}
+_PARAMETERS: dict[str, dict[str, float]] = read_yaml(metadata_path("official", "parameters.yaml"))
 
 
 @dataclass(frozen=True)
@@ -46,8 +32,6 @@ class PrintedMetric:
 
     Attributes
     ----------
-    title, short
-        Its names.
     place
         Keys that lead to it in a results file, joined by points; empty where sedkit does not compute it.
     unit, decimals
@@ -81,13 +65,11 @@ class PrintedMetric:
         return value if self.better == "lower" else -value
 
 
-def _metrics() -> dict[str, PrintedMetric]:
-    rows = csv.DictReader(read_text(metadata_path("official", "metrics.tsv")).splitlines(), delimiter="\t")
-    return {row.pop("metric"): PrintedMetric(decimals=int(row.pop("decimals")), **row) for row in rows}
-
-
 #: Metrics by name, in the order in which their tables are shown.
-METRICS = _metrics()
+METRICS = {
+    row.pop("metric"): PrintedMetric(decimals=int(row.pop("decimals")), **row)
+    for row in metadata_rows("official", "metrics.tsv")
+}
 
 
 @dataclass(frozen=True)
@@ -260,7 +242,8 @@ def _collection(
         common.setdefault("set_name", common.get("reference") or "")
         parameters = {**METRICS[table["metric"]].parameters, **table.get("parameters", {})}
         if common["variants"] and all(variant.startswith("exact") for variant in common["variants"]):
-            parameters.pop(_POINTS, None)
+            # Of operating points alone: fewer or more of them give another PSDS.
+            parameters.pop("n_operating_points", None)
         for name, cell in common.pop("values").items():
             system = {"title": name, "competitor": name, **(systems or {}).get(name, {}), "system": name}
             value = {"text": cell} if isinstance(cell, str) else cell

@@ -56,21 +56,9 @@ def result_row(group: Group, command: str) -> tuple[str, ...]:
 
 
 def update_rows(path: str | os.PathLike[str], groups: Sequence[Group], command: str) -> None:
-    """Write the rows of systems into a results page.
+    """Write the rows of systems into a results page, which is made where missing; `command` is what made the figures.
 
-    Parameters
-    ----------
-    path
-        The page; made where missing.
-    groups
-        Systems on their references.
-    command
-        The command line that made the figures.
-
-    Raises
-    ------
-    SedkitError
-        The page has a table without its end mark.
+    Raises SedkitError for a page with a table without its end mark.
     """
     page = Path(path)
     text = read_text(page) if page.exists() else "# Results\n"

@@ -55,10 +55,8 @@ class ScoredRun:
 
     Attributes
     ----------
-    results
-        The file.
     experiment
-        The experiment that it lies in, or None.
+        The experiment that the results lie in, or None.
     axes
         Recipe, seed, fold and so on; what is unknown is absent.
     system
@@ -213,14 +211,7 @@ def _run_of(path: Path, experiment: ExperimentFolder | None) -> ScoredRun:
 
 
 def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = None) -> list[ScoredRun]:
-    """Read results files and the results of experiments.
-
-    Parameters
-    ----------
-    paths
-        Results files and experiment folders.
-    set_name
-        Keep this set of each experiment; None keeps all.
+    """Read results files and the results of experiments, of these one set where `set_name` is given.
 
     Raises
     ------
@@ -255,13 +246,7 @@ def load_runs(paths: Iterable[str | os.PathLike[str]], set_name: str | None = No
 
 
 def controls(runs: Iterable[ScoredRun]) -> list[ScoredRun]:
-    """Return the controls of results, each once for a reference: systems and seeds have the same.
-
-    Parameters
-    ----------
-    runs
-        Results of systems.
-    """
+    """Return the controls of systems' results, each once for a reference: systems and seeds have the same."""
     out: dict[tuple[object, ...], ScoredRun] = {}
     for run in runs:
         for name, keys in _CONTROLS.items():

@@ -96,10 +96,7 @@ def _run_name(identity: tuple[str, str]) -> str:
 def group_runs(runs: Iterable[ScoredRun]) -> list[Group]:
     """Put runs together that differ in seed or fold alone.
 
-    Raises
-    ------
-    UsageError
-        The same run twice: it would pass for a repetition and shrink the spread.
+    Raises UsageError for the same run twice: it would pass for a repetition and shrink the spread.
     """
     groups: dict[tuple[str, ...], dict[tuple[str, str], ScoredRun]] = {}
     for run in runs:

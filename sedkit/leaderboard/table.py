@@ -24,14 +24,10 @@ NOT_RANKED = "not ranked"
 
 @dataclass(frozen=True)
 class FigureRow:
-    """One line of a table: a system of ours, or a published figure.
+    """One line of a table: a system of ours (a result that was given), or a published figure.
 
     Attributes
     ----------
-    ours
-        Whether it is a result that was given.
-    system
-        Name as printed.
     value, text, spread, interval
         In the metric's unit; `text` as published or with the metric's decimals.
     runs
@@ -41,10 +37,8 @@ class FigureRow:
         by its best figure; None without a rank. `tied` is set where one of these equals the value.
     level_with
         Published figures that the value equals at their decimals.
-    difference
-        To the table's baseline; None where there is none or nothing may be compared.
-    parameters, ratio
-        Trained parameters, and their ratio to the table's baseline.
+    difference, ratio
+        To the table's baseline, `ratio` of the trained parameters; None where there is none or nothing may be compared.
     coverage
         How many of the reference's clips an output of ours lists; empty where it lists all, or nothing is known.
     verified, unranked, notes, scorer, source
@@ -104,18 +98,9 @@ class Apart:
 class Comparison:
     """The whole comparison.
 
-    Attributes
-    ----------
-    tables, other_variants
-        Figures of the references that may be compared.
-    sets, remarks
-        By reference: what the experiments call it, and what has to be said of single systems on it.
-    apart
-        What stands beside nothing.
-    published
-        Figures of the recipes' years and papers on other data, by their collection.
-    contrasts
-        Whether systems differ, over folds and seeds.
+    `tables` and `other_variants` are figures of the references that may be compared; `sets` and `remarks` say by
+    reference what the experiments call it, and what has to be said of single systems on it. `apart` stands beside
+    nothing. `published` are figures of the recipes' years and papers on other data, by their collection.
     """
 
     tables: tuple[Table, ...] = ()
@@ -128,15 +113,7 @@ class Comparison:
 
 
 def benchmark(groups: Sequence[Group], contrasts: Iterable[Contrast] = ()) -> Comparison:
-    """Put systems beside official figures.
-
-    Parameters
-    ----------
-    groups
-        Systems on their references (see `systems.group_runs`).
-    contrasts
-        Paired differences to report with them.
-    """
+    """Put systems on their references (see `systems.group_runs`) beside official figures, with paired differences."""
     groups = sorted(groups, key=lambda group: group.first.order)
     comparable: dict[str, list[Summary]] = {}
     apart: dict[tuple[str, tuple[str, ...]], list[Summary]] = {}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sedkit.models.batch_norm import batch_norm
 from sedkit.models.frequency_dynamic import FrequencyDynamicConv
+from sedkit.models.gates import gated
 from sedkit.models.layers import INITIALISATIONS
-from sedkit.models.norm_relu import norm_relu
 
 Activation = Literal["relu", "glu", "linear_glu", "context_gating"]
 
@@ -89,21 +89,21 @@ class Block(nn.Module):
         return self._pooled(x, self.pooling)
 
     def _pooled(self, x: Tensor, pooling: tuple[int, int]) -> Tensor:
-        x = norm_relu(self.norm, x) if self.activation == "relu" else self._gated(self.norm(x))
-        if self.dropout_first:
-            x = self.dropout(x)
-        x = self.pool(x, pooling)
-        pooled: Tensor = x if self.dropout_first else self.dropout(x)
-        return pooled
+        averaged = pooling if self.pool is F.avg_pool2d else (1, 1)
+        if self.activation == "relu":
+            averaged = (1, 1) if self.dropout_first else averaged
+            x = batch_norm(self.norm, x, pooling=averaged)
+            x = self.dropout(x) if self.dropout_first else x
+        else:
+            x = batch_norm(self.norm, x, relu=False)
+            x = gated(*self._gate(x), self.dropout if self.dropout_first else None, averaged)
+        x = x if averaged == pooling else self.pool(x, pooling)
+        out: Tensor = x if self.dropout_first else self.dropout(x)
+        return out
 
-    def _gated(self, x: Tensor) -> Tensor:
-        if self.activation == "linear_glu":
-            assert self.linear is not None
-            value: Tensor = self.linear(x)
-            return value * torch.sigmoid(x)
-        if self.activation == "context_gating":
-            assert self.linear is not None
-            return x * torch.sigmoid(self.linear(x))
-        # As F.glu, which takes twice the time on a CPU.
-        value, gate = x.chunk(2, dim=1)
-        return value * torch.sigmoid(gate)
+    def _gate(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return values and what, through a sigmoid, they are multiplied by; None: their second half."""
+        if self.linear is None:
+            return x, None
+        through = self.linear(x)
+        return (through, x) if self.activation == "linear_glu" else (x, through)

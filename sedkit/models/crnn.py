@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from sedkit.core.errors import UsageError
 from sedkit.models.blocks import Activation, Block
 from sedkit.models.fusion import Fusion, FusionOptions
+from sedkit.models.gates import Dropout
 from sedkit.models.gru import Gru
-from sedkit.models.layers import INITIALISATIONS, Dropout, no_autocast
+from sedkit.models.layers import INITIALISATIONS, no_autocast
 from sedkit.models.output import SedModel, SedOutput, valid_mask
 from sedkit.models.pooling import attention_over_classes, attention_over_time, max_over_time, mean_over_time
 from sedkit.models.registry import register

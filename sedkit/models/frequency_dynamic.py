@@ -2,14 +2,100 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sedkit.models.compiled import Values, as_lines, bits, kernel, on_cpu, over_lines, real, stored
 from sedkit.models.layers import no_autocast
 
 #: What the logits of the mixture are divided by (arXiv 2203.15296): mixtures begin nearly even.
 TEMPERATURE = 31.0
+
+
+@kernel()
+def _gather(first: int, behind: int, x: Values, around: Values) -> None:
+    """Fill in what lies around each value of bins, (3, 3, n_in) after another; beyond the edges it is 0."""
+    _, bins, frames, n_in = x.shape
+    size = 3 * n_in
+    line = np.zeros((frames + 2) * n_in, x.dtype)
+    for place in range(first, behind):
+        b, f = place // bins, place % bins
+        for i in range(3):
+            if 0 <= f + i - 1 < bins:
+                for t in range(frames):
+                    row, out = x[b, f + i - 1, t], line[(t + 1) * n_in : (t + 2) * n_in]
+                    for k in range(n_in):
+                        out[k] = row[k]
+            else:
+                line[:] = 0
+            for t in range(frames):
+                row, out = line[t * n_in : t * n_in + size], around[place, t, i * size : (i + 1) * size]
+                for k in range(size):
+                    out[k] = row[k]
+
+
+@kernel()
+def _scatter(first: int, behind: int, around: Values, x: Values) -> None:
+    """Fill in lines of the gradient of x of that of what lies around each value."""
+    _, bins, frames, n_in = x.shape
+    size = 3 * n_in
+    line = np.empty((frames + 2) * n_in, np.float32)
+    for place in range(first, behind):
+        b, f = place // bins, place % bins
+        line[:] = 0
+        for i in range(max(0, f + 2 - bins), min(3, f + 2)):
+            outer = around[place - i + 1]
+            for t in range(frames):
+                row, total = outer[t, i * size : (i + 1) * size], line[t * n_in : t * n_in + size]
+                for k in range(size):
+                    total[k] += real(row[k])
+        for t in range(frames):
+            for k in range(n_in):
+                x[b, f, t, k] = stored(line[(t + 1) * n_in + k], x[b, f, t, k])
+
+
+@torch.library.custom_op("sedkit::around", mutates_args=())
+def _around(x: Tensor) -> Tensor:
+    """Do what `surroundings` does, with channels last."""
+    batch, n_in, bins, frames = x.shape
+    y = x.new_empty(batch * bins, frames, 9 * n_in)
+    over_lines(_gather, batch * bins, 9 * frames * n_in, as_lines(x), bits(y))
+    return y
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.shape = inputs[0].shape
+
+
+def _gradient(ctx: Any, grad: Tensor) -> Tensor:
+    x = torch.empty(ctx.shape, dtype=grad.dtype, memory_format=torch.channels_last)
+    batch, n_in, bins, frames = ctx.shape
+    over_lines(_scatter, batch * bins, 9 * frames * n_in, bits(grad.contiguous()), as_lines(x))
+    return x
+
+
+_around.register_autograd(_gradient, setup_context=_keep)
+
+
+def surroundings(x: Tensor) -> Tensor:
+    """Return what lies around each frame of a bin, of the bins below, at and above it, as the row of a matrix.
+
+    Beyond the edges it is 0. Torch does so in nine slices that are put side by side, and in nine more, with zeros
+    around each, for the gradient; where compiled code applies it is one way ahead and one back.
+
+    Shapes: (batch, n_in, bins, frames) -> (batch x bins, frames, 3 bins x 3 frames x n_in).
+    """
+    if on_cpu(x) and not torch.jit.is_tracing():
+        y: Tensor = _around(x)
+        return y
+    bins, frames = x.shape[2:]
+    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+    slices = [padded[:, i : i + bins, t : t + frames] for i in range(3) for t in range(3)]
+    return torch.cat(slices, dim=3).flatten(0, 1)
 
 
 class FrequencyDynamicConv(nn.Module):
@@ -53,12 +139,10 @@ class FrequencyDynamicConv(nn.Module):
         with no_autocast(x):
             shares = torch.softmax(self.mixture(x.mean(dim=2, dtype=torch.float32)) / TEMPERATURE, dim=1)
         # A matrix a bin: (batch x bins, 9 n_in, n_out).
-        kernels = self.weight.unflatten(0, (-1, n_out)).permute(0, 3, 4, 2, 1).flatten(1)
+        kernels = self.weight.unflatten(0, (-1, n_out)).permute(0, 4, 3, 2, 1).flatten(1)
         mixed = (shares.transpose(1, 2).flatten(0, 1) @ kernels).view(-1, 9 * n_in, n_out)
-        padded = F.pad(x.to(mixed.dtype).permute(0, 3, 2, 1), (0, 0, 1, 1, 1, 1))
-        # What lies around each frame of a bin, below each other as in its matrix: (batch x bins, frames, 9 n_in).
-        around = [padded[:, bin_ : bin_ + bins, tap : tap + frames] for tap in range(3) for bin_ in range(3)]
-        y = torch.bmm(torch.cat(around, dim=3).flatten(0, 1), mixed)
+        lines = x.to(mixed.dtype).transpose(2, 3).contiguous(memory_format=torch.channels_last)
+        y = torch.bmm(surroundings(lines), mixed)
         if self.bias is not None:
             y = y + self.bias.to(y.dtype)
         return y.view(batch, bins, frames, n_out).permute(0, 3, 2, 1)

@@ -13,46 +13,36 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
-from sedkit.models.threads import in_threads
+from sedkit.models.compiled import Floats, kernel, over_lines, sigmoid, tanh
 
-Floats = NDArray[np.float32]
 _F = np.float32
 
 
-@njit(inline="always", fastmath=True)
-def _tanh(x: Any) -> Any:
-    """Rational approximation within 4e-7, of which compilers make vector code, unlike of the library's tanh.
-
-    The coefficients are those of the Eigen library (`generic_fast_tanh_float`).
-    """
-    x = min(max(x, _F(-7.9)), _F(7.9))
-    square = x * x
-    above = _F(-2.76076847742355e-16)
-    above = above * square + _F(2.00018790482477e-13)
-    above = above * square + _F(-8.60467152213735e-11)
-    above = above * square + _F(5.12229709037114e-08)
-    above = above * square + _F(1.48572235717979e-05)
-    above = above * square + _F(6.37261928875436e-04)
-    above = above * square + _F(4.89352455891786e-03)
-    below = _F(1.19825839466702e-06)
-    below = below * square + _F(1.18534705686654e-04)
-    below = below * square + _F(2.26843463243900e-03)
-    below = below * square + _F(4.89352518554385e-03)
-    return x * above / below
-
-
-@njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _ahead(
+    first: int,
+    behind: int,
+    inputs: Floats,
+    weight: Floats,
+    bias: Floats,
+    states: Floats,
+    gates: Floats,
+    products: Floats,
+) -> None:
+    """Fill in states, the three gates and the recurrent part of the third of directions, frame by frame."""
+    for d in range(first, behind):
+        _direction_ahead(d, inputs, weight, bias, states, gates, products)
+
+
+@kernel(fastmath=True)
+def _direction_ahead(
     d: int, inputs: Floats, weight: Floats, bias: Floats, states: Floats, gates: Floats, products: Floats
 ) -> None:
-    """Fill in states, the three gates and the recurrent part of the third of a direction, frame by frame."""
     frames, _, batch, units = states.shape
-    both, half = 2 * units, _F(0.5)
+    both = 2 * units
     a, state = np.empty((batch, 3 * units), np.float32), np.zeros((batch, units), np.float32)
     for t in range(frames):
         np.dot(state, weight[d], a)
@@ -61,17 +51,34 @@ def _ahead(
             gate, out, product = gates[t, d, b], states[t, d, b], products[t, d, b]
             # Loops of one kind of work each, which become vector code.
             for u in range(both):
-                gate[u] = half + half * _tanh(half * (x[u] + here[u] + known[u]))
+                gate[u] = sigmoid(x[u] + here[u] + known[u])
             for u in range(units):
                 product[u] = here[both + u] + known[both + u]
-                gate[both + u] = _tanh(x[both + u] + gate[u] * product[u])
+                gate[both + u] = tanh(x[both + u] + gate[u] * product[u])
             for u in range(units):
                 out[u] = gate[both + u] + gate[units + u] * (last[u] - gate[both + u])
                 last[u] = out[u]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _back(
+    first: int,
+    behind: int,
+    grad: Floats,
+    weight: Floats,
+    states: Floats,
+    gates: Floats,
+    products: Floats,
+    inputs: Floats,
+    recurrent: Floats,
+) -> None:
+    """Fill in the gradients of the input and of the recurrent parts of the gates of directions, last frame first."""
+    for d in range(first, behind):
+        _direction_back(d, grad, weight, states, gates, products, inputs, recurrent)
+
+
+@kernel(fastmath=True)
+def _direction_back(
     d: int,
     grad: Floats,
     weight: Floats,
@@ -81,7 +88,6 @@ def _back(
     inputs: Floats,
     recurrent: Floats,
 ) -> None:
-    """Fill in the gradients of the input and of the recurrent parts of the gates of a direction, last frame first."""
     frames, _, batch, units = states.shape
     both, one = 2 * units, _F(1)
     carried, through = np.zeros((batch, units), np.float32), np.empty((batch, units), np.float32)
@@ -114,12 +120,7 @@ def _back(
 
 def _each_direction(work: Callable[..., None], *tensors: Tensor) -> None:
     """Let each direction of a layer be gone through, on threads of their own where torch takes several."""
-    arrays, directions = [x.numpy() for x in tensors], range(tensors[0].shape[1])
-    if torch.get_num_threads() > 1:
-        in_threads(work, [(d, *arrays) for d in directions])
-    else:
-        for d in directions:
-            work(d, *arrays)
+    over_lines(work, tensors[0].shape[1], tensors[0].numel(), *(x.numpy() for x in tensors))
 
 
 @torch.library.custom_op("sedkit::gru", mutates_args=())

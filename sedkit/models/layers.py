@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sedkit.models.norm_relu import norm_relu
+from sedkit.models.batch_norm import batch_norm
 
 
 def init_he_uniform(layer: nn.Module) -> None:
@@ -86,39 +86,6 @@ def no_autocast(x: Tensor) -> torch.autocast:
     return torch.autocast(x.device.type, enabled=False)
 
 
-class _LeaveOut(torch.autograd.Function):
-    """Dropout of a tensor on the CPU."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, share: float) -> Tensor:
-        # Torch draws a number a value, which takes longer than a convolution; 64 random bits serve 8 or 4 values.
-        kind = torch.int8 if (256 * share).is_integer() else torch.int16
-        bits = torch.iinfo(kind).bits
-        drawn = torch.empty(-(-x.numel() * bits // 64), dtype=torch.int64).random_(-(2**63), None).view(kind)
-        n_left_out = min(round(share * 2**bits), 2**bits - 1)
-        out = torch.empty_like(x)
-        kept = (drawn[: x.numel()] >= n_left_out - 2 ** (bits - 1)).view(torch.uint8)
-        kept = kept.as_strided(out.shape, out.stride())
-        ctx.save_for_backward(kept)
-        ctx.factor = 1 / (1 - n_left_out / 2**bits)
-        return torch.mul(x, kept, out=out).mul_(ctx.factor)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (kept,) = ctx.saved_tensors
-        return (grad * kept).mul_(ctx.factor), None
-
-
-class Dropout(nn.Dropout):
-    """`torch.nn.Dropout`, several times faster on a CPU; there the share is rounded to a multiple of 2^-16."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not self.p or x.device.type != "cpu":
-            return super().forward(x)
-        out: Tensor = _LeaveOut.apply(x, self.p)
-        return out
-
-
 class ConvBlock(nn.Module):
     """[convolution without bias, batch norm, ReLU] once or twice, then pooling of time and frequency.
 
@@ -161,9 +128,10 @@ class ConvBlock(nn.Module):
         self.n_convolutions = n_convolutions
 
     def forward(self, x: Tensor) -> Tensor:
-        x = norm_relu(self.bn1, self.conv1(x))
+        pooling = self.pooling if isinstance(self.pooling, tuple) else (self.pooling, self.pooling)
+        averaged = pooling if self.pooling_type == "avg" else (1, 1)
         if self.n_convolutions == 2:
-            x = norm_relu(self.bn2, self.conv2(x))
-        if self.pooling in (1, (1, 1)):
-            return x
-        return F.avg_pool2d(x, self.pooling) if self.pooling_type == "avg" else F.max_pool2d(x, self.pooling)
+            x = batch_norm(self.bn2, self.conv2(batch_norm(self.bn1, self.conv1(x))), pooling=averaged)
+        else:
+            x = batch_norm(self.bn1, self.conv1(x), pooling=averaged)
+        return x if averaged == pooling else F.max_pool2d(x, pooling)

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sedkit.core.errors import UsageError
-from sedkit.models.layers import ConvBlock, Dropout, no_autocast
+from sedkit.models.gates import Dropout
+from sedkit.models.layers import ConvBlock, no_autocast
 from sedkit.models.output import SedModel, SedOutput, valid_mask
 from sedkit.models.pooling import max_over_time, mean_over_time
 from sedkit.models.registry import register

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sedkit.core.errors import SedkitError, UsageError
+from sedkit.models.batch_norm import batch_norm
 from sedkit.models.layers import no_autocast
-from sedkit.models.norm_relu import norm_relu
 from sedkit.models.output import SedModel, SedOutput
 from sedkit.models.registry import register
 
@@ -57,7 +57,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = norm_relu(self.bn1, self.conv1(x))
+        x = batch_norm(self.bn1, self.conv1(x))
         return self.relu(self.bn2(self.conv2(x)) + shortcut)
 
 
@@ -98,7 +98,7 @@ class ResNet18(SedModel):
             raise SedkitError(f"ResNet-18 takes windows of {self.input_frames} frames, got {x.shape[1]} frames")
         # (batch, channels, bins, frames): frequency stands where a photograph has its rows.
         x = x[:, None].transpose(2, 3).expand(-1, self.conv1.in_channels, -1, -1)
-        x = self.maxpool(norm_relu(self.bn1, self.conv1(x)))
+        x = self.maxpool(batch_norm(self.bn1, self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         x = self.avgpool(x).flatten(1).float()
         with no_autocast(x):

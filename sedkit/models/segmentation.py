@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from sedkit.core.errors import UsageError
+from sedkit.models.batch_norm import batch_norm
 from sedkit.models.layers import ConvBlock, init_he_uniform, no_autocast
-from sedkit.models.norm_relu import norm_relu
 from sedkit.models.output import SedModel, SedOutput, valid_mask
 from sedkit.models.pooling import ranked_mean
 from sedkit.models.registry import register
@@ -137,7 +137,7 @@ class AtrousBlock(nn.Module):
         init_he_uniform(self.conv)
 
     def forward(self, x: Tensor) -> Tensor:
-        return norm_relu(self.norm, self.conv(x))
+        return batch_norm(self.norm, self.conv(x))
 
 
 def atrous(base_channels: int, pooling: tuple[int, int]) -> nn.Sequential:

@@ -17,14 +17,9 @@ _ROUNDING = 1e-15
 
 
 def rescaled(x: np.ndarray, trim: int) -> np.ndarray:
-    """Return curves stretched to the range from 0 to 1.
+    """Return curves (clips, frames, classes), each of which is stretched to the range from 0 to 1.
 
-    Parameters
-    ----------
-    x
-        (clips, frames, classes); each clip and class is stretched on its own.
-    trim
-        Frames at each end that have no say in the range, and may come out beyond it; all have where no frame is left.
+    `trim` frames at each end have no say in the range, and may come out beyond it; all have where no frame is left.
     """
     frames = x.shape[1]
     inner = x[:, trim : frames - trim] if frames > 2 * trim else x
@@ -42,18 +37,9 @@ def averaged(x: np.ndarray, half: int) -> np.ndarray:
 
 
 def shaped(framewise: np.ndarray, n_frames: np.ndarray, trim: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Rescale and average the curves of clips.
+    """Rescale and average the curves of clips, (clips, frames, classes), `n_frames` (clips,) long.
 
-    Parameters
-    ----------
-    framewise
-        (clips, frames, classes) scores.
-    n_frames
-        (clips,) frames that a clip has.
-    trim
-        (classes,) see `rescaled`; -1 leaves a class as it is.
-    half
-        (classes,) see `averaged`; 0 leaves a class as it is.
+    `trim` and `half` are (classes,), as in `rescaled` and `averaged`; -1 and 0 leave a class as it is.
     """
     if (trim < 0).all() and not half.any():
         return framewise
@@ -72,18 +58,10 @@ def shaped(framewise: np.ndarray, n_frames: np.ndarray, trim: np.ndarray, half: 
 def reached(planes: np.ndarray, threshold: np.ndarray, low: np.ndarray) -> np.ndarray:
     """Return curves in which an event reaches as far as the scores stay at or above a second threshold.
 
-    Parameters
-    ----------
-    planes
-        (clips, classes, frames).
-    threshold, low
-        (classes,) the two thresholds of each rule. At another threshold above 0 `low` keeps its proportion to it; where
-        it is not above 0 itself, it stays as it is.
-
-    Returns
-    -------
-    curves
-        float64, since float32 has no room for the thresholds at which a frame is reached; at `threshold` itself exact.
+    `planes` are (clips, classes, frames), `threshold` and `low` the (classes,) two thresholds of each rule. At another
+    threshold above 0 `low` keeps its proportion to it; where it is not above 0 itself, it stays as it is. Curves come
+    back as float64, since float32 has no room for the thresholds at which a frame is reached; at `threshold` itself
+    exact.
     """
     y = np.ascontiguousarray(np.moveaxis(planes, 2, 0), dtype=np.float64)
     scales = low > 0
@@ -132,16 +110,10 @@ def _over_windows(x: np.ndarray, length: int, function: np.ufunc) -> np.ndarray:
 
 
 def slopes(planes: np.ndarray, n_frames: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Return what a curve rises from `half` frames before each frame to as many after it.
+    """Return what a curve rises from `half` (classes,) frames before each frame to as many after it.
 
-    Parameters
-    ----------
-    planes
-        (clips, classes, frames); beyond its ends a curve stays as it is there.
-    n_frames
-        (clips,) frames that a clip has; behind them is minus infinity.
-    half
-        (classes,) frames.
+    `planes` are (clips, classes, frames); beyond its ends a curve stays as it is there, and behind the `n_frames`
+    (clips,) that a clip has is minus infinity.
     """
     at = np.arange(planes.shape[2])
     last = np.maximum(n_frames - 1, 0)[:, None, None]

@@ -73,7 +73,7 @@ def decode_thresholds(
     postprocessing: Postprocessing | Preset | None = None,
     tags: Scores | Tags | None = None,
 ) -> DecodedPoints:
-    """Turn scores into the events of many thresholds at once.
+    """Turn scores into the events of many thresholds at once, one block per threshold, ascending.
 
     Parameters
     ----------
@@ -84,11 +84,6 @@ def decode_thresholds(
     postprocessing
         The rules: everything in them holds at every point but the threshold itself; `low` keeps its proportion to it,
         the clip gate stays as it is. None: thresholds alone.
-
-    Returns
-    -------
-    points
-        One block of events per threshold, ascending.
     """
     at = ascending(thresholds)
     rules = (postprocessing or Postprocessing.uniform(scores.labels, FrameRule(0.5))).over(scores.labels)
@@ -120,21 +115,10 @@ def _decoded(
 def _find_intervals(
     groups: Sequence[Curves], gate: np.ndarray, thresholds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the runs of curves above thresholds.
+    """Find the runs of the curves of all clips above (classes, points) ascending thresholds.
 
-    Parameters
-    ----------
-    groups
-        The curves of all clips.
-    gate
-        (clips, classes) bool; a closed pair has no events.
-    thresholds
-        (classes, points) float64, ascending.
-
-    Returns
-    -------
-    bounds, intervals
-        As in `DecodedPoints`: clip, class, first and last frame (exclusive), by point, clip, class and time.
+    A pair that is closed in `gate`, (clips, classes), has none. Return bounds and intervals as in `DecodedPoints`, by
+    point, clip, class and time.
     """
     blocks, points = [np.zeros((0, 4), np.int32)], [np.zeros(0, np.int64)]
     for group in groups:

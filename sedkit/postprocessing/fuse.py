@@ -21,6 +21,9 @@ def fuse(
 ) -> Scores:
     """Average scores of the same clips and classes on the same time grid.
 
+    Clip scores are there when all systems have them; where some lack them (a folder of score tables holds none) they
+    are left out, with a warning.
+
     Parameters
     ----------
     systems
@@ -29,12 +32,6 @@ def fuse(
         One per system, above 0; scaled to sum to 1. None: all alike.
     names
         What to call the systems in messages.
-
-    Returns
-    -------
-    fused
-        Clip scores are there when all systems have them; where some lack them (a folder of score tables holds none)
-        they are left out, with a warning.
 
     Raises
     ------

@@ -29,13 +29,7 @@ def read_tags(path: str, labels: tuple[str, ...]) -> Scores | Tags:
 
 
 def tags_above(scores: Scores, rules: Postprocessing) -> Tags:
-    """Return the classes of every clip whose clip scores are above the clip thresholds.
-
-    Raises
-    ------
-    SedkitError
-        Scores without clip scores, or a class without a clip threshold.
-    """
+    """Return the classes of clips whose clip scores are above the clip thresholds; SedkitError where either lacks."""
     _check_all_gated(rules)
     return Tags(scores.filenames, scores.labels, open_gate(scores, rules.over(scores.labels)), scores.producer)
 
@@ -43,14 +37,8 @@ def tags_above(scores: Scores, rules: Postprocessing) -> Tags:
 def open_gate(scores: Scores, rules: Postprocessing, tags: Scores | Tags | None = None) -> np.ndarray:
     """Return for every clip and class whether events are looked for, (clips, classes) bool.
 
-    Parameters
-    ----------
-    scores
-        Of the clips, with clip scores where a rule has a clip threshold and no tags are given.
-    rules
-        Of the scores' classes in their order.
-    tags
-        As in `decode`.
+    The scores have clip scores where a rule (of their classes, in their order) has a clip threshold and there are no
+    `tags`, which are as in `decode`.
     """
     if isinstance(tags, Tags):
         unknown = [label for label in tags.labels if label not in scores.labels]

@@ -124,10 +124,8 @@ def median_planes(framewise: np.ndarray, n_frames: np.ndarray, half: np.ndarray)
 
     Parameters
     ----------
-    framewise
-        (clips, frames, classes) float32 or float64.
-    n_frames
-        (clips,) int64, valid frames.
+    framewise, n_frames
+        (clips, frames, classes) float32 or float64, and (clips,) int64 valid frames.
     half
         (classes,) int64, half the window: windows are 2 * half + 1 frames long. The clip is continued by reflection
         (the last frame repeated), as scipy.ndimage does.
@@ -242,10 +240,8 @@ def runs_above(
 
     Parameters
     ----------
-    planes
-        (clips, classes, frames) of the scores' type.
-    n_frames
-        (clips,) int64, valid frames.
+    planes, n_frames
+        (clips, classes, frames) of the scores' type, and (clips,) int64 valid frames.
     gate
         (clips, classes) bool; a closed pair has no runs.
     thresholds
@@ -270,15 +266,7 @@ def runs_above(
 
 @njit(cache=True, nogil=True)
 def look_up(intervals: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the onsets and offsets, (n,) float64 seconds, of events.
-
-    Parameters
-    ----------
-    intervals
-        (n, 4) int32: clip, class, first and last column.
-    times_s
-        (clips, columns) float64.
-    """
+    """Return onsets and offsets, (n,) float64, of intervals (n, 4): clip, class, first and last column of `times_s`."""
     onset_s, offset_s = np.empty(len(intervals)), np.empty(len(intervals))
     for j in range(len(intervals)):
         onset_s[j] = times_s[intervals[j, 0], intervals[j, 2]]

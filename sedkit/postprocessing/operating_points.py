@@ -26,8 +26,6 @@ class DecodedPoints:
     ----------
     thresholds
         (points,) float64, ascending.
-    filenames, labels
-        Clips and class order.
     bounds
         (points + 1,) int64: point k owns the events bounds[k] to bounds[k + 1].
     intervals

@@ -7,23 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sedkit.core.errors import SedkitError, UsageError, listed, suggest
+from sedkit.core.resources import metadata_rows
 from sedkit.postprocessing.rules import BoxRule, FrameRule, Postprocessing, Rule, SlopeRule
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A rule for any set of classes, or one per class, under a name.
+    """A rule for any set of classes, or one per class, under the name that `--postprocessing` takes.
 
-    Parameters
-    ----------
-    name
-        As given to `sedkit decode --postprocessing`.
-    decoder, rule
-        As in `Postprocessing`.
-    source
-        Where the rule was published.
-    by_label
-        Rules of classes that differ from `rule`.
+    `decoder` and `rule` are as in `Postprocessing`, `source` says where the rule was published, `by_label` holds the
+    rules of classes that differ from `rule`.
     """
 
     name: str
@@ -49,50 +42,10 @@ PUBLISHED = Preset(
     source="DCASE 2019 task 4 cross-task CNNs, arXiv 1904.03476",
 )
 
-_FDY_FRAMES = {
-    "Alarm_bell_ringing": 5,
-    "Blender": 11,
-    "Cat": 5,
-    "Dishes": 5,
-    "Dog": 5,
-    "Electric_shaver_toothbrush": 67,
-    "Frying": 61,
-    "Running_water": 49,
-    "Speech": 5,
-    "Vacuum_cleaner": 17,
-}
 
-
-#: Of 64 ms, in the order of metadata/classes/desed_maestro.txt.
-_FRAMES_2024 = {
-    "Alarm_bell_ringing": 3,
-    "Blender": 9,
-    "Cat": 9,
-    "Dishes": 5,
-    "Dog": 5,
-    "Electric_shaver_toothbrush": 5,
-    "Frying": 9,
-    "Running_water": 7,
-    "Speech": 11,
-    "Vacuum_cleaner": 9,
-    "cutlery and dishes": 7,
-    "furniture dragging": 3,
-    "people talking": 9,
-    "children voices": 13,
-    "coffee machine": 7,
-    "footsteps": 1,
-    "large_vehicle": 13,
-    "car": 3,
-    "brakes_squeaking": 13,
-    "cash register beeping": 7,
-    "announcement": 5,
-    "shopping cart": 5,
-    "metro leaving": 1,
-    "metro approaching": 13,
-    "door opens/closes": 17,
-    "wind_blowing": 13,
-    "birds_singing": 15,
-}
+def _class_windows_s(name: str) -> dict[str, float]:
+    """Return published median windows by class: `metadata/median_windows.tsv` has them in frames of 64 ms."""
+    return {row["label"]: int(row[name]) * 0.064 for row in metadata_rows("median_windows.tsv") if row[name]}
 
 
 def _medians(name: str, median_s: float, source: str, windows_s: Mapping[str, float] | None = None) -> Preset:
@@ -109,7 +62,7 @@ _SLOPE = SlopeRule(threshold=0.5, low=-0.5, slope_s=5 * 512 / 22050, **_MIL)
 # The area below 5 frames is to be above 5 / 4, and that is their mean above 1 / 4.
 _AREA = FrameRule(threshold=0.25, rescale_trim_s=_MIL["rescale_trim_s"], mean_s=5 * 512 / 22050)
 _CSEBBS = BoxRule(threshold=0.5, step_s=0.48, merge_abs=0.2)
-_FDY_S, _S_2024 = ({label: n * 0.064 for label, n in one.items()} for one in (_FDY_FRAMES, _FRAMES_2024))
+_FDY_S, _S_2024 = map(_class_windows_s, ("fdy_crnn", "baseline2024"))
 #: Rules that go by a name. Frames of the sources are given as seconds of their own grid.
 PRESETS: dict[str, Preset] = {
     preset.name: preset

@@ -31,16 +31,8 @@ _IN_CACHE = 50_000
 class Curves:
     """The curves of the clips that share a frame rate.
 
-    Attributes
-    ----------
-    clips
-        (n,) int64, which of the scores' clips.
-    planes
-        (n, classes, frames), minus infinity behind a clip's last frame.
-    n_frames
-        (n,) int64, frames that begin before the clip ends.
-    rate_hz
-        Frames a second.
+    `planes` are (n, classes, frames), minus infinity behind a clip's last frame; `clips` (n,) says which of the scores'
+    clips they are of, `n_frames` (n,) how many frames begin before these end.
     """
 
     clips: np.ndarray
@@ -54,17 +46,9 @@ def processed_scores(
 ) -> Scores:
     """Return scores whose runs above any threshold are the events that the rules find at that threshold.
 
-    Parameters
-    ----------
-    scores, postprocessing, tags
-        As in `decode`.
-
-    Returns
-    -------
-    processed
-        0 where the clip gate is closed. For `csebbs` the boxes' confidences, on a grid per clip that has a frame edge
-        at each of their boundaries. float64 for boxes and where a rule has a second threshold: float32 has no room for
-        what these compute.
+    Parameters are as in `decode`. Scores are 0 where the clip gate is closed. For `csebbs` they are the boxes'
+    confidences, on a grid per clip that has a frame edge at each of their boundaries. They are float64 for boxes and
+    where a rule has a second threshold: float32 has no room for what these compute.
 
     Raises
     ------
@@ -82,17 +66,12 @@ def processed_scores(
         from sedkit.postprocessing.sebbs import find_boxes
 
         return _box_scores(scores, find_boxes(scores, rules, gate))
-    groups = processed_curves(scores, rules)
+    groups = [tidied(group, rules) for group in filtered_curves(scores, rules)]
     framewise = np.zeros(scores.framewise.shape, np.result_type(scores.framewise, *(group.planes for group in groups)))
     for group in groups:
         planes = np.where(gate[group.clips][:, :, None] & np.isfinite(group.planes), group.planes, 0.0)
         framewise[group.clips] = planes.transpose(0, 2, 1)
     return replace(scores, framewise=framewise, processed=True)
-
-
-def processed_curves(scores: Scores, rules: Postprocessing) -> list[Curves]:
-    """Do to the scores all that frame rules do before and after they compare, but for the gate."""
-    return [tidied(group, rules) for group in filtered_curves(scores, rules)]
 
 
 def filtered_curves(scores: Scores, rules: Postprocessing) -> list[Curves]:

@@ -35,15 +35,7 @@ _FLAT = 1e-9
 
 @dataclass(frozen=True)
 class Boxes:
-    """Boxes, ordered by clip, class and time.
-
-    Attributes
-    ----------
-    clip, label
-        (n,) int64.
-    onset_s, offset_s, confidence
-        (n,) float64.
-    """
+    """Boxes (n,) in order of clip, class and time; `onset_s`, `offset_s` and `confidence` are float64."""
 
     clip: np.ndarray
     label: np.ndarray
@@ -63,17 +55,7 @@ class Boxes:
 
 
 def find_boxes(scores: Scores, rules: Postprocessing, gate: np.ndarray | None = None) -> Boxes:
-    """Find the boxes of all clips and classes, whatever their confidence.
-
-    Parameters
-    ----------
-    scores
-        Frame scores.
-    rules
-        Rules of the decoder `csebbs`.
-    gate
-        (clips, classes) bool, pairs to look into; None: all.
-    """
+    """Find the boxes of clips and classes, whatever their confidence; `gate` (clips, classes) opens pairs, None all."""
     times = grids.times_s(scores)
     n_frames = grids.n_frames_heard(scores, times)
     if gate is None:

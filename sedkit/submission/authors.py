@@ -14,13 +14,13 @@ from sedkit.core.files import read_yaml
 from sedkit.core.log import log
 from sedkit.submission.folder_names import plain_name
 from sedkit.submission.formats import Format
-from sedkit.submission.formats._format import SYSTEM
+from sedkit.submission.formats._format import meta_fields
 from sedkit.submission.meta.people import is_example_author
 
 #: Fields that are stated by the last part of their paths, beside those of the description.
 _STATED = ("submission.name", "submission.abbreviation", "system.external_datasets", "system.source_code")
 _ABOVE = "system.description."
-_DESCRIPTION = tuple(item.path.removeprefix(_ABOVE) for item in SYSTEM if item.path.startswith(_ABOVE))
+_DESCRIPTION = tuple(x.path.removeprefix(_ABOVE) for x in meta_fields("system") if x.path.startswith(_ABOVE))
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,8 @@ class Authors:
     def check_systems(self, packed: Iterable[str]) -> None:
         """Say which systems of the file are not packed.
 
-        Raises
-        ------
-        UsageError
-            A name that is nearly that of a packed system without an entry, or no packed system among those named.
+        Raises UsageError for a name that is nearly that of a packed system without an entry, or where none of them is
+        packed.
         """
         packed = list(dict.fromkeys(packed))
         left = [name for name in packed if name not in self.systems]
@@ -183,10 +181,7 @@ def stated_in(experiment: ExperimentFolder) -> dict[str, Any]:
 def label_of(label: str | None, authors: Authors, form: Format, number: int) -> str:
     """Return a system's label: from `label` with its number counted on, else from the authors.
 
-    Raises
-    ------
-    UsageError
-        `label` has not the format's shape, or the number goes past what a team may hand in.
+    Raises UsageError for a `label` without the format's shape, or a number past what a team may hand in.
     """
     if label is None:
         label = authors.label(form, number)

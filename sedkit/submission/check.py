@@ -48,7 +48,7 @@ def examine_package(
     references: Sequence[str | os.PathLike[str]] = (),
     limits: Limits | None = None,
 ) -> Checked:
-    """Look for faults in a package, and recompute the results that it states.
+    """Look for faults in a package, and recompute the results that it states; nothing is written.
 
     Parameters
     ----------
@@ -62,10 +62,6 @@ def examine_package(
         Strong tables: where the output covers one, the meta file's results are compared with recomputed ones.
     limits
         How much a zip may hold.
-
-    Returns
-    -------
-    Findings, and results found again. Nothing is written.
 
     Raises
     ------
@@ -129,8 +125,8 @@ def _check_energy_stated(
     """Look at systems without any energy: where the rules demand it, at least the best system's has to be there."""
     silent = [meta for meta, _ in systems if isinstance(meta.get("system"), Mapping) and not states_energy(meta, form)]
     measured = any(kwh for _, output in systems for kwh in output.energy.values())
-    kwh = [item.path for item in form.fields if item.kind == "kwh" and "baseline" not in item.path]
-    asked, expected = listed(path.rpartition(".")[2] for path in kwh), "kWh measured by CodeCarbon"
+    asked = listed(path.rpartition(".")[2] for path in form.kwh if "baseline" not in path)
+    expected = "kWh measured by CodeCarbon"
     if silent and form.energy_mandatory and whole and len(silent) == len(systems) and not measured:
         message = f"energy ({asked}) is stated of no system, where the rules demand that of the best one at least"
         silent[0].tell("energy_absent", "system.complexity", message, expected, REFUSED)

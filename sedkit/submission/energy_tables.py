@@ -59,21 +59,10 @@ def is_energy_table(data: bytes) -> bool:
 
 
 def measured_kwh(data: bytes, where: str) -> tuple[float, ...]:
-    """Read the energy of each measurement in one of CodeCarbon's tables, in kWh.
+    """Read the energy of each measurement in the bytes of one of CodeCarbon's tables, in kWh.
 
-    Rows with one ``run_id`` are states of one measurement, which only grows: the last one counts.
-
-    Parameters
-    ----------
-    data
-        The table's bytes.
-    where
-        Its name, for messages.
-
-    Raises
-    ------
-    SedkitError
-        A column that is missing, a row without energy or duration.
+    Rows with one ``run_id`` are states of one measurement, which only grows: the last one counts. Raises SedkitError
+    for a column that is missing, and a row without energy or duration.
     """
     rows = parse_rows(where, data, _COLUMNS, ("run_id", "experiment_id"), numbers=_COLUMNS)
     refuse(rows.findings, where)
@@ -127,17 +116,9 @@ def energy_tables(package: Package, system: SystemFolder, findings: Findings) ->
 def check_energy(meta: Meta, system: SystemFolder, tables: Mapping[str, tuple[float, ...]], form: Format) -> None:
     """Warn of a stated energy that no reading of its tables gives: a measurement, the sum or the mean of them.
 
-    Parameters
-    ----------
-    meta
-        The meta file; it says where differences are noted.
-    system, tables
-        What `energy_tables` returned of a system.
-    form
-        The year's format: which energies there are.
+    `tables` is what `energy_tables` returned of a system.
     """
-    asked = [item.path for item in form.fields if item.kind == "kwh"]
-    stated = {path: value for path in asked if is_number(value := meta.get(path)) and value > 0}
+    stated = {path: value for path in form.kwh if is_number(value := meta.get(path)) and value > 0}
     measured: dict[str, dict[str, tuple[float, ...]]] = {}
     for name, kwh in tables.items():
         if kwh:
@@ -176,8 +157,7 @@ def _stages(submitted: str | None) -> dict[str, str]:
 
 def energy_fields(form: Format) -> dict[str, str]:
     """Return the stages a format asks the energy of: name of the stage, and its field in the meta file."""
-    asked = {item.path for item in form.fields if item.kind == "kwh"}
-    return {name: path for path, name in _stages("evaluation").items() if path in asked}
+    return {name: path for path, name in _stages("evaluation").items() if path in form.kwh}
 
 
 def read_energy_tables(entries: Sequence[str], form: Format) -> dict[str, EnergyTable]:
@@ -210,12 +190,8 @@ def read_energy_tables(entries: Sequence[str], form: Format) -> dict[str, Energy
 def kwh_of_tables(stated: Mapping[str, Any], tables: Mapping[str, EnergyTable], form: Format) -> dict[str, float]:
     """Return the measured kWh by field where the description states none; what has no table stays as it is.
 
-    A figure that is stated stands: one that no reading of the table gives is warned of.
-
-    Raises
-    ------
-    SedkitError
-        A table of several measurements beside a description that does not say what they make together.
+    A figure that is stated stands: one that no reading of the table gives is warned of. Raises SedkitError for a table
+    of several measurements beside a description that does not say what they make together.
     """
     fields = energy_fields(form)
     measured = {}

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sedkit.core.errors import SedkitError, printable
+from sedkit.core.files import read_yaml
+from sedkit.core.resources import metadata_path
 from sedkit.submission.formats import Format
 
 REFUSED = "refused"
@@ -18,38 +20,10 @@ NOTE = "note"
 #: From the gravest to the lightest.
 SEVERITIES = (REFUSED, SCORED_WRONGLY, WARNING, NOTE)
 
-#: How grave each kind is, unless whoever finds it knows better; kinds that stand nowhere here are refused.
-_SEVERITY = {
-    kind: severity
-    for severity, kinds in {
-        SCORED_WRONGLY: (
-            "duplicate_row empty_row_beside_events energy_zero filename_missing negative_time no_events onset_offset "
-            "percent_as_fraction points_missing points_place results_differ unknown_class unknown_clip"
-        ),
-        WARNING: (
-            "abbreviation_long author_affiliation author_email author_example baseline_name bom class_column_extra "
-            "energy_absent energy_differs energy_table extra_file extra_folder features_unknown folder_name "
-            "label_not_folder label_number label_pattern label_twice line_ends meta_classes meta_key_twice meta_name "
-            "output_name overlap point_ending point_name point_threshold point_twice points_count points_identical "
-            "points_order report_long report_unread report_words results_mean runs_identical sampling_rate_hz "
-            "score_range scores_constant tables_unread time_past_clip unprocessed_identical unprocessed_missing"
-        ),
-        NOTE: (
-            "baseline_kwh_absent blank_line energy_files label_author meta_fields_unverified outputs_identical "
-            "report_many results_not_recomputed separation_absent stray_file"
-        ),
-    }.items()
-    for kind in kinds.split()
-}
-#: What is refused in the years whose format has a flag, because their scripts stop at it.
-_REFUSED_WHERE = {
-    "baseline_name": "baseline_refused",
-    "folder_name": "folders_checked",
-    "label_not_folder": "folders_checked",
-    "label_twice": "folders_checked",
-    "meta_name": "folders_checked",
-    "overlap": "overlaps_refused",
-}
+_TABLE = read_yaml(metadata_path("submission", "severities.yaml"))
+#: Flags of formats by the kinds that they make refused.
+_REFUSED_WHERE: dict[str, str] = _TABLE.pop("refused_where")
+_SEVERITY: dict[str, str] = {kind: severity for severity, kinds in _TABLE.items() for kind in kinds.split()}
 
 #: Findings of one kind in one file beyond this number are summed up in one more finding.
 MOST_PER_KIND = 20
@@ -75,10 +49,9 @@ class PackageFinding:
         is not the one the system earns), ``warning`` or ``note``.
     kind
         Short name, stable across versions.
-    file
-        Path inside the package, "" for the package itself.
-    row
-        Line of the file (1 is the header), None where no single row is meant.
+    file, row
+        Path inside the package, "" for the package itself; line of the file (1 is the header), None where no single
+        row is meant.
     message, expected
         What was found, and what should stand there.
     count

@@ -32,19 +32,10 @@ def plain_name(text: Any) -> str:
 
 
 def check_folder_name(system: SystemFolder, systems: int, form: Format, findings: Findings) -> None:
-    """Look at a folder's name; where its files agree on another one that is one fault, and theirs is looked for.
+    """Look at a folder's name; where its files agree on another one that is one fault, and the system takes theirs.
 
-    Parameters
-    ----------
-    system
-        The system; it takes the label of its files.
-    systems
-        How many there are: more than a team may hand in have numbers to match.
-    form
-        The year's format.
-    findings
-        Where faults are noted: refused where the year's script asks for the name, else a warning, since packages with
-        labels that no rule describes were ranked.
+    `systems` is how many there are: more than a team may hand in have numbers to match. What is wrong is refused where
+    the year's script asks for the name, else a warning, since packages with labels that no rule describes were ranked.
     """
     named = _label_of_files(system, form)
     if named is None or named == system.label:

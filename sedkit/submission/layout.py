@@ -110,10 +110,6 @@ def find_layout(
         Paths of the files.
     root_name
         The package folder's own name: it may be a system's folder. None for a zip.
-    form
-        The year's format.
-    findings
-        Where faults are noted.
     empty_folders
         Folders without any file: one may be named like a system.
     """

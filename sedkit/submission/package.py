@@ -6,6 +6,7 @@ with the limits enforced on the bytes that really come out.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -52,7 +53,7 @@ class Limits:
     total_bytes: int = MAX_TOTAL_BYTES
 
 
-class Package:
+class Package(contextlib.AbstractContextManager["Package"]):
     """The files of a folder or zip by their POSIX paths; content is read when asked for. A context manager.
 
     Raises
@@ -88,9 +89,6 @@ class Package:
         """Close the zip."""
         if self._archive is not None:
             self._archive.close()
-
-    def __enter__(self) -> Package:
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
@@ -252,12 +250,7 @@ def _folders_of(names: Iterable[str]) -> set[str]:
 def write_zip(path: str | os.PathLike[str], files: Mapping[str, bytes | Path]) -> None:
     """Write a zip, whole or not at all; the same files give the same bytes.
 
-    Parameters
-    ----------
-    path
-        Where the zip goes.
-    files
-        Member name (POSIX, relative) to content or the file that holds it.
+    `files` are contents, or the files that hold them, by member name (POSIX, relative).
     """
     with atomic_path(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name in sorted(files):

@@ -80,24 +80,10 @@ def check_results(
 ) -> list[Confirmed]:
     """Compare the results in a meta file with figures recomputed from a system's output.
 
-    A difference beyond rounding is a finding; where the output is of another set, a note says so.
-
-    Parameters
-    ----------
-    meta
-        The meta file; it says where differences are noted.
-    output
-        The event table (F-scores), the tables of the operating points (PSDS1 and PSDS2), or the scores of the runs.
-    form
-        The year's format: it says which figures there are.
-    clips
-        The evaluation list: its clips count as listed, with or without a row. Its durations serve PSDS.
-    references
-        Ground truths.
-
-    Returns
-    -------
-    The figures that were found again.
+    A difference beyond rounding is a finding; where the output is of another set, a note says so. The event table
+    serves F-scores, the tables of the operating points PSDS1 and PSDS2, the scores of runs what the year asks for. The
+    clips of the evaluation list count as listed, with or without a row; its durations serve PSDS. Return the figures
+    that were found again.
     """
     if form.scores is not None and references:
         from sedkit.submission.stated_scores import check_score_results
@@ -145,30 +131,21 @@ def _tell_differences(meta: Meta, message: str, wrong: Mapping[str, str], refere
 
 def _compare_f_scores(meta: Meta, events: Events, reference: Reference) -> tuple[list[Confirmed], dict[str, str]]:
     """Return the overall F-score where it was found again, and the F-scores that differ, in words by their keys."""
-    macro, classes = _event_f_scores(reference.events, events)
+    figures = figures_of(reference.events, "event", estimate=events)
+    blocks = {"overall": figures["macro"]} | {f"class_wise.{label}": of for label, of in figures["classes"].items()}
     confirmed: list[Confirmed] = []
     wrong: dict[str, str] = {}
-    block = meta.get(_DEVELOPMENT)
-    for key, value in (("overall", macro), *((f"class_wise.{label}", x) for label, x in classes.items())):
-        stated = get(block, f"{key}.F-score")
-        if value is None or not is_number(stated):
+    for key, block in blocks.items():
+        stated = get(meta.get(_DEVELOPMENT), f"{key}.F-score")
+        if block["f1"] is None or not is_number(stated):
             continue
+        value = 100 * block["f1"]
         if abs(stated - value) > percent_rounding(stated) + _DUST_PERCENT:
             wrong[f"{key}.F-score"] = f"{key.removeprefix('class_wise.')} {stated} (recomputed {value:.2f})"
         elif key == "overall":
             path, how = f"{_DEVELOPMENT}.overall.F-score", "event-based macro F1 in percent"
             confirmed.append(Confirmed(meta.file, path, stated, value, how, reference.path))
     return confirmed, wrong
-
-
-def _event_f_scores(reference: Events, estimate: Events) -> tuple[float | None, dict[str, float | None]]:
-    """Return the event-based macro F1 (collar 0.2 s, 20 %) and each class's, in percent, None where undefined."""
-    figures = figures_of(reference, "event", estimate=estimate)
-
-    def percent(block: Mapping[str, Any]) -> float | None:
-        return None if block["f1"] is None else 100 * block["f1"]
-
-    return percent(figures["macro"]), {label: percent(block) for label, block in figures["classes"].items()}
 
 
 def _compare_psds(

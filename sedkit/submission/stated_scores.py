@@ -39,29 +39,14 @@ _Durations = Mapping[str, float] | None
 def check_score_results(
     meta: Meta, runs: Mapping[int, RunScores], form: Format, duration_s: _Durations, references: Sequence[Reference]
 ) -> list[Confirmed]:
-    """Compare the results in a meta file with those of its score tables.
+    """Compare the results in a meta file with those of its score tables, as far as these are faultless.
 
-    Parameters
-    ----------
-    meta
-        The meta file; it says where differences are noted.
-    runs
-        The tables of each run, as far as they are faultless.
-    form
-        The year's format: it says which figures there are.
-    duration_s
-        Durations by file name; PSDS needs them.
-    references
-        What holds DESED's classes serves PSDS, what holds MAESTRO's the partial ROC area.
-
-    Returns
-    -------
-    The figures that were found again.
+    `duration_s` are durations by file name, which PSDS needs. References that hold DESED's classes serve PSDS, those
+    that hold MAESTRO's the partial ROC area. Return the figures that were found again.
     """
     confirmed: list[Confirmed] = []
-    fields = [item.path for item in form.fields if item.path.startswith("results.")]
-    stated = {path: value for path in fields if is_number(value := meta.get(path))}
-    if not fields:
+    stated = {path: value for path in form.results if is_number(value := meta.get(path))}
+    if not form.results:
         note(meta, f"nothing to recompute: which results a meta file of {form.name} states is not known")
     for part, keys in _SERVES.items():
         mine = {path: x for path, x in stated.items() if path.rpartition(".")[2] in keys}
@@ -204,9 +189,7 @@ def _compare(meta: Meta, stated: Mapping[str, float], figures: _Figures, referen
 def _match(value: float, figures: _Figures, key: str) -> tuple[tuple[float, str] | None, list[str]]:
     """Look for a figure among those of the runs and their mean, way by way.
 
-    Returns
-    -------
-    The one that it is and how it was computed, None where it is none; and in words what was computed.
+    Return the one that it is and how it was computed, None where it is none; and in words what was computed.
     """
     of, seen = len(figures.covered), list[str]()
     for way, compute in figures.ways(key).items():

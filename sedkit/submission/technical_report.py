@@ -60,8 +60,6 @@ class Report:
         What in one that may be reads as in a stand-in, or None: a long text may well speak of placeholders.
     unread, wanted
         Why pages or text are not known, or None; and what should be there instead.
-    pages
-        Number of pages, None where it is not known.
     """
 
     problem: str | None = None
@@ -106,19 +104,7 @@ def judge_report(data: bytes, most_s: int = _MOST_S) -> Report:
 
 
 def check_report(package: Package, names: Sequence[str], layout: Layout, form: Format, findings: Findings) -> None:
-    """Look for the report beside the system folders; only warn where a single system's folder is looked at.
-
-    Parameters
-    ----------
-    package, names
-        The package, and its files.
-    layout
-        Where its systems lie.
-    form
-        The year's format: how long the report may be.
-    findings
-        Where faults are noted.
-    """
+    """Look for the report beside the system folders; only warn where a single system's folder is looked at."""
     severity = WARNING if layout.single else REFUSED
 
     def tell(kind: str, file: str, message: str, expected: str, severity: str | None = severity) -> None:

@@ -28,14 +28,8 @@ def check_year(
 ) -> bool:
     """Say which year a package looks like, where that is another one; return whether it can be checked as this one.
 
-    Parameters
-    ----------
-    package, systems, described
-        The package, systems of it, and the meta files that could be read.
-    form
-        The format it is checked as.
-    findings
-        Where another year is noted: refused where no system has the output that this one asks for.
+    `described` are the meta files of its systems that could be read. Another year is refused where no system has the
+    output that this one asks for.
     """
     if not systems:
         return True
@@ -84,8 +78,7 @@ def _overlap(asked: set[str], present: set[str]) -> float:
 
 def _telling(form: Format) -> set[str]:
     """Return the fields that tell years apart."""
-    telling = [item.path for item in form.fields if item.path.startswith("results.") or item.kind == "kwh"]
-    return {path.partition(".*")[0] for path in telling}
+    return {path.partition(".*")[0] for path in (*form.results, *form.kwh)}
 
 
 def _classes(package: Package, systems: Sequence[SystemFolder], form: Format) -> float:

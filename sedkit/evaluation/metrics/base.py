@@ -24,16 +24,9 @@ from sedkit.evaluation.resample import Drawn, Resamples
 
 @dataclass(frozen=True)
 class Measured:
-    """A metric's figures.
+    """A metric's figures: its `block` of the results file, and the `counts` that they were computed from.
 
-    Attributes
-    ----------
-    block
-        Its part of the results file.
-    values
-        Headline values by place in the block: `macro`, `micro` (figure `primary` in that block) or `value`.
-    counts
-        What the figures were computed from.
+    `values` are the headline figures by place in the block: `macro`, `micro` (figure `primary` there) or `value`.
     """
 
     block: dict[str, Any]
@@ -188,12 +181,7 @@ class Metric:
     def judge(self, work: Work, measured: Measured) -> tuple[dict[str, Any] | None, list[str]]:
         """Run the judge of record on what it reads itself.
 
-        Returns
-        -------
-        block
-            Its tool and figures, None where there is no judge.
-        differences
-            Where the figures differ, a line each.
+        Return its tool and figures, None where there is no judge, and where the figures differ, a line each.
         """
         with refusals_in_a_line(self.name):
             theirs = self.official(work)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sedkit.core.registry import NoOptions
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import Rates, Undefined, as_json, grouped, mean_of_defined, number
 from sedkit.evaluation.inputs import Work
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
     from sedkit.dataio.scores import Scores
 
 Doubles = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class NoParameters:
-    """These metrics have none."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ class Cooccurrence(Metric):
         return ["undefined in the reference" if value is None else f"{value:.4f} in the reference"]
 
 
-@register("class_correlation", NoParameters)
+@register("class_correlation", NoOptions)
 class ClassCorrelation(Cooccurrence):
     """Mean over pairs of classes of the positive part of their correlation over clips.
 
@@ -130,13 +126,9 @@ class ClassCorrelation(Cooccurrence):
 
 
 def time_averages(scores: Scores, events: Events) -> tuple[Doubles, Doubles]:
-    """Return what scores and events are on average over the frames of each clip.
+    """Return averages over the frames of each clip, of the scores and of whether a class is active.
 
-    Returns
-    -------
-    scores, active
-        (clips, classes) of the events' clips and classes: means of the scores, and shares of frames in which a class
-        is active; 0 where the scores lack a clip or a class.
+    Each is (clips, classes) of the events' clips and classes; 0 where the scores lack a clip or a class.
     """
     activity = Activity(events)
     means, active = np.zeros((2, len(events.filenames), len(events.labels)))
@@ -147,7 +139,7 @@ def time_averages(scores: Scores, events: Events) -> tuple[Doubles, Doubles]:
     return means, active
 
 
-@register("overlap", NoParameters)
+@register("overlap", NoOptions)
 class Overlap(Cooccurrence):
     """Minutes for which events of different classes overlap, summed over pairs of events."""
 

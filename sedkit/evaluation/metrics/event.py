@@ -19,13 +19,7 @@ from sedkit.evaluation.parameters import EventParameters
 
 
 def count_events(reference: Events, estimate: Events, parameters: EventParameters | None = None) -> ClipCounts:
-    """Count matched events of two tables with the same clips and labels (see `inputs.align`).
-
-    Returns
-    -------
-    ClipCounts
-        With substitutions, deletions and insertions per clip over all classes together.
-    """
+    """Count matched events, and the errors of each clip, of two tables with the same clips and labels (see `align`)."""
     parameters = parameters or EventParameters()
     r, e = grouped(reference), grouped(estimate)
     shape = (len(reference.filenames), len(reference.labels))

@@ -26,17 +26,10 @@ def count_intersections(
     parameters: IntersectionParameters | None = None,
     durations: Mapping[str, float] | None = None,
 ) -> ClipCounts:
-    """Count found reference events and false positives of one table.
+    """Count found reference events and false positives of a table; classes without reference events are passed over.
 
-    Parameters
-    ----------
-    reference, estimate
-        Tables; classes without reference events are passed over.
-    parameters
-        The criteria.
-    durations
-        Clip durations in seconds; a detection is a false positive only in one of these clips and before its end. None
-        takes every clip of the reference, without an end.
+    `durations` are those of clips in seconds: a detection is a false positive only in one of these clips and before its
+    end. None takes every clip of the reference, without an end.
     """
     from sedkit.evaluation.coverage import count_detections, join_points, prepare
 

@@ -55,16 +55,7 @@ def cut_segments(
 ) -> Segments:
     """Cut clips into segments; a class or clip that the scores lack scores 0 there.
 
-    Parameters
-    ----------
-    reference
-        Events of the classes to score.
-    scores
-        Frame scores.
-    durations
-        Where each clip ends, in seconds; for a clip without one its last reference event does.
-    parameters
-        The segments' length.
+    Where each clip ends, in seconds, say `durations`; for a clip without one its last reference event does.
     """
     rows, columns = scores.places(reference.filenames, reference.labels)
     length = np.zeros(len(reference.filenames))

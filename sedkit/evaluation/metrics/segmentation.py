@@ -8,7 +8,7 @@ the sum of all events as E, which is the same where no two events sound at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -95,40 +95,30 @@ class Segmentation(CellBased):
         self, name: str, masks: Masks, mixtures: Mixtures, activity: Activity
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return masks and ideal masks of a mixture, (bins, classes)."""
-        _, mask = masks.of(mixtures.mixture(name))
+        from sedkit.synthesis.mixture_set import SCENE
+
+        frontend, (_, mask) = masks.frontend, masks.of(mixtures.mixture(name))
         n_frames = mask.shape[1]
-        active = activity.frames(name, masks.frontend.grid.edges_s(n_frames))
+        active = activity.frames(name, frontend.grid.edges_s(n_frames))
         shape = (len(activity.labels), n_frames, mask.shape[2])
         estimated, ideal = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
         stems = cache(partial(mixtures.stems, name))
         for k, label in enumerate(activity.labels):
             if label in masks.labels:
                 estimated[k] = mask[masks.labels.index(label)]
-            if active[:, k].any():
-                # Elsewhere there is nothing to compute: the class is silent in most frames.
-                where = np.flatnonzero(active[:, k])
-                frames = int(where[0]), int(where[-1]) + 1
-                at = slice(*frames)
-                ideal[k, at] = self._ideal(name, label, frames, masks.frontend, mixtures, stems) & active[at, k, None]
+            if not active[:, k].any():
+                continue
+            # Elsewhere there is nothing to compute: the class is silent in most frames.
+            where = np.flatnonzero(active[:, k])
+            frames = int(where[0]), int(where[-1]) + 1
+            # Kept as bits, for the next network that is scored on the mixtures.
+            key = (name, label, frames, frontend.hash8, self.parameters.level_db)
+            if key not in mixtures.kept:
+                if label not in stems():
+                    raise SedkitError(f"{mixtures.folder / name}: has no stem of {label}, which the reference names")
+                sound, scene = mel_magnitudes(frontend, [stems()[label], stems()[SCENE]], frames)
+                mixtures.kept[key] = np.packbits(ideal_mask(sound, scene, self.parameters.level_db))
+            at = slice(*frames)
+            bits = np.unpackbits(mixtures.kept[key], count=ideal[k, at].size).view(np.bool_)
+            ideal[k, at] = bits.reshape(ideal[k, at].shape) & active[at, k, None]
         return estimated.reshape(len(estimated), -1).T, ideal.reshape(len(ideal), -1).T
-
-    def _ideal(
-        self,
-        name: str,
-        label: str,
-        frames: tuple[int, int],
-        frontend: FrontEnd,
-        mixtures: Mixtures,
-        stems: Callable[[], dict[str, NDArray[np.float32]]],
-    ) -> NDArray[np.bool_]:
-        """Return the ideal mask of a class of a mixture in some frames, (frames, bins); as bits it is kept."""
-        from sedkit.synthesis.mixture_set import SCENE
-
-        key = (name, label, frames, frontend.hash8, self.parameters.level_db)
-        if key not in mixtures.kept:
-            if label not in stems():
-                raise SedkitError(f"{mixtures.folder / name}: has no stem of {label}, which the reference names")
-            sound, scene = mel_magnitudes(frontend, [stems()[label], stems()[SCENE]], frames)
-            mixtures.kept[key] = np.packbits(ideal_mask(sound, scene, self.parameters.level_db))
-        shape = (frames[1] - frames[0], frontend.n_bins)
-        return np.unpackbits(mixtures.kept[key], count=shape[0] * shape[1]).view(np.bool_).reshape(shape)

@@ -82,16 +82,10 @@ class Separated:
     def rates(
         self, estimate: str, of: NDArray[np.bool_] | None = None, weights: NDArray[np.floating] | None = None
     ) -> Rates:
-        """Return the means of the figures `NAMES` of one kind of estimate.
+        """Return the means of the figures `NAMES` of one kind of estimate (`ESTIMATES`).
 
-        Parameters
-        ----------
-        estimate
-            One of `ESTIMATES`.
-        of
-            (mixtures, classes) the sources that count; None: all.
-        weights
-            (..., mixtures) how often each counts; None: once.
+        `of` are the sources that count, (mixtures, classes), None: all; `weights` say how often each mixture counts,
+        (..., mixtures), None: once.
         """
         rows = self.figures[ESTIMATES.index(estimate)]
         values = np.concatenate([rows, rows[..., :1] - self.figures[ESTIMATES.index("mixture"), ..., :1]], axis=2)

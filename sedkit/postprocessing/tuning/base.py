@@ -26,22 +26,10 @@ MERGES = ((0.15, None), (0.2, None), (0.3, None), (None, 1.5), (None, 2.0), (Non
 
 @dataclass(frozen=True)
 class Problem:
-    """Scores and what is true of them.
+    """Scores of the tuning set and what is true of them: the `tags` of its clips and, where known, their `events`.
 
-    Attributes
-    ----------
-    scores
-        Of the tuning set.
-    tags
-        Which classes its clips hold.
-    events
-        Its events, of the clips and classes of the scores; None where only tags are known.
-    start
-        The rules that the search starts from.
-    fold
-        (clips,) int64, the fold of cross-validation that each clip is in.
-    gate
-        Clips and classes in which events are looked for.
+    `start` are the rules that the search starts from, `fold` (clips,) the fold of cross-validation that each clip is
+    in, `gate` the clips and classes in which events are looked for.
     """
 
     scores: Scores
@@ -87,14 +75,8 @@ def grid_of(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 class RuleSearch(ABC):
     """A way to choose rules.
 
-    Attributes
-    ----------
-    needs_events
-        Whether a table of tags does not serve.
-    gated
-        Whether it chooses rules that work behind the clip gate, as all but the gate's own do.
-    joins_overlaps
-        Whether reference events of one class that overlap count as one.
+    `needs_events`: a table of tags does not serve. `gated`: it chooses rules that work behind the clip gate, as all but
+    the gate's own do. `joins_overlaps`: reference events of one class that overlap count as one.
     """
 
     needs_events = True

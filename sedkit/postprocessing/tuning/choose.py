@@ -35,12 +35,8 @@ _SAME = 1e-12
 class Counts:
     """Counts of every setting and threshold, apart for each fold of the clips.
 
-    Attributes
-    ----------
-    n_reference
-        (folds, classes) float64.
-    n_true, n_estimate
-        (folds, classes, settings, thresholds) float64.
+    `n_reference` is (folds, classes), `n_true` and `n_estimate` are (folds, classes, settings, thresholds), all
+    float64.
     """
 
     n_reference: np.ndarray
@@ -51,7 +47,7 @@ class Counts:
 def choose(
     n_reference: np.ndarray, n_true: np.ndarray, n_estimate: np.ndarray, prior: float = PRIOR_POSITIVES
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Choose a setting and a threshold per class.
+    """Choose a setting and a threshold per class, (classes,) int64 indices.
 
     Parameters
     ----------
@@ -61,11 +57,6 @@ def choose(
         (classes, settings, thresholds) true positives and decisions.
     prior
         Positives of all classes together that stand beside a class's own.
-
-    Returns
-    -------
-    setting, threshold
-        (classes,) int64 indices.
 
     Raises
     ------
@@ -151,16 +142,8 @@ def searched(
 ) -> Postprocessing:
     """Return the best rules, with the macro F1 where every fold is decided on with what the other folds choose.
 
-    Parameters
-    ----------
-    start
-        The rules that the search starts from.
-    first
-        What is chosen first.
-    grid
-        The values tried, as they stand in the file.
-    then
-        Returns what is chosen next, given the rules chosen first.
+    The search begins at the rules `start` with the choice `first`; `then` returns what is chosen next, given the rules
+    chosen first. `grid` are the values tried, as they stand in the file.
     """
 
     def made(left_out: int | None) -> tuple[list[Rule], np.ndarray, np.ndarray]:

@@ -10,28 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sedkit.core.vocabulary import DESED_CLASSES
+from sedkit.core.files import read_yaml
+from sedkit.core.resources import metadata_path
+from sedkit.core.vocabulary import DESED_CLASSES, Vocabulary
 
 #: MAESTRO Real's 17 classes, in the order of the 2024 validator (which compares a set, so the order is free).
-MAESTRO_CLASSES = (
-    "cutlery and dishes",
-    "furniture dragging",
-    "people talking",
-    "children voices",
-    "coffee machine",
-    "footsteps",
-    "large_vehicle",
-    "car",
-    "brakes_squeaking",
-    "cash register beeping",
-    "announcement",
-    "shopping cart",
-    "metro leaving",
-    "metro approaching",
-    "door opens/closes",
-    "wind_blowing",
-    "birds_singing",
-)
+MAESTRO_CLASSES = Vocabulary.read(metadata_path("classes", "maestro.txt")).labels
 
 COLUMNS = ("filename", "onset", "offset", "event_label")
 
@@ -181,9 +165,19 @@ class Format:
         object.__setattr__(self, "label_pattern", re.compile(pattern))
 
     @property
+    def kwh(self) -> tuple[str, ...]:
+        """The fields of energies in kWh."""
+        return tuple(item.path for item in self.fields if item.kind == "kwh")
+
+    @property
     def energy(self) -> bool:
         """Whether energy in kWh is asked for."""
-        return any(item.kind == "kwh" for item in self.fields)
+        return bool(self.kwh)
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The fields of results."""
+        return tuple(item.path for item in self.fields if item.path.startswith("results."))
 
     def label(self, lastname: str, institute: str, number: int) -> str:
         """Build a label, for example ``Doe_INST_task4_1``."""
@@ -195,65 +189,9 @@ class Format:
         return f"<Lastname>_<INSTITUTE>_{tasks}_<1-{self.max_systems}>"
 
 
-#: Shared by all years: who, and what the results table is indexed by.
-WHO = (
-    MetaField("submission.label", "text"),
-    MetaField("submission.name", "text"),
-    MetaField("submission.abbreviation", "text"),
-)
+_GROUPS = read_yaml(metadata_path("submission", "meta_fields.yaml"))
 
-#: The system's description. The validators read sampling rate, features, parameter count and source code.
-SYSTEM = (
-    MetaField("system.description.input_channels", "free", verified=False),
-    MetaField("system.description.input_sampling_rate", "number"),
-    MetaField("system.description.data_augmentation", "free", verified=False),
-    MetaField("system.description.acoustic_features", "features"),
-    MetaField("system.description.embeddings", "free", verified=False),
-    MetaField("system.description.machine_learning_method", "free", verified=False),
-    MetaField("system.description.ensemble_method_subsystem_count", "count", verified=False),
-    MetaField("system.description.decision_making", "free", verified=False),
-    MetaField("system.description.segmentation_method", "free", verified=False),
-    MetaField("system.description.post-processing", "free", verified=False),
-    MetaField("system.description.external_data_usage", "free", verified=False),
-    MetaField("system.complexity.total_parameters", "integer"),
-    MetaField("system.external_datasets", "free", verified=False),
-    MetaField("system.source_code", "free"),
-)
 
-#: Event-based macro F1 in percent, overall and for each class.
-F_SCORES = (
-    MetaField("results.development_dataset.overall.F-score", "percent"),
-    MetaField("results.development_dataset.class_wise.*.F-score", "percent"),
-)
-
-#: PSDS beside the F-score, as 2021 and 2022 asked for.
-PSDS_OVERALL = (
-    MetaField("results.development_dataset.overall.PSDS1", "fraction", verified=False),
-    MetaField("results.development_dataset.overall.PSDS2", "fraction", verified=False),
-)
-
-#: kWh by CodeCarbon: training and the two inferences (what is reported is verified, the keys are not).
-ENERGY = (
-    MetaField("system.complexity.energy.training", "kwh", verified=False),
-    MetaField("system.complexity.energy.devtest_inference", "kwh", verified=False),
-    MetaField("system.complexity.energy.evaluation_inference", "kwh", verified=False),
-)
-
-#: The same of the organisers' baseline, run on the hardware of the system: figures of different machines are compared
-#: by their ratio (that it is asked for is verified, the keys are not).
-ENERGY_OF_BASELINE = (
-    MetaField("system.complexity.energy_baseline.training", "kwh", verified=False),
-    MetaField("system.complexity.energy_baseline.devtest_inference", "kwh", verified=False),
-)
-
-#: What the validator of 2020 reads of a separation system; it also wants a number for every figure of `ss_results`.
-SEPARATION = (
-    MetaField("ss_system.ensemble_method_subsystem_count", "count"),
-    MetaField("ss_system.source_code", "free"),
-)
-
-#: The same in the years whose validator is not stored.
-SEPARATION_UNVERIFIED = tuple(replace(item, verified=False) for item in SEPARATION)
-
-#: Multiply-accumulate operations for 10 s of audio.
-MACS = (MetaField("system.complexity.MACS", "count", verified=False),)
+def meta_fields(*groups: str) -> tuple[MetaField, ...]:
+    """Return the fields of groups of `metadata/submission/meta_fields.yaml`."""
+    return tuple(MetaField(**item) for group in groups for item in _GROUPS[group])

@@ -1,10 +1,9 @@
 """DCASE 2018 Task 4: large-scale weakly labeled semi-supervised sound event detection in domestic environments.
 
-Unverified: that a clip without an event is a row with only its file name; the meta fields beside those of the shared
-template. The reader of the organisers takes TAB text with a header in its first row.
+The reader of the organisers takes TAB text with a header in its first row.
 """
 
-from sedkit.submission.formats._format import F_SCORES, SYSTEM, WHO, Format
+from sedkit.submission.formats._format import Format, meta_fields
 
 FORMAT = Format(
     name="dcase2018",
@@ -13,7 +12,7 @@ FORMAT = Format(
     task_codes=("task4",),
     example_labels=("Serizel_UL_task4_1", "Turpault_INR_task4_1", "Baseline_UL_task4_1"),
     table_suffix=".output.csv",
-    fields=(*WHO, *SYSTEM, *F_SCORES),
+    fields=meta_fields("who", "system", "f_scores"),
     unverified=(
         "a clip without an event is a row with only the file name",
         "the example labels of the template",

@@ -1,10 +1,6 @@
-"""DCASE 2019 Task 4: sound event detection in domestic environments.
+"""DCASE 2019 Task 4: sound event detection in domestic environments."""
 
-Unverified: that a clip without an event is a row with only its file name; `segmentation_method`, `post-processing` and
-`embeddings` of the meta file.
-"""
-
-from sedkit.submission.formats._format import F_SCORES, SYSTEM, WHO, Format
+from sedkit.submission.formats._format import Format, meta_fields
 
 FORMAT = Format(
     name="dcase2019",
@@ -13,7 +9,7 @@ FORMAT = Format(
     task_codes=("task4",),
     example_labels=("Turpault_INR_task4_1",),
     table_suffix=".output.csv",
-    fields=(*WHO, *SYSTEM, *F_SCORES),
+    fields=meta_fields("who", "system", "f_scores"),
     unverified=(
         "a clip without an event is a row with only the file name",
         "the example labels of the template",

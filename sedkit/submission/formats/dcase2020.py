@@ -1,13 +1,11 @@
 """DCASE 2020 Task 4: sound event detection and separation in domestic environments.
 
 The meta fields are those that `validate_submissions.py` of dcase20_task4 reads; it also takes `sed_system` and
-`sed_results` for `system` and `results`, and reads `ss_system` and `ss_results` where they stand.
-
-Unverified: whether the folder of operating points (its name was seen in SED-MME-eval's code) was asked of everyone, and
-its number of thresholds.
+`sed_results` for `system` and `results`, and reads `ss_system` and `ss_results` where they stand. The name of the
+folder of operating points was seen in SED-MME-eval's code.
 """
 
-from sedkit.submission.formats._format import F_SCORES, SEPARATION, SYSTEM, WHO, Format, PointFolder
+from sedkit.submission.formats._format import Format, PointFolder, meta_fields
 
 FORMAT = Format(
     name="dcase2020",
@@ -17,8 +15,8 @@ FORMAT = Format(
     example_labels=("Turpault_INR_task4_SED_1", "Wisdom_GOO_task4_SS_1"),
     table_suffix=".output.tsv",
     points=PointFolder(),
-    fields=(*WHO, *SYSTEM, *F_SCORES),
-    separation=SEPARATION,
+    fields=meta_fields("who", "system", "f_scores"),
+    separation=meta_fields("separation"),
     # Overlapping events of a class were ranked: psds_eval refuses them since 0.4 of 2021.
     baseline_refused=True,
     every_yaml=True,

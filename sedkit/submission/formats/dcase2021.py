@@ -1,18 +1,9 @@
 """DCASE 2021 Task 4: sound event detection and separation in domestic environments.
 
-Unverified: PSDS1 and PSDS2 among the results of the meta file; one folder of operating points per system (separate
-systems for the two PSDS scenarios were allowed).
+Separate systems for the two PSDS scenarios were allowed, each with a folder of operating points.
 """
 
-from sedkit.submission.formats._format import (
-    F_SCORES,
-    PSDS_OVERALL,
-    SEPARATION_UNVERIFIED,
-    SYSTEM,
-    WHO,
-    Format,
-    PointFolder,
-)
+from sedkit.submission.formats._format import Format, PointFolder, meta_fields
 
 FORMAT = Format(
     name="dcase2021",
@@ -22,8 +13,8 @@ FORMAT = Format(
     example_labels=("Turpault_INR_task4_SED_1", "Ronchini_INR_task4_SED_1"),
     table_suffix=".output.tsv",
     points=PointFolder(required=True),
-    fields=(*WHO, *SYSTEM, *F_SCORES, *PSDS_OVERALL),
-    separation=SEPARATION_UNVERIFIED,
+    fields=meta_fields("who", "system", "f_scores", "psds"),
+    separation=meta_fields("separation_unverified"),
     overlaps_refused=True,
     unverified=(
         "the folder of operating points: its name, 50 thresholds",

@@ -2,20 +2,11 @@
 
 Verified in the baselines' readme: energy of training, devtest inference and evaluation inference by CodeCarbon, and
 that of the organisers' baseline on the same hardware.
-
-Unverified: the keys that hold it in the meta file, labels without a track, operating-point folders.
 """
 
-from sedkit.submission.formats._format import (
-    ENERGY,
-    ENERGY_OF_BASELINE,
-    F_SCORES,
-    PSDS_OVERALL,
-    SYSTEM,
-    WHO,
-    Format,
-    PointFolder,
-)
+from sedkit.submission.formats._format import Format, PointFolder, meta_fields
+
+_ENERGY = ("energy", "energy_of_evaluation", "energy_of_baseline")
 
 FORMAT = Format(
     name="dcase2022",
@@ -25,7 +16,7 @@ FORMAT = Format(
     example_labels=("Turpault_INR_task4_1", "Ronchini_INR_task4_1"),
     table_suffix=".output.tsv",
     points=PointFolder(required=True),
-    fields=(*WHO, *SYSTEM, *F_SCORES, *PSDS_OVERALL, *ENERGY, *ENERGY_OF_BASELINE),
+    fields=meta_fields("who", "system", "f_scores", "psds", *_ENERGY),
     overlaps_refused=True,
     unverified=(
         "labels: task4 with or without a track",

@@ -6,17 +6,9 @@ found: its whole layout is unverified and taken from A; its 17 classes are MAEST
 recipe here produces B: give foreign scores to `sedkit pack --scores`.
 """
 
-from sedkit.submission.formats._format import (
-    ENERGY,
-    ENERGY_OF_BASELINE,
-    MACS,
-    MAESTRO_CLASSES,
-    PSDS_OVERALL,
-    SYSTEM,
-    WHO,
-    Format,
-    ScoreRuns,
-)
+from sedkit.submission.formats._format import MAESTRO_CLASSES, Format, ScoreRuns, meta_fields
+
+_COMPLEXITY = ("energy", "energy_of_evaluation", "energy_of_baseline", "macs")
 
 SUBTASK_A = Format(
     name="dcase2023a",
@@ -24,7 +16,7 @@ SUBTASK_A = Format(
     title="Sound event detection with weak labels and synthetic soundscapes (subtask A)",
     task_codes=("task4a",),
     scores=ScoreRuns(),
-    fields=(*WHO, *SYSTEM, *PSDS_OVERALL, *ENERGY, *ENERGY_OF_BASELINE, *MACS),
+    fields=meta_fields("who", "system", "psds", *_COMPLEXITY),
     energy_mandatory=True,
     unverified=(
         "labels: task4a",
@@ -46,7 +38,7 @@ SUBTASK_B = Format(
     task_codes=("task4b",),
     labels=MAESTRO_CLASSES,
     scores=ScoreRuns(runs=1, unprocessed=False, suffix=".output"),
-    fields=(*WHO, *SYSTEM, *ENERGY, *ENERGY_OF_BASELINE, *MACS),
+    fields=meta_fields("who", "system", *_COMPLEXITY),
     longest_clip_s=3600.0,
     unverified=("the whole layout: labels, folders, columns, meta fields",),
     sources=("https://github.com/marmoi/dcase2023_task4b_baseline (classes, 1-s resolution)",),

@@ -6,22 +6,7 @@ produces these 27 classes: give foreign scores to `sedkit pack --scores`.
 """
 
 from sedkit.core.vocabulary import DESED_CLASSES
-from sedkit.submission.formats._format import (
-    ENERGY,
-    ENERGY_OF_BASELINE,
-    MACS,
-    MAESTRO_CLASSES,
-    SYSTEM,
-    WHO,
-    Format,
-    MetaField,
-    ScoreRuns,
-)
-
-_RESULTS = (
-    MetaField("results.devtest.desed.PSDS1", "fraction"),
-    MetaField("results.devtest.maestro.mPAUC", "fraction"),
-)
+from sedkit.submission.formats._format import MAESTRO_CLASSES, Format, ScoreRuns, meta_fields
 
 FORMAT = Format(
     name="dcase2024",
@@ -32,7 +17,7 @@ FORMAT = Format(
     labels=(*DESED_CLASSES.labels, *MAESTRO_CLASSES),
     scores=ScoreRuns(clips=2200),
     # No inference on the evaluation set is asked for.
-    fields=(*WHO, *SYSTEM, *_RESULTS, *ENERGY[:2], *ENERGY_OF_BASELINE, *MACS),
+    fields=meta_fields("who", "system", "devtest", "energy", "energy_of_baseline", "macs"),
     baseline_refused=True,
     folders_checked=True,
     energy_mandatory=True,

@@ -37,29 +37,16 @@ def check_class_figures(meta: Meta, item: MetaField, form: Format) -> None:
         meta.tell("meta_classes", above, message, f"the {len(form.labels)} classes")
     odd = [label for label, value in figures.items() if label not in refused and not kind.fits(value)]
     for severity, wrong in ((REFUSED, refused), (SCORED_WRONGLY, odd)):
-        if wrong:
-            _tell_class(meta, classes, wrong, above, below, kind.words, severity, form)
-
-
-def _tell_class(
-    meta: Meta,
-    classes: Mapping[Any, Any],
-    wrong: list[Any],
-    above: str,
-    below: str,
-    expected: str,
-    severity: str,
-    form: Format,
-) -> None:
-    """Note the first of some classes whose figures are wrong alike."""
-    label = wrong[0]
-    path, value = f"{above}.{str(label)[:80]}", classes[label]
-    if isinstance(value, Mapping):
-        path, value = f"{path}.{below}", get(value, below)
-    message = f"{meta.called(path)} is {shown(value)}"
-    message += f" (and {len(wrong) - 1} more classes)" if len(wrong) > 1 else ""
-    message += "" if label in form.labels else f", and {str(label)[:80]} is no class of the task"
-    meta.tell("meta_field_type", path, message, expected, severity)
+        # The first of them stands for all that are wrong alike.
+        for label in wrong[:1]:
+            name, value = str(label)[:80], classes[label]
+            path = f"{above}.{name}"
+            if isinstance(value, Mapping):
+                path, value = f"{path}.{below}", get(value, below)
+            message = f"{meta.called(path)} is {shown(value)}"
+            message += f" (and {len(wrong) - 1} more classes)" if len(wrong) > 1 else ""
+            message += "" if label in form.labels else f", and {name} is no class of the task"
+            meta.tell("meta_field_type", path, message, kind.words, severity)
 
 
 def check_f_scores(meta: Meta, form: Format) -> None:

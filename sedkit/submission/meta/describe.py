@@ -111,14 +111,9 @@ def _describe_ensemble(
 
 
 def words_of_rules(rules: Postprocessing | None, scores_only: bool = False) -> dict[str, Any]:
-    """Say how scores became events, by the field's path in the meta file.
+    """Say how scores became events, by the field's path in the meta file; nothing where the rules are not known.
 
-    Parameters
-    ----------
-    rules
-        None where it is not known: nothing is said.
-    scores_only
-        Scores are handed in: all of the rules touched them but the thresholds themselves.
+    `scores_only`: scores are handed in, and all of the rules touched them but the thresholds themselves.
     """
     if rules is None:
         return {}

@@ -21,16 +21,8 @@ _BASELINE_ENERGY = "system.complexity.energy_baseline."
 def check_meta(meta: Meta, label: str, form: Format, package: bool) -> None:
     """Look for faults in a meta file.
 
-    Parameters
-    ----------
-    meta
-        What `parse_meta` returned; it says where faults are noted.
-    label
-        The system folder's name.
-    form
-        The year's format.
-    package
-        Whether a whole package is looked at (missing authors are then refused) or a single system folder.
+    `label` is the system folder's name, `package` whether a whole package is looked at (missing authors are then
+    refused) or a single system folder.
     """
     if isinstance(meta.get("submission"), Mapping):
         check_names(meta, label, form)
@@ -111,7 +103,7 @@ def _check_field(meta: Meta, item: MetaField) -> None:
 
 def states_energy(meta: Meta, form: Format) -> bool:
     """Tell whether a meta file states any energy of its system; the keys are not verified, so others count as well."""
-    known = [item.path for item in form.fields if item.kind == "kwh" and not item.path.startswith(_BASELINE_ENERGY)]
+    known = [path for path in form.kwh if not path.startswith(_BASELINE_ENERGY)]
     others = [path for path in meta.lines if "baseline" not in path and re.search("energy|kwh", path, re.IGNORECASE)]
     values = [*(meta.get(path) for path in known), *(get(meta.values, path) for path in others)]
     # A figure with its unit is a text, which is a fault of its own.

@@ -14,18 +14,10 @@ _Test = Callable[[Any], bool]
 
 @dataclass(frozen=True)
 class FieldKind:
-    """One kind of field.
+    """One kind of field; `words` say what it asks for.
 
-    Attributes
-    ----------
-    words
-        What it asks for.
-    accepts
-        Whether a value is of a type that the validators of 2020 and 2024 let pass, sensible or not.
-    fits
-        Whether it is also what the kind asks for.
-    nullable
-        Whether null is an answer.
+    `accepts` tells whether a value is of a type that the validators of 2020 and 2024 let pass, sensible or not, `fits`
+    whether it is also what the kind asks for, `nullable` whether null is an answer.
     """
 
     words: str

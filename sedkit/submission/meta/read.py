@@ -42,20 +42,11 @@ def shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Meta:
-    """A meta file, and where its faults are noted.
+    """A meta file: its path in the package, what stands in it, and where its faults are noted.
 
-    Attributes
-    ----------
-    file
-        Its path in the package.
-    values
-        What stands in it.
-    findings
-        Where faults are noted.
-    lines
-        Line of each key (1 is the first) by its path: keys, and positions in lists from 0, joined by dots.
-    tracked
-        Whether `sed_system` and `sed_results` describe the system: they are looked up as `system` and `results`.
+    `lines` are the lines of keys (1 is the first) by their paths: keys, and positions in lists from 0, joined by dots.
+    `tracked` tells that `sed_system` and `sed_results` describe the system: they are looked up as `system` and
+    `results`.
     """
 
     file: str

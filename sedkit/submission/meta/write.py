@@ -21,14 +21,9 @@ _SEPARATION = ("ss_system", "ss_results")
 class SystemMeta:
     """What is known of a system, by the field's path in the meta file; what is absent is written as null.
 
-    Attributes
-    ----------
-    values
-        Figures of a class have its name in the place of ``*``.
-    remarks
-        What its development results are not; written as comments, which the validators drop.
-    separation
-        The blocks of a sound separation system before the detection, as they stand in its meta file.
+    Figures of a class have its name in the place of ``*``. `remarks` say what the development results are not, as
+    comments, which the validators drop. `separation` are the blocks of a sound separation system before the detection,
+    as they stand in its meta file.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -37,17 +32,7 @@ class SystemMeta:
 
 
 def build_meta(form: Format, label: str, authors: Authors, system: SystemMeta) -> dict[str, Any]:
-    """Return the meta file's content: the format's fields in order, authors after the names.
-
-    Parameters
-    ----------
-    form
-        The year's format: it decides which fields are written.
-    label
-        Submission label.
-    authors, system
-        Who, and what.
-    """
+    """Return the meta file's content: the format's fields in order, authors after the names."""
     out: dict[str, Any] = {}
     values = {**system.values, "submission.label": label}
     if values.get("system.source_code") is None:
@@ -107,12 +92,7 @@ def meta_of_file(path: str, form: Format) -> SystemMeta:
     """Take a system's description from a meta file made elsewhere; its authors and label are not taken over.
 
     What the format does not ask for is left out and named. 2020 and 2021 also call the blocks `sed_system` and
-    `sed_results`, and know a separation system's beside them.
-
-    Raises
-    ------
-    SedkitError
-        No such file, or none that holds a meta file's blocks.
+    `sed_results`, and know a separation system's beside them. SedkitError where there is no block of a meta file.
     """
     content = read_yaml(path)
     if not isinstance(content, dict):

@@ -12,15 +12,15 @@ from functools import cached_property
 
 import numpy as np
 
-from sedkit.core.errors import SedkitError, listed, suggest
+from sedkit.core.errors import listed, suggest
 from sedkit.dataio.events import Events, repeats
 from sedkit.dataio.names import AUDIO_ENDINGS
-from sedkit.dataio.rows import Rows, header_of, parse_rows, separator_of
+from sedkit.dataio.rows import Rows, header_of, separator_of
 from sedkit.submission.clip_list import ClipList, clip_of_unparted, is_seconds
-from sedkit.submission.findings import SCORED_WRONGLY, WARNING, Findings, located
+from sedkit.submission.findings import SCORED_WRONGLY, WARNING, Findings
 from sedkit.submission.formats import Format
 from sedkit.submission.formats._format import COLUMNS
-from sedkit.submission.outputs.raw import MARK, is_table_text
+from sedkit.submission.outputs.raw import MARK, is_table_text, parsed
 
 #: Durations are published with one decimal, and a system may round an offset up by a frame.
 _PAST_END_S = 0.1
@@ -46,24 +46,9 @@ _Words = Callable[[int], str]
 
 
 def check_table(file: str, data: bytes, form: Format, clips: ClipList | None, findings: Findings) -> Events | None:
-    """Look for faults in an event table.
+    """Look for faults in an event table of a package, given its path and bytes.
 
-    Parameters
-    ----------
-    file
-        Path in the package, for the findings.
-    data
-        The table's bytes.
-    form
-        The year's format.
-    clips
-        The evaluation list, None where unknown.
-    findings
-        Where faults are noted.
-
-    Returns
-    -------
-    The events as they stand (unusable rows left out), or None where the table cannot be read at all.
+    Return the events as they stand (unusable rows left out), or None where the table cannot be read at all.
     """
     if not is_table_text(file, data, findings):
         return None
@@ -76,11 +61,8 @@ def check_table(file: str, data: bytes, form: Format, clips: ClipList | None, fi
     headless = not set(COLUMNS) <= set(columns)
     if headless:
         data = "\t".join(COLUMNS).encode() + b"\n" + data.removeprefix(MARK)
-    try:
-        rows = parse_rows(file, data, COLUMNS, numbers=("onset", "offset"))
-    except SedkitError as error:
-        row, said = located(error, file)
-        findings.add("row_fields", file, said, "one row a line", row)
+    rows = parsed(file, data, COLUMNS, ("onset", "offset"), findings)
+    if rows is None:
         return None
     for finding in rows.findings:
         # pandas stops at a row with more fields than the header.

@@ -30,16 +30,10 @@ _Points = tuple[str, list[str]]
 
 @dataclass
 class SystemOutput:
-    """What a system's output files hold, as far as they can be read.
+    """What a system's output files hold, as far as they can be read: events, operating points, scores by run.
 
-    Attributes
-    ----------
-    events, points, runs
-        Events, operating points, scores by run.
-    energy
-        The kWh of each measurement in CodeCarbon's tables, by their paths in the package.
-    digest
-        Of the bytes of all output tables; empty where there are none.
+    `energy` is the kWh of each measurement in CodeCarbon's tables, by their paths in the package; `digest` that of the
+    bytes of all output tables, empty where there are none.
     """
 
     events: Events | None = None
@@ -53,18 +47,7 @@ class SystemOutput:
 class OutputCheck:
     """Looks for faults in the output files of a package's systems.
 
-    Attributes
-    ----------
-    package, form
-        Where they are, and the year's format.
-    clips
-        The evaluation list, None where unknown.
-    scored
-        Ids of the clips whose scores are kept.
-    findings
-        Where faults are noted.
-    budget
-        How many rows of event tables are still read.
+    `scored` are the ids of the clips whose scores are kept, `budget` says how many rows of event tables are still read.
     """
 
     package: Package

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sedkit.submission.findings import Findings
+from sedkit.core.errors import SedkitError
+from sedkit.dataio.rows import Rows, parse_rows
+from sedkit.submission.findings import Findings, located
 from sedkit.submission.package import Package
 
 MARK = b"\xef\xbb\xbf"
@@ -65,6 +68,18 @@ def decoded(file: str, data: bytes, findings: Findings) -> str | None:
 
 def _row_at(data: bytes, place: int) -> int:
     return data.count(b"\n", 0, place) + 1
+
+
+def parsed(
+    file: str, data: bytes, columns: Sequence[str], numbers: Sequence[str] | None, findings: Findings
+) -> Rows | None:
+    """Return the rows of a table, None where its reader stops, which is noted."""
+    try:
+        return parse_rows(file, data, columns, numbers=numbers)
+    except SedkitError as error:
+        row, said = located(error, file)
+        findings.add("row_fields", file, said, "one row a line", row)
+        return None
 
 
 def is_table_text(file: str, data: bytes, findings: Findings) -> bool:

@@ -12,14 +12,14 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from sedkit.core.errors import SedkitError, listed
+from sedkit.core.errors import listed
 from sedkit.core.parallel import progress
 from sedkit.dataio.names import stem
-from sedkit.dataio.rows import Rows, header_of, parse_rows, separator_of
+from sedkit.dataio.rows import Rows, header_of, separator_of
 from sedkit.submission.clip_list import ClipList
-from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, Findings, located
+from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, Findings
 from sedkit.submission.formats import Format
-from sedkit.submission.outputs.raw import MARK, is_table_text, read_within
+from sedkit.submission.outputs.raw import MARK, is_table_text, parsed, read_within
 from sedkit.submission.package import Package
 
 #: What is printed for 0 s.
@@ -83,21 +83,7 @@ def check_score_folder(
     findings: Findings,
     to_score: RunScores | None = None,
 ) -> ScoreFolder:
-    """Look for faults in a folder of score tables.
-
-    Parameters
-    ----------
-    folder
-        Its path in the package.
-    files
-        Paths of the files in it.
-    package
-        Where they are read.
-    form, clips, findings
-        The format, the evaluation list (None where unknown), where faults are noted.
-    to_score
-        Takes the tables, where they are to be scored.
-    """
+    """Look for faults in the files of a folder of score tables; `to_score` takes those that are to be scored."""
     tables = {PurePosixPath(name).stem: name for name in files if name.endswith(".tsv")}
     if not tables:
         message = f"no *.tsv among its {len(files)} files ({listed((PurePosixPath(name).name for name in files), 2)})"
@@ -190,11 +176,8 @@ def _check_header(file: str, data: bytes, form: Format, findings: Findings) -> l
 
 def _check_rows(file: str, data: bytes, columns: list[str], findings: Findings) -> Rows | None:
     """Return the rows, or None where they are not as long as the header, or none."""
-    try:
-        rows = parse_rows(file, data, columns[:2], numbers=None)
-    except SedkitError as error:
-        row, said = located(error, file)
-        findings.add("row_fields", file, said, "one row a line", row=row)
+    rows = parsed(file, data, columns[:2], None, findings)
+    if rows is None:
         return None
     if rows.has_index or rows.findings:
         row = rows.findings[0].line if rows.findings else int(rows.line[0])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from sedkit.evaluation.maestro import MAESTRO_EVALUATED, evaluated_area
 from sedkit.evaluation.results_file import Results, read_results
 from sedkit.submission.formats import Format
 from sedkit.submission.formats._format import MAESTRO_CLASSES
+from sedkit.submission.meta.write import SystemMeta
 
 #: Official ground truths of it, by the beginning of their names; 2018's was the test set.
 _DEVELOPMENT = ("validation_", "dcase2018_test_")
@@ -24,34 +24,11 @@ _AREA = "results.devtest.maestro.mPAUC"
 _CLASS = "results.development_dataset.class_wise.*.F-score"
 
 
-@dataclass(frozen=True)
-class Development:
-    """Development results by the field's path in the meta file.
-
-    Attributes
-    ----------
-    remarks
-        Why figures are not those of the official development set; they go into the meta file as comments.
-    """
-
-    values: Mapping[str, Any] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
-
-
-def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, given: bool = True) -> Development:
+def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, given: bool = True) -> SystemMeta:
     """Return the figures of results files that a format asks for; those that are not official are warned of.
 
-    Parameters
-    ----------
-    paths, form
-        The files, and the year's format.
-    given
-        Whether the files were named for this: one that holds none of the figures is then an error, else a warning.
-
-    Raises
-    ------
-    SedkitError
-        A file holds none of the figures that the format asks for, or two files hold the same one.
+    A file that holds none of the figures is an error where files were `given` for this, else a warning; two files that
+    hold the same one always are (SedkitError).
     """
     values: dict[str, Any] = {}
     remarks: list[str] = []
@@ -59,7 +36,7 @@ def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, give
     for path in map(str, paths):
         results = read_results(Path(path))
         figures = result_fields(results, form)
-        why = _no_area(results) if _AREA in _asked(form) else ""
+        why = _no_area(results) if _AREA in form.results else ""
         if not figures and given:
             raise SedkitError(f"{path}: {why or _no_figure(form)}")
         if not figures or why:
@@ -72,13 +49,13 @@ def results_of_files(paths: Sequence[str | os.PathLike[str]], form: Format, give
         for remark in _not_official(results, set(figures)):
             log.warning("%s: stated as development results, but %s", path, remark)
             remarks.append(remark)
-    return Development(values, tuple(dict.fromkeys(remarks)))
+    return SystemMeta(values, tuple(dict.fromkeys(remarks)))
 
 
-def results_of_experiment(experiment: ExperimentFolder, form: Format) -> Development:
+def results_of_experiment(experiment: ExperimentFolder, form: Format) -> SystemMeta:
     """Return an experiment's own development results, or where it was trained on that set its split run's."""
-    if not _asked(form):
-        return Development()
+    if not form.results:
+        return SystemMeta()
     files = [file for name in experiment.development if (file := _file_of(experiment, name)) is not None]
     return results_of_files(files, form, given=False)
 
@@ -109,10 +86,6 @@ def _file_of(experiment: ExperimentFolder, results: str) -> Path | None:
     return file
 
 
-def _asked(form: Format) -> list[str]:
-    return [item.path for item in form.fields if item.path.startswith("results.")]
-
-
 def result_fields(results: Results, form: Format) -> dict[str, Any]:
     """Return the figures that a format asks for: F-scores in percent, PSDS as fractions, undefined left out."""
     values: dict[str, Any] = {}
@@ -132,7 +105,7 @@ def result_fields(results: Results, form: Format) -> dict[str, Any]:
     area, _ = evaluated_area(results.blocks.section("segment_auc"))
     if area is not None:
         values[_AREA] = round(area, 4)
-    asked = [path.replace("*", label) for path in _asked(form) for label in form.labels]
+    asked = [path.replace("*", label) for path in form.results for label in form.labels]
     return {path: value for path, value in values.items() if path in asked}
 
 
@@ -159,7 +132,7 @@ def _not_official(results: Results, figures: set[str]) -> list[str]:
 
 def _no_figure(form: Format) -> str:
     names = {"F-score": "an event F-score", "PSDS1": "PSDS", "PSDS2": "PSDS", "mPAUC": "partial ROC area"}
-    wanted = list(dict.fromkeys(names[path.rpartition(".")[2]] for path in sorted(_asked(form)) if "*" not in path))
+    wanted = list(dict.fromkeys(names[path.rpartition(".")[2]] for path in sorted(form.results) if "*" not in path))
     if not wanted:
         return f"{form.name} asks for no development results"
     return f"no {' or '.join(wanted)} in it, which {form.name} asks for; `sedkit score --json` writes them"

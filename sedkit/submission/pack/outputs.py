@@ -28,18 +28,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OutputToPack:
-    """What a system hands in.
+    """What a system hands in: its event table, or the scores of its runs and those of the same before post-processing.
 
-    Attributes
-    ----------
-    events
-        Its event table.
-    points
-        Writes its operating points into a folder; None where there are none.
-    runs, unprocessed
-        The scores of its runs, and those of the same runs before post-processing.
-    energy
-        CodeCarbon's tables by name.
+    `points` writes its operating points into a folder, `energy` are CodeCarbon's tables by name.
     """
 
     events: Events | None = None
@@ -110,12 +101,8 @@ def points_of_scores(scores: Scores, rules: Postprocessing | None, form: Format)
 def read_output_scores(paths: Sequence[str], form: Format, clips: ClipList | None) -> list[Scores]:
     """Read the scores of a system's runs: the format's classes are there, and the clips of the list under its names.
 
-    Raises
-    ------
-    UsageError
-        The same scores twice: runs are trainings of their own.
-    SedkitError
-        Classes or clips without scores.
+    Raises UsageError for the same scores twice (runs are trainings of their own), SedkitError for classes or clips that
+    have none.
     """
     from sedkit.dataio.store import read_scores
 

@@ -46,12 +46,8 @@ def pack(
 
     Parameters
     ----------
-    form
-        The year's format.
-    systems
-        The systems, numbered in this order.
-    authors
-        Who hands in.
+    form, systems, authors
+        The year's format, the systems, numbered in this order, and who hands in.
     out
         Folder for `<label>/`, the report and the zip.
     label

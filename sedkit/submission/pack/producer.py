@@ -20,14 +20,8 @@ _SAME_WEIGHT = 1e-3
 class Producer:
     """Who made scores.
 
-    Attributes
-    ----------
-    parts
-        Networks, or whatever their scores call them, with their weights: one, or the members of an ensemble.
-    fused
-        Whether the scores are an ensemble's.
-    nested
-        Whether a member was an ensemble: its own members are the parts.
+    `parts` are networks, or whatever their scores call them, with their weights: one, or the members of an ensemble
+    (`fused`). Of a member that was an ensemble (`nested`) its own members are the parts.
     """
 
     parts: tuple[tuple[str, float], ...]
@@ -88,17 +82,8 @@ def decision_of(producer: Producer, members: Sequence[ExperimentFolder]) -> str 
 def check_members(paths: Sequence[str], producers: Sequence[Producer], members: Sequence[ExperimentFolder]) -> None:
     """Compare scores with the experiments that are to describe them; what does not fit is one warning each.
 
-    Parameters
-    ----------
-    paths, producers
-        The score files of a system's runs, and who made them. Of several runs, the first is the one that is described.
-    members
-        The experiments, one or more.
-
-    Raises
-    ------
-    UsageError
-        The scores are an ensemble of more systems than are named: every size would be too small.
+    Of several runs, the first is the one that is described. Raises UsageError where the scores are an ensemble of more
+    systems than are named: every size would be too small.
     """
     named = len(members)
     for path, producer in zip(paths, producers, strict=True):

@@ -16,7 +16,7 @@ from sedkit.submission.energy_tables import EnergyTable, energy_fields, kwh_of_t
 from sedkit.submission.formats import Format
 from sedkit.submission.meta.describe import describe_experiments, words_of_rules
 from sedkit.submission.meta.write import SystemMeta, meta_of_file, names_of
-from sedkit.submission.pack.development import Development, results_of_experiment, results_of_files
+from sedkit.submission.pack.development import results_of_experiment, results_of_files
 from sedkit.submission.pack.outputs import (
     OutputToPack,
     points_of_scores,
@@ -75,16 +75,8 @@ def open_experiments(paths: Sequence[str], development: tuple[str, ...]) -> list
 class Inputs:
     """Makes systems to pack of what is given.
 
-    Attributes
-    ----------
-    form, authors
-        The year's format, and who hands in.
-    clips
-        The evaluation list, None where it is not known.
-    results
-        Results files of the one system, on the development sets.
-    energy
-        CodeCarbon's tables by stage, of a system made elsewhere.
+    `results` are results files of the one system, on the development sets, `energy` CodeCarbon's tables by stage, of a
+    system made elsewhere.
     """
 
     form: Format
@@ -96,10 +88,7 @@ class Inputs:
     def of_experiments(self, experiments: Sequence[ExperimentFolder], wanted: str | None) -> list[SystemToPack]:
         """Return one system per experiment; formats of several runs take experiments of one system as its runs.
 
-        Raises
-        ------
-        UsageError
-            Results files beside several systems: nobody can tell whose they are.
+        Raises UsageError for results files beside several systems: nobody can tell whose they are.
         """
         groups: dict[str, list[ExperimentFolder]] = {}
         for experiment in experiments:
@@ -140,7 +129,7 @@ class Inputs:
         self, name: str, output: OutputToPack, meta: SystemMeta, results_of: ExperimentFolder | None = None
     ) -> SystemToPack:
         """Return a system with its development results, and what the author file states before everything else."""
-        development = Development()
+        development = SystemMeta()
         if self.results:
             development = results_of_files(self.results, self.form)
         elif results_of is not None:
@@ -209,10 +198,7 @@ def _rules_of(experiment: ExperimentFolder) -> Postprocessing | None:
 def split_entry(entry: str) -> tuple[str, str | None, str | None]:
     """Split `EVENTS[:META.yaml[:POINTS]]`; a path with a colon is taken whole where there is one of that name.
 
-    Raises
-    ------
-    UsageError
-        More than three parts, however they are joined to paths that exist.
+    Raises UsageError for more than three parts, however they are joined to paths that exist.
     """
     parts = entry.split(":")
     n = len(parts)

@@ -34,6 +34,8 @@ SHORT = LogMel(sample_rate=16000, n_fft=1024, hop_samples=250, n_mels=64, fmax_h
 #: What makes networks small where that is not 2 channels.
 SIZES: dict[str, dict[str, Any]] = {
     "crnn": {"channels": [4, 4, 4], "units": 6},
+    "passt": {"width": 16, "hidden": 16, "layers": 2, "heads": 2},
+    "ast": {"width": 16, "hidden": 16, "layers": 2, "heads": 2, "frames": 136},
     "beats": {"patch_width": 8, "width": 16, "hidden": 16, "layers": 2, "heads": 2, "taps": 8, "groups": 4},
 }
 #: Ways through networks that have several.
@@ -46,6 +48,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     ],
     "resnet18": [{"input_frames": 64}],
     "tagging_cnn": [{"hidden": 5}],
+    "passt": [{}, {"positions": 6}],
     "cnn9_avg": [{}, {"clipwise": "frame_max", "mask_padding": False}],
     "segmentation_gwrp": [{}, {"time_pooling": 4, "bin_pooling": 2}],
     "atrous_attention": [{}, {"head": "log_softmax"}],
@@ -73,7 +76,8 @@ def test_every_network_is_met_whatever_the_batch(model: dict[str, Any], tmp_path
     assert about["windows"]["any_number_of_frames"] is (model.get("input_frames") is None)
     content = read_checkpoint(experiment / "checkpoints" / "best.pt")
     network, normalise = content.network(), content.normalisation()
-    lengths = (64, 97, 130) if about["windows"]["any_number_of_frames"] else (64,)
+    most = about["windows"]["most_frames"] or 130
+    lengths = [n for n in (64, 40, 97, 130) if n <= most] if about["windows"]["any_number_of_frames"] else [64]
     generator = torch.Generator().manual_seed(0)
     worst = 0.0
     for frames in lengths:
@@ -128,6 +132,7 @@ def test_what_stands_beside_the_graph(tmp_path: Path, capsys: pytest.CaptureFixt
         "samples": 80000,
         "frames": 640,
         "any_number_of_frames": True,
+        "most_frames": None,
         "hop_samples": 40000,
     }
     assert (about["graph"]["frame_s"], about["graph"]["features_a_frame"]) == (0.125, 8)

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from sedkit.models import complexity
+from sedkit.models import compiled, complexity
 from sedkit.models.checkpoint import read_checkpoint, write_checkpoint
 from sedkit.models.folding import for_prediction
-from sedkit.models.frequency_dynamic import FrequencyDynamicConv
+from sedkit.models.frequency_dynamic import FrequencyDynamicConv, surroundings
 from sedkit.models.pooling import attention_over_classes
 from sedkit.models.registry import build_model
 from tests.unit.models.test_checkpoint import make
@@ -115,6 +116,29 @@ def test_frequency_dynamic_convolution_from_its_equations() -> None:
             expected = sum(shares[f][k] * each[k][:, :, f] for k in range(3))
             np.testing.assert_allclose(got[:, :, f], expected, rtol=1e-4, atol=1e-4)
         assert np.ptp(shares, axis=0).max() > 0.1, "the bins differ"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(2, 3, 1, 5), (2, 5, 4, 1), (3, 8, 6, 7)])
+def test_what_lies_around_each_frame_and_its_gradient(
+    shape: tuple[int, ...], dtype: torch.dtype, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As torch's `unfold` has it, whose columns are channels x bins x frames, in float64."""
+    monkeypatch.setattr(compiled, "_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    batch, n_in, bins, frames = shape
+    x = torch.randn(shape).to(dtype).to(memory_format=torch.channels_last).requires_grad_()
+    weight = torch.randn(batch * bins, frames, 9 * n_in).to(dtype)
+    exact = x.detach().double().requires_grad_()
+    columns = F.unfold(exact, 3, padding=1).view(batch, n_in, 9, bins, frames)
+    wanted = columns.permute(0, 3, 4, 2, 1).reshape(weight.shape)
+    got = surroundings(x)
+    assert torch.equal(got.double(), wanted) and got.dtype == dtype
+    (gradient,) = torch.autograd.grad(got, x, weight)
+    (of_exact,) = torch.autograd.grad(wanted, exact, weight.double())
+    precision = 2**-8 if dtype == torch.bfloat16 else 1e-6
+    torch.testing.assert_close(gradient.double(), of_exact, rtol=precision, atol=precision)
 
 
 def test_kernels_begin_each_as_a_convolution_of_its_own() -> None:

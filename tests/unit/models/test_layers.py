@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sedkit.models.layers import Dropout
+from sedkit.models.gates import Dropout
 
 
 @pytest.mark.parametrize("share", [0.5, 0.3])
