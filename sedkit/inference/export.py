@@ -138,10 +138,11 @@ def greatest_difference(file: str | os.PathLike[str], predictor: Predictor) -> f
 
 def _noise(predictor: Predictor) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
     """Return batches of features and real frames."""
-    frontend, rng = predictor.frontend, np.random.default_rng(0)
+    frontend, rng, most = predictor.frontend, np.random.default_rng(0), predictor.network.most_frames
     lengths = [predictor.window]
     if predictor.network.input_frames is None:
-        lengths.append(predictor.window * 3 // 2 + 1)
+        longer = predictor.window * 3 // 2 + 1
+        lengths.append(longer if most is None or longer <= most else predictor.window // 2 + 1)
     batches = []
     for length in lengths:
         for n in (1, 3):
@@ -216,6 +217,7 @@ def _describe(
             "samples": predictor.window * grid.hop_samples,
             "frames": frontend.window_frames(predictor.window),
             "any_number_of_frames": network.input_frames is None,
+            "most_frames": network.most_frames,
             "hop_samples": tiling.hop * grid.hop_samples,
         },
         "graph": {

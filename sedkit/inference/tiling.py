@@ -59,10 +59,11 @@ class Tiling:
         Raises
         ------
         UsageError
-            Another window than the only one that the network knows, or a hop that no frames of the scores fit.
+            Another window than the only one that the network knows, a longer one than it takes, or a hop that no frames
+            of the scores fit.
         """
         network, frontend = predictor.network, predictor.frontend
-        rate_hz, only = frontend.window_grid.frame_rate_hz, network.input_frames
+        rate_hz, only, most = frontend.window_grid.frame_rate_hz, network.input_frames, network.most_frames
         length = predictor.window
         if window_s == WHOLE:
             length = max(longest, length)
@@ -73,9 +74,14 @@ class Tiling:
                 f"windows of {length / rate_hz:g} s, expected {predictor.window / rate_hz:g} s, the only ones that the "
                 "network knows"
             )
+        if most is not None and length > most:
+            raise UsageError(
+                f"windows of {length / rate_hz:g} s, expected at most {most / rate_hz:g} s, which the network takes"
+            )
         cover = network.time_pooling * frontend.grid.hop_samples // frontend.window_grid.hop_samples
         if only is None:
             length = -(-length // cover) * cover if frontend.sliceable else max(length, cover)
+            length = length if most is None else min(length, most // cover * cover)
         elif only < 2 * network.time_pooling:
             cover = length
         hop = cover if length < 2 * cover else length // 2

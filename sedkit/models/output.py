@@ -50,6 +50,8 @@ class SedModel(nn.Module):
         Feature frames that one frame of `SedOutput.framewise` covers.
     input_frames
         The only number of frames that the network takes; None: any.
+    most_frames
+        The greatest number of frames that it takes; None: any.
     layer_order
         Prefixes of the names of the parameters of each layer, from the input to the classifier, for layer-wise decay;
         empty: the network knows no order.
@@ -62,6 +64,7 @@ class SedModel(nn.Module):
 
     time_pooling: int = 1
     input_frames: int | None = None
+    most_frames: int | None = None
     layer_order: Sequence[tuple[str, ...]] = ()
     frozen_norms: tuple[str, ...] = ()
     full_output: bool = True

@@ -132,7 +132,7 @@ REFUSED = {
     "arrays": (lambda: zipped({"a.npy": "x"}), "a zip of another program"),
     "a program": (scripted, "a TorchScript program"),
     "HDF5": (lambda: b"\x89HDF\r\n\x1a\n" + bytes(90), "an HDF5 file"),
-    "safetensors": (lambda: (9).to_bytes(8, "little") + b'{"a":{}} ' + bytes(9), "a safetensors file"),
+    "safetensors": (lambda: (9).to_bytes(8, "little") + b'{"a":{}} ' + bytes(9), "no safetensors file, or"),
     "gzip": (lambda: b"\x1f\x8b\x08" + bytes(90), "a gzip archive"),
     "a network": (lambda: saved(torch.nn.Linear(2, 2)), r"a Python object \(torch.nn.modules.linear.Linear\)"),
     "an object": (lambda: saved({"path": Path("x")}), r"a Python object \(pathlib.PosixPath\)"),
