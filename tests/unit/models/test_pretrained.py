@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.features.frontends import frontend_from
+from sedkit.features.frontends.logmel import LogMel
+from sedkit.features.spectra import Bands, filtered
 from sedkit.models.atst_frame import AtstFrame
 from sedkit.models.beats import Beats, BeatsTagger, buckets
 from sedkit.models.panns import Panns
@@ -28,8 +30,18 @@ from tests.unit.models.small_networks import SHORT, SMALL, random_state, short_a
 def test_the_front_end_of_panns(shared: Path, name: str) -> None:
     pann = PANNS[name.lower().replace("decisionlevel", "decision_level_")]
     expected = answers(shared)["PANNs"][name]
-    logmel = frontend_from(pann.frontend).transform(wave(32000, 3))
-    check(expected["logmel"], logmel[:, None])
+    frontend = frontend_from(pann.frontend)
+    assert isinstance(frontend, LogMel)
+    check(expected["logmel"], frontend.transform(wave(32000, 3))[:, None])
+    # A filter for each bin of the spectrum shows the spectrum, whose values span ten decades.
+    padded, power = frontend._padded(wave(32000, 3)[0], 96000), np.empty((301, 513), np.float32)
+    filtered(padded, frontend.framing.window, 1024, 320, Bands.of(np.eye(513)), power)
+    spectrum = expected["power_spec"]
+    assert [1, 1, *power.shape] == spectrum["shape"]
+    np.testing.assert_allclose(power.ravel()[spectrum["flat_index"]], spectrum["value"], rtol=1e-4)
+    seen = [float(power.astype(np.float64).mean()), float(power.astype(np.float64).std()), float(power.max())]
+    np.testing.assert_allclose(seen, [spectrum[key] for key in ("mean", "std", "max")], rtol=1e-4)
+    assert float(power.min()) == pytest.approx(spectrum["min"], rel=1e-2)
 
 
 def test_cnn10(shared: Path) -> None:
