@@ -29,10 +29,12 @@ _OTHERS = {
     b"RIFF": "a WAV",
 }
 _SAVE = "fetch it again, or save the network's state_dict() with torch.save"
-_CONVERT = "fetch it again, or take what it holds besides away with `sedkit weights convert`"
+_CONVERT = "fetch it again, or make it plain by `sedkit weights convert FILE`"
+#: How the reason of a file that can be converted begins.
+_OBJECT = "it holds a Python object"
 
 
-def read_tensors(path: str | os.PathLike[str], advice: str = _SAVE) -> dict[str, Any]:
+def read_tensors(path: str | os.PathLike[str], advice: str = "") -> dict[str, Any]:
     """Read a file of tensors and plain data; nothing in it is executed, and its checksums are compared.
 
     Parameters
@@ -40,7 +42,7 @@ def read_tensors(path: str | os.PathLike[str], advice: str = _SAVE) -> dict[str,
     path
         The file.
     advice
-        What to do about a file that is refused.
+        What to do about a file that is refused, where that is not what is done about weights.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def read_tensors(path: str | os.PathLike[str], advice: str = _SAVE) -> dict[str,
     with open(path, "rb") as file:
         head = file.read(512)
     if is_safetensors(path, head):
-        return _read_safetensors(path, advice)
+        return _read_safetensors(path, advice or _SAVE)
     reason = unlike(path, head)
     if not reason:
         try:
@@ -62,8 +64,10 @@ def read_tensors(path: str | os.PathLike[str], advice: str = _SAVE) -> dict[str,
         except Exception as error:  # the bytes of a damaged pickle are orders that may fail in any way
             reason = refusal_of(head, str(error))
     if reason:
+        advice = advice or (_CONVERT if reason.startswith(_OBJECT) else _SAVE)
         raise SedkitError(f"{path}: not a file of tensors and plain data: {reason}; {advice}")
     if not isinstance(content, dict):
+        advice = advice or _SAVE
         raise SedkitError(f"{path}: holds a {type(content).__name__}, expected a mapping of names to tensors; {advice}")
     return content
 
@@ -142,7 +146,7 @@ def refusal_of(head: bytes, said: str) -> str:
     """Put in plain words why torch refuses a file."""
     objects = re.search(r"GLOBAL ([\w.]+)", said)
     if objects:
-        return f"it holds a Python object ({objects[1]}), which only running its code could make"
+        return f"{_OBJECT} ({objects[1]}), which only running its code could make"
     if head.startswith((b"PK", b"\x80")):
         return "it is damaged, or holds Python objects"
     return "torch.save did not write it, or it is damaged"
@@ -227,7 +231,7 @@ def load_pretrained(network: nn.Module, path: str | os.PathLike[str]) -> str:
     SedkitError
         A file that cannot be read, is for another network, or has tensors too many, too few or of other shapes.
     """
-    content = read_tensors(path, _CONVERT)
+    content = read_tensors(path)
     state = _adapted(network, content, path)
     check_state(network, state, path)
     network.load_state_dict(state)
@@ -298,7 +302,7 @@ def _state_of(content: dict[str, Any], path: str | os.PathLike[str]) -> dict[str
 
 def state_dict_of(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Read the state dict of a file, under its own names; raises SedkitError as `read_tensors` does."""
-    return _state_of(read_tensors(path, _CONVERT), path)
+    return _state_of(read_tensors(path), path)
 
 
 def load_weights(network: SedModel, path: str | os.PathLike[str]) -> str:
