@@ -43,12 +43,10 @@ class AtstFrameFrontEnd(NetworkFrontEnd):
         if self.sample_rate != 16000:
             raise UsageError(f"sample_rate is {self.sample_rate}, expected 16000, the only one that ATST-Frame knows")
         super().__post_init__()
-        most = self.network.positions - 1
-        if self._segment_steps > most:
-            raise UsageError(
-                f"segment_s is {self.segment_s:g}, expected at most {most * self._step_samples / self.sample_rate:g}, "
-                f"the {most} steps that the network knows"
-            )
+
+    @property
+    def most_steps(self) -> int:
+        return self.network.positions - 1
 
     @cached_property
     def spectrum(self) -> FrontEnd:

@@ -71,8 +71,13 @@ class NetworkFrontEnd(FrontEnd):
             raise UsageError(f"batch is {self.batch}, expected at least 1")
         if self.clip_s is not None and self.clip_s <= 0:
             raise UsageError(f"clip_s is {self.clip_s:g}, expected above 0 (or null for whole recordings)")
-        if self._steps(self._segment_samples) < 1:
+        if self._segment_steps < 1:
             raise UsageError(f"segment_s is {self.segment_s:g}, in which {self.name} has no step; expected more")
+        if self.most_steps is not None and self._segment_steps > self.most_steps:
+            raise UsageError(
+                f"segment_s is {self.segment_s:g}, {self._segment_steps} steps; expected at most the {self.most_steps} "
+                f"({self.most_steps * self._step_samples / self.sample_rate:g} s) that the network knows"
+            )
         if self.weights == RANDOM:
             if self.sha256 is not None:
                 raise UsageError("sha256 is given of weights: random, expected those of a file")
@@ -91,6 +96,16 @@ class NetworkFrontEnd(FrontEnd):
     @abstractmethod
     def step_spectrum_frames(self) -> int:
         """Frames of the spectrum in one step of the network."""
+
+    @property
+    def overlap_spectrum_frames(self) -> int:
+        """Frames that a step sees beyond its own; it needs them all."""
+        return 0
+
+    @property
+    def most_steps(self) -> int | None:
+        """Steps that the network knows at once; None: any number."""
+        return None
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -192,7 +207,8 @@ class NetworkFrontEnd(FrontEnd):
         return self._segment_samples - self._segment_steps * self._step_samples
 
     def _steps(self, samples: int) -> int:
-        return self.spectrum.frames_for(samples / self.sample_rate) // self.step_spectrum_frames
+        frames = self.spectrum.frames_for(samples / self.sample_rate) - self.overlap_spectrum_frames
+        return max(0, frames) // self.step_spectrum_frames
 
     def _padded_samples(self, samples: int) -> int:
         """Return the length of a recording, padding included: at least a step."""
@@ -220,7 +236,7 @@ class NetworkFrontEnd(FrontEnd):
             network = self.build().eval().requires_grad_(False)
             with torch.inference_mode(), FlopCounterMode(display=False) as counter:
                 for segment in segments:
-                    frames = segment.steps * self.step_spectrum_frames
+                    frames = segment.steps * self.step_spectrum_frames + self.overlap_spectrum_frames
                     self.embed(network, torch.zeros(1, frames, self.spectrum.n_bins))
         return sum(p.numel() for p in network.parameters()), counter.get_total_flops() // 2
 

@@ -113,13 +113,16 @@ def _padded(blocks: Iterable[Floats], frontend: FrontEnd) -> Iterator[Floats]:
     """Yield a recording as `FrontEnd.pad` leaves it."""
     before, after = frontend.margins
     # What is padded at one end must hold what is mirrored there, and be no short recording.
-    least = (frontend.clip_frames or 0) * frontend.grid.hop_samples + before + after + 1
+    length = frontend.clip_frames or 1
+    least = max(length * frontend.grid.hop_samples, frontend.window_samples(length)) + before + after + 1
     held, begun = np.zeros(0, np.float32), False
     for block in blocks:
         held = np.concatenate([held, block])
         if len(held) < 2 * least:
             continue
-        ready, held = held[:-least], held[-least:]
-        yield ready if begun else frontend.pad(ready)[: before + len(ready)]
-        begun = True
+        ready = len(held) - least
+        # With the sample behind it, which a preemphasis of the last one needs.
+        padded = frontend.pad(held[: ready + 1])
+        yield padded[before if begun else 0 : before + ready]
+        held, begun = held[ready:], True
     yield frontend.pad(held)[before if begun else 0 :]

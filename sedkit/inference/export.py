@@ -142,7 +142,7 @@ def _noise(predictor: Predictor) -> list[tuple[NDArray[np.float32], NDArray[np.i
     lengths = [predictor.window]
     if predictor.network.input_frames is None:
         longer = predictor.window * 3 // 2 + 1
-        lengths.append(longer if most is None or longer <= most else predictor.window // 2 + 1)
+        lengths.append(longer if most is None or frontend.window_frames(longer) <= most else longer // 3)
     batches = []
     for length in lengths:
         for n in (1, 3):

@@ -59,7 +59,7 @@ class Tiling:
         Raises
         ------
         UsageError
-            Another window than the only one that the network knows, a longer one than it takes, or a hop that no frames
+            Another window than the only one that the network knows, one longer than it knows, or a hop that no frames
             of the scores fit.
         """
         network, frontend = predictor.network, predictor.frontend
@@ -74,16 +74,18 @@ class Tiling:
                 f"windows of {length / rate_hz:g} s, expected {predictor.window / rate_hz:g} s, the only ones that the "
                 "network knows"
             )
-        if most is not None and length > most:
-            raise UsageError(
-                f"windows of {length / rate_hz:g} s, expected at most {most / rate_hz:g} s, which the network takes"
-            )
         cover = network.time_pooling * frontend.grid.hop_samples // frontend.window_grid.hop_samples
         if only is None:
-            length = -(-length // cover) * cover if frontend.sliceable else max(length, cover)
-            length = length if most is None else min(length, most // cover * cover)
+            asked, length = length, -(-length // cover) * cover if frontend.sliceable else max(length, cover)
+            if most is not None and frontend.window_frames(length) > most >= frontend.window_frames(asked):
+                length -= cover
         elif only < 2 * network.time_pooling:
             cover = length
+        if most is not None and frontend.window_frames(length) > most:
+            raise UsageError(
+                f"windows of {length / rate_hz:g} s, expected at most {most / frontend.grid.frame_rate_hz:g} s, the "
+                "longest that the network knows"
+            )
         hop = cover if length < 2 * cover else length // 2
         if hop_s is not None:
             hop = max(1, round(hop_s * rate_hz))

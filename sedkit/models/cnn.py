@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -75,7 +76,7 @@ class _CnnBody(SedModel):
         super().__init__()
         if base_channels < 1:
             raise UsageError(f"model.base_channels is {base_channels}, expected at least 1")
-        self.time_pooling = int(torch.tensor(body.pooling).prod())
+        self.time_pooling = math.prod(body.pooling)
         if n_bins < self.time_pooling:
             raise UsageError(
                 f"the front end gives {n_bins} bins, the network pools by {self.time_pooling}: use more bins"

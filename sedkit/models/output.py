@@ -51,7 +51,7 @@ class SedModel(nn.Module):
     input_frames
         The only number of frames that the network takes; None: any.
     most_frames
-        The greatest number of frames that it takes; None: any.
+        The largest number of them; None: there is none.
     layer_order
         Prefixes of the names of the parameters of each layer, from the input to the classifier, for layer-wise decay;
         empty: the network knows no order.

@@ -36,8 +36,8 @@ def mean_over_time(x: Tensor, valid: Tensor | None, time_axis: int) -> Tensor:
     else:
         weight = (valid[:, None, :] if time_axis == 2 else valid[:, :, None]).to(x.dtype)
         mean = (x * weight).sum(dim=time_axis) / weight.sum(dim=time_axis)
-    # Rounding may lead a hair above the largest value, and a cross-entropy refuses a probability above 1. The gradient is
-    # the mean's also where all values are equal (torch.minimum halves it there).
+    # Rounding may lead a hair above the largest value, and a cross-entropy refuses a probability above 1. The gradient
+    # is the mean's also where all values are equal (torch.minimum halves it there).
     return mean - (mean - x.amax(dim=time_axis)).clamp(min=0).detach()
 
 

@@ -52,32 +52,119 @@ class BeatsOptions:
 
 
 @dataclass(frozen=True)
-class AtstFrameOptions:
+class VisionOptions:
+    """Sizes of a vision transformer; the defaults are those of the base model.
+
+    Attributes
+    ----------
+    layers, width, heads, hidden
+        Blocks, size of a token, heads of the attention, units between the linear layers of a block.
+    """
+
+    layers: int = 12
+    width: int = 768
+    heads: int = 12
+    hidden: int = 3072
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 1:
+                raise UsageError(f"{name} is {value}, expected at least 1")
+        if self.width % self.heads:
+            raise UsageError(f"width is {self.width}, expected a multiple of heads = {self.heads}")
+
+
+@dataclass(frozen=True)
+class AtstFrameOptions(VisionOptions):
     """Sizes of ATST-Frame; the defaults are those of the published base model.
 
     Attributes
     ----------
     bins
         Of the mel spectrogram.
-    layers, width, heads, hidden
-        Blocks, size of a token, heads of the attention, units between the linear layers of a block.
     positions
         Rows of the table of positions, of which the first is not used: one token less at most.
     """
 
     bins: int = 64
-    layers: int = 12
-    width: int = 768
-    heads: int = 12
-    hidden: int = 3072
     positions: int = 251
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value < (2 if name == "positions" else 1):
-                raise UsageError(f"{name} is {value}, expected more")
-        if self.width % self.heads:
-            raise UsageError(f"width is {self.width}, expected a multiple of heads = {self.heads}")
+        super().__post_init__()
+        if self.positions < 2:
+            raise UsageError(f"positions is {self.positions}, expected at least 2")
+
+
+@dataclass(frozen=True)
+class PatchOptions(VisionOptions):
+    """Sizes of a vision transformer of patches that overlap.
+
+    Attributes
+    ----------
+    patch, stride
+        Frames and bins of a patch, and from patch to patch.
+    """
+
+    patch: int = 16
+    stride: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stride > self.patch:
+            raise UsageError(f"stride is {self.stride}, expected at most patch = {self.patch}")
+
+    @property
+    def overlap(self) -> int:
+        """Frames and bins that a patch shares with the next one."""
+        return self.patch - self.stride
+
+    def patches(self, size: int) -> int:
+        """Return how many patches lie within so many frames or bins."""
+        return max(0, size - self.overlap) // self.stride
+
+
+@dataclass(frozen=True)
+class PasstOptions(PatchOptions):
+    """Sizes of PaSST; the defaults are those of the published PaSST-S for 10 s.
+
+    Attributes
+    ----------
+    positions
+        Places in time that it knows: columns of patches.
+    """
+
+    positions: int = 99
+
+
+@dataclass(frozen=True)
+class FpasstOptions(VisionOptions):
+    """Sizes of fPaSST; the defaults are those of the published model.
+
+    Attributes
+    ----------
+    positions
+        Places in time that it knows: steps of 4 frames.
+    """
+
+    positions: int = 250
+
+
+@dataclass(frozen=True)
+class AstOptions(PatchOptions):
+    """Sizes of AST; the defaults are those of the model published for AudioSet.
+
+    Attributes
+    ----------
+    frames
+        What it always takes.
+    """
+
+    frames: int = 1024
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.frames < self.patch:
+            raise UsageError(f"frames is {self.frames}, expected at least patch = {self.patch}")
 
 
 class Pann(NamedTuple):
@@ -134,6 +221,23 @@ BEATS_FRONTEND: dict[str, Any] = {"name": "kaldi_fbank", "clip_s": None}
 BEATS_NORMALISE: dict[str, Any] = {"standardise": {"mean": 15.41663, "std": 2 * 6.55582}}
 
 
+#: What PaSST, fPaSST and AST read, and how it is normalised.
+PASST_FRONTEND: dict[str, Any] = {"name": "passt_mel", "clip_s": None}
+FPASST_FRONTEND: dict[str, Any] = PASST_FRONTEND | {
+    "sample_rate": 16000,
+    "n_fft": 512,
+    "win_length": 400,
+    "hop_samples": 160,
+    "window_symmetric": False,
+    "fmax_hz": 7000.0,
+    "log": "ln_clip",
+    "floor": 1e-7,
+}
+PASST_NORMALISE: dict[str, Any] = {"standardise": {"mean": -4.5, "std": 5.0}}
+AST_FRONTEND: dict[str, Any] = {"name": "kaldi_fbank", "window": "hann", "gain": 1.0, "clip_s": None}
+AST_NORMALISE: dict[str, Any] = {"standardise": {"mean": -4.2677393, "std": 2 * 4.5689974}}
+
+
 class Tagger(NamedTuple):
     """A published tagger as a system: `model.name`, sections `frontend` and `normalise`, and `Pann.classifier`."""
 
@@ -145,5 +249,7 @@ class Tagger(NamedTuple):
 
 #: The published taggers.
 TAGGERS = {name: Tagger(pann.model, pann.frontend, {}, pann.classifier) for name, pann in PANNS.items()} | {
-    "beats": Tagger("beats", BEATS_FRONTEND, BEATS_NORMALISE, "predictor.bias")
+    "beats": Tagger("beats", BEATS_FRONTEND, BEATS_NORMALISE, "predictor.bias"),
+    "passt": Tagger("passt", PASST_FRONTEND, PASST_NORMALISE, "head.1.bias"),
+    "ast": Tagger("ast", AST_FRONTEND, AST_NORMALISE, "classifier.dense.bias"),
 }

@@ -19,7 +19,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None
     query, key, value
         (batch, heads, tokens, d).
     bias
-        What broadcasts to (batch, heads, tokens, tokens), of the same type as the query.
+        What broadcasts to (batch, heads, tokens, tokens), of the same type as the query; or bool, which keys are seen.
 
     Returns
     -------
@@ -37,9 +37,9 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width, bias=qkv_bias)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         query, key, value = (split_heads(part, self.heads) for part in self.qkv(x).chunk(3, dim=2))
-        out: Tensor = self.proj(attend(query, key, value))
+        out: Tensor = self.proj(attend(query, key, value, bias))
         return out
 
 
@@ -59,7 +59,7 @@ class Mlp(nn.Module):
 class PreNormBlock(nn.Module):
     """x + attention(norm1(x)), then x + mlp(norm2(x)), as in vision transformers (arXiv 2010.11929, eq. 2 and 3).
 
-    Shapes: (batch, tokens, width) both ways.
+    Shapes: (batch, tokens, width) both ways; `bias` is that of `attend`.
     """
 
     def __init__(self, width: int, heads: int, hidden: int, qkv_bias: bool = True, eps: float = 1e-6) -> None:
@@ -69,7 +69,7 @@ class PreNormBlock(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=eps)
         self.mlp = Mlp(width, hidden)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x))
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        x = x + self.attn(self.norm1(x), bias)
         out: Tensor = x + self.mlp(self.norm2(x))
         return out

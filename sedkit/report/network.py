@@ -51,7 +51,7 @@ def layers_of(network: SedModel, frames: int, bins: int) -> list[Layer]:
     """Return the layers of a network in the order in which a window of `frames` by `bins` passes them.
 
     What is called by no name of its own (a batch norm that is computed together with what follows) counts to the layer
-    before it.
+    before it; what the network has beside its layers (places of tokens), to the first one.
     """
     import torch
 
@@ -83,6 +83,11 @@ def layers_of(network: SedModel, frames: int, bins: int) -> list[Layer]:
         elif before is not None:
             layer = layers[before]
             layers[before] = layer._replace(parts=(*layer.parts, *parts), parameters=layer.parameters + numbers)
+    beside = dict(network.named_parameters(recurse=False))
+    if beside:
+        first = layers[next(iter(shapes))]
+        numbers = first.parameters + sum(p.numel() for p in beside.values())
+        layers[first.name] = first._replace(parts=(*first.parts, *beside), parameters=numbers)
     return [layers[name] for name in shapes]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,23 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from sedkit.embeddings.ast import AstFrontEnd
 from sedkit.embeddings.atst_frame import AtstFrameFrontEnd
 from sedkit.embeddings.beats import BeatsFrontEnd
 from sedkit.embeddings.panns import PannsFrontEnd
+from sedkit.embeddings.passt import FpasstFrontEnd, PasstFrontEnd
 from sedkit.features.frontends import frontend_from
+from sedkit.features.normalise import Normalisation
+from sedkit.models.ast import Ast, AstTagger
 from sedkit.models.atst_frame import AtstFrame
 from sedkit.models.beats import Beats
 from sedkit.models.panns import Panns
+from sedkit.models.passt import Fpasst, PasstTagger
 from sedkit.models.registry import build_model
-from sedkit.models.sizes import PANNS, AtstFrameOptions, BeatsOptions
+from sedkit.models.sizes import PANNS, TAGGERS, AstOptions, AtstFrameOptions, BeatsOptions, FpasstOptions, PasstOptions
 from sedkit.models.weights import load_pretrained
-from tests.unit.models.known_answers import answers, check, filled, parameters, wave
+from tests.unit.models.known_answers import answers, check, drawn, filled, parameters, wave
+from tests.unit.models.transformers_files import transformers_state
 
 pytestmark = pytest.mark.full
 
@@ -114,3 +121,82 @@ def test_panns(shared: Path, tmp_path: Path, name: str) -> None:
     frontend = PannsFrontEnd(weights=str(tmp_path / "panns.pth"), network=own, clip_s=None)
     np.testing.assert_allclose(frontend.transform(wave(32000, 3)), frames.transpose(1, 2), atol=1e-4)
     assert frontend.grid.frame_s == 0.32 and frontend.frames_for(10) == 31 and frontend.n_bins == 2048
+
+
+def heard(name: str, rate: int) -> torch.Tensor:
+    """What a tagger reads of 10 s, (1, frames, bins)."""
+    frontend = frontend_from(TAGGERS[name].frontend)
+    x = torch.from_numpy(frontend.transform(wave(rate, 10)))
+    return Normalisation.from_section(TAGGERS[name].normalise, 128)(x, torch.tensor([x.shape[1]]))
+
+
+def check_again(network: torch.nn.Module, path: Path) -> None:
+    """Saved and loaded by another one, no bit has changed."""
+    state = {key: value.clone() for key, value in network.state_dict().items()}
+    torch.save(network.state_dict(), path)
+    other = copy.deepcopy(network)
+    for parameter in other.parameters():
+        torch.nn.init.zeros_(parameter)
+    load_pretrained(other, path)
+    assert all(torch.equal(value, state[key]) for key, value in other.state_dict().items())
+
+
+def test_passt(shared: Path, tmp_path: Path) -> None:
+    expected = answers(shared)["PaSST-S"]
+    network = PasstTagger(527, 128, PasstOptions()).eval()
+    assert parameters(network) == expected["params_total"]
+    torch.save(filled(network), tmp_path / "passt.pt")
+    load_pretrained(network, tmp_path / "passt.pt")
+    x = heard("passt", 32000)
+    check(expected["mel_normalised"], x.transpose(1, 2))
+    with torch.inference_mode():
+        clip = network.tokens(x)[:, :2].mean(1)
+        check(expected["embedding"], clip)
+        check(expected["logits"], network.head(clip))
+        check(expected["logits"], torch.logit(network(x).clipwise))
+        columns = network.columns(x)
+    check_again(network, tmp_path / "again.pt")
+    rows = PasstFrontEnd(weights=str(tmp_path / "passt.pt")).transform(wave(32000, 10))
+    assert rows.shape == (1, 99, 768)
+    np.testing.assert_allclose(rows, columns, atol=1e-4)
+
+
+def test_fpasst(shared: Path, tmp_path: Path) -> None:
+    expected = answers(shared)["fPaSST"]
+    network = Fpasst(FpasstOptions(), 128)
+    assert parameters(network) == expected["params_total"]
+    torch.save({f"model.{key}": value for key, value in filled(network).items()}, tmp_path / "fpasst.pt")
+    load_pretrained(network, tmp_path / "fpasst.pt")
+    check_again(network, tmp_path / "again.pt")
+    rows = FpasstFrontEnd(weights=str(tmp_path / "fpasst.pt")).transform(wave(16000, 10))
+    check(expected["frame_features"], rows)
+    assert abs(rows.std(axis=1, ddof=1).mean() - expected["std_over_time_mean"]) < 1e-4
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_ast(shared: Path, tmp_path: Path, version: int) -> None:
+    expected = answers(shared)["AST"]
+    network = AstTagger(527, 128, AstOptions()).eval()
+    assert parameters(network) == expected["params_total_classifier"]
+    with torch.device("meta"):
+        assert parameters(Ast(AstOptions(), 128)) == expected["params_total_model"]
+    # Seeds are the names of version 5; the tensors of version 4 are the same in the same order.
+    state = {k: drawn(k, tuple(v.shape)) for k, v in transformers_state(network.state_dict(), 5).items()}
+    names = transformers_state(network.state_dict(), version)
+    torch.save(dict(zip(names, state.values(), strict=True)), tmp_path / "ast.bin")
+    load_pretrained(network, tmp_path / "ast.bin")
+    x = heard("ast", 16000)
+    # Zeros before normalisation fill 998 frames up to 1024.
+    padded = torch.cat([x, torch.full((1, 26, 128), 4.2677393 / (2 * 4.5689974))], 1)
+    check(expected["input_values"], padded)
+    with torch.inference_mode():
+        tokens = network.tokens(x)
+        clip = tokens[:, :2].mean(1)
+        check(expected["last_hidden_state"], tokens)
+        check(expected["pooler_output"], clip)
+        check(expected["logits"], network.head(clip))
+        check(expected["logits"], torch.logit(network(x, torch.tensor([998])).clipwise))
+    check_again(network, tmp_path / "again.pt")
+    rows = AstFrontEnd(weights=str(tmp_path / "ast.bin")).transform(wave(16000, 10))
+    # Of 101 columns of patches, 99 lie in the recording.
+    np.testing.assert_allclose(rows, tokens[:, 2:].reshape(1, 12, 101, 768).mean(1)[:, :99], atol=1e-4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from sedkit.features.frontends import Framing, FrontEnd, register
 from sedkit.features.mel import mel_bank
 from sedkit.features.spectra import Bands, filtered, one_thread
 
-# Kaldi's window is a symmetric Hann window to this power ("povey").
+# Of Kaldi's window.
 _POVEY = 0.85
 
 
@@ -23,7 +24,7 @@ _POVEY = 0.85
 class KaldiFbank(FrontEnd):
     """Natural logarithm of mel powers; the defaults are those of BEATs (998 frames of 10 s).
 
-    Of each frame the mean is subtracted, then `preemphasis` times the sample before (the first sample's own); Povey's
+    Of each frame the mean is subtracted, then `preemphasis` times the sample before (the first sample's own); the
     window; the power spectrum of the next power of two of samples under triangles that are straight in mel. A filter
     between two bins of the transform holds `floor`, as in Kaldi (so do some of the lowest ones of the defaults).
 
@@ -31,6 +32,7 @@ class KaldiFbank(FrontEnd):
     ----------
     sample_rate : Hz; recordings are resampled to it.
     frame_samples, hop_samples : of a frame, and from frame to frame; frame k begins at sample k * hop_samples.
+    window : "povey", a symmetric Hann window to the power of 0.85, or "hann".
     n_mels, fmin_hz, fmax_hz : filters and their range; None means half the rate.
     preemphasis : share of the sample before.
     gain : what samples (full scale 1) are multiplied with first; Kaldi counts in steps of 16 bits.
@@ -41,6 +43,7 @@ class KaldiFbank(FrontEnd):
     sample_rate: int = 16000
     frame_samples: int = 400
     hop_samples: int = 160
+    window: Literal["povey", "hann"] = "povey"
     n_mels: int = 128
     fmin_hz: float = 20.0
     fmax_hz: float | None = None
@@ -150,7 +153,7 @@ class KaldiFbank(FrontEnd):
 
     @cached_property
     def _window(self) -> NDArray[np.float64]:
-        return np.hanning(self.frame_samples) ** _POVEY
+        return np.hanning(self.frame_samples) ** (_POVEY if self.window == "povey" else 1)
 
     @cached_property
     def _bank(self) -> NDArray[np.float64]:

@@ -39,9 +39,10 @@ class LogMel(FrontEnd):
     pad_mode : what a centred frame sees beyond the ends: "reflect" or "constant" (zeros).
     spectrum : "power" (squared magnitude) or "magnitude", before the mel product.
     n_mels, fmin_hz, fmax_hz : filters and their range; None means half the rate.
-    mel_scale : "slaney" or "htk".
+    mel_scale : "slaney", "htk", or "kaldi", a filter of which holds 0 where it lies between two bins of the transform.
     mel_norm : "slaney" (equal area) or "none" (equal height).
-    log : "db" (10 log10 of power or 20 log10 of magnitude, of at least `floor`), "ln" (ln(x + floor)) or "none".
+    log : "db" (10 log10 of power or 20 log10 of magnitude, of at least `floor`), "ln" (ln(x + floor)), "ln_clip" (ln of
+        at least `floor`) or "none".
     floor : see `log`.
     clip_s : seconds that a shorter recording is padded with zeros to; a longer one keeps its length.
     end_frame : keep the frame centred on the very end too (1 + samples // hop_samples in all, as librosa and torch);
@@ -63,9 +64,9 @@ class LogMel(FrontEnd):
     n_mels: int = 64
     fmin_hz: float = 50.0
     fmax_hz: float | None = 14000.0
-    mel_scale: Literal["slaney", "htk"] = "slaney"
+    mel_scale: Literal["slaney", "htk", "kaldi"] = "slaney"
     mel_norm: Literal["slaney", "none"] = "slaney"
-    log: Literal["db", "ln", "none"] = "db"
+    log: Literal["db", "ln", "ln_clip", "none"] = "db"
     floor: float = 1e-10
     clip_s: float | None = 10.0
     end_frame: bool = False
@@ -87,7 +88,7 @@ class LogMel(FrontEnd):
         if self.clip_s is not None and self.clip_s <= 0:
             raise UsageError(f"clip_s is {self.clip_s:g}, expected above 0 (or null for whole clips)")
         empty = np.flatnonzero(~self._bank.any(axis=0))
-        if empty.size:
+        if empty.size and self.mel_scale != "kaldi":
             raise UsageError(
                 f"{empty.size} of n_mels {self.n_mels} filters lie between two bins of n_fft {self.n_fft}, expected "
                 "fewer filters or a longer transform"
@@ -105,7 +106,8 @@ class LogMel(FrontEnd):
     def scale(self) -> str:
         if self.log == "none":
             return self.spectrum
-        return f"{self.log}_{'amplitude' if (self.log, self.spectrum) == ('db', 'magnitude') else self.spectrum}"
+        unit = self.log.removesuffix("_clip")
+        return f"{unit}_{'amplitude' if (unit, self.spectrum) == ('db', 'magnitude') else self.spectrum}"
 
     @property
     def padding(self) -> float:
@@ -161,9 +163,13 @@ class LogMel(FrontEnd):
         return max(1, samples, round((self.clip_s or 0.0) * self.sample_rate))
 
     def _n_frames(self, samples: int) -> int:
-        sides = 2 * (self.n_fft // 2) if self.centre else 0
-        most = 1 + max(0, samples + sides - self.n_fft) // self.hop_samples
+        most = self._whole_frames(samples)
         return most if self.end_frame else min(most, -(-samples // self.hop_samples))
+
+    def _whole_frames(self, samples: int) -> int:
+        """Return how many frames lie in a recording and what it is padded with."""
+        sides = 2 * (self.n_fft // 2) if self.centre else 0
+        return 1 + max(0, samples + sides - self.n_fft) // self.hop_samples
 
     @cached_property
     def _inside(self) -> LogMel:
@@ -191,6 +197,8 @@ class LogMel(FrontEnd):
             np.add(mel, np.float32(self.floor), out=mel)
             return np.log(mel, out=mel)
         np.maximum(mel, np.float32(self.floor), out=mel)
+        if self.log == "ln_clip":
+            return np.log(mel, out=mel)
         np.log10(mel, out=mel)
         return np.multiply(mel, np.float32(10 if self.spectrum == "power" else 20), out=mel)
 

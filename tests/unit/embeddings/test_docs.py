@@ -35,7 +35,7 @@ def test_the_example_works(repository: Path, tmp_path: Path, monkeypatch: pytest
 def test_the_sections_of_the_page_are_read(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = (repository / "docs/pretrained.md").read_text(encoding="utf-8")
-    rows = [(496, 768), (62, 768), (250, 768), (31, 2048), (31, 527)]
+    rows = [(496, 768), (62, 768), (250, 768), (99, 768), (250, 768), (99, 768), (31, 2048), (31, 527)]
     sections = list(yaml.safe_load_all(re.search(r"```yaml\n(.*?)```", text, re.S)[1]))
     for section, expected in zip(sections, rows, strict=True):
         Path(section["frontend"]["weights"]).touch()

@@ -19,17 +19,19 @@ from sedkit.dataio.audio import read_audio, write_wav
 from sedkit.dataio.datadir import Clips, DataDir, write_datadir
 from sedkit.dataio.store import FeatureFile
 from sedkit.dataio.windows import lay
+from sedkit.embeddings.ast import AstFrontEnd
 from sedkit.embeddings.atst_frame import AtstFrameFrontEnd
 from sedkit.embeddings.beats import BeatsFrontEnd
 from sedkit.embeddings.network import NetworkFrontEnd
 from sedkit.embeddings.panns import PannsFrontEnd
+from sedkit.embeddings.passt import FpasstFrontEnd, PasstFrontEnd
 from sedkit.features import extract as module
 from sedkit.features.extract import extract
 from sedkit.features.frontends import features_path, frontend_from, open_features
 from sedkit.features.passing import Passing, frames_of
 from sedkit.features.sources import StoredFeatures, Waveforms
 from sedkit.models.beats import Beats
-from sedkit.models.sizes import AtstFrameOptions, BeatsOptions
+from sedkit.models.sizes import AstOptions, AtstFrameOptions, BeatsOptions, FpasstOptions, PasstOptions
 
 TINY = BeatsOptions(patch_width=8, width=16, hidden=16, layers=1, heads=2, taps=8, groups=4)
 BEATS = BeatsFrontEnd(weights="random", network=TINY, device="cpu", batch=3)
@@ -37,6 +39,10 @@ ATST = AtstFrameFrontEnd(
     weights="random", network=AtstFrameOptions(layers=1, width=8, heads=2, hidden=8), device="cpu", batch=3
 )
 PANNS = PannsFrontEnd(weights="random", network="cnn14_16k", base_channels=1, n_classes=3, device="cpu", batch=3)
+SIZES = {"layers": 1, "width": 8, "heads": 2, "hidden": 8}
+PASST = PasstFrontEnd(weights="random", network=PasstOptions(**SIZES), device="cpu", batch=3)
+FPASST = FpasstFrontEnd(weights="random", network=FpasstOptions(**SIZES), device="cpu", batch=3)
+AST = AstFrontEnd(weights="random", network=AstOptions(**SIZES), device="cpu", batch=3)
 ALL = {
     "beats": BEATS,
     "beats, mean": replace(BEATS, tokens="mean"),
@@ -44,6 +50,9 @@ ALL = {
     "atst_frame": ATST,
     "panns": PANNS,
     "panns, probabilities": replace(PANNS, network="cnn14_decision_level_att", sample_rate=0, output="probabilities"),
+    "passt": PASST,
+    "fpasst": FPASST,
+    "ast": AST,
 }
 
 
@@ -52,7 +61,8 @@ def noise(seconds: float, rate: int = 16000, seed: int = 0) -> NDArray[np.float3
 
 
 # Rows of 10 s, of 3 s as they are, and of 25 s: two segments of 62 (250, 31) steps, and the steps of what is left. Of
-# BEATs and PANNs those are 5.16 s, 514 and 517 frames, 32 and 16 steps. Then bins, and seconds of a row.
+# BEATs and PANNs those are 5.16 s, 514 and 517 frames, 32 and 16 steps; of PaSST and AST, whose last patch ends 6
+# frames further on, 5.2 s, 520 and 518 frames, 51 steps. Then bins, and seconds of a row.
 ROWS = {
     "beats": (496, 144, 1248, 16, 0.02),
     "beats, mean": (62, 18, 156, 16, 0.16),
@@ -60,6 +70,9 @@ ROWS = {
     "atst_frame": (250, 75, 625, 8, 0.04),
     "panns": (31, 9, 78, 32, 0.32),
     "panns, probabilities": (31, 9, 78, 3, 0.32),
+    "passt": (99, 29, 249, 8, 0.1),
+    "fpasst": (250, 75, 625, 8, 0.04),
+    "ast": (99, 29, 249, 8, 0.1),
 }
 
 
@@ -114,7 +127,7 @@ def test_the_network_sees_the_normalised_filter_bank() -> None:
         np.testing.assert_allclose(BEATS.transform(wave), network(torch.from_numpy(fbank)), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["beats", "atst_frame", "panns"])
+@pytest.mark.parametrize("name", ["beats", "atst_frame", "panns", "passt", "ast"])
 def test_a_recording_that_passes_by(name: str) -> None:
     frontend = replace(ALL[name], batch=1)
     x = noise(34.3, frontend.sample_rate)
@@ -126,6 +139,18 @@ def test_a_recording_that_passes_by(name: str) -> None:
     windows = lay(source.n_frames, frontend.window_grid, length, length // 2)
     seen = source.features(windows.take(np.array([0, 1])))
     np.testing.assert_allclose(seen[1], whole[length // 2 :][:length], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["beats", "ast"])
+@pytest.mark.parametrize("clip_s", [None, 10.0])
+def test_the_end_of_a_recording_that_passes_by_is_not_padded(name: str, clip_s: float | None) -> None:
+    """What is left for the end is shorter than a clip, or than a step."""
+    frontend = replace(ALL[name], batch=1, clip_s=clip_s)
+    x = noise(20)
+    whole = frontend.transform(x[None])[0]
+    for first in (1000, 161000):
+        blocks = [x[:-first], x[-first:]]
+        np.testing.assert_allclose(np.concatenate(list(frames_of(blocks, len(x), frontend))), whole, atol=1e-5)
 
 
 def test_windows_of_waveforms_have_the_frames_asked_for() -> None:
@@ -196,7 +221,14 @@ def test_a_file_is_known_by_its_content(weights: Path, tmp_path: Path, monkeypat
         ({"name": "beats", "weights": "random", "network": {"width": 10}}, "frontend.network: width is 10"),
         ({"name": "beats", "weights": "random", "segment_s": 0.1}, "in which beats has no step"),
         ({"name": "beats", "weights": "random", "batch": 0}, "batch is 0"),
-        ({"name": "atst_frame", "weights": "random", "segment_s": 12}, "expected at most 10, the 250 steps"),
+        (
+            {"name": "atst_frame", "weights": "random", "segment_s": 12},
+            r"12, 300 steps; expected at most the 250 \(10 s\)",
+        ),
+        ({"name": "passt", "weights": "random", "segment_s": 12}, r"12, 119 steps; expected at most the 99 \(9.9 s\)"),
+        ({"name": "ast", "weights": "random", "network": {"frames": 512}}, "99 steps; expected at most the 50"),
+        ({"name": "ast", "weights": "random", "network": {"stride": 17}}, "stride is 17, expected at most patch = 16"),
+        ({"name": "passt", "weights": "random", "sample_rate": 16000}, "expected 32000, the only one that passt knows"),
         ({"name": "panns", "weights": "random", "sample_rate": 16000}, "expected 32000, the only one that cnn14 knows"),
         ({"name": "panns", "weights": "random", "output": "probabilities"}, "cnn14 has none of frames"),
     ],

@@ -189,7 +189,7 @@ def test_the_verb_names_skips_and_redoes_its_file(set_of_two, tmp_path, capsys):
     ("words", "status", "message"),
     [
         (["frontend.n_melz=8"], 2, "n_mels"),
-        (["frontend.name=mfcc"], 2, "expected one of atst_frame, beats"),
+        (["frontend.name=mfcc"], 2, "expected one of ast, atst_frame, beats"),
         (["--resampler", "fast", "frontend.fmax_hz=8000"], 2, "--resampler fast"),
         (["--resampler", "quick"], 2, "quick"),
         (["--jobs", "0"], 2, "--jobs"),

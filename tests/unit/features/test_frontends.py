@@ -32,7 +32,7 @@ def test_the_hash_tells_parameters_apart():
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        (None, "conf.name is None, expected one of atst_frame, beats, kaldi_fbank, logmel"),
+        (None, "conf.name is None, expected one of ast, atst_frame, beats, fpasst, kaldi_fbank, logmel"),
         ({"name": "logmell"}, 'did you mean "logmel"'),
         ({"name": "logmel", "n_mel": 3}, 'conf: unknown key .n_mel. .did you mean "n_mels"'),
         ({"name": "logmel", "fmax_hz": 20000}, "conf: fmin_hz 50 and fmax_hz 20000"),

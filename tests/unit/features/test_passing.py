@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.windows import lay
 from sedkit.features.frontends.logmel import LogMel
+from sedkit.features.frontends.passt_mel import PasstMel
 from sedkit.features.passing import Passing, frames_of
 from sedkit.features.sources import StoredFeatures, Waveforms
 
@@ -23,6 +24,9 @@ FRONT_ENDS = {
     "zeros at the ends": replace(SMALL, pad_mode="constant", end_frame=True),
     "not centred": replace(SMALL, centre=False),
     "odd transform": replace(SMALL, n_fft=255, hop_samples=77),
+    "preemphasis": PasstMel(
+        sample_rate=8000, n_fft=256, win_length=200, hop_samples=80, n_mels=16, fmax_hz=None, clip_s=None
+    ),
 }
 
 
@@ -47,8 +51,9 @@ def test_features_in_blocks_are_those_of_the_whole(name: str, samples: int, size
 
 @pytest.mark.parametrize("samples", [17, 8000, 12345, 163_333])
 @pytest.mark.parametrize("edges", ["recording", "window"])
-def test_windows_are_those_of_a_recording_in_memory(samples: int, edges: str) -> None:
-    frontend, waveform = replace(SMALL, edges=edges), noise(samples)
+@pytest.mark.parametrize("name", ["centred", "preemphasis"])
+def test_windows_are_those_of_a_recording_in_memory(samples: int, edges: str, name: str) -> None:
+    frontend, waveform = replace(FRONT_ENDS[name], edges=edges), noise(samples)
     duration_s = np.array([samples / 8000])
     if edges == "recording":
         n_frames = np.array([frontend.valid_frames(duration_s[0])])

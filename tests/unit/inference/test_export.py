@@ -38,6 +38,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "crnn": {"channels": [4, 4, 4], "units": 6},
     "beats": _BEATS,
     "atst_frame": _ATST,
+    "passt": _ATST,
+    "ast": _ATST | {"frames": 136},
     "pretrained_sed": {},
 }
 #: Ways through networks that have several.
@@ -50,6 +52,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     ],
     "resnet18": [{"input_frames": 64}],
     "tagging_cnn": [{"hidden": 5}],
+    "passt": [{}, {"positions": 6}],
     "cnn9_avg": [{}, {"clipwise": "frame_max", "mask_padding": False}],
     "segmentation_gwrp": [{}, {"time_pooling": 4, "bin_pooling": 2}],
     "atrous_attention": [{}, {"head": "log_softmax"}],
@@ -83,7 +86,8 @@ def test_every_network_is_met_whatever_the_batch(model: dict[str, Any], tmp_path
     assert about["windows"]["any_number_of_frames"] is (model.get("input_frames") is None)
     content = read_checkpoint(experiment / "checkpoints" / "best.pt")
     network, normalise = content.network(), content.normalisation()
-    lengths = (64, 97, 130) if about["windows"]["any_number_of_frames"] else (64,)
+    most = about["windows"]["most_frames"] or 130
+    lengths = [n for n in (64, 40, 97, 130) if n <= most] if about["windows"]["any_number_of_frames"] else [64]
     generator = torch.Generator().manual_seed(0)
     worst = 0.0
     for frames in lengths:

@@ -18,7 +18,8 @@ from sedkit.features.frontends import frontend_from
 from sedkit.inference.tagger import Classes, read_classes, write_tagger
 from sedkit.models.checkpoint import read_checkpoint
 from sedkit.models.registry import build_model
-from sedkit.models.sizes import PANNS
+from sedkit.models.sizes import PANNS, TAGGERS
+from tests.unit.models.transformers_files import transformers_state
 
 CLASSES = 'index,mid,display_name\n0,/m/09x0r,"Speech"\n1,/m/05zppz,"Male speech, man speaking"\n2,/m/0bt9lr,"Dog"\n'
 
@@ -106,6 +107,42 @@ def test_detection_with_a_fine_tuned_beats(tmp_path: Path, classes: Path) -> Non
         write_tagger(*given, Classes(Vocabulary(("a", "b", "c"))), "0.5", SMALL)
     with pytest.raises(SedkitError, match=r"has classes that --classes lacks \(/m/0bt9lr\)"):
         write_tagger(*given, Classes(Vocabulary(("a", "b")), ("/m/09x0r", "/m/05zppz")), "0.5", SMALL)
+
+
+SIZES = {"width": 16, "hidden": 16, "layers": 1, "heads": 2}
+
+
+@pytest.mark.parametrize(("name", "rate", "frames"), [("passt", 32000, 400), ("ast", 16000, 398)])
+def test_detection_with_a_classifier_of_clips(tmp_path: Path, name: str, rate: int, frames: int) -> None:
+    torch.manual_seed(1)
+    network = build_model({"name": name, **SIZES}, 3, 128).eval()
+    state = network.state_dict()
+    torch.save(transformers_state(state, 4) if name == "ast" else state, tmp_path / "weights.pt")
+    labels = Classes(Vocabulary(("a", "b", "c")))
+    write_tagger(tmp_path / "exp", tmp_path / "weights.pt", name, labels, "0.4", SIZES)
+    kept = read_checkpoint(tmp_path / "exp/checkpoints/best.pt").network()
+    assert all(torch.equal(value, state[key]) for key, value in kept.state_dict().items())
+    # A recording of 4 s in a window of 10 s, which the network sees as if there were no window.
+    wave = (0.1 * np.random.default_rng(0).standard_normal(4 * rate)).astype(np.float32)
+    scores = sedkit.load(tmp_path / "exp", precision="fp32", device="cpu").scores(wave, rate)
+    features = frontend_from(TAGGERS[name].frontend).transform(wave[None])
+    assert features.shape == (1, frames, 128)
+    section = TAGGERS[name].normalise["standardise"]
+    with torch.inference_mode():
+        output = network(torch.from_numpy((features - section["mean"]) / section["std"]).float())
+    np.testing.assert_allclose(scores.clipwise, output.clipwise, atol=1e-5)
+    # 100 ms each, all alike.
+    np.testing.assert_allclose(scores.framewise, scores.clipwise[:, None].repeat(40, 1), atol=1e-6)
+    for window_s in (12, "whole"):
+        with pytest.raises(
+            UsageError, match=r"windows of 12 s, expected at most 10.\d+ s, the longest that the network"
+        ):
+            sedkit.load(tmp_path / "exp", device="cpu", window_s=window_s).scores(np.tile(wave, 3), rate)
+    with pytest.raises(SedkitError, match="is of 3 classes, expected the 2 of --classes"):
+        write_tagger(tmp_path / "no", tmp_path / "weights.pt", name, Classes(Vocabulary(("a", "b"))), "0.5", SIZES)
+    other, theirs = ("passt", "head.1") if name == "ast" else ("beats", "predictor")
+    with pytest.raises(SedkitError, match=f"has a classifier .*, expected {theirs}.bias as {other} has it"):
+        write_tagger(tmp_path / "no", tmp_path / "weights.pt", other, labels, "0.5", SIZES)
 
 
 def test_from_the_command_line(tmp_path: Path, classes: Path, capsys: pytest.CaptureFixture[str]) -> None:

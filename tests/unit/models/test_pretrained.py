@@ -21,6 +21,7 @@ from sedkit.models.panns import Panns
 from sedkit.models.registry import build_model
 from sedkit.models.sizes import PANNS, AtstFrameOptions, BeatsOptions
 from tests.unit.models.known_answers import TABLE, answers, check, check_picks, filled, parameters, wave
+from tests.unit.models.slow import blocks, gelu, linear, norm, softmax
 from tests.unit.models.small_networks import SHORT, SMALL, random_state, short_atst, small_beats, small_pann
 
 # ---- known answers
@@ -138,24 +139,6 @@ def test_names_and_numbers_of_the_others(shared: Path) -> None:
 # ---- slow oracles
 
 
-def norm(x: NDArray[Any], state: dict[str, NDArray[Any]], key: str, eps: float) -> NDArray[Any]:
-    x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps)
-    return x * state[f"{key}.weight"] + state[f"{key}.bias"]
-
-
-def linear(x: NDArray[Any], state: dict[str, NDArray[Any]], key: str) -> NDArray[Any]:
-    return x @ state[f"{key}.weight"].T + state.get(f"{key}.bias", 0.0)
-
-
-def gelu(x: NDArray[Any]) -> NDArray[Any]:
-    return np.vectorize(lambda v: v * 0.5 * (1 + math.erf(v / math.sqrt(2))))(x)
-
-
-def softmax(x: NDArray[Any]) -> NDArray[Any]:
-    e = np.exp(x - x.max())
-    return e / e.sum()
-
-
 def slow_beats(x: NDArray[Any], state: dict[str, NDArray[Any]], o: BeatsOptions) -> NDArray[Any]:
     """One clip (frames, bins), token by token."""
     steps, bands = x.shape[0] // o.patch, x.shape[1] // o.patch
@@ -222,21 +205,10 @@ def test_beats_token_by_token() -> None:
 
 
 def slow_atst(x: NDArray[Any], state: dict[str, NDArray[Any]], o: AtstFrameOptions) -> NDArray[Any]:
-    n, d = len(x) // 4, o.width // o.heads
+    n = len(x) // 4
     patches = np.array([[x[4 * t + i, bin_] for bin_ in range(o.bins) for i in range(4)] for t in range(n)])
     h = linear(patches, state, "patch_embed.patch_embed") + state["pos_embed"][0, 1 : n + 1]
-    for block in range(o.layers):
-        at = f"blocks.{block}"
-        qkv = linear(norm(h, state, f"{at}.norm1", 1e-6), state, f"{at}.attn.qkv")
-        out = np.zeros_like(h)
-        for head in range(o.heads):
-            q, k, v = (qkv[:, p * o.width + head * d :][:, :d] for p in range(3))
-            for i in range(n):
-                out[i, head * d : (head + 1) * d] = softmax(k @ q[i] / math.sqrt(d)) @ v
-        h = h + linear(out, state, f"{at}.attn.proj")
-        h = h + linear(
-            gelu(linear(norm(h, state, f"{at}.norm2", 1e-6), state, f"{at}.mlp.fc1")), state, f"{at}.mlp.fc2"
-        )
+    h = blocks(h, state, o.layers, o.heads, 1e-6)
     return norm(h, state, "norm_frame", 1e-6)
 
 

@@ -114,8 +114,11 @@ def test_tables_name_what_exists(repository: Path) -> None:
     assert {row[0] for row in networks} == set(models.model_names())
     for name, _, _, shown, *_ in networks:
         if name != "cnn13_avg":  # large; its size is tested with the networks
-            classes = re.search(r"\((\d+) classes\)", shown)
-            network = models.build_model({"name": name}, int(classes[1]) if classes else 10, 64)
+            classes, bins = (re.search(rf"\((\d+) {what}\)", shown) for what in ("classes", "bins"))
+            with torch.device("meta"):
+                network = models.build_model(
+                    {"name": name}, int(classes[1] if classes else 10), int(bins[1] if bins else 64)
+                )
             assert int(shown.split()[0].replace(",", "")) == sum(p.numel() for p in network.parameters())
     assert set(objectives.objective_names()) <= {row[0] for row in rows["Losses"]}
     for name, _, *_ in rows["Optimisers and schedules"]:

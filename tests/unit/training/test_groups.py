@@ -17,6 +17,7 @@ from sedkit.objectives.registry import build_objective
 from sedkit.training.groups import freeze, parameter_groups
 from sedkit.training.optimisers import build_optimiser, resolve_optimiser
 
+SMALL_DEIT = {"width": 8, "hidden": 8, "layers": 3, "heads": 2}
 SMALL_BEATS = {"patch_width": 8, "width": 8, "hidden": 8, "layers": 3, "heads": 2, "taps": 4, "groups": 2}
 
 
@@ -116,6 +117,8 @@ def test_layers_of_atst_frame_decay_as_published() -> None:
         ({"name": "cnn14_decision_level_max", "base_channels": 1}, {"fc_audioset": 0}),
         ({"name": "cnn14_decision_level_att", "base_channels": 1}, {"bn0": 7, "att_block": 0}),
         ({"name": "resnet18", "base_channels": 1, "input_frames": 32}, {"conv1": 5, "bn1": 5, "layer4": 1, "fc": 0}),
+        ({"name": "passt", **SMALL_DEIT}, {"patch_embed": 3, "blocks.0": 3, "blocks.2": 1, "norm": 0, "head_dist": 0}),
+        ({"name": "ast", **SMALL_DEIT}, {"patch_embed": 3, "blocks.0": 3, "blocks.2": 1, "norm": 0, "head": 0}),
     ],
 )
 def test_networks_know_the_layer_of_every_parameter(section: dict[str, Any], depths: dict[str, int]) -> None:
