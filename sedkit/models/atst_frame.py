@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sedkit.core.errors import SedkitError, UsageError
+from sedkit.models.output import valid_mask
 from sedkit.models.pretrained_sed import PretrainedSed, PretrainedSedOptions
 from sedkit.models.registry import register, register_body
 from sedkit.models.sizes import AtstFrameOptions
@@ -58,12 +59,22 @@ class AtstFrame(Pretrained):
         self.layer_order = blocks
 
     def forward(self, x: Tensor, n_frames: Tensor | None = None) -> Tensor:
-        """Return the tokens, which see padding (published); raise SedkitError for more than there are positions."""
+        """Return the tokens; those of padding are not seen by the others, where `n_frames` is known.
+
+        Raises
+        ------
+        SedkitError
+            More tokens than there are positions.
+        """
         # Not the tokens' own number, which a recorded graph takes for a constant.
         n, most = x.shape[1] // PATCH_FRAMES, self.pos_embed.shape[1] - 1
         if n > most:
             raise SedkitError(f"{n} tokens of 4 frames, expected at most {most}, which ATST-Frame knows")
-        out: Tensor = self.norm_frame(self.blocks(self.patch_embed(x) + self.pos_embed[:, 1 : n + 1]))
+        seen = None if n_frames is None else valid_mask(n_frames // PATCH_FRAMES, 1, n)[:, None, None]
+        tokens = self.patch_embed(x) + self.pos_embed[:, 1 : n + 1]
+        for block in self.blocks:
+            tokens = block(tokens, seen)
+        out: Tensor = self.norm_frame(tokens)
         return out
 
     def adapt_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.models.layers import no_autocast
 from sedkit.models.output import SedModel, SedOutput, valid_mask
-from sedkit.models.pooling import mean_over_time
+from sedkit.models.pooling import last_valid_kept, mean_over_time
 from sedkit.models.registry import register, register_body
 from sedkit.models.sizes import BeatsOptions
 from sedkit.models.transformer import attend, split_heads
@@ -246,8 +246,7 @@ class BeatsTagger(Beats, SedModel):
             logits = self.predictor(tokens).unflatten(1, (steps, self.patches)).mean(2)
             clipwise, framewise = torch.sigmoid(mean_over_time(logits, valid, time_axis=1)), torch.sigmoid(logits)
             if valid is not None:
-                last = torch.arange(steps, device=x.device).minimum(valid.sum(1, keepdim=True) - 1)
-                framewise = framewise.gather(1, last[:, :, None].expand_as(framewise))
+                framewise = last_valid_kept(framewise, valid)
         return SedOutput(clipwise, framewise)
 
 

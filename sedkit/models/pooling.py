@@ -41,6 +41,21 @@ def mean_over_time(x: Tensor, valid: Tensor | None, time_axis: int) -> Tensor:
     return mean - (mean - x.amax(dim=time_axis)).clamp(min=0).detach()
 
 
+def last_valid_kept(x: Tensor, valid: Tensor) -> Tensor:
+    """Give frames behind those that count the values of the last one that does.
+
+    Parameters
+    ----------
+    x
+        (batch, frames, classes).
+    valid
+        (batch, frames) bool, the first ones.
+    """
+    # Not the frames' own number, which a recorded graph may take for a constant.
+    place = torch.arange(valid.shape[1], device=x.device).minimum(valid.sum(1, keepdim=True) - 1)
+    return x.gather(1, place[:, :, None].expand_as(x))
+
+
 def attention_over_time(values: Tensor, logits: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
     """Average frame probabilities with a softmax over time.
 

@@ -14,7 +14,7 @@ from sedkit.core.errors import UsageError
 from sedkit.models.gru import Gru
 from sedkit.models.layers import no_autocast
 from sedkit.models.output import SedModel, SedOutput, valid_mask
-from sedkit.models.pooling import attention_over_classes, mean_over_time
+from sedkit.models.pooling import attention_over_classes, last_valid_kept, mean_over_time
 from sedkit.models.registry import build_body, register, resolve_body
 from sedkit.models.weights import Pretrained, without_other_classes
 
@@ -38,7 +38,7 @@ class PretrainedSedOptions:
         Clip probability: that of the `mean` of the rows over time, or a mean of the frame probabilities weighted by a
         softmax over the classes (`class_attention`).
     mask_padding
-        Leave padded frames out of the clip's probability.
+        Padded frames are not seen by the body, and count for nothing in the clip's probability.
     """
 
     body: dict[str, Any] = field(default_factory=lambda: {"name": "beats"})
@@ -70,8 +70,11 @@ class PretrainedSed(Pretrained, SedModel):
     """A body whose rows become steps of equal length, a GRU in both directions where asked for, and two linear heads.
 
     More rows than steps are averaged (adaptive average pooling), fewer are interpolated. `strong_head` classifies the
-    steps, `weak_head` their mean over time, or weighs the classes of each step. Of a clip whose set is annotated for
-    some of the classes (`class_mask`), the others have no part in a softmax over classes.
+    steps, `weak_head` their mean over time, or weighs the classes of each step.
+
+    Steps that a recording does not fill are left out; their frames have the probabilities of the last one that it
+    fills. Of a clip whose set is annotated for some of the classes (`class_mask`), the others have no part in a softmax
+    over classes.
     """
 
     def __init__(self, body: Pretrained, n_classes: int, options: PretrainedSedOptions) -> None:
@@ -86,11 +89,15 @@ class PretrainedSed(Pretrained, SedModel):
         if layers:
             self.layer_order = [*layers, ("gru.", "strong_head.", "weak_head.")]
 
+    def n_steps(self, frames: Any) -> Any:
+        """Return how many steps so many frames are, a number or a tensor of them, which may be 0."""
+        step = self.time_pooling
+        # 998 frames of 25 ms are 10 s as 1001 centred ones are: 250 steps of 40 ms.
+        return frames // step if self.body.step_frames == step else (frames + step // 2) // step
+
     def steps(self, x: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Return (batch, frames / `time_pooling`, width of the body) of (batch, frames, bins)."""
-        rows, step = self.body(x, n_frames).float(), self.time_pooling
-        # 998 frames of 25 ms are 10 s as 1001 centred ones are: 250 steps of 40 ms.
-        n = x.shape[1] // step if self.body.step_frames == step else max(1, (x.shape[1] + step // 2) // step)
+        rows, n = self.body(x, n_frames).float(), max(1, self.n_steps(x.shape[1]))
         if rows.shape[1] > n:
             return _overlapping(rows, n) @ rows
         if rows.shape[1] < n:
@@ -104,13 +111,15 @@ class PretrainedSed(Pretrained, SedModel):
         embeddings: Mapping[str, Tensor] | None = None,
         class_mask: Tensor | None = None,
     ) -> SedOutput:
+        n_frames = n_frames if self.options.mask_padding else None
         v = self.steps(x, n_frames)
         with no_autocast(x):
             if self.gru is not None:
                 v = self.gru(v)
             framewise, valid = torch.sigmoid(self.strong_head(v)), None
-            if n_frames is not None and self.options.mask_padding:
-                valid = valid_mask(n_frames, self.time_pooling, v.shape[1])
+            if n_frames is not None:
+                valid = valid_mask(self.n_steps(n_frames), 1, v.shape[1])
+                framewise = last_valid_kept(framewise, valid)
             if self.options.clipwise == "mean":
                 return SedOutput(torch.sigmoid(self.weak_head(mean_over_time(v, valid, time_axis=1))), framewise)
             logits = self.weak_head(v)

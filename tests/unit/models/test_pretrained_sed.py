@@ -16,12 +16,21 @@ from sedkit.core.errors import SedkitError, UsageError
 from sedkit.models.pretrained_sed import PretrainedSed
 from sedkit.models.registry import build_model, resolve_model
 from sedkit.models.weights import load_pretrained, load_weights
+from sedkit.training.groups import parameter_groups
+from sedkit.training.optimisers import resolve_optimiser
 from tests.unit.models.known_answers import answers, parameters
-from tests.unit.models.small_networks import SHORT, SMALL, random_state, short_atst, small_beats
+from tests.unit.models.small_networks import AST, FPASST, PASST, SHORT, SMALL, random_state, short_atst, small_beats
 
 ATST: dict[str, Any] = {"name": "atst_frame", **vars(SHORT)}
 BEATS: dict[str, Any] = {"name": "beats", **vars(SMALL)}
-BINS = {"atst_frame": 8, "beats": 32}
+BODIES = {
+    "atst_frame": ATST,
+    "beats": BEATS,
+    "passt": {"name": "passt", **vars(PASST)},
+    "fpasst": {"name": "fpasst", **vars(FPASST)},
+    "ast": {"name": "ast", **vars(AST)},
+}
+BINS = {"atst_frame": 8, "beats": 32, "passt": 18, "fpasst": 8, "ast": 18}
 
 
 def small(body: dict[str, Any], n_classes: int = 3, **options: Any) -> PretrainedSed:
@@ -58,13 +67,51 @@ def test_the_heads_of_atst_frame() -> None:
     body.load_state_dict({key.removeprefix("body."): state[key] for key in state if key.startswith("body.")})
     x = clips(2, 30, 8)
     with torch.inference_mode():
-        output, tokens = network(x, torch.tensor([30, 9])), body(x).double().numpy()
+        output, tokens = network(x, torch.tensor([30, 30])), body(x).double().numpy()
     strong, weak = ((state[f"{h}_head.weight"].double().numpy(), state[f"{h}_head.bias"]) for h in ("strong", "weak"))
     np.testing.assert_allclose(output.framewise, sigmoid(tokens @ strong[0].T + strong[1].numpy()), atol=1e-5)
-    # 9 frames lie in three of the seven tokens.
-    means = np.array([tokens[0].mean(0), tokens[1, :3].mean(0)])
+    means = tokens.mean(1)
     np.testing.assert_allclose(output.clipwise, sigmoid(means @ weak[0].T + weak[1].numpy()), atol=1e-5)
     assert network.time_pooling == 4 and network.most_frames == 35
+
+
+@pytest.mark.parametrize("body", ["atst_frame", "passt", "ast"])
+def test_a_short_clip_is_heard_as_if_it_stood_alone(body: str) -> None:
+    """AST, which always takes as many frames, sees what its extractor pads with."""
+    bins, short = BINS[body], 12 if body == "atst_frame" else 23
+    network = small(BODIES[body], step_frames=4 if body == "atst_frame" else 5)
+    x = clips(1, short, bins)
+    padded = torch.cat([x, clips(1, 33 - short, bins) + 3], dim=1)
+    with torch.inference_mode():
+        alone, beside = network(x), network(padded, torch.tensor([short]))
+        aloud = network(padded)
+    n = alone.framewise.shape[1] - 1
+    torch.testing.assert_close(beside.framewise[:, :n], alone.framewise[:, :n])
+    assert not torch.allclose(aloud.framewise[:, :n], alone.framewise[:, :n])
+    if body == "atst_frame":
+        torch.testing.assert_close(beside.clipwise, alone.clipwise)
+        torch.testing.assert_close(beside.framewise[0, 3:], alone.framewise[0, [2]].expand(5, -1))
+
+
+@pytest.mark.parametrize(("body", "steps"), [("passt", 8), ("fpasst", 6), ("ast", 8)])
+def test_other_bodies(body: str, steps: int) -> None:
+    """24 frames of a body that gives a row each 4, and 33 of those whose columns of 8 frames begin each 5."""
+    network = small(BODIES[body], units=2, step_frames=4)
+    x = clips(2, 24 if body == "fpasst" else 33, BINS[body])
+    with torch.inference_mode():
+        output, rows = network(x), network.body.columns(x)
+    assert output.framewise.shape == (2, steps, 3) and rows.shape == (2, 6, 12)
+    known = rates({"name": "sgd", "learning_rate": 1.0, "layer_decay": 0.5}, network)
+    assert known.keys() == dict(network.named_parameters()).keys()
+    assert known["body.norm.weight"] == known["body.blocks.1.mlp.fc1.weight"] == 0.5
+    assert known["body.cls_token"] == known["body.blocks.0.mlp.fc1.weight"] == 0.25
+    assert known["gru.weight_ih_l0"] == known["weak_head.bias"] == 1.0
+
+
+def rates(section: dict[str, Any], network: PretrainedSed) -> dict[str, float]:
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    groups = parameter_groups(resolve_optimiser(section), network)
+    return {names[id(parameter)]: group["lr"] for group in groups for parameter in group["params"]}
 
 
 def resampled(rows: NDArray[Any], n: int) -> NDArray[Any]:
@@ -113,9 +160,11 @@ def test_attention_over_classes() -> None:
     network = small(ATST, clipwise="class_attention")
     x, known = clips(2, 30, 8), torch.tensor([[True, True, True], [True, False, True]])
     with torch.inference_mode():
-        output, steps = network(x, torch.tensor([30, 9]), None, known), network.steps(x)
+        n_frames = torch.tensor([30, 9])
+        output, steps = network(x, n_frames, None, known), network.steps(x, n_frames)
         p, a = torch.sigmoid(network.strong_head(steps)), network.weak_head(steps).double()
-    for clip, frames in enumerate((7, 3)):
+    # Of 9 frames the last one fills no step.
+    for clip, frames in enumerate((7, 2)):
         classes = [c for c in range(3) if known[clip, c]]
         total, weights = np.zeros(3), np.zeros(3)
         for t in range(frames):
