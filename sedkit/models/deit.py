@@ -82,7 +82,7 @@ class Deit(Pretrained, ABC):
     def columns(self, x: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Return the mean over the rows of each column that the frames fill: (batch, columns, width)."""
         patches = self.tokens(x, n_frames)[:, 2:]
-        filled = (x.shape[1] - self.overlap) // self.step_frames
+        filled = max(0, x.shape[1] - self.overlap) // self.step_frames
         return patches.unflatten(1, (self.rows, -1)).mean(dim=1)[:, :filled]
 
     def encode(self, patches: Tensor, places: Tensor, seen: Tensor | None = None) -> Tensor:

@@ -14,7 +14,7 @@ from sedkit.core.errors import UsageError
 from sedkit.models.gru import Gru
 from sedkit.models.layers import no_autocast
 from sedkit.models.output import SedModel, SedOutput, valid_mask
-from sedkit.models.pooling import attention_over_classes, last_valid_kept, mean_over_time
+from sedkit.models.pooling import attention_over_classes, last_valid_kept, max_over_time, mean_over_time
 from sedkit.models.registry import build_body, register, resolve_body
 from sedkit.models.weights import Pretrained, without_other_classes
 
@@ -35,8 +35,8 @@ class PretrainedSedOptions:
     units, gru_layers
         Of each direction of the GRU between body and heads, and how many of them; units 0: none.
     clipwise
-        Clip probability: that of the `mean` of the rows over time, or a mean of the frame probabilities weighted by a
-        softmax over the classes (`class_attention`).
+        Clip probability: that of the `mean` of the rows over time, a mean of the frame probabilities weighted by a
+        softmax over the classes (`class_attention`), or their maximum (`frame_max`), which leaves `weak_head` idle.
     mask_padding
         Padded frames are not seen by the body, and count for nothing in the clip's probability.
     """
@@ -45,7 +45,7 @@ class PretrainedSedOptions:
     step_frames: int = 4
     units: int = 0
     gru_layers: int = 2
-    clipwise: Literal["mean", "class_attention"] = "mean"
+    clipwise: Literal["mean", "class_attention", "frame_max"] = "mean"
     mask_padding: bool = True
 
     def __post_init__(self) -> None:
@@ -122,6 +122,8 @@ class PretrainedSed(Pretrained, SedModel):
                 framewise = last_valid_kept(framewise, valid)
             if self.options.clipwise == "mean":
                 return SedOutput(torch.sigmoid(self.weak_head(mean_over_time(v, valid, time_axis=1))), framewise)
+            if self.options.clipwise == "frame_max":
+                return SedOutput(max_over_time(framewise, valid, time_axis=1), framewise)
             logits = self.weak_head(v)
             if class_mask is not None:
                 known = class_mask[:, None, :]

@@ -110,6 +110,11 @@ def test_frames_behind_the_last_whole_step_are_not_seen() -> None:
         torch.testing.assert_close(network.columns(x), network.columns(x[:, :24]))
 
 
+def test_a_recording_without_a_whole_patch_has_no_row() -> None:
+    with torch.inference_mode():
+        assert [small_ast().columns(noise(1, frames, 19)).shape[1] for frames in (2, 7, 8, 13)] == [0, 0, 1, 2]
+
+
 def test_lengths_that_are_refused() -> None:
     for network, frames, message in (
         (small_passt(), 38, "38 frames, expected at most 37"),
