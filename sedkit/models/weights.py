@@ -297,7 +297,8 @@ def _state_of(content: dict[str, Any], path: str | os.PathLike[str]) -> dict[str
     state = {str(k).removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}
     if not state:
         raise SedkitError(f"{path}: holds no tensors, expected a state dict")
-    return state
+    # Numbers of 8 bits cannot be compared.
+    return {k: v.float() if v.is_floating_point() and v.itemsize == 1 else v for k, v in state.items()}
 
 
 def state_dict_of(path: str | os.PathLike[str]) -> dict[str, Tensor]:

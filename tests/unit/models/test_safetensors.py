@@ -53,6 +53,19 @@ def test_half_precision_and_counters(tmp_path: Path) -> None:
     assert torch.equal(network.fc1.weight, half["fc1.weight"].float())
 
 
+def test_numbers_of_eight_bits(tmp_path: Path) -> None:
+    state = {key: torch.full_like(value, 0.5) for key, value in small_beats().state_dict().items()}
+    eighths = {key: value.to(torch.float8_e4m3fn) for key, value in state.items()}
+    torch.save(eighths, tmp_path / "beats.pt")
+    network = small_beats()
+    load_pretrained(network, tmp_path / "beats.pt")
+    assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
+    eighths["layer_norm.bias"] = torch.full((12,), torch.nan).to(torch.float8_e4m3fn)
+    torch.save(eighths, tmp_path / "beats.pt")
+    with pytest.raises(SedkitError, match="NaN or infinity .layer_norm.bias"):
+        load_pretrained(network, tmp_path / "beats.pt")
+
+
 def test_wherever_weights_are_named(tmp_path: Path) -> None:
     path = written(tmp_path / "beats.safetensors", state := random_state(small_beats()))
     torch.save(state, tmp_path / "beats.pt")
