@@ -200,7 +200,7 @@ class Beats(Pretrained):
         for key, name in _SIZES.items():
             value = getattr(self.options, name)
             if cfg.get(key, value) != value:
-                raise SedkitError(f"{source}: cfg.{key} is {cfg[key]!r}, expected {value} (network.{name})")
+                raise SedkitError(f"{source}: cfg.{key} is {cfg[key]!r}, expected {value} (option {name})")
         for key, built in _BUILT.items():
             if cfg.get(key, built) != built:
                 raise SedkitError(f"{source}: cfg.{key} is {cfg[key]!r}, expected {built}, as all released BEATs have")
