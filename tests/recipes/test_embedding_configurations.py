@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from sedkit.core.config import read_config
 from sedkit.core.errors import UsageError
@@ -90,6 +91,16 @@ def test_atst_frame_reads_what_it_was_trained_on(repository: Path, tmp_path: Pat
     (tmp_path / "mine.pt").touch()
     check_config(path, [], "published", weights=str(tmp_path / "mine.pt"))
     check_config(path, [], "quick")
+
+
+def test_the_example_of_the_page_is_that_system(repository: Path) -> None:
+    raw = read_config(repository / "recipes/dcase2019_task4/conf/atst_frame.yaml", budget="published")
+    text = (repository / "docs/pretrained.md").read_text(encoding="utf-8").partition("### Heads on pretrained")[2]
+    page = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    assert frontend_from(page["frontend"]) == frontend_from(raw["frontend"])
+    assert page["normalise"] == {stage: options for stage, options in raw["normalise"].items() if options}
+    assert (page["model"], page["training"]["weights"]) == (raw["model"], raw["training"]["weights"])
+    assert page["optimiser"].items() <= raw["optimiser"].items()
 
 
 @pytest.mark.parametrize("system", ["crnn_2024", "crnn_2023", "crnn_2024_faithful", "crnn_2023_faithful"])
