@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from sedkit.core.errors import UsageError
 from sedkit.embeddings.network import NetworkFrontEnd
-from sedkit.features.frontends import FrontEnd, register
-from sedkit.features.frontends.logmel import LogMel
-from sedkit.models.sizes import AtstFrameOptions
+from sedkit.features.frontends import FrontEnd, frontend_from, register
+from sedkit.models.sizes import ATST_FRAME_FRONTEND, ATST_FRAME_NORMALISE, AtstFrameOptions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-#: What the published features lie between, dB, spread to -1 to 1.
-_LOW, _HIGH = -79.6482, 50.6842
 
 
 @register("atst_frame")
@@ -29,11 +25,7 @@ class AtstFrameFrontEnd(NetworkFrontEnd):
     network : sizes, where they are not those of the released model.
     """
 
-    normalise: ClassVar = {
-        "top_db": {"db": 80.0},
-        "clamp": {"low": -50.0, "high": 80.0},
-        "standardise": {"mean": (_HIGH + _LOW) / 2, "std": (_HIGH - _LOW) / 2},
-    }
+    normalise = ATST_FRAME_NORMALISE
     step_spectrum_frames = 4
 
     sample_rate: int = 16000
@@ -50,18 +42,7 @@ class AtstFrameFrontEnd(NetworkFrontEnd):
 
     @cached_property
     def spectrum(self) -> FrontEnd:
-        return LogMel(
-            sample_rate=16000,
-            hop_samples=160,
-            window_symmetric=False,
-            n_mels=self.network.bins,
-            fmin_hz=60.0,
-            fmax_hz=7800.0,
-            mel_scale="htk",
-            mel_norm="none",
-            clip_s=None,
-            end_frame=True,
-        )
+        return frontend_from(ATST_FRAME_FRONTEND | {"n_mels": self.network.bins})
 
     @property
     def n_bins(self) -> int:

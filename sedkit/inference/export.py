@@ -138,11 +138,10 @@ def greatest_difference(file: str | os.PathLike[str], predictor: Predictor) -> f
 
 def _noise(predictor: Predictor) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
     """Return batches of features and real frames."""
-    frontend, rng = predictor.frontend, np.random.default_rng(0)
+    frontend, rng, most = predictor.frontend, np.random.default_rng(0), predictor.network.most_frames
     lengths = [predictor.window]
     if predictor.network.input_frames is None:
         longer = predictor.window * 3 // 2 + 1
-        most = predictor.network.most_frames
         lengths.append(longer if most is None or frontend.window_frames(longer) <= most else longer // 3)
     batches = []
     for length in lengths:

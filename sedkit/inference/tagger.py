@@ -106,7 +106,7 @@ def write_tagger(
         Weights of another network, or for another number of classes.
     """
     if network not in TAGGERS:
-        raise UsageError(f"--network {network}{suggest(network, TAGGERS)}: expected one of {listed(TAGGERS, 10)}")
+        raise UsageError(f"--network {network}{suggest(network, TAGGERS)}: expected one of {listed(TAGGERS, 20)}")
     tagger = TAGGERS[network]
     frontend = frontend_from(tagger.frontend)
     order = read_tensors(weights).get("label_dict")
@@ -116,7 +116,7 @@ def write_tagger(
         labels = classes.ordered([ids[place] for place in sorted(ids)], weights)
     postprocessing = read_postprocessing(rules, labels.labels)
     _check_file(weights, network, len(labels))
-    model = resolve_model({"name": tagger.model} | (options or {}))
+    model = resolve_model(tagger.model | (options or {}))
     built = build_model(model, len(labels), frontend.n_bins)
     digest = load_pretrained(built, weights)
     normalise = Normalisation.from_section(tagger.normalise, frontend.n_bins)

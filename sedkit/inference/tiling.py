@@ -63,7 +63,7 @@ class Tiling:
             of the scores fit.
         """
         network, frontend = predictor.network, predictor.frontend
-        rate_hz, only = frontend.window_grid.frame_rate_hz, network.input_frames
+        rate_hz, only, most = frontend.window_grid.frame_rate_hz, network.input_frames, network.most_frames
         length = predictor.window
         if window_s == WHOLE:
             length = max(longest, length)
@@ -76,10 +76,11 @@ class Tiling:
             )
         cover = network.time_pooling * frontend.grid.hop_samples // frontend.window_grid.hop_samples
         if only is None:
-            length = -(-length // cover) * cover if frontend.sliceable else max(length, cover)
+            asked, length = length, -(-length // cover) * cover if frontend.sliceable else max(length, cover)
+            if most is not None and frontend.window_frames(length) > most >= frontend.window_frames(asked):
+                length -= cover
         elif only < 2 * network.time_pooling:
             cover = length
-        most = network.most_frames
         if most is not None and frontend.window_frames(length) > most:
             raise UsageError(
                 f"windows of {length / rate_hz:g} s, expected at most {most / frontend.grid.frame_rate_hz:g} s, the "

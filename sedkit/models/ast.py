@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.models.deit import Deit, DeitTagger
-from sedkit.models.registry import register
+from sedkit.models.registry import register, register_body
 from sedkit.models.sizes import AST_NORMALISE, AstOptions
 from sedkit.models.weights import below_prefix, without_other_classes
 
@@ -49,8 +49,8 @@ class Ast(Deit):
         if n_bins < options.patch:
             raise UsageError(f"the front end gives {n_bins} bins, expected at least the patches' {options.patch}")
         super().__init__(options, _EPS)
-        self.rows, self.stride, self.overlap = options.patches(n_bins), options.stride, options.overlap
-        self.longest = options.frames
+        self.rows, self.step_frames, self.overlap = options.patches(n_bins), options.stride, options.overlap
+        self.most_frames = options.frames
         places = 2 + self.rows * options.patches(options.frames)
         self.pos_embed = nn.Parameter(torch.zeros(1, places, options.width))
         patches = nn.Conv2d(1, options.width, options.patch, stride=options.stride)
@@ -59,9 +59,9 @@ class Ast(Deit):
             nn.init.trunc_normal_(parameter, std=0.02)
 
     def tokens(self, x: Tensor, n_frames: Tensor | None = None) -> Tensor:
-        missing = self.longest - x.shape[1]
+        missing = self.most_frames - x.shape[1]
         if missing < 0:
-            raise SedkitError(f"{x.shape[1]} frames, expected at most {self.longest}, which the network knows")
+            raise SedkitError(f"{x.shape[1]} frames, expected at most {self.most_frames}, which the network knows")
         if n_frames is not None:
             real = torch.arange(x.shape[1], device=x.device) < n_frames[:, None]
             x = torch.where(real[:, :, None], x, _ZERO)
@@ -106,3 +106,4 @@ class AstTagger(Ast, DeitTagger):
 
 
 register("ast", AstOptions)(AstTagger)
+register_body("ast", AstOptions)(lambda n_bins, options: Ast(options, n_bins))

@@ -7,7 +7,10 @@ import re
 import torch
 from torch import Tensor, nn
 
-from sedkit.core.errors import SedkitError
+from sedkit.core.errors import SedkitError, UsageError
+from sedkit.models.output import valid_mask
+from sedkit.models.pretrained_sed import PretrainedSed, PretrainedSedOptions
+from sedkit.models.registry import register, register_body
 from sedkit.models.sizes import AtstFrameOptions
 from sedkit.models.transformer import PreNormBlock
 from sedkit.models.weights import Pretrained, below_prefix
@@ -48,14 +51,30 @@ class AtstFrame(Pretrained):
         )
         self.norm_frame = nn.LayerNorm(options.width, eps=1e-6)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        self.width, self.step_frames = options.width, PATCH_FRAMES
+        self.most_frames = PATCH_FRAMES * options.positions - 1
+        blocks = [(f"blocks.{place}.",) for place in range(options.layers)]
+        blocks[0] = ("mask_embed", "pos_embed", "patch_embed.", *blocks[0])
+        blocks[-1] = (*blocks[-1], "norm_frame.")
+        self.layer_order = blocks
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the tokens; raise SedkitError for more of them than the network has positions."""
-        tokens = self.patch_embed(x)
-        most = self.pos_embed.shape[1] - 1
-        if tokens.shape[1] > most:
-            raise SedkitError(f"{tokens.shape[1]} tokens of 4 frames, expected at most {most}, which ATST-Frame knows")
-        out: Tensor = self.norm_frame(self.blocks(tokens + self.pos_embed[:, 1 : tokens.shape[1] + 1]))
+    def forward(self, x: Tensor, n_frames: Tensor | None = None) -> Tensor:
+        """Return the tokens; those of padding are not seen by the others, where `n_frames` is known.
+
+        Raises
+        ------
+        SedkitError
+            More tokens than there are positions.
+        """
+        # Not the tokens' own number, which a recorded graph takes for a constant.
+        n, most = x.shape[1] // PATCH_FRAMES, self.pos_embed.shape[1] - 1
+        if n > most:
+            raise SedkitError(f"{n} tokens of 4 frames, expected at most {most}, which ATST-Frame knows")
+        seen = None if n_frames is None else valid_mask(n_frames // PATCH_FRAMES, 1, n)[:, None, None]
+        tokens = self.patch_embed(x) + self.pos_embed[:, 1 : n + 1]
+        for block in self.blocks:
+            tokens = block(tokens, seen)
+        out: Tensor = self.norm_frame(tokens)
         return out
 
     def adapt_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -66,3 +85,15 @@ class AtstFrame(Pretrained):
         state = below_prefix(state, "patch_embed.patch_embed.weight")
         renamed = {re.sub(r"^norm\.", "norm_frame.", name): value for name, value in state.items()}
         return {name: value for name, value in renamed.items() if name != "cls_token"}
+
+
+@register_body("atst_frame", AtstFrameOptions)
+def _body(n_bins: int, options: AtstFrameOptions) -> AtstFrame:
+    if n_bins != options.bins:
+        raise UsageError(f"the front end gives {n_bins} bins, expected {options.bins}, which ATST-Frame knows")
+    return AtstFrame(options)
+
+
+@register("atst_frame", AtstFrameOptions)
+def _build(n_classes: int, n_bins: int, options: AtstFrameOptions) -> PretrainedSed:
+    return PretrainedSed(_body(n_bins, options), n_classes, PretrainedSedOptions({"name": "atst_frame"}))

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.models.layers import no_autocast
 from sedkit.models.output import SedModel, SedOutput, valid_mask
-from sedkit.models.pooling import mean_over_time
-from sedkit.models.registry import register
+from sedkit.models.pooling import last_valid_kept, mean_over_time
+from sedkit.models.registry import register, register_body
 from sedkit.models.sizes import BeatsOptions
 from sedkit.models.transformer import attend, split_heads
 from sedkit.models.weights import Pretrained, below_prefix, without_other_classes
@@ -171,6 +171,10 @@ class Beats(Pretrained):
         self.layer_norm = nn.LayerNorm(options.patch_width)
         self.post_extract_proj = nn.Linear(options.patch_width, options.width)
         self.encoder = Encoder(options)
+        self.width, self.step_frames = options.width, size
+        first = ("patch_embedding.", "layer_norm.", "post_extract_proj.", "encoder.pos_conv.", "encoder.layer_norm.")
+        layers = [(f"encoder.layers.{place}.",) for place in range(options.layers)]
+        self.layer_order = [(*first, *layers[0]), *layers[1:]]
 
     def tokens(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return the tokens; those of which `valid` (batch, tokens) is False are not seen by the others."""
@@ -178,8 +182,15 @@ class Beats(Pretrained):
         out: Tensor = self.encoder(self.post_extract_proj(self.layer_norm(patches)), valid)
         return out
 
-    def forward(self, x: Tensor) -> Any:
-        return self.tokens(x)
+    def whole_steps(self, x: Tensor, n_frames: Tensor | None) -> Tensor | None:
+        """Return (batch, steps) bool: steps that a recording fills; None where all are real."""
+        if n_frames is None:
+            return None
+        return valid_mask(n_frames - n_frames % self.step_frames, self.step_frames, x.shape[1] // self.step_frames)
+
+    def forward(self, x: Tensor, n_frames: Tensor | None = None) -> Any:
+        valid = self.whole_steps(x, n_frames)
+        return self.tokens(x, None if valid is None else valid.repeat_interleave(x.shape[2] // self.step_frames, 1))
 
     def check_file(self, content: dict[str, Any], source: object) -> None:
         """Compare the section `cfg` of a released file with the network; raise SedkitError where it is of another."""
@@ -189,7 +200,7 @@ class Beats(Pretrained):
         for key, name in _SIZES.items():
             value = getattr(self.options, name)
             if cfg.get(key, value) != value:
-                raise SedkitError(f"{source}: cfg.{key} is {cfg[key]!r}, expected {value} (network.{name})")
+                raise SedkitError(f"{source}: cfg.{key} is {cfg[key]!r}, expected {value} (option {name})")
         for key, built in _BUILT.items():
             if cfg.get(key, built) != built:
                 raise SedkitError(f"{source}: cfg.{key} is {cfg[key]!r}, expected {built}, as all released BEATs have")
@@ -223,26 +234,31 @@ class BeatsTagger(Beats, SedModel):
 
     def __init__(self, n_classes: int, n_bins: int, options: BeatsOptions) -> None:
         super().__init__(options)
-        if n_bins % options.patch:
-            raise UsageError(f"the front end gives {n_bins} bins, expected a multiple of the patches' {options.patch}")
+        _check_bins(n_bins, options)
         self.time_pooling, self.patches = options.patch, n_bins // options.patch
         self.predictor = nn.Linear(options.width, n_classes)
-        first = ("patch_embedding.", "layer_norm.", "post_extract_proj.", "encoder.pos_conv.", "encoder.layer_norm.")
-        layers = [(f"encoder.layers.{place}.",) for place in range(options.layers)]
-        self.layer_order = [(*first, *layers[0]), *layers[1:], (_CLASSIFIER,)]
+        self.layer_order = [*self.layer_order, (_CLASSIFIER,)]
 
     def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
-        steps, valid = x.shape[1] // self.time_pooling, None
-        if n_frames is not None:
-            valid = valid_mask(n_frames - n_frames % self.time_pooling, self.time_pooling, steps)
-        tokens = self.tokens(x, None if valid is None else valid.repeat_interleave(self.patches, 1)).float()
+        steps, valid = x.shape[1] // self.time_pooling, self.whole_steps(x, n_frames)
+        tokens = super().forward(x, n_frames).float()
         with no_autocast(tokens):
             logits = self.predictor(tokens).unflatten(1, (steps, self.patches)).mean(2)
             clipwise, framewise = torch.sigmoid(mean_over_time(logits, valid, time_axis=1)), torch.sigmoid(logits)
             if valid is not None:
-                last = torch.arange(steps, device=x.device).minimum(valid.sum(1, keepdim=True) - 1)
-                framewise = framewise.gather(1, last[:, :, None].expand_as(framewise))
+                framewise = last_valid_kept(framewise, valid)
         return SedOutput(clipwise, framewise)
+
+
+def _check_bins(n_bins: int, options: BeatsOptions) -> None:
+    if n_bins % options.patch:
+        raise UsageError(f"the front end gives {n_bins} bins, expected a multiple of the patches' {options.patch}")
+
+
+@register_body("beats", BeatsOptions)
+def _body(n_bins: int, options: BeatsOptions) -> Beats:
+    _check_bins(n_bins, options)
+    return Beats(options)
 
 
 @register("beats", BeatsOptions)

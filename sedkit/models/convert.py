@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sedkit.core.errors import SedkitError
 from sedkit.core.files import atomic_path
-from sedkit.models.weights import read_tensors, refusal_of, unlike
+from sedkit.models.weights import is_safetensors, read_tensors, refusal_of, unlike
 
 #: How many kinds of objects a file may hold.
 _KINDS = 200
@@ -83,6 +83,8 @@ def _read(path: str | os.PathLike[str]) -> Any:
         raise SedkitError(f"{path}: {'is a folder, expected a file' if os.path.isdir(path) else 'no such file'}")
     with open(path, "rb") as file:
         head = file.read(512)
+    if is_safetensors(path, head):
+        return read_tensors(path)
     if reason := unlike(path, head):
         raise SedkitError(f"{path}: not a file of weights: {reason}")
     kinds: dict[str, Any] = {"collections.defaultdict": _mapping}

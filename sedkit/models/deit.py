@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,9 @@ from sedkit.models.output import SedModel, SedOutput
 from sedkit.models.sizes import VisionOptions
 from sedkit.models.transformer import PreNormBlock
 from sedkit.models.weights import Pretrained
+
+#: Names behind the last block.
+_LAST = ("norm.", "head.", "head_dist.")
 
 
 class Deit(Pretrained, ABC):
@@ -25,19 +29,18 @@ class Deit(Pretrained, ABC):
     ----------
     rows
         Patches over all bins.
-    stride, overlap
+    step_frames, overlap
         Frames of the spectrogram from column to column, and those that a column shares with the next one.
-    longest
+    most_frames
         Frames of which the network knows all columns.
     """
 
     rows: int
-    stride: int
     overlap: int = 0
-    longest: int
 
     def __init__(self, options: VisionOptions, eps: float = 1e-6) -> None:
         super().__init__()
+        self.width = options.width
         self.cls_token = nn.Parameter(torch.zeros(1, 1, options.width))
         self.dist_token = nn.Parameter(torch.zeros(1, 1, options.width))
         self.blocks = nn.Sequential(
@@ -66,10 +69,20 @@ class Deit(Pretrained, ABC):
             More frames than the network knows, or too few for a patch.
         """
 
-    def columns(self, x: Tensor) -> Tensor:
+    @property
+    def layer_order(self) -> list[tuple[str, ...]]:  # type: ignore[override]
+        blocks = [(f"blocks.{place}.",) for place in range(len(self.blocks))]
+        first = [name for name, _ in self.named_parameters() if not name.startswith(("blocks.", *_LAST))]
+        blocks[0] = (*first, *blocks[0])
+        return [*blocks[:-1], (*blocks[-1], *_LAST)]
+
+    def forward(self, x: Tensor, n_frames: Tensor | None = None) -> Any:
+        return self.columns(x, n_frames)
+
+    def columns(self, x: Tensor, n_frames: Tensor | None = None) -> Tensor:
         """Return the mean over the rows of each column that the frames fill: (batch, columns, width)."""
-        patches = self.tokens(x)[:, 2:]
-        filled = max(0, x.shape[1] - self.overlap) // self.stride
+        patches = self.tokens(x, n_frames)[:, 2:]
+        filled = max(0, x.shape[1] - self.overlap) // self.step_frames
         return patches.unflatten(1, (self.rows, -1)).mean(dim=1)[:, :filled]
 
     def encode(self, patches: Tensor, places: Tensor, seen: Tensor | None = None) -> Tensor:
@@ -106,12 +119,13 @@ class DeitTagger(Deit, SedModel):
 
     def add_head(self, options: VisionOptions, n_classes: int, eps: float) -> None:
         """Make the classifier."""
-        self.time_pooling, self.most_frames = self.stride, self.longest
+        self.time_pooling = self.step_frames
         self.head = nn.Sequential(nn.LayerNorm(options.width, eps=eps), nn.Linear(options.width, n_classes))
-        last = ("norm.", "head.", "head_dist.")
-        blocks = [(f"blocks.{place}.",) for place in range(options.layers)]
-        first = [name for name, _ in self.named_parameters() if not name.startswith(("blocks.", *last))]
-        self.layer_order = [(*first, *blocks[0]), *blocks[1:], last]
+
+    @property
+    def layer_order(self) -> list[tuple[str, ...]]:  # type: ignore[override]
+        *blocks, last = super().layer_order
+        return [*blocks, last[: -len(_LAST)], _LAST]
 
     def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
         clip = self.tokens(x, n_frames)[:, :2].mean(dim=1).float()

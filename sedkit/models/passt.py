@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.models.deit import Deit, DeitTagger
-from sedkit.models.registry import register
+from sedkit.models.registry import register, register_body
 from sedkit.models.sizes import FpasstOptions, PasstOptions
 from sedkit.models.weights import below_prefix, without_other_classes
 
@@ -26,9 +26,9 @@ class Places(Deit):
 
     def __init__(self, options: PasstOptions | FpasstOptions, rows: int, stride: int, overlap: int) -> None:
         super().__init__(options)
-        self.rows, self.stride, self.overlap = rows, stride, overlap
+        self.rows, self.step_frames, self.overlap = rows, stride, overlap
         # What is left behind the last column is not seen.
-        self.longest = (options.positions + 1) * stride + overlap - 1
+        self.most_frames = (options.positions + 1) * stride + overlap - 1
         self.new_pos_embed = nn.Parameter(torch.zeros(1, 2, options.width))
         self.freq_new_pos_embed = nn.Parameter(torch.zeros(1, options.width, rows, 1))
         self.time_new_pos_embed = nn.Parameter(torch.zeros(1, options.width, 1, options.positions))
@@ -40,14 +40,16 @@ class Places(Deit):
         """Return the patches, (batch, frames, bins) to (batch, width, rows, columns)."""
 
     def tokens(self, x: Tensor, n_frames: Tensor | None = None) -> Tensor:
-        if x.shape[1] < self.stride + self.overlap:
-            raise SedkitError(f"{x.shape[1]} frames, expected at least {self.stride + self.overlap}, those of a patch")
-        if x.shape[1] > self.longest:
-            raise SedkitError(f"{x.shape[1]} frames, expected at most {self.longest}, which the network knows")
+        if x.shape[1] < self.step_frames + self.overlap:
+            raise SedkitError(
+                f"{x.shape[1]} frames, expected at least {self.step_frames + self.overlap}, those of a patch"
+            )
+        if x.shape[1] > self.most_frames:
+            raise SedkitError(f"{x.shape[1]} frames, expected at most {self.most_frames}, which the network knows")
         patches, seen = self.patches(x), None
         columns = patches.shape[3]
         if n_frames is not None:
-            filled = ((n_frames - self.overlap) // self.stride).clamp(min=1)
+            filled = ((n_frames - self.overlap) // self.step_frames).clamp(min=1)
             seen = torch.arange(columns, device=x.device) < filled[:, None]
         grid = self.freq_new_pos_embed + self.time_new_pos_embed[..., :columns]
         places = torch.cat([self.new_pos_embed, grid.flatten(2).transpose(1, 2)], dim=1)
@@ -90,7 +92,7 @@ class Fpasst(Places):
         self.patch_embed = nn.Sequential(OrderedDict(proj=patches))
 
     def patches(self, x: Tensor) -> Tensor:
-        whole = x.shape[1] // self.stride * self.stride
+        whole = x.shape[1] // self.step_frames * self.step_frames
         x = x[:, None, :whole].transpose(2, 3)
         for convolution in (self.conv_in_1, self.conv_in_2, self.conv_in_3):
             x = F.gelu(convolution(x))
@@ -111,3 +113,5 @@ class PasstTagger(Passt, DeitTagger):
 
 
 register("passt", PasstOptions)(PasstTagger)
+register_body("passt", PasstOptions)(lambda n_bins, options: Passt(options, n_bins))
+register_body("fpasst", FpasstOptions)(lambda n_bins, options: Fpasst(options, n_bins))

@@ -36,8 +36,24 @@ def mean_over_time(x: Tensor, valid: Tensor | None, time_axis: int) -> Tensor:
     else:
         weight = (valid[:, None, :] if time_axis == 2 else valid[:, :, None]).to(x.dtype)
         mean = (x * weight).sum(dim=time_axis) / weight.sum(dim=time_axis)
-    # Rounding may lead a hair above the largest value, and a cross-entropy refuses a probability above 1.
-    return torch.minimum(mean, x.amax(dim=time_axis).detach())
+    # Rounding may lead a hair above the largest value, and a cross-entropy refuses a probability above 1. The gradient
+    # is the mean's also where all values are equal (torch.minimum halves it there).
+    return mean - (mean - x.amax(dim=time_axis)).clamp(min=0).detach()
+
+
+def last_valid_kept(x: Tensor, valid: Tensor) -> Tensor:
+    """Give frames behind those that count the values of the last one that does.
+
+    Parameters
+    ----------
+    x
+        (batch, frames, classes).
+    valid
+        (batch, frames) bool, the first ones.
+    """
+    # Not the frames' own number, which a recorded graph may take for a constant.
+    place = torch.arange(valid.shape[1], device=x.device).minimum(valid.sum(1, keepdim=True) - 1)
+    return x.gather(1, place[:, :, None].expand_as(x))
 
 
 def attention_over_time(values: Tensor, logits: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:

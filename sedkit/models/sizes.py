@@ -221,6 +221,25 @@ BEATS_FRONTEND: dict[str, Any] = {"name": "kaldi_fbank", "clip_s": None}
 BEATS_NORMALISE: dict[str, Any] = {"standardise": {"mean": 15.41663, "std": 2 * 6.55582}}
 
 
+#: What ATST-Frame reads; the features lie between -79.6482 and 50.6842 dB, which become -1 and 1.
+ATST_FRAME_FRONTEND: dict[str, Any] = {
+    "name": "logmel",
+    "sample_rate": 16000,
+    "hop_samples": 160,
+    "window_symmetric": False,
+    "fmin_hz": 60.0,
+    "fmax_hz": 7800.0,
+    "mel_scale": "htk",
+    "mel_norm": "none",
+    "clip_s": None,
+    "end_frame": True,
+}
+ATST_FRAME_NORMALISE: dict[str, Any] = {
+    "top_db": {"db": 80.0},
+    "clamp": {"low": -50.0, "high": 80.0},
+    "standardise": {"mean": (50.6842 - 79.6482) / 2, "std": (50.6842 + 79.6482) / 2},
+}
+
 #: What PaSST, fPaSST and AST read, and how it is normalised.
 PASST_FRONTEND: dict[str, Any] = {"name": "passt_mel", "clip_s": None}
 FPASST_FRONTEND: dict[str, Any] = PASST_FRONTEND | {
@@ -239,17 +258,26 @@ AST_NORMALISE: dict[str, Any] = {"standardise": {"mean": -4.2677393, "std": 2 * 
 
 
 class Tagger(NamedTuple):
-    """A published tagger as a system: `model.name`, sections `frontend` and `normalise`, and `Pann.classifier`."""
+    """A published tagger as a system: sections `model`, `frontend` and `normalise`, and `Pann.classifier`."""
 
-    model: str
+    model: dict[str, Any]
     frontend: dict[str, Any]
     normalise: dict[str, Any]
     classifier: str
 
 
+def _strong(body: str, frontend: dict[str, Any], normalise: dict[str, Any]) -> Tagger:
+    """Return a network of PretrainedSED for strong labels, whose head of clips was not trained."""
+    model = {"name": "pretrained_sed", "body": {"name": body}, "clipwise": "frame_max"}
+    return Tagger(model, frontend, normalise, "strong_head.bias")
+
+
 #: The published taggers.
-TAGGERS = {name: Tagger(pann.model, pann.frontend, {}, pann.classifier) for name, pann in PANNS.items()} | {
-    "beats": Tagger("beats", BEATS_FRONTEND, BEATS_NORMALISE, "predictor.bias"),
-    "passt": Tagger("passt", PASST_FRONTEND, PASST_NORMALISE, "head.1.bias"),
-    "ast": Tagger("ast", AST_FRONTEND, AST_NORMALISE, "classifier.dense.bias"),
+TAGGERS = {name: Tagger({"name": pann.model}, pann.frontend, {}, pann.classifier) for name, pann in PANNS.items()} | {
+    "beats": Tagger({"name": "beats"}, BEATS_FRONTEND, BEATS_NORMALISE, "predictor.bias"),
+    "passt": Tagger({"name": "passt"}, PASST_FRONTEND, PASST_NORMALISE, "head.1.bias"),
+    "ast": Tagger({"name": "ast"}, AST_FRONTEND, AST_NORMALISE, "classifier.dense.bias"),
+    "beats_strong": _strong("beats", BEATS_FRONTEND, BEATS_NORMALISE),
+    "atst_frame_strong": _strong("atst_frame", ATST_FRAME_FRONTEND, ATST_FRAME_NORMALISE),
+    "fpasst_strong": _strong("fpasst", FPASST_FRONTEND, PASST_NORMALISE),
 }

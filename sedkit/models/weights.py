@@ -9,12 +9,13 @@ import struct
 import warnings
 import zipfile
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sedkit.core.errors import SedkitError, listed
+from sedkit.core.errors import SedkitError, first_line, listed
 from sedkit.core.files import sha256_file
 from sedkit.core.log import log
 from sedkit.models.output import SedModel
@@ -28,10 +29,12 @@ _OTHERS = {
     b"RIFF": "a WAV",
 }
 _SAVE = "fetch it again, or save the network's state_dict() with torch.save"
-_CONVERT = "fetch it again, or take what it holds besides away with `sedkit weights convert`"
+_CONVERT = "fetch it again, or make it plain by `sedkit weights convert FILE`"
+#: How the reason of a file that can be converted begins.
+_OBJECT = "it holds a Python object"
 
 
-def read_tensors(path: str | os.PathLike[str], advice: str = _SAVE) -> dict[str, Any]:
+def read_tensors(path: str | os.PathLike[str], advice: str = "") -> dict[str, Any]:
     """Read a file of tensors and plain data; nothing in it is executed, and its checksums are compared.
 
     Parameters
@@ -39,7 +42,7 @@ def read_tensors(path: str | os.PathLike[str], advice: str = _SAVE) -> dict[str,
     path
         The file.
     advice
-        What to do about a file that is refused.
+        What to do about a file that is refused, where that is not what is done about weights.
 
     Raises
     ------
@@ -50,6 +53,8 @@ def read_tensors(path: str | os.PathLike[str], advice: str = _SAVE) -> dict[str,
         raise SedkitError(f"{path}: {'is a folder, expected a file' if os.path.isdir(path) else 'no such file'}")
     with open(path, "rb") as file:
         head = file.read(512)
+    if is_safetensors(path, head):
+        return _read_safetensors(path, advice or _SAVE)
     reason = unlike(path, head)
     if not reason:
         try:
@@ -59,10 +64,35 @@ def read_tensors(path: str | os.PathLike[str], advice: str = _SAVE) -> dict[str,
         except Exception as error:  # the bytes of a damaged pickle are orders that may fail in any way
             reason = refusal_of(head, str(error))
     if reason:
+        advice = advice or (_CONVERT if reason.startswith(_OBJECT) else _SAVE)
         raise SedkitError(f"{path}: not a file of tensors and plain data: {reason}; {advice}")
     if not isinstance(content, dict):
+        advice = advice or _SAVE
         raise SedkitError(f"{path}: holds a {type(content).__name__}, expected a mapping of names to tensors; {advice}")
     return content
+
+
+def is_safetensors(path: str | os.PathLike[str], head: bytes) -> bool:
+    """Say whether a file is one of safetensors by its beginning (length of a header of JSON) or, if not empty, name."""
+    begins = head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= os.path.getsize(path)
+    return begins or (bool(head) and os.fspath(path).endswith(".safetensors"))
+
+
+def _read_safetensors(path: str | os.PathLike[str], advice: str) -> dict[str, Any]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise SedkitError(
+            f"{path}: files of safetensors are read by that package, which cannot be imported ({error}); "
+            "`pip install 'safetensors>=0.4'`"
+        ) from None
+    try:
+        state: dict[str, Any] = load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError, AttributeError) as error:
+        said = first_line(error)
+        raise SedkitError(f"{path}: no safetensors file, or cut off or damaged ({said}); {advice}") from None
+    return state
 
 
 def unlike(path: str | os.PathLike[str], head: bytes) -> str:
@@ -74,8 +104,6 @@ def unlike(path: str | os.PathLike[str], head: bytes) -> str:
     for start, what in _OTHERS.items():
         if head.startswith(start):
             return f"it is {what}"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= os.path.getsize(path):
-        return "it is a safetensors file"
     text = head.decode("utf-8", "ignore")
     if len(text) >= len(head) - 3 and all(c.isprintable() or c.isspace() for c in text):
         return f"it is text ({' '.join(text.split())[:40]!r})"
@@ -118,14 +146,32 @@ def refusal_of(head: bytes, said: str) -> str:
     """Put in plain words why torch refuses a file."""
     objects = re.search(r"GLOBAL ([\w.]+)", said)
     if objects:
-        return f"it holds a Python object ({objects[1]}), which only running its code could make"
+        return f"{_OBJECT} ({objects[1]}), which only running its code could make"
     if head.startswith((b"PK", b"\x80")):
         return "it is damaged, or holds Python objects"
     return "torch.save did not write it, or it is damaged"
 
 
 class Pretrained(nn.Module):
-    """Base of the networks that come with weights made by others, and have no classes of their own."""
+    """Base of the networks that come with weights made by others.
+
+    `forward(x, n_frames=None)` makes (batch, rows, `width`) of (batch, frames, bins), of which the first `n_frames`
+    (batch,) frames are real (None: all), where it makes a difference to the network.
+
+    Attributes
+    ----------
+    width
+        Of a row.
+    step_frames
+        Frames of the features in a step, of which there may be several rows.
+    most_frames, layer_order
+        As those of `sedkit.models.output.SedModel`.
+    """
+
+    width: int
+    step_frames: int
+    most_frames: int | None = None
+    layer_order: Sequence[tuple[str, ...]] = ()
 
     def check_file(self, content: dict[str, Any], source: object) -> None:
         """Raise SedkitError where a file says of itself that its weights are for another network."""
@@ -185,9 +231,7 @@ def load_pretrained(network: nn.Module, path: str | os.PathLike[str]) -> str:
     SedkitError
         A file that cannot be read, is for another network, or has tensors too many, too few or of other shapes.
     """
-    content = read_tensors(path, _CONVERT)
-    if isinstance(network, Pretrained):
-        network.check_file(content, path)
+    content = read_tensors(path)
     state = _adapted(network, content, path)
     check_state(network, state, path)
     network.load_state_dict(state)
@@ -195,6 +239,8 @@ def load_pretrained(network: nn.Module, path: str | os.PathLike[str]) -> str:
 
 
 def _adapted(network: nn.Module, content: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    if isinstance(network, Pretrained):
+        network.check_file(content, path)
     state = _state_of(content, path)
     try:
         return network.adapt_weights(state) if isinstance(network, Pretrained | SedModel) else state
@@ -215,7 +261,8 @@ def check_state(network: nn.Module, state: dict[str, Any], source: object, whole
     Raises
     ------
     SedkitError
-        A tensor that the network does not have, or has in another shape, one that is absent, or one that is not finite.
+        A tensor that the network does not have, or has in another shape or of another kind of numbers, one that is
+        absent, or one that is not finite.
     """
     expected = network.state_dict()
     unknown = [name for name in state if name not in expected]
@@ -225,6 +272,9 @@ def check_state(network: nn.Module, state: dict[str, Any], source: object, whole
         shape = tuple(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
         if shape != tuple(expected[name].shape):
             raise SedkitError(f"{source}: {name} is {shape}, expected {tuple(expected[name].shape)}")
+        if value.is_floating_point() != expected[name].is_floating_point():
+            kinds = [str(tensor.dtype).removeprefix("torch.") for tensor in (value, expected[name])]
+            raise SedkitError(f"{source}: {name} holds {kinds[0]}, expected {kinds[1]}")
     wild = [n for n, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
     if wild:
         raise SedkitError(f"{source}: {len(wild)} tensors hold NaN or infinity ({listed(wild, 3)})")
@@ -247,12 +297,13 @@ def _state_of(content: dict[str, Any], path: str | os.PathLike[str]) -> dict[str
     state = {str(k).removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}
     if not state:
         raise SedkitError(f"{path}: holds no tensors, expected a state dict")
-    return state
+    # Numbers of 8 bits cannot be compared.
+    return {k: v.float() if v.is_floating_point() and v.itemsize == 1 else v for k, v in state.items()}
 
 
 def state_dict_of(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Read the state dict of a file, under its own names; raises SedkitError as `read_tensors` does."""
-    return _state_of(read_tensors(path, _CONVERT), path)
+    return _state_of(read_tensors(path), path)
 
 
 def load_weights(network: SedModel, path: str | os.PathLike[str]) -> str:

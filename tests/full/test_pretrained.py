@@ -91,7 +91,8 @@ def test_atst_frame(shared: Path, tmp_path: Path) -> None:
     assert parameters(network) == expected["params_total"]
     torch.save({"state_dict": {f"encoder.encoder.{k}": v for k, v in filled(network).items()}}, tmp_path / "atst.ckpt")
     frontend = AtstFrameFrontEnd(weights=str(tmp_path / "atst.ckpt"), clip_s=None)
-    check(expected["frame_features"], frontend.transform(wave(16000, 10)))
+    check(expected["frame_features"], features := frontend.transform(wave(16000, 10)))
+    assert float(features.std(1, ddof=1).mean()) == pytest.approx(expected["std_over_time_mean"], abs=1e-4)
     assert list(frontend.transform(wave(16000, 10)[:, :80000]).shape) == expected["5s_frame_features_shape"]
 
 

@@ -13,6 +13,7 @@ from sedkit.models.registry import build_model, resolve_model
 from sedkit.objectives.registry import resolve_objective
 from sedkit.training.checking import check_config
 from sedkit.training.settings import data_settings
+from tests.recipes.test_embedding_configurations import EMBEDDING_SYSTEMS
 from tests.recipes.test_panns_configurations import PANNS_SYSTEMS
 from tests.recipes.test_teacher_configurations import TEACHER_SYSTEMS
 
@@ -310,8 +311,8 @@ def test_every_system_is_named_as_its_file_and_holds_in_every_section(
     systems = sorted({path.stem for path in conf.glob("*.yaml")} - {path.stem for path in bases})
     known = {
         "dcase2018_task4": MIL_SYSTEMS,
-        "dcase2019_task4": [*SYSTEMS, *TEACHER_SYSTEMS, *PANNS_SYSTEMS, "crnn_2023"],
-        "dcase2024_task4": {"crnn_2024", "crnn_2024_plain"},
+        "dcase2019_task4": [*SYSTEMS, *TEACHER_SYSTEMS, *PANNS_SYSTEMS, *EMBEDDING_SYSTEMS],
+        "dcase2024_task4": {"crnn_2024", "crnn_2024_faithful", "crnn_2024_plain"},
         "esc50_desed": [*CHANGES, *PANNS_SYSTEMS],
         "mixtures": MIXTURE_SYSTEMS,
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sedkit.core.errors import UsageError
 from sedkit.core.timegrid import TimeGrid
@@ -113,9 +114,13 @@ class Augmentation:
         """Return those `clips` of a batch that are drawn, changed, in tensors of the same shapes."""
         raise TypeError(f"{type(self).__name__} does not say what it changes")
 
+    def drawn(self, clips: int, draws: Draws) -> NDArray[np.intp]:
+        """Return which of so many clips are changed."""
+        return np.flatnonzero(draws.host.random(clips) < self.probability)
+
     def __call__(self, batch: StreamBatch, rng: Draws) -> StreamBatch:
         """Return the batch with the drawn clips changed, in new tensors."""
-        rows = np.flatnonzero(rng.host.random(len(batch)) < self.probability)
+        rows = self.drawn(len(batch), rng)
         if not len(rows):
             return batch
         index = rng.tensor(rows)

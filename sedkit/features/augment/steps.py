@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import soxr
@@ -176,11 +177,17 @@ class Mixup(Augmentation):
     alpha : the clip's own weight is drawn from Beta(alpha, alpha).
     hard : a class is active where it is in either clip; else labels are mixed like the sounds.
     of : what is mixed, `waveform`, `features`, or the `amplitude` of features on any scale; embeddings as they are.
+    draw : partner, weight and whether at all of each `clip`, or whether and weight once for the `batch` (published).
+    embeddings : mixed as the `same` sounds; `kept` as they are, so that they are of one sound and the labels of two
+        (baseline of DCASE 2023); `apart`, with partners and a weight of their own, by which labels that are mixed are
+        mixed again (2024).
     """
 
     alpha: float = 0.2
     hard: bool = False
     of: str = "waveform"
+    draw: Literal["clip", "batch"] = "clip"
+    embeddings: Literal["same", "kept", "apart"] = "same"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -188,12 +195,26 @@ class Mixup(Augmentation):
             raise UsageError(
                 f"alpha is {self.alpha:g} and of {self.of!r}, expected above 0 and waveform, features or amplitude"
             )
+        if self.embeddings == "apart" and self.draw == "clip":
+            raise UsageError("embeddings is apart and draw clip, expected draw: batch, of which all clips are mixed")
         self.domain = "waveform" if self.of == "waveform" else "features"
 
+    def drawn(self, clips: int, draws: Draws) -> NDArray[np.intp]:
+        if self.draw == "clip":
+            return super().drawn(clips, draws)
+        return np.arange(clips if draws.host.random() < self.probability else 0)
+
     def change(self, clips: StreamBatch, batch: StreamBatch, draws: Draws) -> StreamBatch:
+        mixed = self._mixed(clips, batch, draws, [self.domain], self.embeddings == "same")
+        return self._mixed(mixed, mixed, draws, [], True) if self.embeddings == "apart" else mixed
+
+    def _mixed(
+        self, clips: StreamBatch, batch: StreamBatch, draws: Draws, sounds: list[str], embeddings: bool
+    ) -> StreamBatch:
+        """Mix labels, the fields `sounds` and the embeddings of clips with those of others of the batch."""
         partner = draws.tensor(draws.host.permutation(len(batch))[: len(clips)])
         others = batch.map(lambda x: x[partner])
-        weight = draws.tensor(draws.host.beta(self.alpha, self.alpha, len(clips)))
+        weight = draws.tensor(draws.host.beta(self.alpha, self.alpha, len(clips) if self.draw == "clip" else 1))
 
         def mean_of(x: Tensor, y: Tensor) -> Tensor:
             return y + weight.view(-1, *[1] * (x.ndim - 1)) * (x - y)
@@ -209,12 +230,12 @@ class Mixup(Augmentation):
                 x, y = to_amplitude(x, self.setup.scale), to_amplitude(y, self.setup.scale)
             return from_amplitude(mean_of(x, y), self.setup.scale) if amplitude else mean_of(x, y)
 
-        changed = {name: mixed(name) for name in (self.domain, "clip_target", "frame_target")}
+        changed: dict[str, Any] = {name: mixed(name) for name in (*sounds, "clip_target", "frame_target")}
         if clips.class_mask is not None:
             changed["class_mask"] = clips.class_mask & others.class_mask
-        embeddings = {name: mean_of(x, others.embeddings[name]) for name, x in clips.embeddings.items()}
-        n_frames = clips.n_frames.maximum(others.n_frames)
-        return replace(clips, n_frames=n_frames, embeddings=embeddings, **changed)
+        if embeddings:
+            changed["embeddings"] = {name: mean_of(x, others.embeddings[name]) for name, x in clips.embeddings.items()}
+        return replace(clips, n_frames=clips.n_frames.maximum(others.n_frames), **changed)
 
 
 @register("time_shift")

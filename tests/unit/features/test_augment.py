@@ -207,6 +207,8 @@ def test_sections_are_checked(home: AugmentSetup) -> None:
         ({"mixupp": {}}, 'augment: unknown key .mixupp. .did you mean "mixup"'),
         ({"mixup": {"alpha": 0}}, "augment.mixup: alpha is 0 and of 'waveform'"),
         ({"mixup": {"of": "mel"}}, "augment.mixup: alpha is 0.2 and of 'mel'"),
+        ({"mixup": {"embeddings": "apart"}}, "embeddings is apart and draw clip, expected draw: batch"),
+        ({"mixup": {"draw": "all"}}, "draw"),
         ({"noise": {"snr_db": [3]}}, "augment.noise: .*2 elements"),
         ({"noise": {}}, "augment.noise: key 'snr_db' is missing"),
         ({"gain": {"level_db": [0, 1], "probability": 0}}, "augment.gain: probability is 0"),

@@ -82,6 +82,39 @@ def test_weights_of_mixup_are_of_the_beta_distribution() -> None:
     assert float(own.var()) == pytest.approx(1 / (4 * 1.4), abs=0.02)
 
 
+def mixed_with(seed: int = 0, **options: object) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Features, embeddings and labels of clips that tell which one they are."""
+    batch = eye()
+    batch = replace(batch, embeddings={"e": batch.features.clone()})
+    after = build({"mixup": {"alpha": 1.0, "of": "features", **options}}).on_features(batch, (seed,))
+    assert torch.equal(after.frame_target[:, 1], after.clip_target)
+    return after.features[:, 0], after.embeddings["e"][:, 0], after.clip_target
+
+
+def test_mixup_of_a_batch_is_drawn_once() -> None:
+    done_for = 0
+    for seed in range(40):
+        features, embeddings, labels = mixed_with(seed, draw="batch", probability=0.5)
+        assert torch.equal(features, embeddings) and torch.equal(features, labels)
+        others = [row for i, row in enumerate(features) if row[i] != 1]
+        done_for += bool(others)
+        # One weight for all, and each clip is somebody's partner.
+        assert len({round(float(row.max()), 5) for row in others}) <= 1
+        torch.testing.assert_close(features.sum(0), torch.ones(6))
+    assert 10 <= done_for <= 30
+
+
+def test_embeddings_are_kept_or_mixed_apart_as_published() -> None:
+    """2023: labels of two sounds, embeddings of one. 2024: labels are mixed by both draws, one after the other."""
+    for draw in ("clip", "batch"):
+        features, embeddings, labels = mixed_with(embeddings="kept", draw=draw)
+        assert torch.equal(embeddings, torch.eye(6)) and torch.equal(labels, features)
+        assert not torch.equal(features, torch.eye(6))
+    features, embeddings, labels = mixed_with(embeddings="apart", draw="batch")
+    assert not torch.equal(features, embeddings)
+    torch.testing.assert_close(labels, embeddings @ features)
+
+
 AMPLITUDES = {"ln_magnitude": np.exp, "ln_power": lambda x: np.exp(x / 2), "power": np.sqrt, "magnitude": np.array}
 
 

@@ -13,7 +13,7 @@ from sedkit.core.errors import UsageError
 from sedkit.features.frontends import frontend_from
 from sedkit.features.frontends.kaldi_fbank import KaldiFbank
 from sedkit.features.passing import frames_of
-from tests.unit.models.known_answers import answers, check, wave
+from tests.unit.models.known_answers import answers, check, check_picks, wave
 
 
 @pytest.mark.parametrize("precision", ["double", "single"])
@@ -23,6 +23,7 @@ def test_is_that_of_beats(shared: Path, precision: str) -> None:
     check(expected["fbank_raw"], features, 2e-4 if precision == "double" else 1e-2)
     normalised = (features - 15.41663) / (2 * 6.55582)
     check(expected["fbank_normalised"], normalised, 1e-4 if precision == "double" else 1e-3)
+    check_picks(expected["fbank_picks"], normalised, 1e-4 if precision == "double" else 1e-3)
 
 
 def slow_frame(x: np.ndarray, rate: int, n_mels: int) -> list[float]:

@@ -31,12 +31,16 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="needs the package onnxr
 
 #: 64 bins, frames of 1/64 s, clips of 1 s.
 SHORT = LogMel(sample_rate=16000, n_fft=1024, hop_samples=250, n_mels=64, fmax_hz=None, clip_s=1.0)
+_BEATS: dict[str, Any] = {"patch_width": 8, "width": 16, "hidden": 16, "layers": 2, "heads": 2, "taps": 8, "groups": 4}
+_ATST: dict[str, Any] = {"width": 16, "hidden": 16, "layers": 2, "heads": 2}
 #: What makes networks small where that is not 2 channels.
 SIZES: dict[str, dict[str, Any]] = {
     "crnn": {"channels": [4, 4, 4], "units": 6},
-    "passt": {"width": 16, "hidden": 16, "layers": 2, "heads": 2},
-    "ast": {"width": 16, "hidden": 16, "layers": 2, "heads": 2, "frames": 136},
-    "beats": {"patch_width": 8, "width": 16, "hidden": 16, "layers": 2, "heads": 2, "taps": 8, "groups": 4},
+    "beats": _BEATS,
+    "atst_frame": _ATST,
+    "passt": _ATST,
+    "ast": _ATST | {"frames": 136},
+    "pretrained_sed": {},
 }
 #: Ways through networks that have several.
 SMALL: dict[str, list[dict[str, Any]]] = {
@@ -53,6 +57,12 @@ SMALL: dict[str, list[dict[str, Any]]] = {
     "segmentation_gwrp": [{}, {"time_pooling": 4, "bin_pooling": 2}],
     "atrous_attention": [{}, {"head": "log_softmax"}],
     "two_step_attention": [{}, {"input_frames": 64, "framewise": "step_two"}],
+    # More rows than steps, and fewer.
+    "pretrained_sed": [
+        {"body": {"name": "beats", **_BEATS}, "units": 3, "step_frames": 8},
+        {"body": {"name": "atst_frame", **_ATST}, "clipwise": "class_attention"},
+        {"body": {"name": "atst_frame", **_ATST}, "step_frames": 3},
+    ],
 }
 NETWORKS = [
     {"name": name} | SIZES.get(name, {"base_channels": 2}) | options

@@ -15,6 +15,7 @@ from sedkit.core.vocabulary import Vocabulary
 from sedkit.dataio.audio import write_wav
 from sedkit.dataio.store import read_scores
 from sedkit.features.frontends import frontend_from
+from sedkit.features.normalise import Normalisation
 from sedkit.inference.tagger import Classes, read_classes, write_tagger
 from sedkit.models.checkpoint import read_checkpoint
 from sedkit.models.registry import build_model
@@ -143,6 +144,36 @@ def test_detection_with_a_classifier_of_clips(tmp_path: Path, name: str, rate: i
     other, theirs = ("passt", "head.1") if name == "ast" else ("beats", "predictor")
     with pytest.raises(SedkitError, match=f"has a classifier .*, expected {theirs}.bias as {other} has it"):
         write_tagger(tmp_path / "no", tmp_path / "weights.pt", other, labels, "0.5", SIZES)
+
+
+BODIES = {
+    "beats_strong": {"name": "beats", **SMALL},
+    "atst_frame_strong": {"name": "atst_frame", **SIZES},
+    "fpasst_strong": {"name": "fpasst", **SIZES},
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_detection_with_heads_trained_on_strong_labels(tmp_path: Path, name: str) -> None:
+    torch.manual_seed(1)
+    tagger, sizes = TAGGERS[name], {"body": BODIES[name]}
+    frontend = frontend_from(tagger.frontend)
+    network = build_model(tagger.model | sizes, 3, frontend.n_bins).eval()
+    state = {key.replace("body.", "model.net."): value for key, value in network.state_dict().items()}
+    torch.save(state, tmp_path / "strong_1.pt")
+    labels = Classes(Vocabulary(("a", "b", "c")))
+    write_tagger(tmp_path / "exp", tmp_path / "strong_1.pt", name, labels, "0.4", sizes)
+    wave = (0.1 * np.random.default_rng(0).standard_normal(160000)).astype(np.float32)
+    scores = sedkit.load(tmp_path / "exp", precision="fp32", device="cpu").scores(wave, 16000)
+    features = torch.from_numpy(frontend.transform(wave[None]))
+    normalise = Normalisation.from_section(tagger.normalise, frontend.n_bins)
+    with torch.inference_mode():
+        output = network(normalise(features, torch.tensor([features.shape[1]])))
+    np.testing.assert_allclose(scores.framewise[0, :248], output.framewise[0, :248], atol=1e-4)
+    np.testing.assert_allclose(scores.clipwise[0], scores.framewise[0].max(0), atol=1e-6)
+    assert scores.framewise.shape[1] in (249, 250)
+    with pytest.raises(SedkitError, match="has a classifier strong_head.bias, expected predictor.bias as beats has it"):
+        write_tagger(tmp_path / "no", tmp_path / "strong_1.pt", "beats", labels, "0.4", SMALL)
 
 
 def test_from_the_command_line(tmp_path: Path, classes: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,3 +56,9 @@ def check(entry: dict[str, Any], value: Any, tolerance: float = 1e-4) -> None:
     np.testing.assert_allclose(x.ravel()[entry["flat_index"]], entry["value"], rtol=0, atol=tolerance)
     seen = [x.mean(), x.std(), x.min(), x.max()]
     np.testing.assert_allclose(seen, [entry[key] for key in ("mean", "std", "min", "max")], rtol=0, atol=tolerance)
+
+
+def check_picks(picks: dict[str, float], value: Any, tolerance: float = 1e-4) -> None:
+    """Compare values at places such as "[0,0,10,5]"."""
+    for place, expected in picks.items():
+        assert abs(float(value[tuple(json.loads(place))]) - expected) <= tolerance, place

@@ -12,7 +12,7 @@ from sedkit.core.errors import SedkitError, UsageError
 from sedkit.models.folding import fold_batch_norms, for_prediction
 from sedkit.models.layers import ConvBlock, no_autocast
 from sedkit.models.output import SedModel, SedOutput
-from sedkit.models.pooling import attention_over_time, max_over_time
+from sedkit.models.pooling import attention_over_time, max_over_time, mean_over_time
 from sedkit.models.registry import build_model, model_names, resolve_model
 
 PARAMETERS = {
@@ -281,3 +281,13 @@ def test_folding_leaves_training_networks_alone() -> None:
     fold_batch_norms(block)
     assert isinstance(block.bn1, torch.nn.Identity)
     assert block.conv1.bias is not None
+
+
+def test_the_gradient_of_a_mean_is_one_nth_also_where_all_values_are_equal() -> None:
+    for frames in (1, 5):
+        x = torch.full((1, frames, 2), 0.3, requires_grad=True)
+        mean_over_time(x, None, time_axis=1).sum().backward()
+        torch.testing.assert_close(x.grad, torch.full_like(x, 1 / frames))
+    # Of values whose mean rounds above them.
+    near = torch.full((1, 7, 1), float(torch.nextafter(torch.tensor(1.0), torch.tensor(0.0))))
+    assert float(mean_over_time(near, None, time_axis=1).detach()) <= float(near.max())

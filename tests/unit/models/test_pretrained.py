@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.features.frontends import frontend_from
+from sedkit.features.frontends.logmel import LogMel
+from sedkit.features.spectra import Bands, filtered
 from sedkit.models.atst_frame import AtstFrame
 from sedkit.models.beats import Beats, BeatsTagger, buckets
 from sedkit.models.panns import Panns
 from sedkit.models.registry import build_model
 from sedkit.models.sizes import PANNS, AtstFrameOptions, BeatsOptions
-from tests.unit.models.known_answers import TABLE, answers, check, drawn, filled, parameters, wave
+from tests.unit.models.known_answers import TABLE, answers, check, check_picks, filled, parameters, wave
 from tests.unit.models.slow import blocks, gelu, linear, norm, softmax
 from tests.unit.models.small_networks import SHORT, SMALL, random_state, short_atst, small_beats, small_pann
 
@@ -29,8 +31,20 @@ from tests.unit.models.small_networks import SHORT, SMALL, random_state, short_a
 def test_the_front_end_of_panns(shared: Path, name: str) -> None:
     pann = PANNS[name.lower().replace("decisionlevel", "decision_level_")]
     expected = answers(shared)["PANNs"][name]
-    logmel = frontend_from(pann.frontend).transform(wave(32000, 3))
-    check(expected["logmel"], logmel[:, None])
+    frontend = frontend_from(pann.frontend)
+    assert isinstance(frontend, LogMel)
+    logmel = frontend.transform(wave(32000, 3))[:, None]
+    check(expected["logmel"], logmel)
+    check_picks(expected["logmel_picks"], logmel)
+    # A filter for each bin of the spectrum shows the spectrum, whose values span ten decades.
+    padded, power = frontend._padded(wave(32000, 3)[0], 96000), np.empty((301, 513), np.float32)
+    filtered(padded, frontend.framing.window, 1024, 320, Bands.of(np.eye(513)), power)
+    spectrum = expected["power_spec"]
+    assert [1, 1, *power.shape] == spectrum["shape"]
+    np.testing.assert_allclose(power.ravel()[spectrum["flat_index"]], spectrum["value"], rtol=1e-4)
+    seen = [float(power.astype(np.float64).mean()), float(power.astype(np.float64).std()), float(power.max())]
+    np.testing.assert_allclose(seen, [spectrum[key] for key in ("mean", "std", "max")], rtol=1e-4)
+    assert float(power.min()) == pytest.approx(spectrum["min"], rel=1e-2)
 
 
 def test_cnn10(shared: Path) -> None:
@@ -54,7 +68,9 @@ def test_the_spectrum_of_atst_frame(shared: Path) -> None:
     frontend = AtstFrameFrontEnd(weights="random", network=AtstFrameOptions(layers=1, width=8, heads=2, hidden=8))
     mel = torch.from_numpy(frontend.spectrum.transform(wave(16000, 10)))
     normalised = Normalisation.from_section(frontend.normalise, 64)(mel, torch.tensor([1001]))
-    check(expected["mel_normalised"], normalised.transpose(1, 2)[:, None])
+    mel = normalised.transpose(1, 2)[:, None]
+    check(expected["mel_normalised"], mel)
+    check_picks(expected["mel_picks"], mel)
 
 
 def test_buckets(shared: Path) -> None:
@@ -92,7 +108,10 @@ def test_names_and_shapes_of_beats() -> None:
 def test_names_and_numbers_of_the_others(shared: Path) -> None:
     known = answers(shared)
     with torch.device("meta"):
-        assert parameters(Beats(BeatsOptions())) == known["BEATs"]["params_total"]
+        beats = Beats(BeatsOptions())
+        assert parameters(beats) == known["BEATs"]["params_total"]
+        patches = beats.patch_embedding(torch.empty(1, 1, 998, 128))
+        assert list(patches.shape) == known["BEATs"]["10s"]["patch_embedding_out_shape"]
         assert parameters(build_model({"name": "beats"}, 527, 128)) == known["BEATs"]["params_with_predictor"]
         atst = AtstFrame(AtstFrameOptions())
         networks = {name: build_model({"name": pann.model}, 527, 64) for name, pann in PANNS.items()}
@@ -109,6 +128,10 @@ def test_names_and_numbers_of_the_others(shared: Path) -> None:
     }.items():
         network = networks[name.lower().replace("decisionlevel", "decision_level_")]
         assert parameters(network) == known["PANNs"][name]["params_trainable"]
+        # The authors count the tables of the transform, too: cosines, sines, 64 mels.
+        frontend = PANNS[name.lower().replace("decisionlevel", "decision_level_")].frontend
+        tables = (frontend["n_fft"] // 2 + 1) * (2 * frontend["n_fft"] + 64)
+        assert parameters(network) + tables == known["PANNs"][name]["params_total"]
         # The published files hold three tables of the transform besides.
         assert len(network.state_dict()) in (keys, keys - 3), name
 
@@ -284,10 +307,3 @@ def test_a_short_recording_of_beats_is_not_seen_with_its_padding() -> None:
 def test_sizes_that_are_refused(make: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make()
-
-
-def test_seeds_of_weights(shared: Path) -> None:
-    for name, values in answers(shared)["recipe"]["fill_examples_first4"].items():
-        key, _, shape = name.partition(" ")
-        size = tuple(int(n) for n in shape.strip("()").split(",") if n)
-        np.testing.assert_allclose(drawn(key, size).ravel()[:4], values, rtol=1e-6)

@@ -30,7 +30,9 @@ def test_layers_by_hand() -> None:
 @pytest.mark.parametrize("name", model_names())
 def test_every_parameter_of_every_network_is_in_a_layer(name: str) -> None:
     options = {"base_channels": 2} if name.startswith(("cnn", "resnet", "seg")) else {}
-    options |= {"layers": 2, "width": 48, "hidden": 32} if name in ("ast", "beats", "passt") else {}
+    sizes = {"layers": 2, "width": 48, "hidden": 32}
+    options |= sizes if name in ("ast", "atst_frame", "beats", "passt") else {}
+    options |= {"body": {"name": "beats", **sizes}, "units": 3} if name == "pretrained_sed" else {}
     model = build_model(resolve_model({"name": name, **options}), 3, 64)
     layers = layers_of(model, 96, 64)
     assert sum(layer.parameters for layer in layers) == sum(p.numel() for p in model.parameters())

@@ -91,7 +91,11 @@ def test_a_window_has_the_rows_of_its_seconds(root: Path) -> None:
 
 
 def test_training_prediction_and_detection_agree(root: Path, tmp_path: Path) -> None:
-    write_yaml(tmp_path / "c.yaml", system())
+    section = system()
+    section["data"]["streams"]["weak"]["augment"] = {
+        "mixup": {"of": "features", "draw": "batch", "embeddings": "apart"}
+    }
+    write_yaml(tmp_path / "c.yaml", section)
     experiment, out = tmp_path / "exp", tmp_path / "scores.h5"
     assert main(["train", "--config", str(tmp_path / "c.yaml"), "--data", str(root), "--exp", str(experiment)]) == 0
     words = ["--precision", "fp32", "--device", "cpu"]

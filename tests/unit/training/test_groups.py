@@ -95,6 +95,20 @@ def test_layers_of_beats_decay_from_the_classifier_down() -> None:
         assert rate == (1.0 if name.startswith("predictor.") else 0.5 ** (3 - layer)), name
 
 
+def test_layers_of_atst_frame_decay_as_published() -> None:
+    """PretrainedSED: d^i from the last block (1) down; what comes before the first one and the last norm go along."""
+    sizes = {"layers": 3, "width": 8, "hidden": 8, "heads": 2}
+    section = {"name": "pretrained_sed", "body": {"name": "atst_frame", **sizes}, "units": 2}
+    network = build_model(section, 4, 64)
+    known = rates({"name": "adamw", "learning_rate": 1.0, "layer_decay": 0.5}, network)
+    depths = {"body.norm_frame.": 1, "body.blocks.2.": 1, "body.blocks.1.": 2, "body.blocks.0.": 3}
+    depths |= {"body.pos_embed": 3, "body.mask_embed": 3, "body.patch_embed.": 3}
+    depths |= {"gru.": 0, "strong_head.": 0, "weak_head.": 0}
+    for name, (rate, _) in known.items():
+        (depth,) = (value for prefix, value in depths.items() if name.startswith(prefix))
+        assert rate == 0.5**depth, name
+
+
 @pytest.mark.parametrize(
     ("section", "depths"),
     [
