@@ -58,7 +58,7 @@ def examine(name: str, fault: str, faults: dict, seed: int, folder: Path) -> Non
 
 
 @given(st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_faults_of_meta_and_report(tmp_path: Path, data: st.DataObject) -> None:
     fault = data.draw(st.sampled_from(sorted(COMMON)))
     name = data.draw(st.sampled_from(("dcase2018", "dcase2019", "dcase2020", "dcase2024")))
@@ -71,7 +71,7 @@ def test_each_fault_of_meta_and_report(fault: str, tmp_path: Path) -> None:
 
 
 @given(seed=st.integers(0, 10_000), name=st.sampled_from(EVENT_FORMATS[:2]), fault=st.sampled_from(sorted(EVENTS)))
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_faults_of_event_tables(tmp_path: Path, seed: int, name: str, fault: str) -> None:
     examine(name, fault, EVENTS, seed, tmp_path)
 
@@ -162,7 +162,7 @@ _TOKENS = (
 
 
 @given(st.sampled_from(FORMATS[:3]), st.integers(0, 2**32), st.lists(st.sampled_from(_TOKENS), min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_stands_in_a_package_is_a_finding_never_an_error(
     tmp_path: Path, name: str, seed: int, tokens: list[str]
 ) -> None:
@@ -256,7 +256,7 @@ def test_many_findings_of_a_kind_are_summed_up(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_broken_bytes_never_break_the_check(tmp_path: Path, data: st.DataObject) -> None:
     """Whatever stands in a file, the check ends with findings."""
     files = correct(data.draw(st.sampled_from(("dcase2019", "dcase2024"))))
