@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -14,7 +15,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # The same examples on every machine, and no failure because a shared machine was slow for a moment.
 settings.register_profile("tests", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("full", settings.get_profile("tests"), max_examples=500)
 settings.load_profile("tests")
+
+# Thousands of tests and what torch loads stay: looking for garbage among them as often as Python does is a quarter of
+# the time of their collection.
+gc.set_threshold(100_000, 20, 100)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +28,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--inputs", type=int, default=1000, help="broken inputs that parsers are given")
     parser.addoption("--kills", type=int, default=3, help="processes that are killed at work")
     parser.addoption("--fault-seed", type=int, default=0, help="of broken inputs and of the moments of kills")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--full"):
+        settings.load_profile("full")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -57,7 +57,9 @@ stage_tune() { launch_together tune_run "${runs[@]}"; }
 tune_run() { staged tune "$@"; }
 
 stage_score() { launch_together score_run "${runs[@]}"; }
-score_run() {
+score_run() { scored "$@"; }
+# scored RUN...: decodes and scores; a recipe that does more after that begins with it.
+scored() {
     local without=()
     [[ $page == true ]] || without=(--no-page true)
     staged score "$@" "${without[@]}" "${cluster[@]}"

@@ -31,7 +31,7 @@ stage_prepare() {
 # After the figures, what the publication reports in place of a macro F1, for the record: one column of five.
 score_run() {
     local set run
-    staged score "$@" "${cluster[@]}"
+    scored "$@"
     for set in validation public; do
         local estimates=() figures=()
         for run in "${@/#/$exp_dir/$recipe/}"; do

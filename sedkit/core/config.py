@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from sedkit.core.deltas import BASE, Layer, merge, read_layers
 from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.core.runs import axis_text, pass_folder
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
 
 T = TypeVar("T")
 
@@ -203,7 +207,7 @@ def typed(raw: dict[str, Any] | None, cls: type[T], where: str) -> T:
         An unknown key (with "did you mean"), a missing one, a value of another type, or a value that the
         dataclass itself refuses.
     """
-    from jsonargparse import ArgumentError, ArgumentParser
+    from jsonargparse import ArgumentError
 
     raw = {} if raw is None else raw
     if not isinstance(raw, dict):
@@ -222,8 +226,7 @@ def typed(raw: dict[str, Any] | None, cls: type[T], where: str) -> T:
         needed = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING and spec.init
         if needed and spec.name not in raw:
             raise UsageError(f"{where}: key {spec.name!r} is missing")
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("--section", type=cls)
+    parser = _parser(cls)  # type: ignore[arg-type]
     try:
         # A copy, in which jsonargparse makes a number of a text that looks like one.
         parsed = parser.parse_object({"section": copy.deepcopy(raw)})
@@ -232,6 +235,16 @@ def typed(raw: dict[str, Any] | None, cls: type[T], where: str) -> T:
         raise UsageError(f"{where}: {error}") from None
     except (ArgumentError, TypeError, ValueError) as error:
         raise UsageError(f"{where}: {_first_cause(error)}") from None
+
+
+@functools.cache
+def _parser(cls: type) -> ArgumentParser:
+    """Return the parser of a section that is a `cls`: making it takes longer than what it parses."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    parser.add_argument("--section", type=cls)
+    return parser
 
 
 def _first_cause(error: BaseException) -> str:

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SHORT = ("training.steps=6", "training.eval_every=6", "training.batch_size=4", "training.precision=fp32")
 SYSTEMS = ("mil", "baseline2018")
-ALL = (f"--system={','.join(SYSTEMS)}", "--seeds=0,1", "--miniature-size=20", "--page=false")
+ALL = (f"--system={','.join(SYSTEMS)}", "--seeds=0,1", "--miniature-size=10", "--page=false", "--jobs=1")
 
 
 @pytest.fixture(scope="module")
@@ -142,5 +142,6 @@ def test_the_table(finished: Place) -> None:
 
 def test_a_second_call_finds_everything_done(place: Place, finished: Place) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.root.rglob("*.done.json")}
-    place.runme(*ALL, "--stop-stage=7", reduced=SHORT)
+    # Of the system whose second pass learns from the first one's tags, which the other has not.
+    place.runme(*ALL, "--system=baseline2018", "--seeds=0", "--stop-stage=7", reduced=SHORT)
     assert {path: path.stat().st_mtime_ns for path in finished.root.rglob("*.done.json")} == before

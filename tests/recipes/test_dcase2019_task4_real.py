@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 def real(real_desed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, subprocess.CompletedProcess[str]]:
     place = Place(tmp_path_factory.mktemp("real"))
     short = ("model.base_channels=4", "training.steps=10", "training.eval_every=10")
-    return place, place.runme(f"--dataset-root={real_desed}", "--page=false", reduced=(*REDUCED, *short))
+    return place, place.runme(f"--dataset-root={real_desed}", "--page=false", "--jobs=1", reduced=(*REDUCED, *short))
 
 
 def test_irregular_recordings_survive(real: tuple[Place, subprocess.CompletedProcess[str]]) -> None:

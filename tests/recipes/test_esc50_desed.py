@@ -16,11 +16,12 @@ import yaml
 from sedkit.dataio.store import read_scores
 from tests.recipes._judge import every_class_throughout, macro
 
-pytestmark = pytest.mark.slow
+# A loaded machine takes several times as long.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 FIVE = ["Alarm_bell_ringing", "Cat", "Dog", "Running_water", "Vacuum_cleaner"]
 
-STEPS = ("training.steps=4", "training.eval_every=4", "training.batch_size=4")
+STEPS = ("training.steps=4", "training.eval_every=4", "training.batch_size=4", "model.base_channels=4")
 Runme = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -32,8 +33,9 @@ def runme(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Runme:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         folders = [f"--{part}-dir={place / part}" for part in ("data", "exp", "submission")]
         env = os.environ | {"SEDKIT_VENV": "none", "SEDKIT_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
-        command = [str(repository / "runme.sh"), "esc50_desed", *folders, "--miniature-size=10", "--device=cpu", *words]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=230)
+        small = ("--miniature-size=10", "--page=false", "--jobs=1", "--device=cpu")
+        command = [str(repository / "runme.sh"), "esc50_desed", *folders, *small, *words]
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=800)
 
     run.place = place  # type: ignore[attr-defined]
     return run

@@ -59,18 +59,14 @@ def mean_gap(gaps: list[float]) -> float:
 
 
 def test_an_untrained_network_knows_nothing(place: Place, tmp_path: Path) -> None:
-    gaps = []
-    for seed in range(3):
-        # A step of rate nought: the batch norms, the scaler and all else as in a training.
-        none = ("training.steps=1", "optimiser.learning_rate=1e-12", f"training.seed={seed}")
-        value, prevalence = train(place.data, tmp_path / f"exp{seed}", *none)
-        gaps.append(value - prevalence)
-    assert abs(mean_gap(gaps)) < 0.10, gaps
+    # A step of rate nought: the batch norms, the scaler and all else as in a training.
+    value, prevalence = train(place.data, tmp_path / "exp", "training.steps=1", "optimiser.learning_rate=1e-12")
+    assert abs(value - prevalence) < 0.10
 
 
 def test_labels_shuffled_over_clips_teach_nothing_and_the_true_ones_do(place: Place, tmp_path: Path) -> None:
     gaps = []
-    for seed in range(3):
+    for seed in range(2):
         data = tmp_path / f"data{seed}"
         shutil.copytree(place.data, data)
         table = data / "weak" / "weak.tsv"

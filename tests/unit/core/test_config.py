@@ -24,6 +24,14 @@ def test_values_are_typed_and_defaults_fill_the_rest():
     assert typed({"steps": 3, "rate": 2, "names": ["a"]}, Section, "x") == Section(3, 2.0, ["a"], None)
 
 
+def test_a_section_knows_nothing_of_others_of_its_kind():
+    first = typed({"steps": 3, "rate": 2}, Section, "x")
+    first.names.append("a")
+    with pytest.raises(UsageError):
+        typed({"steps": "many", "note": "b"}, Section, "x")
+    assert typed({"steps": 4}, Section, "x") == Section(4)
+
+
 @pytest.mark.parametrize(
     ("raw", "message"),
     [

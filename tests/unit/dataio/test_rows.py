@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sedkit.core.errors import SedkitError
@@ -26,7 +26,6 @@ rows = st.one_of(st.tuples(names, numbers, names).map("\t".join), st.just(""), s
 ends = st.sampled_from(("\n", "\r\n"))
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.lists(rows, max_size=12), ends, st.booleans(), st.booleans())
 @example(["a.wav\t1.8750000000000002\tDog", "", "b.wav\tx\tDog"], "\r\n", True, False)
 def test_cells_numbers_and_lines_are_those_of_pandas(body: list[str], end: str, mark: bool, last: bool) -> None:

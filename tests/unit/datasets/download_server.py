@@ -60,7 +60,8 @@ class Server:
         for key, value in headers.items():
             request.send_header(key, value)
         request.end_headers()
-        short = len(body) < int(headers.get("Content-Length", len(body) + 1))
+        # Where as much as was said cannot come, the end of the connection is the end of the answer.
+        short = not 0 <= int(headers.get("Content-Length", -1)) <= len(body)
         if self.break_after and status in (200, 206):
             body, short = body[: self.break_after.pop(0)], True
         request.wfile.write(body)

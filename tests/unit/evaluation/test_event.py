@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sedkit.dataio.events import Events
@@ -18,7 +18,6 @@ def figures(reference: Events, estimate: Events, **options) -> dict:
     return as_json(counts, rates(counts))
 
 
-@settings(max_examples=120)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_equals_sed_eval_on_random_tables(table, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -16,7 +16,6 @@ from sedkit.evaluation.overlaps import merge_overlaps
 from sedkit.evaluation.parameters import IntersectionParameters
 
 
-@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_equals_psds_eval_on_random_tables(table, durations, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -33,7 +32,7 @@ def test_equals_psds_eval_on_random_tables(table, durations, seed: int) -> None:
     assert not differences(as_json(counts, rates(counts)), theirs, "intersection")
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 2)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_every_count_of_psds_eval_on_thousands_of_random_clips(table, durations, seed: int) -> None:
     # Clips do not know of each other: one call of the judge counts 200 small tables.

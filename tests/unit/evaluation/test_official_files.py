@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import psds_eval
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sedkit.cli.main import main
@@ -171,7 +171,6 @@ def without_overlaps(rows: list) -> list:
     return out
 
 
-@settings(max_examples=150, deadline=None)
 @given(tables(), DRESSES, DRESSES)
 def test_generated_files_are_scored_as_the_organisers_score_them(tmp_path_factory, rows, dress, other_dress) -> None:
     folder = tmp_path_factory.mktemp("t")

@@ -14,7 +14,7 @@ from sedkit.evaluation.parameters import PSDS1, PSDS2, PsdsParameters
 from sedkit.evaluation.psd_roc import psds_of_points
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 2)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_equals_psds_eval_on_random_tables(table, durations, seed: int) -> None:
     rng = np.random.default_rng(seed)

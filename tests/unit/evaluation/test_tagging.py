@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
@@ -21,7 +21,6 @@ def figures_of(
     return Tagging("tagging", TaggingParameters()).figures(clips, undefined, weights)
 
 
-@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_equals_scikit_learn(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -49,8 +49,9 @@ def test_runs_one_at_a_time_share_the_process_of_a_stage(runme, fake, asked):
     assert "--energy true" in " ".join(stages["predict"]) and "--energy" not in stages["tune"]
 
 
-def test_pages_are_left_out_where_they_are_not_wanted(runme, fake, asked):
-    assert runme("--stage=7", "--stop-stage=7", "--page=false", **fake).returncode == 0
+@pytest.mark.parametrize("recipe", ["dcase2018_task4", "dcase2019_task4", "esc50_desed", "mixtures"])
+def test_pages_are_left_out_where_they_are_not_wanted(runme, fake, asked, recipe):
+    assert runme(recipe, "--stage=7", "--stop-stage=7", "--page=false", **fake).returncode == 0
     (call,) = asked("sedkit")
     assert call.endswith("--no-page true")
 

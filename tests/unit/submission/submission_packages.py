@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,12 @@ def meta(form: Format, label: str) -> dict[str, Any]:
 
 def correct(name: str, systems: int = 1) -> dict[str, bytes]:
     """Return a package in which nothing is to be found (with `CLIP_LIST` as evaluation list)."""
+    points = get_format(name).points
+    return dict(_correct(name, systems, points and points.thresholds))
+
+
+@cache
+def _correct(name: str, systems: int, thresholds: tuple[float, ...] | None) -> dict[str, bytes]:
     form = get_format(name)
     files = {f"Okafor_UNI_{form.task_codes[0]}.technical_report.pdf": pdf()}
     for number in range(1, systems + 1):
@@ -125,7 +132,7 @@ def correct(name: str, systems: int = 1) -> dict[str, bytes]:
         if form.table_suffix:
             files[f"{home}{form.table_suffix}"] = events(form, number).encode()
         if form.points:
-            for threshold in form.points.thresholds:
+            for threshold in thresholds or ():
                 files[f"{home}{form.points.suffix}/predictions_th_{threshold:.2f}.tsv"] = events(
                     form, 7, 1 - 0.9 * threshold
                 ).encode()

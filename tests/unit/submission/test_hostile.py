@@ -23,7 +23,7 @@ from sedkit.submission.findings import REFUSED, SCORED_WRONGLY, Findings, as_tex
 from sedkit.submission.formats import get_format
 
 #: Rows of a table, and the clips of a list as long as that of 2019.
-N_ROWS = 300_000
+N_ROWS = 100_000
 LISTED = tuple(f"Y{i:011d}_30.000_40.000.wav" for i in range(13_190))
 CLIP_LIST = ClipList(LISTED, dict.fromkeys(LISTED, 10.0))
 
@@ -48,7 +48,7 @@ BAD_ROWS: dict[str, tuple[Callable[[int], str], str]] = {
 
 @pytest.mark.parametrize("what", sorted(BAD_ROWS))
 @pytest.mark.timeout(120)
-def test_hundreds_of_thousands_of_bad_rows(what: str, tmp_path: Path) -> None:
+def test_a_hundred_thousand_bad_rows(what: str, tmp_path: Path) -> None:
     row, kind = BAD_ROWS[what]
     table = _HEAD + "".join(f"{row(i)}\n" for i in range(N_ROWS)).encode()
     files = correct("dcase2019")
@@ -141,32 +141,31 @@ _PLACES = (
 
 @pytest.mark.parametrize("place", _PLACES)
 def test_values_of_every_type_are_findings(place: str, tmp_path: Path) -> None:
+    plain = {n: d for n, d in correct("dcase2022").items() if "_PSDS" not in n}
+    in_meta(place, "@@@")(plain, random.Random(0))
     for value in _META:
-        files = correct("dcase2022")
-        files = {n: d for n, d in files.items() if "_PSDS" not in n}
-        in_meta(place, "@@@")(files, random.Random(0))
+        files = dict(plain)
         raw_meta(lambda b, value=value: b.replace(b"'@@@'", value.encode()))(files, random.Random(0))
         path = as_zip(files, tmp_path / "p.zip")
         assert run("check", path, "--format", "dcase2022", "--json", tmp_path / "f.json") in (0, 1)
         json.loads((tmp_path / "f.json").read_text())
 
 
-@pytest.mark.parametrize(
-    "name",
-    [b"caf\xe9.txt", b"\xff\xfe", b"\xe9.yaml", b"line\nend.csv", b"\x80_0.01.tsv", b"\xed\xa0\x80.tsv"],
-)
 @pytest.mark.parametrize("place", [b"", b"Okafor_UNI_task4_SED_1/", b"\xe9\xe9/", b"Okafor_UNI_task4_SED_1/\xe9/"])
-def test_names_that_are_no_utf8(name: bytes, place: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_that_are_no_utf8(place: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = (b"caf\xe9.txt", b"\xff\xfe", b"\xe9.yaml", b"line\nend.csv", b"\x80_0.01.tsv", b"\xed\xa0\x80.tsv")
     folder = as_folder(correct("dcase2020"), tmp_path / "p")
     os.makedirs(os.fsencode(folder) + b"/" + place, exist_ok=True)
-    with open(os.fsencode(folder) + b"/" + place + name, "wb") as file:
-        file.write(b"a: 1\n")
+    for name in names:
+        with open(os.fsencode(folder) + b"/" + place + name, "wb") as file:
+            file.write(b"a: 1\n")
     assert run("check", folder, "--format", "dcase2020", "--json", tmp_path / "f.json") in (0, 1)
     assert run("check", folder, "--format", "dcase2020") in (0, 1)
     assert all(line.isprintable() for line in capsys.readouterr().out.splitlines())
     found = json.loads((tmp_path / "f.json").read_bytes())["findings"]
     seen = [os.fsencode(f["file"]) for f in found]
-    assert any(place.rstrip(b"/") in file or name in file for file in seen)
+    for name in names:
+        assert any(place.rstrip(b"/") in file or name in file for file in seen)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])

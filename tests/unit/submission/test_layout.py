@@ -145,7 +145,7 @@ _PARTS = ("", LABEL, "Okafor_UNI_task4_2", "X.output", "codecarbon", "a", f"{LAB
     st.lists(st.tuples(*[st.sampled_from(_PARTS)] * 3), min_size=3, max_size=3),
     st.sampled_from(["", "x.csv", "y.yaml"]),
 )
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_files_in_whatever_folders_are_findings_never_an_error(
     tmp_path: Path, places: list[tuple[str, str, str]], more: str
 ) -> None:
