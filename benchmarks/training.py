@@ -121,7 +121,7 @@ class System:
 
     def step(self, loop: Loop) -> float:
         """Do a step; return its loss."""
-        views = SimpleNamespace(batch=self.batch, view=lambda name: self.batch)
+        views = SimpleNamespace(view=lambda name: self.batch)
         return float(loop.step(views)["loss"].detach())
 
     def agrees(self, dtype: torch.dtype) -> tuple[bool, str, float]:

@@ -206,10 +206,9 @@ def _threads(n: int, process: int) -> ThreadPoolExecutor:
 
 def in_threads(work: Callable[..., Any], shares: Iterable[tuple[Any, ...]]) -> list[Any]:
     """Call `work`, which lets go of the interpreter, with each share's arguments at once; return what it returns."""
-    calls = list(shares)
-    if len(calls) == 1:
-        return [work(*calls[0])]
-    return list(_threads(len(calls), os.getpid()).map(lambda call: work(*call), calls))
+    first, *others = shares
+    pending = [_threads(len(others), os.getpid()).submit(work, *share) for share in others]
+    return [work(*first), *(share.result() for share in pending)]
 
 
 def over_lines(work: Callable[..., Any], n_lines: int, size: int, *others: Any, block: int = 1) -> list[Any]:

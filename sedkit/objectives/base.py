@@ -66,13 +66,13 @@ class Context:
     network
         The bare network, also where a compiled or distributed one runs.
     batch
-        The default view, normalised.
+        The default view, normalised; None: `views` gives it, where it is asked for.
     step, steps
         Steps done, and steps of the whole schedule.
     generator
         For random draws, on the network's device; its state follows from the run's seed and the step.
     views
-        Gives the batch of a named view of the streams (`data.streams.*.views`).
+        Gives the batch of a named view of the streams (`data.streams.*.views`), and by None the default one.
     wrapped
         What runs in place of `network`, such as `torch.compile` of it.
     """
@@ -80,17 +80,22 @@ class Context:
     def __init__(
         self,
         network: SedModel,
-        batch: Batch,
+        batch: Batch | None,
         step: int,
         steps: int,
         generator: torch.Generator,
-        views: Callable[[str], Batch] | None = None,
+        views: Callable[[str | None], Batch] | None = None,
         wrapped: nn.Module | None = None,
     ) -> None:
-        self.network, self.batch, self.step, self.steps, self.generator = network, batch, step, steps, generator
+        self.network, self.step, self.steps, self.generator = network, step, steps, generator
         self._views, self._running = views, network if wrapped is None else wrapped
-        self._named: dict[str, Batch] = {}
+        self._shown: dict[str | None, Batch] = {} if batch is None else {None: batch}
         self.outputs: dict[str, SedOutput] = {}
+
+    @property
+    def batch(self) -> Batch:
+        """The default view."""
+        return self.view(None)
 
     @property
     def share(self) -> float:
@@ -99,13 +104,11 @@ class Context:
 
     def view(self, name: str | None) -> Batch:
         """Return the batch under a named view, the same at each call; None gives the default one."""
-        if name is None:
-            return self.batch
-        if self._views is None:
-            raise UsageError(f"the objective asks for the view {name!r}, there is the default one alone")
-        if name not in self._named:
-            self._named[name] = self._views(name)
-        return self._named[name]
+        if name not in self._shown:
+            if self._views is None:
+                raise UsageError(f"the objective asks for the view {name!r}, there is the default one alone")
+            self._shown[name] = self._views(name)
+        return self._shown[name]
 
     def forward(self, view: str | None = None, network: nn.Module | None = None) -> dict[str, SedOutput]:
         """Run all streams through a network at once (one batch for the batch norms); return one output a stream.
@@ -163,7 +166,7 @@ class Rehearsal(Context):
     """
 
     def __init__(self, context: Context, outputs: dict[str, SedOutput]) -> None:
-        super().__init__(context.network, context.batch, context.step, context.steps, context.generator, context.view)
+        super().__init__(context.network, None, context.step, context.steps, context.generator, context.view)
         self.outputs = outputs
 
     def forward(self, view: str | None = None, network: nn.Module | None = None) -> dict[str, SedOutput]:

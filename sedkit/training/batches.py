@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,29 +72,27 @@ class Sampler:
 
 
 class StepBatch:
-    """The batch of one step, augmented, on its device; normalised in each view that is asked for."""
+    """The batch of one step, augmented, on its device; normalised in each view that is asked for, once."""
 
     def __init__(self, batches: Batches, raw: Batch, draw: int) -> None:
         self._batches, self._raw, self._draw = batches, raw, draw
-
-    @cached_property
-    def batch(self) -> Batch:
-        """The view that has no name."""
-        return self.view(None)
+        self._shown: dict[str | None, Batch] = {}
 
     def view(self, name: str | None) -> Batch:
-        """Return the windows as a view shows them; raise UsageError for one that no stream has."""
-        names = {view for stream in self._batches.streams.values() for view in stream.views}
+        """Return the windows as a view shows them, None: the default one; raise UsageError where no stream has it."""
+        names = self._batches.views
         if name is not None and name not in names:
             raise UsageError(
                 f"no stream has a view {name!r}{suggest(name, names)} in data.streams.*.views, only "
                 f"{listed(sorted(names)) or 'the default one'}"
             )
-        batch = {}
-        for stream, windows in self._raw.items():
-            seen = windows if name is None else self._batches.streams[stream].view(windows, name, self._draw)
-            batch[stream] = self._batches.normalised(seen)
-        return batch
+        if name not in self._shown:
+            batch = {}
+            for stream, windows in self._raw.items():
+                seen = windows if name is None else self._batches.streams[stream].view(windows, name, self._draw)
+                batch[stream] = self._batches.normalised(seen)
+            self._shown[name] = batch
+        return self._shown[name]
 
 
 class Batches:
@@ -127,6 +126,7 @@ class Batches:
         ranks: Ranks = ALONE,
     ) -> None:
         self.streams, self.device, self.ranks = streams, device, ranks
+        self.views = {view for stream in streams.values() for view in stream.views}
         self.counts = ranks.share(counts)
         self.normalise = normalise.to(device)
         self.samplers = {name: Sampler(len(s), seed, i) for i, (name, s) in enumerate(streams.items())}
@@ -160,16 +160,19 @@ class Batches:
             batch[name] = stream.augmented(windows, self.ranks.draw(step)) if self.device.type == "cpu" else windows
         return batch
 
-    def move(self, batch: Batch, step: int) -> Batch:
-        """Return what `read` gave on the device, augmented."""
+    def step_batch(self, batch: Batch, step: int) -> StepBatch:
+        """Return what `read` gave on the device, augmented; on a CPU in the views that objectives will ask for, too."""
+        draw = self.ranks.draw(step)
         if self.device.type == "cpu":
-            return batch
-        return {
-            name: self.streams[name].augmented(
-                windows.map(lambda x: x.to(self.device, non_blocking=True)), self.ranks.draw(step)
-            )
+            out = StepBatch(self, batch, draw)
+            for name in sorted(self.views) or [None]:
+                out.view(name)
+            return out
+        moved = {
+            name: self.streams[name].augmented(windows.map(lambda x: x.to(self.device, non_blocking=True)), draw)
             for name, windows in batch.items()
         }
+        return StepBatch(self, moved, draw)
 
     def normalised(self, windows: StreamBatch) -> StreamBatch:
         """Return windows with normalised features."""
@@ -180,13 +183,19 @@ class Batches:
         """Yield the batches of steps `first` to `last` (exclusive)."""
         if first >= last:
             return
+        on_cpu = self.device.type == "cpu"
+
+        def ahead(step: int) -> Any:
+            batch = self.read(step)
+            return self.step_batch(batch, step) if on_cpu else batch
+
         with ThreadPoolExecutor(1) as thread:
-            coming = thread.submit(self.read, first)
+            coming = thread.submit(ahead, first)
             for step in range(first, last):
                 batch = coming.result()
                 if step + 1 < last:
-                    coming = thread.submit(self.read, step + 1)
-                yield StepBatch(self, self.move(batch, step), self.ranks.draw(step))
+                    coming = thread.submit(ahead, step + 1)
+                yield batch if on_cpu else self.step_batch(batch, step)
 
 
 def _bytes(stream: Stream) -> int:

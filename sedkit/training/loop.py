@@ -23,11 +23,9 @@ from sedkit.training.settings import TrainingSettings
 
 
 class StepBatch(Protocol):
-    """The clips of one batch, in the default view and in named ones."""
+    """The clips of one batch, in the default view (None) and in named ones."""
 
-    batch: Batch
-
-    def view(self, name: str) -> Batch: ...
+    def view(self, name: str | None) -> Batch: ...
 
 
 class StepBatches(Protocol):
@@ -170,8 +168,7 @@ class Loop:
         for group, rate in zip(self.optimiser.param_groups, self._base_rates, strict=True):
             group["lr"] = rate * factor
         contexts = [
-            Context(self.network, views.batch, now.step, steps, self.generator, views.view, self.running)
-            for views in batches
+            Context(self.network, None, now.step, steps, self.generator, views.view, self.running) for views in batches
         ]
         figures: dict[str, Tensor] = {}
         self.optimiser.zero_grad(set_to_none=True)

@@ -56,8 +56,7 @@ class Uneven(Objective):
 class Cut(Views):
     """Windows of different lengths."""
 
-    @property
-    def batch(self) -> Batch:
+    def view(self, name: str | None) -> Batch:
         windows = stream(self.step)
         windows.n_frames = torch.arange(4) + 1 + self.step % 5
         return {"weak": windows}
@@ -77,7 +76,7 @@ def test_a_step_is_that_of_one_large_batch() -> None:
         optimiser.param_groups[0]["lr"] = 0.01 * 0.5 ** (step // 3)
         sums = []
         for place in range(ACCUMULATED):
-            windows = Cut(step * ACCUMULATED + place).batch["weak"]
+            windows = Cut(step * ACCUMULATED + place).view(None)["weak"]
             assert windows.features is not None
             sums.append(Uneven.sums(large(windows.features), windows))
         clips, frames = (

@@ -47,12 +47,8 @@ def stream(seed: int, clips: int = 4) -> StreamBatch:
 class Views:
     step: int
 
-    @property
-    def batch(self) -> Batch:
-        return {"weak": stream(self.step)}
-
-    def view(self, name: str) -> Batch:
-        return {"weak": stream(1000 * self.step + len(name))}
+    def view(self, name: str | None) -> Batch:
+        return {"weak": stream(self.step if name is None else 1000 * self.step + len(name))}
 
 
 class Batches:

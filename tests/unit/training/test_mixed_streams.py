@@ -145,10 +145,10 @@ AUGMENTED = {
 @pytest.mark.parametrize("changes", [{}, AUGMENTED, {"window": {"length_s": 0.5}}])
 def test_a_step_on_its_own_sees_what_it_saw_in_its_turn(sounds: Path, changes: dict[str, Any]) -> None:
     """Ten mixtures a round, four a step: step 2 begins in one round and ends in the next."""
-    whole = [step.batch["mixed"] for step in batches(load(sounds, changes)).iterate(0, 9)]
+    whole = [step.view(None)["mixed"] for step in batches(load(sounds, changes)).iterate(0, 9)]
     for first in (2, 7):
         for step, windows in zip(batches(load(sounds, changes)).iterate(first, 9), whole[first:], strict=True):
-            again = step.batch["mixed"]
+            again = step.view(None)["mixed"]
             assert torch.equal(again.features, windows.features)
             assert torch.equal(again.clip_target, windows.clip_target)
             assert (again.frame_target is None) == (changes is not AUGMENTED)

@@ -168,14 +168,14 @@ def batches(stream: Stream) -> Batches:
 def test_views_of_the_same_windows(viewed: Stream) -> None:
     steps = list(batches(viewed).iterate(0, 3))
     default, teacher, again, same = (steps[1].view(name)["test"] for name in (None, "teacher", "teacher", "same"))
-    assert torch.equal(default.features, steps[1].batch["test"].features)
+    assert torch.equal(default.features, steps[1].view(None)["test"].features)
     assert not torch.equal(teacher.features, default.features)
     assert torch.equal(teacher.features, again.features)
     assert torch.equal(same.features, default.features)
     assert torch.equal(teacher.clip_target, default.clip_target)
     # A step on its own sees what it saw in its turn.
     (alone,) = batches(viewed).iterate(1, 2)
-    assert torch.equal(alone.batch["test"].features, default.features)
+    assert torch.equal(alone.view(None)["test"].features, default.features)
     assert torch.equal(alone.view("teacher")["test"].features, teacher.features)
 
 

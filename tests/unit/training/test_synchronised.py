@@ -53,12 +53,8 @@ class Views:
     step: int
     ranks: Ranks
 
-    @property
-    def batch(self) -> Batch:
-        return self.view("")
-
-    def view(self, name: str) -> Batch:
-        draw = torch.Generator().manual_seed(10 * self.step + len(name))
+    def view(self, name: str | None) -> Batch:
+        draw = torch.Generator().manual_seed(10 * self.step + len(name or ""))
         batch = {}
         for stream, (first, second) in SHARES.items():
             n = first + second
