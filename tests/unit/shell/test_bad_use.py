@@ -30,7 +30,7 @@ BAD = {
     "unknown system": (["--system", "cnn99"], "has no system 'cnn99'"),
     "the base of the systems": (
         ["--system", "base"],
-        "dcase2019_task4 has no system 'base'; it has: cnn13_weak, cnn5_weak",
+        "dcase2019_task4 has no system 'base'; it has: atst_frame, cnn13_weak",
     ),
     "one unknown system": (["--system", "cnn9_weak,nope"], "has no system 'nope'"),
     "system by glob": (["--system", "*"], "has no system '*'"),

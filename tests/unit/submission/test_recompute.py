@@ -76,7 +76,8 @@ def test_listed_clips_without_rows_count_as_listed(tmp_path: Path) -> None:
 def test_percents_are_compared_to_the_decimals_that_are_stated(
     stated: float, right: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sedkit.submission.stated._event_f_scores", lambda reference, events: (35.07, {}))
+    figures = {"macro": {"f1": 0.3507}, "classes": {}}
+    monkeypatch.setattr("sedkit.submission.stated.figures_of", lambda reference, metric, estimate: figures)
     files = correct("dcase2019")
     in_meta("results/development_dataset/overall/F-score", stated)(files, random.Random(0))
     (tmp_path / "ref.tsv").write_text(events(get_format("dcase2019"), 1))
