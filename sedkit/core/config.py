@@ -80,14 +80,13 @@ def read_config(
     if late := [text for text in overrides if text.startswith(("budgets.", "passes."))]:
         raise UsageError(f"override {late[0]!r}: give the key that it sets, such as training.steps=100")
     out = copy.deepcopy(merge(layers))
-    passes = _passes(out.pop("passes", None), path)
+    passes, budgets = (_by_name(out.pop(what, None), what, path) for what in ("passes", "budgets"))
     if of_pass is not None:
         delta = _named(passes, of_pass, "pass", path)
         _check_sections(delta, f"{path}: passes.{of_pass}", [s for s in SECTIONS if s not in ("passes", "networks")])
         # Those of the system's own training: a pass is one run.
         out.pop("networks", None)
         out = merge((Layer(Path(path), delta), Layer(Path(path), out)))
-    budgets = out.pop("budgets", None) or {}
     if budget is not None:
         for key, value in _named(budgets, budget, "budget", path).items():
             set_key(out, key, value)
@@ -100,12 +99,12 @@ def read_config(
 
 def read_passes(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the section `passes` of a configuration: the trainings that come before its own, in their order."""
-    return _passes(merge(read_layers(path)).get("passes"), path)
+    return _by_name(merge(read_layers(path)).get("passes"), "passes", path)
 
 
-def _passes(raw: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
+def _by_name(raw: Any, what: str, path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(raw, dict | None):
-        raise UsageError(f"{path}: passes is {raw!r}, expected a mapping of names to sections")
+        raise UsageError(f"{path}: {what} is {raw!r}, expected a mapping of names to sections")
     return raw or {}
 
 

@@ -111,3 +111,12 @@ def test_an_axis_that_the_run_has_not_is_named(tmp_path):
     path.write_text(MIXED.replace('fold: "1", ', ""))
     with pytest.raises(UsageError, match=r"^data: \{fold\} has no value, the section run has snr_db$"):
         read_config(path)
+
+
+@pytest.mark.parametrize("section", ["passes", "budgets"])
+@pytest.mark.parametrize("wrong", ["3.0e-155", "[a]", "quick"])
+def test_what_is_chosen_by_name_is_a_mapping(section, wrong, tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(f"recipe: r\n{section}: {wrong}\n")
+    with pytest.raises(UsageError, match=rf"a\.yaml: {section} is .*, expected a mapping of names to sections"):
+        read_config(path, (), "quick")
