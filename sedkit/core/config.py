@@ -80,13 +80,14 @@ def read_config(
     if late := [text for text in overrides if text.startswith(("budgets.", "passes."))]:
         raise UsageError(f"override {late[0]!r}: give the key that it sets, such as training.steps=100")
     out = copy.deepcopy(merge(layers))
-    passes, budgets = (_by_name(out.pop(what, None), what, path) for what in ("passes", "budgets"))
+    passes = _by_name(out.pop("passes", None), "passes", path)
     if of_pass is not None:
         delta = _named(passes, of_pass, "pass", path)
         _check_sections(delta, f"{path}: passes.{of_pass}", [s for s in SECTIONS if s not in ("passes", "networks")])
         # Those of the system's own training: a pass is one run.
         out.pop("networks", None)
         out = merge((Layer(Path(path), delta), Layer(Path(path), out)))
+    budgets = _by_name(out.pop("budgets", None), "budgets", path)
     if budget is not None:
         for key, value in _named(budgets, budget, "budget", path).items():
             set_key(out, key, value)
