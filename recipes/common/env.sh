@@ -181,7 +181,7 @@ set_machine_environment() {
     # each other (40 steps of CNN9 beside other work: 19 s of processor time instead of 55).
     export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
     # But for some microseconds, which is how long the small operations of recurrent networks take: waking a thread takes
-    # longer (a step of fdy_crnn_small on two quiet cores, in 0.3 s: a fifth).
+    # longer (of a step of fdy_crnn_small that took 0.30 s on two quiet cores, a fifth).
     export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
     export MPLBACKEND=${MPLBACKEND:-Agg} PYTHONUNBUFFERED=${PYTHONUNBUFFERED:-1}
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sedkit.embeddings.deit import DeitFrontEnd
+from sedkit.embeddings.deit import PatchFrontEnd
 from sedkit.features.frontends import FrontEnd, frontend_from, register
 from sedkit.models.sizes import AST_FRONTEND, AST_NORMALISE, AstOptions
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @register("ast")
 @dataclass(frozen=True, kw_only=True)
-class AstFrontEnd(DeitFrontEnd):
+class AstFrontEnd(PatchFrontEnd):
     """AST: a row of 100 ms, of which each sees 60 ms of the next; 99 of 10 s, and of 10.24 s at most at once.
 
     Parameters
@@ -32,14 +32,6 @@ class AstFrontEnd(DeitFrontEnd):
     @cached_property
     def spectrum(self) -> FrontEnd:
         return frontend_from(AST_FRONTEND)
-
-    @property
-    def step_spectrum_frames(self) -> int:
-        return self.network.stride
-
-    @property
-    def overlap_spectrum_frames(self) -> int:
-        return self.network.overlap
 
     @property
     def most_steps(self) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sedkit.core.errors import UsageError
 from sedkit.embeddings.network import NetworkFrontEnd
-from sedkit.models.sizes import VisionOptions
+from sedkit.models.sizes import AstOptions, PasstOptions, VisionOptions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,3 +34,18 @@ class DeitFrontEnd(NetworkFrontEnd):
 
         assert isinstance(network, Deit)
         return network.columns(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchFrontEnd(DeitFrontEnd):
+    """Columns of square patches, each of which shares frames with the next one."""
+
+    network: PasstOptions | AstOptions
+
+    @property
+    def step_spectrum_frames(self) -> int:
+        return self.network.stride
+
+    @property
+    def overlap_spectrum_frames(self) -> int:
+        return self.network.overlap

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sedkit.embeddings.deit import DeitFrontEnd
+from sedkit.embeddings.deit import DeitFrontEnd, PatchFrontEnd
 from sedkit.features.frontends import FrontEnd, frontend_from, register
 from sedkit.models.sizes import FPASST_FRONTEND, PASST_FRONTEND, PASST_NORMALISE, FpasstOptions, PasstOptions
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @register("passt")
 @dataclass(frozen=True, kw_only=True)
-class PasstFrontEnd(DeitFrontEnd):
+class PasstFrontEnd(PatchFrontEnd):
     """PaSST: a row of 100 ms, of which each sees 60 ms of the next; 99 of 10 s, of which it never sees more at once.
 
     Parameters
@@ -32,14 +32,6 @@ class PasstFrontEnd(DeitFrontEnd):
     @cached_property
     def spectrum(self) -> FrontEnd:
         return frontend_from(PASST_FRONTEND)
-
-    @property
-    def step_spectrum_frames(self) -> int:
-        return self.network.stride
-
-    @property
-    def overlap_spectrum_frames(self) -> int:
-        return self.network.overlap
 
     @property
     def most_steps(self) -> int:

@@ -17,8 +17,6 @@ from torch import Tensor, nn
 from sedkit.models.compiled import Floats, Lines, Values, kernel, on_cpu, over_lines, pooled, real, spread, stored
 
 _F = np.float32
-#: Rows that are added up in float32 before they go into float64.
-_ROWS = 128
 
 
 @kernel(fastmath=True)
@@ -157,10 +155,9 @@ def _batch_norm(
     channels last; the others (channels,).
     """
     lines, n = Lines(x, rows, columns), x.numel() // x.shape[1]
-    block = max(1, _ROWS * lines.channels // lines.size)
     # From a value of their own on, sums keep the digits of a small spread.
     origin = x[0, :, 0, 0].float()
-    sums = over_lines(_moments, lines.n, lines.size, lines.values, lines.along(origin), block, block=block)
+    sums = over_lines(_moments, lines.n, lines.size, lines.values, lines.along(origin), lines.block, block=lines.block)
     some, squares = _means(sums, lines.channels, n)
     mean, variance = (origin + some).float(), (squares - some**2).clamp_(min=0).float()
     scale = weight * torch.rsqrt(variance + eps)
@@ -189,14 +186,15 @@ def _gradient(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, .
         return (None,) * 7
     x, weight, bias, mean, variance = ctx.saved_tensors
     lines, n = Lines(x, ctx.rows, ctx.columns), x.numel() // x.shape[1]
-    block = max(1, _ROWS * lines.channels // lines.size)
     outer = lines.pooled(grad.contiguous(memory_format=torch.channels_last))
     inverse = torch.rsqrt(variance + ctx.eps)
     scale = weight * inverse
     form = (_low(ctx.relu), ctx.rows, ctx.columns)
     ahead = (lines.along(scale), lines.along(bias - mean * scale))
-    how = (lines.values, outer, lines.along(mean), *ahead, *form, block)
-    of_bias, product = _means(over_lines(_gradients, lines.n, lines.size, *how, block=block), lines.channels, n).float()
+    how = (lines.values, outer, lines.along(mean), *ahead, *form, lines.block)
+    of_bias, product = _means(
+        over_lines(_gradients, lines.n, lines.size, *how, block=lines.block), lines.channels, n
+    ).float()
     # d x = weight inverse (d - mean of d - (x - mean) inverse^2 mean of d (x - mean)), with d the gradient before ReLU.
     of_x = -scale * inverse**2 * product
     rest = -scale * of_bias - of_x * mean

@@ -175,6 +175,8 @@ class Lines:
         Places of a line that are gone through at a time, one stretch, of `channels` values each.
     n, size
         Lines, and values of each.
+    block
+        Lines of about 128 places, which are added up in float32 before they go into float64.
     """
 
     def __init__(self, x: Tensor, rows: int, columns: int) -> None:
@@ -188,6 +190,7 @@ class Lines:
             self.positions = math.gcd(batch * height * width, max(1, STRETCH // self.channels))
             self.values = maps.reshape(1, -1, self.positions * self.channels)
         self.n, self.size = self.values.shape[0] * self.values.shape[1], self.values.shape[2]
+        self.block = max(1, 128 * self.channels // self.size)
 
     def pooled(self, y: Tensor) -> Values:
         """Return pooled maps (batch, height, width, channels) as they belong to the lines."""
