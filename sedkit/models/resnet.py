@@ -62,12 +62,19 @@ class BasicBlock(nn.Module):
 
 
 class Shortcut(nn.Sequential):
-    """1x1 convolution and batch norm, where a block changes its size."""
+    """1x1 convolution and batch norm of every `stride`th row and column, where a block changes its size."""
 
     folding: ClassVar = (("0", "1"),)
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
-        super().__init__(nn.Conv2d(n_in, n_out, 1, stride=stride, bias=False), nn.BatchNorm2d(n_out))
+        super().__init__(nn.Conv2d(n_in, n_out, 1, bias=False), nn.BatchNorm2d(n_out))
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Picked here: the gradient of a convolution with a stride writes past its memory where a processor without
+        # AVX-512 has fewer than 8 channels (uxlfoundation/oneDNN issue 6035).
+        out: Tensor = super().forward(x[:, :, :: self.stride, :: self.stride])
+        return out
 
 
 class ResNet18(SedModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -73,11 +74,13 @@ def test_windows_are_slices_and_blocks_are_the_whole() -> None:
     frontend, x = KaldiFbank(clip_s=None), np.random.default_rng(1).standard_normal(16000 * 12).astype(np.float32)
     whole = frontend.transform(x[None])[0]
     seen = x[160 * 7 :][: frontend.window_samples(20)]
-    np.testing.assert_array_equal(frontend.transform_windows(seen[None])[0], whole[7:27])
+    # Some processors round products of matrices by how many rows there are.
+    alike = partial(np.testing.assert_allclose, rtol=1e-6)
+    alike(frontend.transform_windows(seen[None])[0], whole[7:27])
     blocks = [x[i : i + 7000] for i in range(0, len(x), 7000)]
-    np.testing.assert_array_equal(np.concatenate(list(frames_of(blocks, len(x), frontend))), whole)
+    alike(np.concatenate(list(frames_of(blocks, len(x), frontend))), whole)
     padded = KaldiFbank(clip_s=13)
-    np.testing.assert_array_equal(np.concatenate(list(frames_of(blocks, len(x), padded)))[: len(whole)], whole)
+    alike(np.concatenate(list(frames_of(blocks, len(x), padded)))[: len(whole)], whole)
 
 
 def test_bad_options() -> None:

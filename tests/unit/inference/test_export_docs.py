@@ -40,7 +40,9 @@ def write_experiment(folder: Path, waveform: np.ndarray) -> Path:
     content.fitted["zscore"] = {"mean": torch.full((32,), -40.0), "std": torch.full((32,), 25.0)}
     scores = predict_waveforms(Predictor(content, "cpu", "fp32"), [("dog", waveform)]).framewise[0]
     logits = np.log(scores.astype(np.float64) / (1 - scores))
-    content.networks["network"]["fc.bias"] -= torch.from_numpy(np.median(logits, axis=0)).float()
+    # Between two frames: rounding decides on which side one is that lies at a half itself.
+    middle = np.sort(logits, axis=0)[len(logits) // 2 - 1 :][:2].mean(axis=0)
+    content.networks["network"]["fc.bias"] -= torch.from_numpy(middle).float()
     (folder / "checkpoints").mkdir(parents=True)
     write_checkpoint(folder / "checkpoints" / "best.pt", content)
     return folder
