@@ -1,4 +1,4 @@
-"""One training step: bfloat16, channels last, fused Adam, quick dropout against the same system in stock eager float32.
+"""One training step: bfloat16 or tiles, channels last, fused Adam, quick dropout against stock eager float32.
 
 Both sides train copies of one network with the objective of its recipe on the same clips, a step each in turn. Their
 losses and gradients are compared without dropout: they agree to the precision of bfloat16, or the result is wrong.
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks._ceiling import convolutions
+from benchmarks._ceiling import ALONE, convolutions
 from benchmarks._measure import Comparisons, Form, Report, in_turn
 from sedkit.core.config import read_config
 from sedkit.features.batch import Batch, StreamBatch
@@ -208,7 +208,7 @@ def run(form: Form) -> Report:
     equal: dict[str, bool] = {}
     limits: dict[str, str] = {}
     ceiling = convolutions(form)
-    notes = ["a convolution 3x3 of 256 channels alone, GFLOP a second: "]
+    notes = [f"{ALONE}, GFLOP a second: "]
     notes[0] += ", ".join(f"{value:.0f} in {name}" for name, value in ceiling.items())
     for key, (name, peer, _) in COMPARISONS.items():
         if name not in SYSTEMS:

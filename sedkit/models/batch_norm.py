@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sedkit.models.compiled import Floats, Lines, Values, kernel, on_cpu, over_lines, pooled, real, spread, stored
+from sedkit.models.winograd import Conv2d
 
 _F = np.float32
 
@@ -251,3 +252,11 @@ def batch_norm(norm: nn.Module, x: Tensor, *, relu: bool = True, pooling: tuple[
         norm.running_mean.lerp_(mean, norm.momentum)
         norm.running_var.lerp_(variance * (n / (n - 1)), norm.momentum)
     return y
+
+
+def conv_norm_relu(conv: nn.Module, norm: nn.Module, x: Tensor, pooling: tuple[int, int] = (1, 1)) -> Tensor:
+    """Return `batch_norm(norm, conv(x), pooling=pooling)`; without another pass where a norm is folded into `conv`."""
+    if isinstance(norm, nn.Identity) and isinstance(conv, Conv2d):
+        y: Tensor = conv(x, relu=True)
+        return y if pooling == (1, 1) else F.avg_pool2d(y, pooling)
+    return batch_norm(norm, conv(x), pooling=pooling)

@@ -11,6 +11,7 @@ from sedkit.models.batch_norm import batch_norm
 from sedkit.models.frequency_dynamic import FrequencyDynamicConv
 from sedkit.models.gates import gated
 from sedkit.models.layers import INITIALISATIONS
+from sedkit.models.winograd import Conv2d
 
 Activation = Literal["relu", "glu", "linear_glu", "context_gating"]
 
@@ -71,7 +72,7 @@ class Block(nn.Module):
         if n_kernels > 1:
             self.conv: nn.Module = FrequencyDynamicConv(n_in, wide, n_kernels)
         else:
-            self.conv = nn.Conv2d(n_in, wide, 3, padding=1, bias=activation != "glu")
+            self.conv = Conv2d(n_in, wide, 3, padding=1, bias=activation != "glu")
             begin(self.conv)
         self.norm = nn.BatchNorm2d(wide, eps=eps, momentum=momentum)
         begin(self.norm)

@@ -10,6 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sedkit.models.frequency_dynamic import FrequencyDynamicConv
 from sedkit.models.output import SedModel
+from sedkit.models.winograd import Conv2d
 
 
 def fold_batch_norms(network: nn.Module) -> None:
@@ -36,6 +37,9 @@ def for_prediction(network: SedModel, device: torch.device, dtype: torch.dtype, 
     fast.full_output = full_output
     fold_batch_norms(fast)
     fast = fast.to(device=device, memory_format=torch.channels_last)
+    for layer in fast.modules() if device.type == "cpu" and dtype == torch.float32 else ():
+        if isinstance(layer, Conv2d):
+            layer.prepare()
     if dtype != torch.float32:
         fast.forward = torch.autocast(device.type, dtype)(fast.forward)  # type: ignore[method-assign]
     return fast

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sedkit.models.batch_norm import batch_norm
+from sedkit.models.batch_norm import conv_norm_relu
+from sedkit.models.winograd import Conv2d
 
 
 def init_he_uniform(layer: nn.Module) -> None:
@@ -118,11 +119,11 @@ class ConvBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.pooling, self.pooling_type = pooling, pooling_type
-        self.conv1 = nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2, bias=False)
+        self.conv1 = Conv2d(n_in, n_out, kernel, padding=kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(n_out)
         init_he_uniform(self.conv1)
         if n_convolutions == 2:
-            self.conv2 = nn.Conv2d(n_out, n_out, kernel, padding=kernel // 2, bias=False)
+            self.conv2 = Conv2d(n_out, n_out, kernel, padding=kernel // 2, bias=False)
             self.bn2 = nn.BatchNorm2d(n_out)
             init_he_uniform(self.conv2)
         self.n_convolutions = n_convolutions
@@ -131,7 +132,7 @@ class ConvBlock(nn.Module):
         pooling = self.pooling if isinstance(self.pooling, tuple) else (self.pooling, self.pooling)
         averaged = pooling if self.pooling_type == "avg" else (1, 1)
         if self.n_convolutions == 2:
-            x = batch_norm(self.bn2, self.conv2(batch_norm(self.bn1, self.conv1(x))), pooling=averaged)
+            x = conv_norm_relu(self.conv2, self.bn2, conv_norm_relu(self.conv1, self.bn1, x), averaged)
         else:
-            x = batch_norm(self.bn1, self.conv1(x), pooling=averaged)
+            x = conv_norm_relu(self.conv1, self.bn1, x, averaged)
         return x if averaged == pooling else F.max_pool2d(x, pooling)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from sedkit.core.errors import SedkitError, UsageError
-from sedkit.models.batch_norm import batch_norm
+from sedkit.models.batch_norm import batch_norm, conv_norm_relu
 from sedkit.models.layers import no_autocast
 from sedkit.models.output import SedModel, SedOutput
 from sedkit.models.registry import register
+from sedkit.models.winograd import Conv2d
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ class BasicBlock(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False)
+        self.conv1 = Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(n_out)
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
+        self.conv2 = Conv2d(n_out, n_out, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(n_out)
         self.downsample: nn.Module | None = None
         if stride != 1 or n_in != n_out:
@@ -57,7 +58,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = batch_norm(self.bn1, self.conv1(x))
+        x = conv_norm_relu(self.conv1, self.bn1, x)
         return self.relu(self.bn2(self.conv2(x)) + shortcut)
 
 

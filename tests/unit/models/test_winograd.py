@@ -1,0 +1,144 @@
+"""Convolutions by tiles against torch's, computed in float64."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sedkit.models import compiled
+from sedkit.models import winograd as module
+from sedkit.models.folding import for_prediction
+from sedkit.models.layers import ConvBlock
+from sedkit.models.output import SedModel, SedOutput
+from sedkit.models.winograd import Conv2d
+
+
+def layer(n_in: int, n_out: int, bias: bool = True) -> Conv2d:
+    torch.manual_seed(0)
+    return Conv2d(n_in, n_out, 3, padding=1, bias=bias).to(memory_format=torch.channels_last)
+
+
+def maps(*shape: int) -> Tensor:
+    torch.manual_seed(1)
+    return torch.randn(shape).to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+# Whole tiles, tiles cut on both sides, channels beside the stretches that are transformed together, several blocks.
+@pytest.mark.parametrize(
+    ("n_in", "n_out", "shape"),
+    [(64, 64, (2, 12, 16)), (33, 70, (3, 13, 17)), (130, 32, (1, 9, 7)), (32, 64, (3, 90, 70))],
+)
+def test_outcomes_and_gradients_are_torchs(
+    n_in: int, n_out: int, shape: tuple[int, ...], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    ours = layer(n_in, n_out)
+    exact = nn.Conv2d(n_in, n_out, 3, padding=1).double()
+    exact.load_state_dict(ours.state_dict())
+    x = maps(shape[0], n_in, *shape[1:])
+    assert ours.by_tiles(x)
+    outcomes = []
+    for conv, values in ((ours, x.clone()), (exact, x.double())):
+        values.requires_grad_()
+        y = conv(values)
+        weight = torch.linspace(-1, 2, y.numel(), dtype=y.dtype).view_as(y) ** 3
+        outcomes.append([y.detach(), *torch.autograd.grad((y * weight).sum(), [values, conv.weight, conv.bias])])
+    assert outcomes[0][0].is_contiguous(memory_format=torch.channels_last)
+    for got, wanted in zip(*outcomes, strict=True):
+        torch.testing.assert_close(got.double(), wanted, rtol=0, atol=2e-5 * float(wanted.abs().max()))
+
+
+def test_a_kernel_of_one_tap_shifts_the_maps() -> None:
+    conv, x = layer(32, 64, bias=False), maps(1, 32, 8, 8)
+    with torch.no_grad():
+        conv.weight.zero_()
+        conv.weight[5, 3, 0, 2] = 1.0
+        y = conv(x)
+    # Row h of the outcome is row h - 1, column w column w + 1; beyond the edges there are zeros.
+    torch.testing.assert_close(y[0, 5, 1:, :-1], x[0, 3, :-1, 1:])
+    assert float(y[0, 5, 0].abs().max()) < 1e-5 and float(y[0, 5, :, -1].abs().max()) < 1e-5
+    assert float(y[0, 6].abs().max()) == 0
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "rows first",
+        "float64",
+        "autocast",
+        "tracing",
+        "5x5",
+        "stride",
+        "no zeros around",
+        "groups",
+        "few channels",
+        "small",
+    ],
+)
+def test_elsewhere_it_is_torchs_own(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("tiles were taken")
+
+    monkeypatch.setattr(module, "convolved", refuse)
+    kinds = {
+        "5x5": Conv2d(64, 64, 5, padding=2),
+        "stride": Conv2d(64, 64, 3, padding=1, stride=2),
+        "no zeros around": Conv2d(64, 64, 3),
+        "groups": Conv2d(64, 64, 3, padding=1, groups=2),
+        "few channels": Conv2d(64, 16, 3, padding=1),
+    }
+    conv = kinds.get(case, layer(64, 64)).to(memory_format=torch.channels_last)
+    x = maps(2, 64, 4 if case == "small" else 16, 16 if case != "small" else 4)
+    x = x.contiguous() if case == "rows first" else x
+    if case == "float64":
+        conv, x = conv.double(), x.double()
+    torchs = nn.Conv2d.forward
+    monkeypatch.setattr(torch.jit, "is_tracing", lambda: case == "tracing")
+    with torch.autocast("cpu", torch.bfloat16, enabled=case == "autocast"):
+        torch.testing.assert_close(conv(x), torchs(conv, x), rtol=0, atol=0)
+        torch.testing.assert_close(conv(x, relu=True), torchs(conv, x).relu(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("relu", [False, True])
+def test_what_is_not_finite_shows(value: float, relu: bool) -> None:
+    conv, x = layer(32, 64).requires_grad_(False), maps(1, 32, 8, 8)
+    x[0, 7, 3, 3] = value
+    conv.prepare()
+    assert conv.by_tiles(x) and not conv(x, relu=relu)[0, :, 3, 3].isfinite().any()
+
+
+class Blocks(SedModel):
+    """Two blocks, whose outcome is given as it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(ConvBlock(32, 64, 3, 2, 2, "avg"), ConvBlock(64, 64, 3, 1, 1, "max"))
+
+    def forward(self, x: Tensor, n_frames: Tensor | None = None) -> SedOutput:
+        y = self.blocks(x)
+        return SedOutput(y, y)
+
+
+def test_a_folded_block_goes_by_tiles_once_transformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network, x = Blocks(), maps(2, 32, 24, 16)
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.normal_(norm.running_mean)
+            nn.init.normal_(norm.bias)
+    network.eval()
+    with torch.no_grad():
+        expected = copy.deepcopy(network).double()(x.double()).clipwise
+    fast = for_prediction(network, torch.device("cpu"), torch.float32)
+    convolutions = [conv for conv in fast.modules() if isinstance(conv, Conv2d)]
+    assert len(convolutions) == 3 and all(conv.kernels is not None for conv in convolutions)
+    # What was transformed is not transformed again.
+    monkeypatch.setattr(module, "transformed", None)
+    with torch.inference_mode():
+        torch.testing.assert_close(fast(x).clipwise.double(), expected, rtol=1e-4, atol=1e-5)
