@@ -17,7 +17,7 @@ def test_it_is_made_once(runme, tree, fake, asked):
     first = runme(*STAGE, **fake)
     assert first.returncode == 0, first.stderr
     assert "making .venv" in first.stderr
-    assert asked("pip")[-1].endswith("--constraint constraints.txt --no-build-isolation --editable .")
+    assert asked("pip")[-1].endswith("--constraint constraints.txt --no-compile --no-build-isolation --editable .")
     assert (tree / ".venv" / ".sedkit-complete").read_text().startswith("python 3.11\npins ")
     installed = asked("pip")
     second = runme(*STAGE, **fake)
