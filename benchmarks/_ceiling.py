@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: A layer of the middle of the networks: clips, channels, frames, bins; 3x3 kernels.
 SHAPE, QUICK_SHAPE = (8, 256, 160, 16), (2, 64, 40, 16)
+#: What `convolutions` says, in words.
 ALONE = "a convolution 3x3 of 256 channels alone (in float32, what its tiles multiply, where that is quicker)"
 #: Frames of a transform's block: they stay in the second-level cache.
 BLOCK = 128

@@ -145,41 +145,34 @@ def _rows(maps: Floats, b: int, h: int, w: int, c: int, side: int, edge: Floats,
 
 
 @kernel()
-def _transform_values(first: int, behind: int, begin: int, x: Floats, into: Floats) -> None:
-    """Fill in B' d B of a range of tiles, those of a block that begins at tile `begin`: (36, tiles, channels)."""
-    _, height, width, channels = x.shape
+def _transform_maps(first: int, behind: int, begin: int, maps: Floats, into: Floats, of_gradients: bool) -> None:
+    """Fill in B' d B, or A d A' where d are gradients of outcomes, of a range of tiles: (36, tiles, channels).
+
+    The range is of a block that begins at tile `begin`. Tiles of values begin a row and a column before their outcomes.
+    """
+    _, height, width, channels = maps.shape
     rows, columns = -(-height // OUT), -(-width // OUT)
-    size, flat, out = min(channels, _STRETCH), x.reshape(-1), into.reshape(-1)
+    side, before = (OUT, 0) if of_gradients else (SIDE, 1)
+    size, flat, out = min(channels, _STRETCH), maps.reshape(-1), into.reshape(-1)
     edge, half, plane = np.empty(SIDE * size, _F), np.empty(POINTS * size, _F), into.shape[1] * channels
     for i in range(first, behind):
         tile = begin + i
-        b, h, w = tile // (rows * columns), tile // columns % rows * OUT - 1, tile % columns * OUT - 1
+        b, h, w = tile // (rows * columns), tile // columns % rows * OUT - before, tile % columns * OUT - before
         for c in range(0, channels, size):
             n = min(size, channels - c)
-            for r in range(SIDE):
-                at, apart, inside = _rows(x, b, h + r, w, c, SIDE, edge, n)
-                _lines_of_values(flat if inside else edge, at, apart, half, r * SIDE * n, n, n)
+            for r in range(side):
+                at, apart, inside = _rows(maps, b, h + r, w, c, side, edge, n)
+                source = flat if inside else edge
+                if of_gradients:
+                    _lines_of_gradients(source, at, apart, half, r * SIDE * n, n, n)
+                else:
+                    _lines_of_values(source, at, apart, half, r * SIDE * n, n, n)
             for s in range(SIDE):
-                _lines_of_values(half, s * n, SIDE * n, out, s * plane + i * channels + c, SIDE * plane, n)
-
-
-@kernel()
-def _transform_gradients(first: int, behind: int, begin: int, grad: Floats, into: Floats) -> None:
-    """Fill in A d A' of a range of tiles, in which d are gradients of outcomes: (36, tiles, channels)."""
-    _, height, width, channels = grad.shape
-    rows, columns = -(-height // OUT), -(-width // OUT)
-    size, flat, out = min(channels, _STRETCH), grad.reshape(-1), into.reshape(-1)
-    edge, half, plane = np.empty(OUT * size, _F), np.empty(OUT * SIDE * size, _F), into.shape[1] * channels
-    for i in range(first, behind):
-        tile = begin + i
-        b, h, w = tile // (rows * columns), tile // columns % rows * OUT, tile % columns * OUT
-        for c in range(0, channels, size):
-            n = min(size, channels - c)
-            for r in range(OUT):
-                at, apart, inside = _rows(grad, b, h + r, w, c, OUT, edge, n)
-                _lines_of_gradients(flat if inside else edge, at, apart, half, r * SIDE * n, n, n)
-            for s in range(SIDE):
-                _lines_of_gradients(half, s * n, SIDE * n, out, s * plane + i * channels + c, SIDE * plane, n)
+                to = s * plane + i * channels + c
+                if of_gradients:
+                    _lines_of_gradients(half, s * n, SIDE * n, out, to, SIDE * plane, n)
+                else:
+                    _lines_of_values(half, s * n, SIDE * n, out, to, SIDE * plane, n)
 
 
 @kernel()
@@ -243,7 +236,7 @@ def convolved(x: Tensor, kernels: Tensor, bias: Tensor | None, relu: bool) -> Te
     low = _F(0) if relu else np.finfo(_F).min
     for begin in range(0, tiles, block):
         n = min(block, tiles - begin)
-        over_lines(_transform_values, n, POINTS * n_in, begin, as_lines(x), values.numpy())
+        over_lines(_transform_maps, n, POINTS * n_in, begin, as_lines(x), values.numpy(), False)
         torch.bmm(values[:, :n], kernels, out=products[:, :n])
         sides = (products.numpy(), as_lines(y), more.numpy(), low)
         over_lines(_transform_products, n, POINTS * n_out, begin, *sides)
@@ -260,8 +253,8 @@ def _of_weights(x: Tensor, grad: Tensor) -> Tensor:
     sums = torch.zeros(POINTS, n_in, n_out)
     for begin in range(0, tiles, block):
         n = min(block, tiles - begin)
-        over_lines(_transform_values, n, POINTS * n_in, begin, as_lines(x), values.numpy())
-        over_lines(_transform_gradients, n, POINTS * n_out, begin, as_lines(grad), outer.numpy())
+        over_lines(_transform_maps, n, POINTS * n_in, begin, as_lines(x), values.numpy(), False)
+        over_lines(_transform_maps, n, POINTS * n_out, begin, as_lines(grad), outer.numpy(), True)
         sums.baddbmm_(values[:, :n].transpose(1, 2), outer[:, :n])
     taps = _KERNELS.T @ sums.view(POINTS, -1)
     return taps.view(3, 3, n_in, n_out).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)

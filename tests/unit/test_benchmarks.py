@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import __main__ as benchmarks
 from benchmarks._measure import Form, Report, compared, in_turn, table, verdict
 from benchmarks._results import Measured, page, seconds
+from benchmarks.curves import Emulated
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.features.sources import StoredFeatures
 
@@ -262,3 +264,19 @@ def test_loudness_of_the_recommendations_sine_is_that_of_the_recommendation() ->
         assert loudness(sine, rate) == pytest.approx(-3.01, abs=0.01)
         assert loudness(np.concatenate([sine, np.zeros(5 * rate)]), rate) == pytest.approx(-3.01, abs=0.2)
         assert loudness(0.1 * sine, rate) == pytest.approx(-23.01, abs=0.01)
+
+
+def test_emulated_bfloat16_is_rounded_once() -> None:
+    torch.manual_seed(0)
+    x, weight = torch.randn(2, 8, 9, 7).bfloat16(), torch.randn(16, 8, 3, 3).bfloat16()
+    outer = torch.randn(2, 16, 9, 7).bfloat16()
+    sides = []
+    for dtype in (torch.bfloat16, torch.float64):
+        given = [v.to(dtype).requires_grad_() for v in (x, weight)]
+        with Emulated():
+            y = torch.nn.functional.conv2d(*given, padding=1)
+            sides.append([y.detach(), *torch.autograd.grad(y, given, outer.to(dtype))])
+    for got, exact in zip(*sides, strict=True):
+        assert got.dtype == torch.bfloat16 and exact.dtype == torch.float64
+        # Half a unit of the last of 8 bits, and the sums in float32.
+        torch.testing.assert_close(got.double(), exact, rtol=2**-8, atol=1e-4)
