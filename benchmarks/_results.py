@@ -18,7 +18,7 @@ import sedkit
 from benchmarks._measure import Comparisons, Report, compared, outcome, table, verdict
 from sedkit.core.files import write_text
 from sedkit.core.parallel import cpu_jobs
-from sedkit.models.precision import cpu_name
+from sedkit.models.precision import cpu_info, cpu_name
 
 #: What the figures depend on, of what is installed.
 PACKAGES = (
@@ -96,15 +96,6 @@ def seconds(value: float) -> str:
     return f"{value:.{max(0, digits)}f} s"
 
 
-def _cpuinfo_flags() -> list[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return []
-    flags = next((line.split() for line in lines if line.startswith("flags")), [])
-    return [flag for flag in FLAGS if flag in flags]
-
-
 def _version(package: str) -> str:
     try:
         return version(package)
@@ -125,9 +116,10 @@ def machine(load: float) -> dict[str, str]:
     """Return what the figures depend on; `load` is how many processes worked before the first benchmark."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     settings = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(SETTINGS)]
+    flags = [flag for flag in FLAGS if flag in cpu_info("flags").split()]
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return {
-        "processor": f"{cpu_name()}, {', '.join(_cpuinfo_flags()) or 'flags unknown'}",
+        "processor": f"{cpu_name()}, {', '.join(flags) or 'flags unknown'}",
         "cores, memory": f"{cpu_jobs()}, {memory:.1f} GiB",
         "system": f"{platform.system()} {platform.release()}, {' '.join(platform.libc_ver()) or 'libc unknown'}",
         "load before": f"{load:.2f}",

@@ -1,7 +1,7 @@
 """One training step: bfloat16 or tiles, channels last, fused Adam, quick dropout against stock eager float32.
 
 Both sides train copies of one network with the objective of its recipe on the same clips, a step each in turn. Their
-losses and gradients are compared without dropout: they agree to the precision of bfloat16, or the result is wrong.
+losses and gradients are compared without dropout: they agree to the precision that is used, or the result is wrong.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ SYSTEMS = {
     "glu_mil": ("dcase2018_task4", 8),
     "combined": ("esc50_desed", 16),
 }
-#: Largest difference of a loss, as a part of it, and of a gradient's direction (1 - cosine) that bfloat16 may make.
-TOLERANCE, TURN = 0.03, 0.1
+#: Largest difference of a loss, as a part of it, and of a gradient's direction (1 - cosine).
+TOLERANCES = {torch.bfloat16: (0.03, 0.1), torch.float32: (1e-4, 1e-3)}
 
 
 @dataclass
@@ -134,10 +134,12 @@ class System:
             with FlopCounterMode(display=False) as counter:
                 losses.append(self.step(loop))
         gradients = [
-            torch.cat([p.grad.flatten() for p in loop.network.parameters() if p.grad is not None]) for loop in sides
+            torch.cat([p.grad.flatten().double() for p in loop.network.parameters() if p.grad is not None])
+            for loop in sides
         ]
         turn = 1 - float(torch.nn.functional.cosine_similarity(gradients[0], gradients[1], dim=0))
-        alike = abs(losses[0] - losses[1]) <= TOLERANCE * abs(losses[1]) and turn <= TURN
+        apart, most = TOLERANCES[dtype]
+        alike = abs(losses[0] - losses[1]) <= apart * abs(losses[1]) and turn <= most
         work = counter.get_total_flops() / 1e9
         return alike, f"losses {losses[0]:.4f} and {losses[1]:.4f}, gradients {turn:.1e} from parallel", work
 
@@ -217,11 +219,12 @@ def run(form: Form) -> Report:
         system = System.of(name, form.quick)
         contestants = {name: system.ours(dtype), peer: system.stock()}
         further = {k: ours for k, (ours, other, _) in COMPARISONS.items() if other == peer and k != key}
-        contestants |= {ours: system.ours(torch.float32) for ours in further.values()}
+        if dtype != torch.float32:
+            contestants |= {ours: system.ours(torch.float32) for ours in further.values()}
         times, _ = in_turn(form, {k: partial(system.step, loop) for k, loop in contestants.items()})
-        seconds |= times
+        seconds |= dict.fromkeys(further.values(), times[name]) | times
         equal[key], said, work = system.agrees(dtype)
-        equal |= {k: system.agrees(torch.float32)[0] for k in further}
+        equal |= {k: equal[key] if dtype == torch.float32 else system.agrees(torch.float32)[0] for k in further}
         for k, ours, of in ((key, name, dtype), *((k, ours, torch.float32) for k, ours in further.items())):
             limits[k] = f"{ours}, as fast as a convolution"
             seconds[limits[k]] = np.full(form.runs, work / ceiling[str(of)[6:]])

@@ -14,7 +14,20 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sedkit.models.compiled import Floats, Lines, Values, kernel, on_cpu, over_lines, pooled, real, spread, stored
+from sedkit.models.compiled import (
+    Floats,
+    Lines,
+    Values,
+    averaged,
+    kernel,
+    lowest,
+    on_cpu,
+    over_lines,
+    pooled,
+    real,
+    spread,
+    stored,
+)
 from sedkit.models.winograd import Conv2d
 
 _F = np.float32
@@ -138,11 +151,6 @@ def _means(sums: list[NDArray[np.float64]], channels: int, n: int) -> Tensor:
     return torch.from_numpy(np.sum(sums, axis=0).reshape(len(sums[0]), -1, channels).sum(1) / n)
 
 
-def _low(relu: bool) -> Any:
-    """Return what nothing falls below. The least number, not infinity, which compilers may take to be impossible."""
-    return _F(0) if relu else np.finfo(_F).min
-
-
 @torch.library.custom_op("sedkit::batch_norm", mutates_args=())
 def _batch_norm(
     x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool, rows: int, columns: int
@@ -167,7 +175,7 @@ def _batch_norm(
         (*x.shape[:2], x.shape[2] // rows, x.shape[3] // columns), dtype=x.dtype, memory_format=torch.channels_last
     )
     if bool(shift.isfinite().all()):
-        how = (lines.along(scale), lines.along(shift), _low(relu), rows, columns)
+        how = (lines.along(scale), lines.along(shift), lowest(relu), rows, columns)
         out = lines.pooled(y)
         over_lines(_ahead, out.shape[0] * out.shape[1], lines.size * rows, lines.values, out, *how)
     else:
@@ -190,7 +198,7 @@ def _gradient(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, .
     outer = lines.pooled(grad.contiguous(memory_format=torch.channels_last))
     inverse = torch.rsqrt(variance + ctx.eps)
     scale = weight * inverse
-    form = (_low(ctx.relu), ctx.rows, ctx.columns)
+    form = (lowest(ctx.relu), ctx.rows, ctx.columns)
     ahead = (lines.along(scale), lines.along(bias - mean * scale))
     how = (lines.values, outer, lines.along(mean), *ahead, *form, lines.block)
     of_bias, product = _means(
@@ -236,15 +244,14 @@ def batch_norm(norm: nn.Module, x: Tensor, *, relu: bool = True, pooling: tuple[
         and norm.training
         and norm.track_running_stats
         and norm.momentum is not None
-        and on_cpu(x)
+        and norm.affine
+        and norm.weight.dtype == torch.float32
+        and on_cpu(x, pooling=pooling)
         and x.numel() > x.shape[1]
-        and x.shape[2] >= pooling[0]
-        and x.shape[3] >= pooling[1]
     )
     if not quick:
         y = norm(x)
-        y = F.relu_(y) if relu else y
-        return y if pooling == (1, 1) else F.avg_pool2d(y, pooling)
+        return averaged(F.relu_(y) if relu else y, pooling)
     y, mean, variance = _batch_norm(x, norm.weight, norm.bias, norm.eps, relu, *pooling)
     n = x.numel() // x.shape[1]
     with torch.no_grad():
@@ -257,6 +264,5 @@ def batch_norm(norm: nn.Module, x: Tensor, *, relu: bool = True, pooling: tuple[
 def conv_norm_relu(conv: nn.Module, norm: nn.Module, x: Tensor, pooling: tuple[int, int] = (1, 1)) -> Tensor:
     """Return `batch_norm(norm, conv(x), pooling=pooling)`; without another pass where a norm is folded into `conv`."""
     if isinstance(norm, nn.Identity) and isinstance(conv, Conv2d):
-        y: Tensor = conv(x, relu=True)
-        return y if pooling == (1, 1) else F.avg_pool2d(y, pooling)
+        return averaged(conv(x, relu=True), pooling)
     return batch_norm(norm, conv(x), pooling=pooling)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numba import njit, types
 from numba.extending import overload
 from numpy.typing import NDArray
@@ -232,10 +233,32 @@ def over_lines(work: Callable[..., Any], n_lines: int, size: int, *others: Any, 
     return in_threads(work, [(first, behind, *others) for first, behind in pairwise(edges)])
 
 
-def on_cpu(*maps: Tensor) -> bool:
-    """Tell whether compiled code can go over maps: on a CPU, channels last, of one precision that it knows."""
+def lowest(relu: bool) -> Any:
+    """Return what nothing falls below. The least number, not infinity, which compilers may take to be impossible."""
+    return _F(0) if relu else np.finfo(_F).min
+
+
+def averaged(x: Tensor, pooling: tuple[int, int]) -> Tensor:
+    """Return `avg_pool2d(x, pooling)`."""
+    return x if pooling == (1, 1) else F.avg_pool2d(x, pooling)
+
+
+def is_recorded() -> bool:
+    """Tell whether torch records a graph (trace, compile, export), which is to have the operations that torch knows."""
+    return torch.jit.is_tracing() or torch.compiler.is_compiling()
+
+
+def on_cpu(*maps: Tensor, pooling: tuple[int, int] = (1, 1)) -> bool:
+    """Tell whether compiled code can go over maps: on a CPU, channels last, of one shape and a precision that it knows.
+
+    They have to be as large as what is pooled, and no graph is being recorded.
+    """
     return (
-        all(x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last) for x in maps)
+        not is_recorded()
+        and all(x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last) for x in maps)
         and {x.dtype for x in maps} in ({torch.float32}, {torch.bfloat16})
-        and all(math.prod(x.shape) > 0 for x in maps)
+        and len({x.shape for x in maps}) == 1
+        and math.prod(maps[0].shape) > 0
+        and maps[0].shape[2] >= pooling[0]
+        and maps[0].shape[3] >= pooling[1]
     )

@@ -37,9 +37,8 @@ def for_prediction(network: SedModel, device: torch.device, dtype: torch.dtype, 
     fast.full_output = full_output
     fold_batch_norms(fast)
     fast = fast.to(device=device, memory_format=torch.channels_last)
-    for layer in fast.modules() if device.type == "cpu" and dtype == torch.float32 else ():
+    for layer in fast.modules():
         if isinstance(layer, Conv2d):
-            layer.prepare()
-    if dtype != torch.float32:
-        fast.forward = torch.autocast(device.type, dtype)(fast.forward)  # type: ignore[method-assign]
+            layer.is_final = True
+    fast.autocast = None if dtype == torch.float32 else dtype
     return fast

@@ -89,7 +89,7 @@ def surroundings(x: Tensor) -> Tensor:
 
     Shapes: (batch, n_in, bins, frames) -> (batch x bins, frames, 3 bins x 3 frames x n_in).
     """
-    if on_cpu(x) and not torch.jit.is_tracing():
+    if on_cpu(x):
         y: Tensor = _around(x)
         return y
     bins, frames = x.shape[2:]
@@ -137,7 +137,7 @@ class FrequencyDynamicConv(nn.Module):
         batch, n_in, frames, bins = x.shape
         n_out = len(self.weight) // self.n_kernels
         with no_autocast(x):
-            shares = torch.softmax(self.mixture(x.mean(dim=2, dtype=torch.float32)) / TEMPERATURE, dim=1)
+            shares = torch.softmax(self.mixture(x.mean(dim=2, dtype=self.weight.dtype)) / TEMPERATURE, dim=1)
         # A matrix a bin: (batch x bins, 9 n_in, n_out).
         kernels = self.weight.unflatten(0, (-1, n_out)).permute(0, 4, 3, 2, 1).flatten(1)
         mixed = (shares.transpose(1, 2).flatten(0, 1) @ kernels).view(-1, 9 * n_in, n_out)

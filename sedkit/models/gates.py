@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sedkit.models.compiled import (
     Lines,
     Values,
+    averaged,
     bits,
     draw,
+    is_recorded,
     kernel,
     on_cpu,
     over_lines,
@@ -200,7 +201,7 @@ class Dropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         quick = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and x.numel() > 0
-        if not self.training or not self.p or not quick or torch.jit.is_tracing():
+        if not self.training or not self.p or not quick or is_recorded():
             return super().forward(x)
         maps = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
         out: Tensor = _dropout(x if maps else x.contiguous(), self.p, _seed())
@@ -226,17 +227,10 @@ def gated(
     -------
     (batch, channels, height // pooling[0], width // pooling[1]); C channels without gates.
     """
-    quick = (
-        on_cpu(*(x for x in (values, gates) if x is not None))
-        and not torch.jit.is_tracing()
-        and values.shape[2] >= pooling[0]
-        and values.shape[3] >= pooling[1]
-    )
-    if not quick:
+    if not on_cpu(*(x for x in (values, gates) if x is not None), pooling=pooling):
         value, gate = values.chunk(2, dim=1) if gates is None else (values, gates)
         y = value * torch.sigmoid(gate)
-        y = y if dropout is None else dropout(y)
-        return y if pooling == (1, 1) else F.avg_pool2d(y, pooling)
+        return averaged(y if dropout is None else dropout(y), pooling)
     share = dropout.p if dropout is not None and dropout.training else 0.0
     out: Tensor = _gated(values, gates, share, _seed() if share else 0, *pooling)
     return out

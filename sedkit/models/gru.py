@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
-from sedkit.models.compiled import Floats, kernel, over_lines, sigmoid, tanh
+from sedkit.models.compiled import Floats, is_recorded, kernel, over_lines, sigmoid, tanh
 
 _F = np.float32
 
@@ -178,7 +178,7 @@ class Gru(nn.GRU):
         super().__init__(n_in, units, layers, batch_first=True, bidirectional=True)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        if x.device.type != "cpu" or x.dtype != torch.float32 or torch.jit.is_tracing():
+        if x.device.type != "cpu" or x.dtype != torch.float32 or is_recorded():
             out: Tensor = super().forward(x)[0]
             return out
         for directions in zip(self.all_weights[::2], self.all_weights[1::2], strict=True):

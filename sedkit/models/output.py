@@ -68,12 +68,20 @@ class SedModel(nn.Module):
     layer_order: Sequence[tuple[str, ...]] = ()
     frozen_norms: tuple[str, ...] = ()
     full_output: bool = True
+    #: What a network made for prediction (`folding.for_prediction`) computes in under autocast; None: as it is called.
+    autocast: torch.dtype | None = None
     #: Name -> bins of each embedding that `forward` takes.
     embeddings: Mapping[str, int] = MappingProxyType({})
     #: Whether `forward` takes `class_mask` (`sedkit.features.batch.StreamBatch`).
     takes_class_mask: bool = False
     #: Names of (convolution, batch norm) pairs that may become one convolution at inference.
     folding: ClassVar[tuple[tuple[str, str], ...]] = ()
+
+    def __call__(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if self.autocast is None:
+            return super().__call__(x, *args, **kwargs)
+        with torch.autocast(x.device.type, self.autocast):
+            return super().__call__(x, *args, **kwargs)
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode, but for `frozen_norms`."""

@@ -17,29 +17,29 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 
 @functools.cache
-def cpu_has_bf16() -> bool:
-    """Tell whether the processor multiplies bfloat16 itself (avx512_bf16 or amx_bf16); emulated, it is slower."""
+def cpu_info(key: str) -> str:
+    """Return what Linux says of the first processor under a key such as `flags`; nothing elsewhere."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
-        import torch
+        return ""
+    rows = (line.partition(":") for line in text.splitlines())
+    return next((value.strip() for name, _, value in rows if name.strip() == key), "")
 
-        return bool(torch.cpu._is_avx512_bf16_supported())
-    for line in text.splitlines():
-        if line.startswith("flags"):
-            flags = line.split()
-            return "avx512_bf16" in flags or "amx_bf16" in flags
-    return False
+
+def cpu_has_bf16() -> bool:
+    """Tell whether the processor multiplies bfloat16 itself (avx512_bf16 or amx_bf16); emulated, it is slower."""
+    if flags := cpu_info("flags").split():
+        return "avx512_bf16" in flags or "amx_bf16" in flags
+    import torch
+
+    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def cpu_name() -> str:
     """Return the processor's name as the system gives it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
+    if name := cpu_info("model name"):
+        return name
     import platform
 
     return platform.processor() or platform.machine()
@@ -81,7 +81,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if name not in PRECISIONS:
         raise UsageError(f"precision {name!r}, expected one of {', '.join(PRECISIONS)}")
     if name == "auto":
-        fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+        fast = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else cpu_has_bf16()
         return torch.bfloat16 if fast else torch.float32
     return torch.float32 if name == "fp32" else torch.bfloat16
 

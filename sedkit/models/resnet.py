@@ -72,8 +72,8 @@ class Shortcut(nn.Sequential):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        # Picked here: the gradient of a convolution with a stride writes past its memory where a processor without
-        # AVX-512 has fewer than 8 channels (uxlfoundation/oneDNN issue 6035).
+        # Picked here: the gradient of the weights of a 1x1 convolution with a stride writes past its memory where a
+        # processor without AVX-512 has fewer than 8 channels (uxlfoundation/oneDNN issue 6035).
         out: Tensor = super().forward(x[:, :, :: self.stride, :: self.stride])
         return out
 

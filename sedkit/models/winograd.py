@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from numba import njit
 from torch import Tensor, nn
+from torch.utils.flop_counter import register_flop_formula
 
-from sedkit.models.compiled import HONEST, Floats, as_lines, kernel, on_cpu, over_lines
+from sedkit.models.compiled import HONEST, Floats, as_lines, kernel, lowest, on_cpu, over_lines
 
 #: Outcomes and values along a side of a tile, and products of a tile.
 OUT, SIDE = 4, 6
@@ -233,12 +234,11 @@ def convolved(x: Tensor, kernels: Tensor, bias: Tensor | None, relu: bool) -> Te
     block = _block(tiles, n_in + n_out)
     values, products = torch.empty(POINTS, block, n_in), torch.empty(POINTS, block, n_out)
     more = torch.zeros(n_out) if bias is None else bias
-    low = _F(0) if relu else np.finfo(_F).min
     for begin in range(0, tiles, block):
         n = min(block, tiles - begin)
         over_lines(_transform_maps, n, POINTS * n_in, begin, as_lines(x), values.numpy(), False)
         torch.bmm(values[:, :n], kernels, out=products[:, :n])
-        sides = (products.numpy(), as_lines(y), more.numpy(), low)
+        sides = (products.numpy(), as_lines(y), more.numpy(), lowest(relu))
         over_lines(_transform_products, n, POINTS * n_out, begin, *sides)
     return y
 
@@ -260,16 +260,29 @@ def _of_weights(x: Tensor, grad: Tensor) -> Tensor:
     return taps.view(3, 3, n_in, n_out).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
 
 
+@register_flop_formula(torch.ops.sedkit.winograd)
+def _operations(x: tuple[int, ...], kernels: tuple[int, ...], *_: Any, **__: Any) -> int:
+    """Return the floating point operations of the convolution itself, for shapes."""
+    return 18 * x[0] * x[2] * x[3] * kernels[1] * kernels[2]
+
+
+@register_flop_formula(torch.ops.sedkit.winograd_weights)
+def _operations_of_weights(x: tuple[int, ...], grad: tuple[int, ...], *_: Any, **__: Any) -> int:
+    return 18 * x[0] * x[2] * x[3] * x[1] * grad[1]
+
+
 class _Convolution(torch.autograd.Function):
     """Convolution of maps (batch, n_in, height, width) with kernels (n_out, n_in, 3, 3), zeros around them."""
 
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu")
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
         y: Tensor = convolved(x, transformed(weight), None, False)
         return y
 
     @staticmethod
+    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
@@ -281,12 +294,12 @@ class _Convolution(torch.autograd.Function):
 class Conv2d(nn.Conv2d):
     """Torch's convolution; one of 3x3 with zeros around goes by tiles where that is quicker.
 
-    That is on a CPU, channels last, in float32, for enough channels and maps that fill the tiles; a graph that is being
-    recorded has the convolution as it is.
+    That is on a CPU, channels last, in float32, for enough channels and maps that fill the tiles.
     """
 
-    #: Kernels transformed once and for all, of weights that do not change any more.
-    kernels: Tensor | None = None
+    #: Whether the weights stay as they are, so that their kernels are kept from their first use on.
+    is_final: bool = False
+    _kept: Tensor | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -310,22 +323,29 @@ class Conv2d(nn.Conv2d):
             and x.dtype == self.weight.dtype == torch.float32
             and on_cpu(x)
             and not torch.is_autocast_enabled("cpu")
-            and not torch.jit.is_tracing()
         )
 
-    def prepare(self) -> None:
-        """Transform the kernels, which from now on stay as they are."""
-        if self.is_plain:
-            self.kernels = transformed(self.weight.detach())
+    def _kernels(self) -> Tensor:
+        if not self.is_final:
+            return transformed(self.weight)
+        if self._kept is None:
+            with torch.inference_mode(False):
+                self._kept = transformed(self.weight.detach())
+        return self._kept
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._kept = None
+        super()._load_from_state_dict(*args, **kwargs)
 
     def forward(self, x: Tensor, relu: bool = False) -> Tensor:
         """Convolve; with `relu`, leave out what is below 0."""
+        sides = [v for v in (x, self.weight, self.bias) if v is not None]
         if not self.by_tiles(x):
             y = super().forward(x)
-        elif self.kernels is not None:
-            prepared: Tensor = convolved(x, self.kernels, self.bias, relu)
-            return prepared
-        else:
+        elif torch.is_grad_enabled() and any(v.requires_grad for v in sides):
             y = _Convolution.apply(x, self.weight)
             y = y if self.bias is None else y.add_(self.bias[:, None, None])
+        else:
+            whole: Tensor = convolved(x, self._kernels(), self.bias, relu)
+            return whole
         return F.relu_(y) if relu else y

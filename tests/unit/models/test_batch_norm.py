@@ -111,3 +111,13 @@ def test_what_is_not_finite_is_not_hidden(wrong: float) -> None:
     grad[tuple(torch.nonzero(y)[0])] = wrong
     y.backward(grad)
     assert x.grad is not None and bool(x.grad.isnan().any())
+
+
+@pytest.mark.parametrize("kind", ["without weights", "bfloat16"])
+def test_kinds_that_are_not_compiled_are_torchs_own(kind: str) -> None:
+    norm = nn.BatchNorm2d(3, affine=kind != "without weights")
+    x = maps(2, 3, 5, 7)
+    if kind == "bfloat16":
+        norm, x = norm.bfloat16(), x.bfloat16()
+    wanted = nn.functional.avg_pool2d(copy.deepcopy(norm)(x).relu(), (2, 2))
+    torch.testing.assert_close(batch_norm(norm, x, pooling=(2, 2)), wanted, rtol=0, atol=0)

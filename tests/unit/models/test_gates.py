@@ -52,6 +52,11 @@ def test_maps_and_gradients_are_torchs(
         torch.testing.assert_close(tensor.double(), exact, rtol=precision, atol=precision)
 
 
+def test_gates_of_all_places_of_a_map_are_torchs() -> None:
+    values, gates = maps(2, 8, 4, 4), maps(2, 8, 1, 1, seed=1)
+    torch.testing.assert_close(gated(values, gates), values * torch.sigmoid(gates))
+
+
 @pytest.mark.parametrize("share", [0.5, 0.3])
 def test_what_is_left_out_is_the_same_ahead_and_back_pooled_or_not(share: float) -> None:
     dropout = nn.Dropout(share).train()

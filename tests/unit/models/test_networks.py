@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -219,6 +222,31 @@ def test_folded_network_gives_the_same_scores(name: str) -> None:
     assert half.clipwise.dtype == torch.float32
     difference = (half.framewise - expected.framewise).abs().max().item()
     assert 0 < difference < 0.05
+
+
+def test_a_network_for_prediction_can_be_copied_pickled_and_made_again() -> None:
+    torch.manual_seed(3)
+    network = seen(build_model({"name": "cnn5_avg", "base_channels": 4}, 3, 32), 64, 32)
+    half = for_prediction(network, torch.device("cpu"), torch.bfloat16)
+    x = torch.randn(2, 64, 32)
+    expected = half(x).framewise
+    torch.testing.assert_close(pickle.loads(pickle.dumps(half))(x).framewise, expected, atol=0, rtol=0)
+    other = copy.deepcopy(half)
+    for parameter in other.parameters():
+        parameter.zero_()
+    assert torch.equal(other(x).framewise, torch.full_like(expected, 0.5))
+    full = for_prediction(half, torch.device("cpu"), torch.float32)
+    torch.testing.assert_close(full(x).framewise, network(x).framewise, atol=1e-5, rtol=0)
+
+
+def test_a_network_compiles() -> None:
+    # A graph has torch's operations: what is quicker here is not known there.
+    torch.manual_seed(0)
+    network = build_model({"name": "cnn5_avg"}, 3, 64).eval().to(memory_format=torch.channels_last)
+    x = torch.randn(2, 48, 64)
+    with torch.no_grad():
+        compiled = torch.compile(network, backend="eager", fullgraph=True)(x)
+        torch.testing.assert_close(compiled.framewise, network(x).framewise, atol=1e-5, rtol=0)
 
 
 class Glu(SedModel):

@@ -18,14 +18,19 @@ from sedkit.models import precision
 def test_bf16_is_what_the_processor_reports(monkeypatch: pytest.MonkeyPatch, flags: str, expected: bool) -> None:
     text = f"processor\t: 0\nmodel name\t: Some CPU 3000\nflags\t\t: {flags}\n"
     monkeypatch.setattr(Path, "read_text", lambda self, **_: text)
-    precision.cpu_has_bf16.cache_clear()
+    precision.cpu_info.cache_clear()
     try:
         assert precision.cpu_has_bf16() is expected
         assert precision.cpu_name() == "Some CPU 3000"
         chosen = precision.choose_precision("auto", torch.device("cpu"))
         assert chosen == (torch.bfloat16 if expected else torch.float32)
     finally:
-        precision.cpu_has_bf16.cache_clear()
+        precision.cpu_info.cache_clear()
+
+
+def test_a_gpu_that_emulates_bf16_is_not_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert precision.choose_precision("auto", torch.device("cuda")) == torch.float32
 
 
 def test_choices(monkeypatch: pytest.MonkeyPatch) -> None:

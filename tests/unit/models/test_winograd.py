@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from sedkit.models import compiled
 from sedkit.models import winograd as module
@@ -72,6 +73,7 @@ def test_a_kernel_of_one_tap_shifts_the_maps() -> None:
         "float64",
         "autocast",
         "tracing",
+        "compiling",
         "5x5",
         "stride",
         "no zeros around",
@@ -99,6 +101,7 @@ def test_elsewhere_it_is_torchs_own(case: str, monkeypatch: pytest.MonkeyPatch) 
         conv, x = conv.double(), x.double()
     torchs = nn.Conv2d.forward
     monkeypatch.setattr(torch.jit, "is_tracing", lambda: case == "tracing")
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: case == "compiling")
     with torch.autocast("cpu", torch.bfloat16, enabled=case == "autocast"):
         torch.testing.assert_close(conv(x), torchs(conv, x), rtol=0, atol=0)
         torch.testing.assert_close(conv(x, relu=True), torchs(conv, x).relu(), rtol=0, atol=0)
@@ -109,7 +112,7 @@ def test_elsewhere_it_is_torchs_own(case: str, monkeypatch: pytest.MonkeyPatch) 
 def test_what_is_not_finite_shows(value: float, relu: bool) -> None:
     conv, x = layer(32, 64).requires_grad_(False), maps(1, 32, 8, 8)
     x[0, 7, 3, 3] = value
-    conv.prepare()
+    conv.is_final = True
     assert conv.by_tiles(x) and not conv(x, relu=relu)[0, :, 3, 3].isfinite().any()
 
 
@@ -137,8 +140,67 @@ def test_a_folded_block_goes_by_tiles_once_transformed(monkeypatch: pytest.Monke
         expected = copy.deepcopy(network).double()(x.double()).clipwise
     fast = for_prediction(network, torch.device("cpu"), torch.float32)
     convolutions = [conv for conv in fast.modules() if isinstance(conv, Conv2d)]
-    assert len(convolutions) == 3 and all(conv.kernels is not None for conv in convolutions)
-    # What was transformed is not transformed again.
-    monkeypatch.setattr(module, "transformed", None)
+    assert len(convolutions) == 3
     with torch.inference_mode():
         torch.testing.assert_close(fast(x).clipwise.double(), expected, rtol=1e-4, atol=1e-5)
+        # What was transformed is not transformed again.
+        monkeypatch.setattr(module, "transformed", None)
+        torch.testing.assert_close(fast(x).clipwise.double(), expected, rtol=1e-4, atol=1e-5)
+    # The copy has the same, outside of that mode, too.
+    torch.testing.assert_close(copy.deepcopy(fast)(x).clipwise.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def final(conv: Conv2d) -> Conv2d:
+    conv = copy.deepcopy(conv).requires_grad_(False)
+    conv.is_final = True
+    return conv
+
+
+def test_weights_that_are_loaded_are_those_that_convolve() -> None:
+    conv, x = final(layer(32, 64)), maps(1, 32, 8, 8)
+    conv(x)
+    others = {name: 2 * value for name, value in conv.state_dict().items()}
+    once = conv(x)
+    conv.load_state_dict(others)
+    torch.testing.assert_close(conv(x), 2 * once)
+
+
+def test_maps_have_gradients_where_weights_have_none() -> None:
+    conv = layer(32, 64)
+    gradients = []
+    for way in (conv, final(conv)):
+        x = maps(1, 32, 8, 8).requires_grad_()
+        way(x, relu=True).square().sum().backward()
+        gradients.append(x.grad)
+    torch.testing.assert_close(*gradients, rtol=0, atol=0)
+
+
+def test_a_gradient_is_that_of_the_way_ahead_whatever_autocast_is_then() -> None:
+    conv, gradients = layer(32, 64), []
+    for enabled in (False, True):
+        y = conv(maps(1, 32, 8, 8)).square().sum()
+        conv.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            y.backward()
+        gradients.append(conv.weight.grad)
+    torch.testing.assert_close(*gradients, rtol=0, atol=0)
+
+
+def test_layers_whose_maps_are_small_keep_no_kernels() -> None:
+    conv = final(layer(64, 64))
+    conv(maps(1, 64, 2, 8))
+    assert conv._kept is None
+    conv(maps(1, 64, 8, 8))
+    assert conv._kept is not None and conv._kept.shape == (36, 64, 64)
+
+
+def test_operations_are_counted_as_the_convolutions() -> None:
+    counts = []
+    for conv in (layer(32, 64, bias=False), nn.Conv2d(32, 64, 3, padding=1, bias=False)):
+        x = maps(2, 32, 8, 12).requires_grad_()
+        with FlopCounterMode(display=False) as counter:
+            conv(x).sum().backward()
+        counts.append(counter.get_total_flops())
+    assert counts[1] == 3 * 2 * 9 * 32 * 64 * 2 * 8 * 12
+    # And twice the kernels' transform.
+    assert counts[0] == counts[1] + 2 * 2 * 36 * 9 * 32 * 64
