@@ -19,7 +19,7 @@ from benchmarks.peers.librosa_logmel import FRAMES, HOP, MELS, N_FFT, SAMPLE_RAT
 
 
 def installed() -> bool:
-    """Tell whether the package is there (`pip install 'sedkit[benchmarks]'`)."""
+    """Tell whether the package is there (`pip install -e '.[benchmarks]'`)."""
     return importlib.util.find_spec("kaldi_native_fbank") is not None
 
 

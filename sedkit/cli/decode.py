@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="POST.yaml|NAME|T",
         default="0.5",
         help="rules: a file made by `sedkit tune` or by hand, a preset (published, tfseg, baseline2018, baseline2019, "
-        "baseline2021, fdy_crnn, mil, mil_derivative, mil_area, csebbs), or one frame threshold for all classes "
-        "(default: 0.5)",
+        "baseline2021, baseline2024, fdy_crnn, mil, mil_derivative, mil_area, csebbs), or one frame threshold for all "
+        "classes (default: 0.5)",
     )
     parser.add_argument(
         "--tags",

@@ -106,7 +106,8 @@ def _tracker_class() -> Any:
         codecarbon = importlib.import_module("codecarbon")
     except ImportError:
         raise SedkitError(
-            "--energy true needs codecarbon, which is not installed: pip install 'sedkit[energy]', or leave it out"
+            "--energy true needs codecarbon, which is not installed: `pip install -e '.[energy]'` in the clone, or "
+            "leave it out"
         ) from None
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
     return codecarbon.OfflineEmissionsTracker

@@ -73,7 +73,8 @@ def use_cluster(address: str) -> int:
     try:
         from dask.distributed import Client
     except ImportError as error:
-        raise UsageError(f"--jobs {DASK}{address} needs Dask ({error}); `pip install 'sedkit[dask]'`") from None
+        needs = f"--jobs {DASK}{address} needs Dask ({error})"
+        raise UsageError(f"{needs}; `pip install -e '.[dask]'` in the clone") from None
     from joblib import parallel_config
 
     try:

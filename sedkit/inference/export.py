@@ -271,4 +271,6 @@ def _package(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise SedkitError(f"export needs {name}, which is not installed: pip install 'sedkit[onnx]'") from None
+        raise SedkitError(
+            f"export needs {name}, which is not installed: `pip install -e '.[onnx]'` in the clone"
+        ) from None

@@ -25,7 +25,7 @@ CLIPS = 420
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """The scheduler's address, and the workers."""
-    pytest.importorskip("distributed", reason="needs distributed: pip install 'sedkit[dask]'")
+    pytest.importorskip("distributed", reason="needs distributed: pip install -e '.[dask]'")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"

@@ -37,7 +37,7 @@ class FrameParameters:
     gate: float = option(
         0.0,
         "--frame-gate",
-        "frame-based: only in clips with a clip score above it (0: in all; 0.1)",
+        "frame-based: only in clips with a clip score above it (0: in all; published: 0.1)",
         metavar="T",
     )
 

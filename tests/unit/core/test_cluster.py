@@ -14,12 +14,12 @@ from sedkit.core.parallel import use_cluster
 
 def test_without_dask_it_is_bad_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dask.distributed", None)
-    with pytest.raises(UsageError, match=r"dask:tcp://x:1 needs Dask .*pip install 'sedkit\[dask\]'"):
+    with pytest.raises(UsageError, match=r"dask:tcp://x:1 needs Dask .*pip install -e '\.\[dask\]'"):
         use_cluster("tcp://x:1")
 
 
 def test_an_address_that_is_none_is_named() -> None:
-    pytest.importorskip("distributed", reason="needs distributed: pip install 'sedkit[dask]'")
+    pytest.importorskip("distributed", reason="needs distributed: pip install -e '.[dask]'")
     with pytest.raises(SedkitError, match="dask:nowhere: missing port number"):
         use_cluster("nowhere")
 

@@ -1,6 +1,7 @@
 """The register of front ends, what every front end says of windows, and the example of the documentation."""
 
 import dataclasses
+import re
 import sys
 import types
 
@@ -112,3 +113,12 @@ def test_the_example_of_the_documentation_works(level):
     np.testing.assert_array_equal(waves.features(windows), [features[0, :2], features[0, 1:]])
     with pytest.raises(UsageError, match="hop_samples is 0"):
         frontend_from({"name": "level", "hop_samples": 0})
+
+
+def test_the_table_of_the_page_names_every_parameter_of_logmel(repository):
+    text = (repository / "docs/features.md").read_text(encoding="utf-8")
+    table = text.partition("## Parameters of `logmel`")[2].partition("\n## ")[0]
+    shown = [
+        cell for row in re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE) for cell in re.findall(r"`(\w+)`", row)
+    ]
+    assert sorted(shown) == sorted(LogMel().as_dict().keys() - {"name"})

@@ -285,5 +285,5 @@ def test_a_package_that_is_absent_is_named(
     monkeypatch.setattr(importlib, "import_module", fail)
     assert main(["export", str(experiment), str(tmp_path / "x.onnx")]) == 1
     error = capsys.readouterr().err
-    assert f"export needs {absent}, which is not installed: pip install 'sedkit[onnx]'" in error
+    assert f"export needs {absent}, which is not installed: `pip install -e '.[onnx]'`" in error
     assert not (tmp_path / "x.onnx").exists()

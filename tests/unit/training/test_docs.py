@@ -29,7 +29,7 @@ from sedkit.objectives.schedules import resolve_schedule
 from sedkit.training.groups import freeze, parameter_groups
 from sedkit.training.optimisers import resolve_optimiser
 from sedkit.training.selection import FIGURES
-from sedkit.training.settings import LabelSettings, StreamSettings, data_settings
+from sedkit.training.settings import LabelSettings, StreamSettings, TrainingSettings, data_settings
 
 
 @pytest.fixture
@@ -194,3 +194,13 @@ def test_tables_of_the_page_name_every_key(repository: Path) -> None:
     assert tables["key of `labels`"] == {field.name for field in dataclasses.fields(LabelSettings)}
     assert tables["option"] == {field.name for field in dataclasses.fields(MeanTeacherOptions)}
     assert tables["figure"] == set(FIGURES)
+    assert tables["key of `training`"] == {field.name for field in dataclasses.fields(TrainingSettings)}
+    for name, said in re.findall(r"^\| `(adam|adamw|sgd|rmsprop)` \| (.*) \|$", text, re.MULTILINE):
+        of_adam = {"learning_rate", "beta1", "beta2", "epsilon"} if name == "adamw" else set()
+        shown = {key: yaml.safe_load(value) for key, value in re.findall(r"`(\w+)` ([\w.-]+)", said)}
+        options = {
+            k: v for k, v in resolve_optimiser({"name": name}).items() if k not in ("name", "groups", "layer_decay")
+        }
+        assert {key: float(value) for key, value in shown.items()} == {
+            key: value for key, value in options.items() if key not in of_adam
+        }

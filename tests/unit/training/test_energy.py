@@ -89,7 +89,7 @@ def test_not_asked_nothing_written(tmp_path: Path, installed: type[Tracker]) -> 
 
 def test_not_installed_is_an_error_before_anything_is_done(tmp_path: Path, missing: None) -> None:
     (tmp_path / "training.json").write_text("{}")
-    with pytest.raises(SedkitError, match=r"pip install 'sedkit\[energy\]'"):
+    with pytest.raises(SedkitError, match=r"pip install -e '\.\[energy\]'"):
         track_energy(tmp_path / "training.json")
     assert (tmp_path / "training.json").exists()
     with track_energy(tmp_path / "training.json", asked=False):
