@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sedkit.core.compiled import sort_rows
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 
@@ -43,25 +44,14 @@ def _checked_order(clip: Any, label: Any, onset: Any, offset: Any, refuse: bool)
             return order, -1, i
     for i in range(1, n):
         if clip[i] < clip[i - 1]:
-            order = np.argsort(clip, kind="mergesort")
+            sort_rows(order, clip)
             break
     start = 0
     while start < n:
         stop = start + 1
         while stop < n and clip[order[stop]] == clip[order[start]]:
             stop += 1
-        # Clips hold few events as a rule, nearly in order: insertion; a long recording is sorted as a whole.
-        if stop - start > 64:
-            rows = order[start:stop].copy()
-            order[start:stop] = rows[np.argsort(onset[rows], kind="mergesort")]
-        else:
-            for i in range(start + 1, stop):
-                row = order[i]
-                j = i
-                while j > start and onset[order[j - 1]] > onset[row]:
-                    order[j] = order[j - 1]
-                    j -= 1
-                order[j] = row
+        sort_rows(order[start:stop], onset)
         if refuse:
             for i in range(start, stop):
                 a = order[i]

@@ -34,6 +34,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sedkit.core.compiled import sort_rows
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.coverage import Ground, PointCounts, count_detections, join_points, prepare
@@ -148,7 +149,8 @@ def area_less_noise(
     """
     if n_classes == 0:
         return 0.0
-    order = np.argsort(x)
+    order = np.arange(len(x))
+    sort_rows(order, x)
     curve = np.zeros(n_classes)
     total = 0.0
     previous = 0.0
@@ -301,7 +303,8 @@ def _variances(counts: Any, n_points: int, terms: Any, grid: Any) -> Any:
     for r in range(n):
         if _rates(counts, r, terms, tpr, efpr, occurs):
             x, cls, y, n_occurring = steps_of(tpr, efpr, occurs, terms[3])
-            order, curve, i = np.argsort(x), np.zeros(n_occurring), 0
+            order, curve, i = np.arange(len(x)), np.zeros(n_occurring), 0
+            sort_rows(order, x)
             for g in range(len(grid)):
                 while i < len(x) and x[order[i]] <= grid[g]:
                     k_i = order[i]

@@ -25,7 +25,10 @@ def _fill(roll: Any, n_segments: int, label: Any, onset: Any, offset: Any, segme
 @njit(cache=True)
 def _length(offset: Any, segment_s: float) -> int:
     """Return how many segments a table's events of a clip reach over."""
-    return max(int(np.ceil(offset.max() / segment_s)), 0) if len(offset) else 0
+    last = 0.0
+    for end in offset:
+        last = max(last, end)
+    return int(np.ceil(last / segment_s))
 
 
 @njit(cache=True)

@@ -91,13 +91,22 @@ def _area_until(at: np.ndarray, shift: float, edges: np.ndarray, area: np.ndarra
 @njit(cache=True, nogil=True)
 def _breakpoints(edges: np.ndarray, half: float) -> np.ndarray:
     """Return the breakpoints of Delta within the clip, seconds, ascending."""
-    points = np.sort(np.concatenate((edges, edges - half, edges + half)))
-    at, k = np.empty(len(points)), 0
-    for point in points:
+    n = len(edges)
+    at, k = np.empty(3 * n), 0
+    before = here = after = 0
+    while before < n or here < n or after < n:
+        point = min(
+            edges[before] - half if before < n else np.inf,
+            edges[here] if here < n else np.inf,
+            edges[after] + half if after < n else np.inf,
+        )
         # Breakpoints nearer than rounding are one.
         if edges[0] <= point <= edges[-1] and (k == 0 or point - at[k - 1] > _FLAT):
             at[k] = point
             k += 1
+        before += before < n and edges[before] - half == point
+        here += here < n and edges[here] == point
+        after += after < n and edges[after] + half == point
     return at[:k]
 
 
@@ -105,9 +114,13 @@ def _breakpoints(edges: np.ndarray, half: float) -> np.ndarray:
 def _step_filter(at: np.ndarray, half: float, edges: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return Delta of step length 2 * `half` at breakpoints."""
     area = np.zeros(len(edges))
-    area[1:] = np.cumsum(scores * np.diff(edges))
-    rises = _area_until(at, half, edges, area) - 2 * _area_until(at, 0.0, edges, area)
-    return (rises + _area_until(at, -half, edges, area)) / half
+    for t in range(len(scores)):
+        area[t + 1] = area[t] + scores[t] * (edges[t + 1] - edges[t])
+    delta, here = _area_until(at, half, edges, area), _area_until(at, 0.0, edges, area)
+    before = _area_until(at, -half, edges, area)
+    for k in range(len(at)):
+        delta[k] = (delta[k] - 2 * here[k] + before[k]) / half
+    return delta
 
 
 @njit(cache=True, nogil=True)
@@ -142,7 +155,13 @@ def _changes(delta: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
 def _segment(edges: np.ndarray, scores: np.ndarray, begin: float, end: float) -> tuple[float, float, float]:
     """Return integral, minimum and maximum of the scores over [begin, end]; of the frame at hand where it is empty."""
     n = len(scores)
-    t = max(np.searchsorted(edges[:n], begin + _FLAT, side="right") - 1, 0)  # the last frame that begins by then
+    t, behind = 0, n  # the last frame that begins by then
+    while behind - t > 1:
+        middle = (t + behind) // 2
+        if edges[middle] <= begin + _FLAT:
+            t = middle
+        else:
+            behind = middle
     area, low, high = 0.0, scores[t], scores[t]
     while t < n and edges[t] < end - _FLAT:
         low, high = min(low, scores[t]), max(high, scores[t])

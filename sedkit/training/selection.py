@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sedkit.core.errors import UsageError, listed, suggest
 from sedkit.dataio.events import Events, Tags
 from sedkit.dataio.scores import Scores
+from sedkit.evaluation import ranking
 from sedkit.evaluation.inputs import Options, Output, Truth, Work
 from sedkit.evaluation.metrics.base import all_metrics
 from sedkit.evaluation.metrics.partial_auc import SegmentAucParameters, Segments, cut_segments, partial_auc
-from sedkit.evaluation.ranking import best_f1, cumulative
 from sedkit.features.batch import StreamBatch
 from sedkit.features.normalise import Normalisation
 from sedkit.models.output import SedModel, SedOutput, valid_mask
@@ -76,12 +76,11 @@ def average_precision(scores: NDArray[np.float32], target: NDArray[np.bool_]) ->
     scores, target
         (items, classes)
     """
-    from sklearn.metrics import average_precision_score
-
-    present = target.any(axis=0)
+    present, once = target.any(axis=0), np.ones(len(target))
     if not present.any():
         return None
-    return float(np.mean(average_precision_score(target[:, present], scores[:, present], average=None)))
+    counts = (ranking.cumulative(*of, once) for of in zip(scores[:, present].T, target[:, present].T, strict=True))
+    return float(np.mean([ranking.average_precision(true, false) for true, false in counts]))
 
 
 def _clip_map(outputs: Outputs) -> float | None:
@@ -102,11 +101,10 @@ def _clip_f1(outputs: Outputs) -> float | None:
     """Macro F1 of the tags at 0.5; a class without a true and a predicted clip counts 0."""
     if not outputs.clip_target:
         return None
-    from sklearn.metrics import f1_score
-
     known = outputs.annotated
     tags, target = np.concatenate(outputs.clipwise)[:, known] > 0.5, np.concatenate(outputs.clip_target)[:, known]
-    return float(f1_score(target, tags, average="macro", zero_division=0))
+    hits, both = (tags & target).sum(axis=0), tags.sum(axis=0) + target.sum(axis=0)
+    return float(np.mean(2 * hits / np.maximum(both, 1)))
 
 
 def _decoded(metric: str) -> Callable[[Outputs], float | None]:
@@ -152,7 +150,7 @@ def _partial_areas(segments: Segments) -> NDArray[np.float64]:
 def _best_f1(segments: Segments) -> NDArray[np.float64]:
     weight = np.ones(len(segments.clip))
     pairs = zip(segments.score.T, segments.target.T, strict=True)
-    return np.array([best_f1(*cumulative(score, target, weight)) for score, target in pairs])
+    return np.array([ranking.best_f1(*ranking.cumulative(score, target, weight)) for score, target in pairs])
 
 
 def _as_clips(outputs: Outputs) -> tuple[Scores, Events]:
