@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from sedkit.core.files import lock
+from tests.recipes._forks import python
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = "dcase2019_task4"
@@ -84,9 +84,9 @@ class Place:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a call: this Python, one thread."""
+    """Return the environment of a call: this Python with everything imported, one thread."""
     threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
-    return os.environ | threads | {"SEDKIT_VENV": "none", "SEDKIT_PYTHON": sys.executable}
+    return os.environ | threads | {"SEDKIT_VENV": "none", "SEDKIT_PYTHON": str(python())}
 
 
 def prepared(factory: pytest.TempPathFactory) -> Place:
