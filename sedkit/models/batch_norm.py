@@ -27,6 +27,7 @@ from sedkit.models.compiled import (
     real,
     spread,
     stored,
+    with_gradient,
 )
 from sedkit.models.winograd import Conv2d
 
@@ -151,8 +152,7 @@ def _means(sums: list[NDArray[np.float64]], channels: int, n: int) -> Tensor:
     return torch.from_numpy(np.sum(sums, axis=0).reshape(len(sums[0]), -1, channels).sum(1) / n)
 
 
-@torch.library.custom_op("sedkit::batch_norm", mutates_args=())
-def _batch_norm(
+def _normed(
     x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool, rows: int, columns: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return max(0, weight (x - mean) / sqrt(variance + eps) + bias), pooled, and the batch's mean and variance.
@@ -217,7 +217,7 @@ def _gradient(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, .
     return inner, product * inverse * n, of_bias * n, None, None, None, None
 
 
-_batch_norm.register_autograd(_gradient, setup_context=_keep)
+_batch_norm = with_gradient(_normed, _keep, _gradient)
 
 
 def batch_norm(norm: nn.Module, x: Tensor, *, relu: bool = True, pooling: tuple[int, int] = (1, 1)) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the compiled layers share: values of either precision, functions of them, pooling of lines, threads.
+"""What the compiled layers share: values of either precision, functions of them, pooling, threads, gradients.
 
 Maps of a network lie channels last: a line is all values of one row, (width x channels,), that lie one after another.
 Numba keeps what it compiled by the file of the kernel alone: after a change here remove its `__pycache__`.
@@ -33,6 +33,8 @@ kernel = partial(njit, cache=True, nogil=True, fastmath=HONEST, error_model="num
 STRETCH = 256
 #: Values from which on another thread is worth its start.
 _WORTH_A_THREAD = 2**18
+#: What torch's dispatcher knows of this toolkit.
+_OPERATORS = torch.library.Library("sedkit", "FRAGMENT")
 _F, _U = np.float32, np.uint32
 
 
@@ -231,6 +233,46 @@ def over_lines(work: Callable[..., Any], n_lines: int, size: int, *others: Any, 
     n = max(1, min(torch.get_num_threads(), 1 + n_lines * size // _WORTH_A_THREAD, blocks))
     edges = [block * (blocks * i // n) for i in range(n)] + [n_lines]
     return in_threads(work, [(first, behind, *others) for first, behind in pairwise(edges)])
+
+
+def operator(schema: str) -> Callable[[Callable[..., Any]], Any]:
+    """Make an operator of a function of tensors on a CPU, so that its floating point operations can be counted.
+
+    One by `torch.library.custom_op` would import torch's compiler at its first call, which takes longer than most.
+    """
+
+    def define(work: Callable[..., Any]) -> Any:
+        name = _OPERATORS.define(schema)
+        _OPERATORS.impl(name, work, "CPU")
+        return getattr(torch.ops.sedkit, name)
+
+    return define
+
+
+def with_gradient(
+    work: Callable[..., Any], keep: Callable[..., None], gradient: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Return `work` as a function that has a gradient, which itself has none: to ask for that is an error.
+
+    `keep(context, arguments, outcome)` keeps what `gradient(context, *gradients of the outcome)` needs, which returns
+    the gradients of all arguments.
+    """
+
+    class Differentiable(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *inputs: Any) -> Any:
+            output = work(*inputs)
+            keep(ctx, inputs, output)
+            return output
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor | None) -> Any:
+            if torch.is_grad_enabled():
+                raise RuntimeError("create_graph: compiled layers have no gradient of their gradient")
+            return gradient(ctx, *grads)
+
+    apply: Callable[..., Any] = Differentiable.apply
+    return apply
 
 
 def lowest(relu: bool) -> Any:

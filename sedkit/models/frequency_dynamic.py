@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sedkit.models.compiled import Values, as_lines, bits, kernel, on_cpu, over_lines, real, stored
+from sedkit.models.compiled import Values, as_lines, bits, kernel, on_cpu, over_lines, real, stored, with_gradient
 from sedkit.models.layers import no_autocast
 
 #: What the logits of the mixture are divided by (arXiv 2203.15296): mixtures begin nearly even.
@@ -58,8 +58,7 @@ def _scatter(first: int, behind: int, around: Values, x: Values) -> None:
                 x[b, f, t, k] = stored(line[(t + 1) * n_in + k], x[b, f, t, k])
 
 
-@torch.library.custom_op("sedkit::around", mutates_args=())
-def _around(x: Tensor) -> Tensor:
+def _gathered(x: Tensor) -> Tensor:
     """Do what `surroundings` does, with channels last."""
     batch, n_in, bins, frames = x.shape
     y = x.new_empty(batch * bins, frames, 9 * n_in)
@@ -78,7 +77,7 @@ def _gradient(ctx: Any, grad: Tensor) -> Tensor:
     return x
 
 
-_around.register_autograd(_gradient, setup_context=_keep)
+_around = with_gradient(_gathered, _keep, _gradient)
 
 
 def surroundings(x: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from sedkit.models.compiled import (
     sigmoid,
     spread,
     stored,
+    with_gradient,
 )
 
 _F, _U = np.float32, np.uint32
@@ -135,8 +136,7 @@ def _seed() -> int:
     return int(torch.randint(2**62, ()))
 
 
-@torch.library.custom_op("sedkit::gate", mutates_args=())
-def _gated(values: Tensor, gates: Tensor | None, share: float, seed: int, rows: int, columns: int) -> Tensor:
+def _through_gates(values: Tensor, gates: Tensor | None, share: float, seed: int, rows: int, columns: int) -> Tensor:
     """Return values sigmoid(gates) with a share of them left out, averaged over `rows` x `columns`.
 
     Without gates, these are the second half of the channels.
@@ -170,11 +170,10 @@ def _gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return of_values, of_gates, None, None, None, None
 
 
-_gated.register_autograd(_gradient, setup_context=_keep)
+_gated = with_gradient(_through_gates, _keep, _gradient)
 
 
-@torch.library.custom_op("sedkit::dropout", mutates_args=())
-def _dropout(x: Tensor, share: float, seed: int) -> Tensor:
+def _some_of(x: Tensor, share: float, seed: int) -> Tensor:
     """Return x without a share of its values, drawn anew from a seed; x lies without gaps, in any order of axes."""
     out = torch.empty_like(x)
     arrays = (bits(y.as_strided((y.numel(),), (1,))) for y in (x, out))
@@ -190,10 +189,10 @@ def _keep_seed(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _same_left_out(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
     if grad.stride() != ctx.strides:
         grad = torch.empty_strided(grad.shape, ctx.strides, dtype=grad.dtype).copy_(grad)
-    return _dropout(grad, *ctx.drawing), None, None
+    return _some_of(grad, *ctx.drawing), None, None
 
 
-_dropout.register_autograd(_same_left_out, setup_context=_keep_seed)
+_dropout = with_gradient(_some_of, _keep_seed, _same_left_out)
 
 
 class Dropout(nn.Dropout):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
-from sedkit.models.compiled import Floats, is_recorded, kernel, over_lines, sigmoid, tanh
+from sedkit.models.compiled import Floats, is_recorded, kernel, operator, over_lines, sigmoid, tanh, with_gradient
 
 _F = np.float32
 
@@ -123,8 +123,8 @@ def _each_direction(work: Callable[..., None], *tensors: Tensor) -> None:
     over_lines(work, tensors[0].shape[1], tensors[0].numel(), *(x.numpy() for x in tensors))
 
 
-@torch.library.custom_op("sedkit::gru", mutates_args=())
-def _scan(inputs: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+@operator("gru(Tensor inputs, Tensor weight, Tensor bias) -> (Tensor, Tensor, Tensor)")
+def _states(inputs: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the states of a GRU, all directions; its gates and the recurrent part of the third for the gradient.
 
     With a the recurrent and x the input part of a gate: r = sigmoid(x_r + a_r), z = sigmoid(x_z + a_z),
@@ -157,10 +157,10 @@ def _gradient(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, T
     return inputs, flat.transpose(1, 2) @ before, flat.sum(1)
 
 
-_scan.register_autograd(_gradient, setup_context=_keep)
+_scan = with_gradient(_states, _keep, _gradient)
 
 
-@register_flop_formula(torch.ops.sedkit.gru)
+@register_flop_formula(_states)
 def _operations(inputs: tuple[int, ...], weight: tuple[int, ...], *_: Any, **__: Any) -> int:
     """Return the floating point operations of the recurrent products, for shapes."""
     return 2 * math.prod(inputs) * weight[2]

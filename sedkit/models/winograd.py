@@ -17,7 +17,7 @@ from numba import njit
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
-from sedkit.models.compiled import HONEST, Floats, as_lines, kernel, lowest, on_cpu, over_lines
+from sedkit.models.compiled import HONEST, Floats, as_lines, kernel, lowest, on_cpu, operator, over_lines, with_gradient
 
 #: Outcomes and values along a side of a tile, and products of a tile.
 OUT, SIDE = 4, 6
@@ -221,7 +221,7 @@ def _block(tiles: int, channels: int) -> int:
     return min(tiles, max(_FEWEST_AT_ONCE, min(_MOST_AT_ONCE, _BLOCK // channels)))
 
 
-@torch.library.custom_op("sedkit::winograd", mutates_args=())
+@operator("winograd(Tensor x, Tensor kernels, Tensor? bias, bool relu) -> Tensor")
 def convolved(x: Tensor, kernels: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
     """Convolve maps, zeros around them, with kernels as `transformed` gives them; add a bias; take ReLU if asked to.
 
@@ -243,7 +243,7 @@ def convolved(x: Tensor, kernels: Tensor, bias: Tensor | None, relu: bool) -> Te
     return y
 
 
-@torch.library.custom_op("sedkit::winograd_weights", mutates_args=())
+@operator("winograd_weights(Tensor x, Tensor grad) -> Tensor")
 def _of_weights(x: Tensor, grad: Tensor) -> Tensor:
     """Return the gradient of the kernels, (n_out, n_in, 3, 3), of that of the outcomes of x."""
     n_in, n_out = x.shape[1], grad.shape[1]
@@ -260,35 +260,33 @@ def _of_weights(x: Tensor, grad: Tensor) -> Tensor:
     return taps.view(3, 3, n_in, n_out).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
 
 
-@register_flop_formula(torch.ops.sedkit.winograd)
+@register_flop_formula(convolved)
 def _operations(x: tuple[int, ...], kernels: tuple[int, ...], *_: Any, **__: Any) -> int:
     """Return the floating point operations of the convolution itself, for shapes."""
     return 18 * x[0] * x[2] * x[3] * kernels[1] * kernels[2]
 
 
-@register_flop_formula(torch.ops.sedkit.winograd_weights)
+@register_flop_formula(_of_weights)
 def _operations_of_weights(x: tuple[int, ...], grad: tuple[int, ...], *_: Any, **__: Any) -> int:
     return 18 * x[0] * x[2] * x[3] * x[1] * grad[1]
 
 
-class _Convolution(torch.autograd.Function):
-    """Convolution of maps (batch, n_in, height, width) with kernels (n_out, n_in, 3, 3), zeros around them."""
+def _ahead(x: Tensor, weight: Tensor) -> Tensor:
+    """Convolve maps (batch, n_in, height, width) with kernels (n_out, n_in, 3, 3), zeros around them."""
+    y: Tensor = convolved(x, transformed(weight), None, False)
+    return y
 
-    @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu")
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        y: Tensor = convolved(x, transformed(weight), None, False)
-        return y
 
-    @staticmethod
-    @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
-        grad = grad.contiguous(memory_format=torch.channels_last)
-        turned = weight.flip(2, 3).transpose(0, 1)
-        back = convolved(grad, transformed(turned), None, False) if ctx.needs_input_grad[0] else None
+def _gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    x, weight = ctx.saved_tensors
+    grad = grad.contiguous(memory_format=torch.channels_last)
+    # As ahead, whatever is around the call back.
+    with torch.autocast("cpu", enabled=False):
+        back = _ahead(grad, weight.flip(2, 3).transpose(0, 1)) if ctx.needs_input_grad[0] else None
         return back, _of_weights(x, grad) if ctx.needs_input_grad[1] else None
+
+
+_convolution = with_gradient(_ahead, lambda ctx, inputs, _: ctx.save_for_backward(*inputs), _gradient)
 
 
 class Conv2d(nn.Conv2d):
@@ -343,7 +341,7 @@ class Conv2d(nn.Conv2d):
         if not self.by_tiles(x):
             y = super().forward(x)
         elif torch.is_grad_enabled() and any(v.requires_grad for v in sides):
-            y = _Convolution.apply(x, self.weight)
+            y = _convolution(x, self.weight)
             y = y if self.bias is None else y.add_(self.bias[:, None, None])
         else:
             whole: Tensor = convolved(x, self._kernels(), self.bias, relu)
