@@ -24,8 +24,8 @@ OUT, SIDE = 4, 6
 POINTS = SIDE * SIDE
 #: Channels that are transformed at a time: 6x6 of them stay in the first-level cache.
 _STRETCH = 64
-#: Tiles that are transformed, multiplied and transformed back at a time: so many values of a point, within limits.
-_BLOCK, _FEWEST_AT_ONCE, _MOST_AT_ONCE = 2**19, 256, 1024
+#: Tiles that are transformed, multiplied and transformed back at a time, so that what is between stays in caches.
+_BLOCK = 128
 #: Fewest channels, pairs of channels, tiles of a map, and times fewer multiplications that are worth the transforms.
 _CHANNELS, _PAIRS, _FEWEST, _GAIN = 32, 32 * 64, 4, 2.0
 #: G of section 4.3, by points 0, 1, -1, 2, -2 and infinity.
@@ -216,11 +216,6 @@ def tiles_of(x: Tensor) -> int:
     return len(x) * -(-x.shape[2] // OUT) * -(-x.shape[3] // OUT)
 
 
-def _block(tiles: int, channels: int) -> int:
-    """Return how many tiles go through at a time."""
-    return min(tiles, max(_FEWEST_AT_ONCE, min(_MOST_AT_ONCE, _BLOCK // channels)))
-
-
 @operator("winograd(Tensor x, Tensor kernels, Tensor? bias, bool relu) -> Tensor")
 def convolved(x: Tensor, kernels: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
     """Convolve maps, zeros around them, with kernels as `transformed` gives them; add a bias; take ReLU if asked to.
@@ -231,11 +226,10 @@ def convolved(x: Tensor, kernels: Tensor, bias: Tensor | None, relu: bool) -> Te
     _, n_in, n_out = kernels.shape
     y = torch.empty((len(x), n_out, *x.shape[2:]), memory_format=torch.channels_last)
     tiles = tiles_of(x)
-    block = _block(tiles, n_in + n_out)
-    values, products = torch.empty(POINTS, block, n_in), torch.empty(POINTS, block, n_out)
+    values, products = torch.empty(POINTS, _BLOCK, n_in), torch.empty(POINTS, _BLOCK, n_out)
     more = torch.zeros(n_out) if bias is None else bias
-    for begin in range(0, tiles, block):
-        n = min(block, tiles - begin)
+    for begin in range(0, tiles, _BLOCK):
+        n = min(_BLOCK, tiles - begin)
         over_lines(_transform_maps, n, POINTS * n_in, begin, as_lines(x), values.numpy(), False)
         torch.bmm(values[:, :n], kernels, out=products[:, :n])
         sides = (products.numpy(), as_lines(y), more.numpy(), lowest(relu))
@@ -248,11 +242,10 @@ def _of_weights(x: Tensor, grad: Tensor) -> Tensor:
     """Return the gradient of the kernels, (n_out, n_in, 3, 3), of that of the outcomes of x."""
     n_in, n_out = x.shape[1], grad.shape[1]
     tiles = tiles_of(x)
-    block = _block(tiles, n_in + n_out)
-    values, outer = torch.empty(POINTS, block, n_in), torch.empty(POINTS, block, n_out)
+    values, outer = torch.empty(POINTS, _BLOCK, n_in), torch.empty(POINTS, _BLOCK, n_out)
     sums = torch.zeros(POINTS, n_in, n_out)
-    for begin in range(0, tiles, block):
-        n = min(block, tiles - begin)
+    for begin in range(0, tiles, _BLOCK):
+        n = min(_BLOCK, tiles - begin)
         over_lines(_transform_maps, n, POINTS * n_in, begin, as_lines(x), values.numpy(), False)
         over_lines(_transform_maps, n, POINTS * n_out, begin, as_lines(grad), outer.numpy(), True)
         sums.baddbmm_(values[:, :n].transpose(1, 2), outer[:, :n])
