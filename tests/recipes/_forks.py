@@ -13,6 +13,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -63,7 +64,10 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 
 def serve(address: str) -> None:
-    """Take calls until stdin ends; return in the fork that is to do one, with everything as the call has it."""
+    """Take calls until stdin ends; return in the fork that is to do one, with everything as the call has it.
+
+    The folder of the address goes with that end, however the process that started this one ended.
+    """
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
         server.listen()
@@ -76,6 +80,7 @@ def serve(address: str) -> None:
                 _attend(caller)
                 return
             caller.close()
+    shutil.rmtree(Path(address).parent)
     sys.exit()
 
 
