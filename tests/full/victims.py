@@ -26,10 +26,7 @@ import sedkit.core.files as files
 from sedkit.cli.main import main
 
 #: What calls import when they come to need it, besides all of sedkit: most of their time, if each fork did.
-_HEAVY = (
-    *("encodings.ascii", "jsonargparse", "librosa", "pypdf", "scipy.optimize", "scipy.signal"),
-    *("sklearn.metrics", "torch._dynamo"),
-)
+_HEAVY = (*("encodings.ascii", "jsonargparse", "librosa", "pypdf", "scipy.optimize", "scipy.signal", "torch._dynamo"),)
 
 
 def import_everything() -> None:
