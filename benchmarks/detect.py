@@ -29,7 +29,7 @@ from sedkit.inference.detector import Detector
 from sedkit.inference.predict import predict_waveforms
 from sedkit.inference.tiling import Accumulated
 from sedkit.models.checkpoint import read_checkpoint
-from sedkit.models.precision import cpu_has_bf16, cpu_name
+from sedkit.models.precision import cpu_name
 
 RUNS, MINUTES = 2, 30
 RATE = 44100
@@ -149,9 +149,8 @@ def run(form: Form) -> Report:
                 LEAST: at_least(minutes),
             },
         )
-        precision = "bfloat16" if cpu_has_bf16() else "float32"
         windows = 60 * minutes * FRONTEND.sample_rate / (FRONTEND.hop_samples * HOP)
-        seconds[LEAST] += windows * gflop(stock) / convolutions(form)[precision]
+        seconds[LEAST] += windows * gflop(stock) / convolutions(form)["quickest"]
         n = min(len(results[ours]), len(results[peer]))
         off = float(np.abs(results[ours][:n] - results[peer][:n]).max())
         took_s, busy_s, megabytes = a_call(recording, cnn)

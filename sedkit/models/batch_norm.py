@@ -264,5 +264,6 @@ def batch_norm(norm: nn.Module, x: Tensor, *, relu: bool = True, pooling: tuple[
 def conv_norm_relu(conv: nn.Module, norm: nn.Module, x: Tensor, pooling: tuple[int, int] = (1, 1)) -> Tensor:
     """Return `batch_norm(norm, conv(x), pooling=pooling)`; without another pass where a norm is folded into `conv`."""
     if isinstance(norm, nn.Identity) and isinstance(conv, Conv2d):
-        return averaged(conv(x, relu=True), pooling)
+        y: Tensor = conv(x, relu=True, pooling=pooling)
+        return y
     return batch_norm(norm, conv(x), pooling=pooling)

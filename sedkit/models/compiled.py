@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import pairwise
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -205,16 +206,29 @@ class Lines:
 
 
 @cache
-def _threads(n: int, process: int) -> ThreadPoolExecutor:
-    # Threads do not outlive a fork, so that each process has its own.
-    return ThreadPoolExecutor(n, thread_name_prefix="layers")
+def _workers(n: int, process: int) -> ThreadPoolExecutor:
+    """Return threads of this process, as none outlives a fork, in each of which torch works alone."""
+    together = Barrier(n + 1)
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        together.wait()
+
+    workers = ThreadPoolExecutor(n, thread_name_prefix="layers", initializer=begin)
+    for _ in range(n):
+        workers.submit(int)
+    together.wait()
+    # What a thread asks for is the default of those that begin later, too.
+    torch.set_num_threads(n)
+    return workers
 
 
-def in_threads(work: Callable[..., Any], shares: Iterable[tuple[Any, ...]]) -> list[Any]:
+def in_threads(work: Callable[..., Any], shares: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Call `work`, which lets go of the interpreter, with each share's arguments at once; return what it returns."""
-    first, *others = shares
-    pending = [_threads(len(others), os.getpid()).submit(work, *share) for share in others]
-    return [work(*first), *(share.result() for share in pending)]
+    if len(shares) == 1:
+        return [work(*shares[0])]
+    workers = _workers(torch.get_num_threads(), os.getpid())
+    return [share.result() for share in [workers.submit(work, *share) for share in shares]]
 
 
 def over_lines(work: Callable[..., Any], n_lines: int, size: int, *others: Any, block: int = 1) -> list[Any]:
@@ -243,7 +257,9 @@ def operator(schema: str) -> Callable[[Callable[..., Any]], Any]:
 
     def define(work: Callable[..., Any]) -> Any:
         name = _OPERATORS.define(schema)
-        _OPERATORS.impl(name, work, "CPU")
+        # With tensors that oneDNN laid out, too.
+        for memory in ("CPU", "MkldnnCPU"):
+            _OPERATORS.impl(name, work, memory)
         return getattr(torch.ops.sedkit, name)
 
     return define

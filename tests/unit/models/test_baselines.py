@@ -126,7 +126,7 @@ def test_what_lies_around_each_frame_and_its_gradient(
 ) -> None:
     """As torch's `unfold` has it, whose columns are channels x bins x frames, in float64."""
     monkeypatch.setattr(compiled, "_WORTH_A_THREAD", 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    torch.set_num_threads(threads)
     batch, n_in, bins, frames = shape
     x = torch.randn(shape).to(dtype).to(memory_format=torch.channels_last).requires_grad_()
     weight = torch.randn(batch * bins, frames, 9 * n_in).to(dtype)

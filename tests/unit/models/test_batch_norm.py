@@ -47,7 +47,7 @@ def test_maps_gradients_and_statistics_are_torchs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(compiled, "_WORTH_A_THREAD", 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    torch.set_num_threads(threads)
     norm, x = trained(shape[1]), maps(*shape).to(dtype)
     pooled = (*shape[:2], shape[2] // pooling[0], shape[3] // pooling[1])
     # Not parallel to x, whose gradient would be 0.

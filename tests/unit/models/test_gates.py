@@ -37,7 +37,7 @@ def test_maps_and_gradients_are_torchs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(compiled, "_WORTH_A_THREAD", 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    torch.set_num_threads(threads)
     # Seven rows and eleven columns, of which some are left over.
     x = maps(3, channels, 7, 11).to(dtype)
     gates = None if halves else maps(3, channels, 7, 11, seed=1).to(dtype)

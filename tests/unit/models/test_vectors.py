@@ -1,0 +1,55 @@
+"""Formulas over lines in compiled code against numpy's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numba import njit
+
+from sedkit.models.vectors import WIDTH, Vector, lines
+
+
+def formula(a: Vector, b: Vector, c: Vector, *, more: Vector, low: Vector) -> tuple[Vector, ...]:
+    return (0.5 * (a - b) + more).at_least(low), c - 3 * a
+
+
+apply = lines(formula)
+
+
+@njit
+def computed(source, begin, apart, out, to, steps, n, more, low):  # type: ignore[no-untyped-def] # compiled
+    apply(source, begin, apart, out, to, steps, n, (more, low))
+
+
+@pytest.mark.parametrize("n", [WIDTH, WIDTH + 1, 2 * WIDTH - 1, 5 * WIDTH])
+def test_each_place_has_the_formula_and_no_other_is_written(n: int) -> None:
+    rng = np.random.default_rng(0)
+    source, more, low = (rng.standard_normal(size).astype(np.float32) for size in (5 + 3 * 50, n, n))
+    out = np.full(200, -7, np.float32)
+    computed(source, 5, 50, out, 11, 60, n, more, low)
+    a, b, c = (source[5 + 50 * i : 5 + 50 * i + n].astype(float) for i in range(3))
+    expected = np.full(200, -7.0)
+    expected[11 : 11 + n] = np.maximum((a - b) / 2 + more, low)
+    expected[71 : 71 + n] = c - 3 * a
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_bfloat16_is_read_and_written_to_nearest_ties_to_even() -> None:
+    torch.manual_seed(0)
+    source = torch.randn(3 * WIDTH).bfloat16()
+    source[:2] = torch.tensor([1.0, 1.0 + 2**-7])
+    more, low = torch.full((WIDTH,), 2.0**-8), torch.full((WIDTH,), -9.0)
+    source[WIDTH : WIDTH + 2] = 1 - source[:2]
+    out = torch.zeros(2 * WIDTH, dtype=torch.bfloat16)
+    arrays = [x.view(torch.uint16).numpy() for x in (source, out)]
+    computed(arrays[0], 0, WIDTH, arrays[1], 0, WIDTH, WIDTH, more.numpy(), low.numpy())
+    a, b, c = source.float().view(3, WIDTH)
+    assert torch.equal(out, torch.cat([0.5 * (a - b) + more, c - 3 * a]).bfloat16())
+
+
+def test_what_is_not_a_number_is_not_below() -> None:
+    source, zeros = np.full(3 * WIDTH, np.nan, np.float32), np.zeros(WIDTH, np.float32)
+    out = np.zeros(2 * WIDTH, np.float32)
+    computed(source, 0, WIDTH, out, 0, WIDTH, WIDTH, zeros, zeros)
+    assert np.isnan(out).all()
