@@ -210,7 +210,7 @@ def test_prediction_goes_by_tiles_beside_bfloat16_but_for_amx(processor: str, dt
     assert by_tiles == ("amx_bf16" not in processor)
     # Outcomes are rounded; so is what came as float32, and kernels where they are not transformed.
     exact = by_tiles and dtype == torch.bfloat16
-    torch.testing.assert_close(y.double(), expected, rtol=2**-8, atol=2e-5 if exact else 2e-2)
+    torch.testing.assert_close(y.double(), expected, rtol=2**-8, atol=2e-5 if exact else 4e-2)
 
 
 @PROCESSORS
@@ -234,7 +234,7 @@ def test_large_layers_train_by_tiles_beside_bfloat16_but_for_amx(
     wanted = torch.autograd.grad((expected * weight.double()).sum(), [values, exact.weight])
     assert [g.dtype for g in gradients] == [torch.bfloat16, torch.float32]
     # With kernels in float32 but for AMX.
-    off = 1e-2 if "amx_bf16" in processor else 2e-5
+    off = 3e-2 if "amx_bf16" in processor else 2e-5
     for got, exactly in zip((y.detach(), *gradients), (expected.detach(), *wanted), strict=True):
         torch.testing.assert_close(got.double(), exactly, rtol=2**-8, atol=off * float(exactly.abs().max()))
 
