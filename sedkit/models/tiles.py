@@ -187,11 +187,8 @@ def transform_products(
     (height, width), (_, y_height, y_width, channels) = size, y.shape
     rows, columns = -(-height // ROWS), -(-width // COLUMNS)
     n, flat, source = min(channels, _STRETCH), y.reshape(-1), products.reshape(-1)
-    half, sums, column = (
-        np.empty(_DOWN * COLUMNS * n, _F),
-        np.empty(ROWS // 2 * COLUMNS * n, _F),
-        np.empty(ROWS * n, y.dtype),
-    )
+    half, sums = np.empty(_DOWN * COLUMNS * n, _F), np.empty(ROWS // 2 * COLUMNS * n, _F)
+    column = np.empty(ROWS * n, y.dtype)
     for i in range(first, behind):
         tile = begin + i
         b, h, w = tile // (rows * columns), tile // columns % rows * ROWS, tile % columns * COLUMNS

@@ -2,6 +2,7 @@
 
 From a loop over lines that begin anywhere in an array, compilers make vector code only behind tests that no two of them
 overlap, which take as long as the work itself where lines are short. Here all values are read before any is written.
+Numba keeps what it compiled by the file of the kernel alone: after a change here remove its `__pycache__`.
 """
 
 from __future__ import annotations
