@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
 SHAPE, QUICK_SHAPE = (8, 256, 160, 16), (2, 64, 40, 16)
 #: What `convolutions` says, in words.
 ALONE = "a convolution 3x3 of 256 channels alone (in float32, what its tiles multiply, where that is quicker)"
-#: Frames of a transform's block: they stay in the second-level cache.
-BLOCK = 128
-#: Filters that a product of neighbouring ones has together: most zeros of a bank are left out.
-BAND = 16
+#: Rows and columns of the matrix that others are multiplied with, and the most rows of these.
+SIDE, MOST_ROWS = 512, 2048
 
 
 def convolutions(form: Form) -> dict[str, float]:
@@ -60,21 +59,25 @@ def convolutions(form: Form) -> dict[str, float]:
     return speed | {"quickest": max(speed.values())}
 
 
-def transforms(frontend: LogMel, frames: int, dtype: type = np.float64) -> Callable[[], None]:
-    """Return the transforms of so many frames and the products of their power with the bands of a mel bank."""
-    from scipy.fft import rfft
-
-    rng = np.random.default_rng(0)
-    block = rng.standard_normal((BLOCK, frontend.n_fft)).astype(dtype)
-    bank = frontend.framing.bank
-    power = rng.random((BLOCK, int(bank.any(axis=1).sum())), dtype=np.float32)
-    weights = rng.random((power.shape[1], min(BAND, bank.shape[1])), dtype=np.float32)
-    out = np.empty((BLOCK, weights.shape[1]), dtype=np.float32)
+def operations(count: float, dtype: type = np.float64) -> Callable[[], None]:
+    """Return so many additions and multiplications at the speed of a large product of matrices."""
+    rng, rows = np.random.default_rng(0), math.ceil(count / (2 * SIDE**2))
+    values = rng.random((min(rows, MOST_ROWS), SIDE)).astype(dtype)
+    weights, out = rng.random((SIDE, SIDE)).astype(dtype), np.empty_like(values)
 
     def work() -> None:
-        for first in range(0, frames, BLOCK):
-            n = min(BLOCK, frames - first)
-            rfft(block[:n], axis=1)
-            np.matmul(power[:n], weights, out=out[:n])
+        for first in range(0, rows, MOST_ROWS):
+            n = min(MOST_ROWS, rows - first)
+            np.matmul(values[:n], weights, out=out[:n])
 
     return work
+
+
+def transforms(frontend: LogMel, frames: int, dtype: type = np.float64) -> Callable[[], None]:
+    """Return the operations of the transforms of so many frames, their powers and the sums under a filter bank.
+
+    A transform of n real samples takes 2 n log2(n) of them (split radix, Sorensen et al. 1987), but for lesser terms.
+    """
+    n, bank = frontend.n_fft, frontend.framing.bank
+    each = 2 * n * math.log2(n) + 3 * bank.any(axis=1).sum() + 2 * np.count_nonzero(bank)
+    return operations(frames * each, dtype)

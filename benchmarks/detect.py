@@ -112,12 +112,12 @@ def a_call(recording: Path, checkpoint: Path) -> tuple[float, float, float]:
 def at_least(minutes: int) -> Callable[[], None]:
     """Return what no detection can leave out before its network: resampling one channel, and the transforms."""
     seconds = np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32)
-    transform = transforms(FRONTEND, FRONTEND.frames_for(10.0))
+    transform = transforms(FRONTEND, FRONTEND.frames_for(60.0 * minutes))
 
     def work() -> None:
         for _ in range(6 * minutes):
             soxr.resample(seconds, RATE, FRONTEND.sample_rate)
-            transform()
+        transform()
 
     return work
 

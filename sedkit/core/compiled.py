@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numba import njit
 
+#: What compilers may do to be fast where numbers that are not finite have to show in the outcome.
+HONEST = {"contract", "reassoc", "arcp", "nsz"}
+#: How loops over values are compiled. A division by zero is infinite: to raise an error it would have to be looked for.
+kernel = partial(njit, cache=True, nogil=True, fastmath=HONEST, error_model="numpy")
 #: Rows that are sorted by insertion.
 _RUN = 64
 

@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sedkit.core.compiled import kernel
 from sedkit.models.compiled import (
     Floats,
     Lines,
     Values,
     averaged,
-    kernel,
     lowest,
     on_cpu,
     over_lines,

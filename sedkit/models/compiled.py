@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import cache
 from itertools import pairwise
 from threading import Barrier
 from typing import Any
@@ -23,13 +23,11 @@ from numba.extending import overload
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sedkit.core.compiled import HONEST, kernel
+
 Floats = NDArray[np.float32]
 #: Values as they lie in memory: float32, or bfloat16 as the uint16 of its bits, which numba does not know otherwise.
 Values = NDArray[Any]
-#: What compilers may do to be fast where numbers that are not finite have to show in the outcome.
-HONEST = {"contract", "reassoc", "arcp", "nsz"}
-#: How kernels are compiled. A division by zero is infinite: to raise an error it would have to be looked for.
-kernel = partial(njit, cache=True, nogil=True, fastmath=HONEST, error_model="numpy")
 #: Values of a line that are gone through at a time, at least, so that loops are long and what they need lies near.
 STRETCH = 256
 #: Values from which on another thread is worth its start.

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sedkit.models.compiled import Values, as_lines, bits, kernel, on_cpu, over_lines, real, stored, with_gradient
+from sedkit.core.compiled import kernel
+from sedkit.models.compiled import Values, as_lines, bits, on_cpu, over_lines, real, stored, with_gradient
 from sedkit.models.layers import no_autocast
 
 #: What the logits of the mixture are divided by (arXiv 2203.15296): mixtures begin nearly even.

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sedkit.core.compiled import kernel
 from sedkit.models.compiled import (
     Lines,
     Values,
@@ -19,7 +20,6 @@ from sedkit.models.compiled import (
     bits,
     draw,
     is_recorded,
-    kernel,
     on_cpu,
     over_lines,
     pooled,

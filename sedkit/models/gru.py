@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
-from sedkit.models.compiled import Floats, is_recorded, kernel, operator, over_lines, sigmoid, tanh, with_gradient
+from sedkit.core.compiled import kernel
+from sedkit.models.compiled import Floats, is_recorded, operator, over_lines, sigmoid, tanh, with_gradient
 
 _F = np.float32
 

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sedkit.models.compiled import Floats, Values, kernel
-from sedkit.models.vectors import Vector, lines
+from sedkit.core.compiled import kernel
+from sedkit.core.vectors import Vector, lines
+from sedkit.models.compiled import Floats, Values
 
 #: Rows and columns of a tile's outcomes, and of its values; products of a tile.
 ROWS, COLUMNS = 6, 4

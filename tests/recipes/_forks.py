@@ -22,6 +22,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+#: What libraries read when they are imported, which is before a call.
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
 _ROOT = Path(__file__).resolve().parents[2]
 _CLIENT = """#!{python} -IS
 import os, sys
@@ -42,13 +44,14 @@ sys.exit(status)
 
 @cache
 def python() -> Path:
-    """Return the program; the process behind it is started, and ends with this one."""
+    """Return the program; the process behind it is started, with one thread, and ends with this one."""
     folder = Path(tempfile.mkdtemp(prefix="sedkit-forks-"))
     client, address = folder / "python", folder / "calls"
     client.write_text(_CLIENT.format(python=sys.executable, address=str(address)), encoding="utf-8")
     client.chmod(0o755)
     words = [sys.executable, "-m", "tests.recipes._forks", str(address)]
-    server = subprocess.Popen(words, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    env = os.environ | ONE_THREAD
+    server = subprocess.Popen(words, cwd=_ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert server.stdin is not None and server.stdout is not None
     # Which is held until then, too.
     atexit.register(_stop, server)

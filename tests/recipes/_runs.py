@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sedkit.core.files import lock
-from tests.recipes._forks import python
+from tests.recipes._forks import ONE_THREAD, python
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = "dcase2019_task4"
@@ -85,8 +85,7 @@ class Place:
 
 def environment() -> dict[str, str]:
     """Return the environment of a call: this Python with everything imported, one thread."""
-    threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
-    return os.environ | threads | {"SEDKIT_VENV": "none", "SEDKIT_PYTHON": str(python())}
+    return os.environ | ONE_THREAD | {"SEDKIT_VENV": "none", "SEDKIT_PYTHON": str(python())}
 
 
 def prepared(factory: pytest.TempPathFactory) -> Place:

@@ -61,8 +61,8 @@ class FrontEnd(ABC):
     sliceable : the features of a window are a slice of its recording's. Else every window is transformed on its own,
         cut at any sample, and no features file serves.
     storage : type of the numbers in a features file, "float32" or "float16".
-    step_frames : frames of a recording that are computed at a time. A multiple of what is computed in one product of
-        matrices, or seen at once, so that the features are those of the whole recording.
+    step_frames : frames of a recording that are computed at a time: a multiple of what is seen at once, so that the
+        features are those of the whole recording.
     step_rows : frames that belong together, such as the patches of one step of a network: windows of embeddings begin
         with the first of them.
     """

@@ -13,7 +13,7 @@ from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.timegrid import TimeGrid
 from sedkit.features.frontends import Framing, FrontEnd, register
 from sedkit.features.mel import mel_bank
-from sedkit.features.spectra import Bands, filtered, one_thread
+from sedkit.features.spectra import Spectra, filtered
 
 # Of Kaldi's window.
 _POVEY = 0.85
@@ -118,19 +118,10 @@ class KaldiFbank(FrontEnd):
 
     def _transformed(self, waveform: NDArray[np.floating], samples: int, precision: str) -> NDArray[np.float32]:
         out = np.empty((len(waveform), self._n_frames(samples), self.n_mels), dtype=np.float32)
-        with one_thread():
-            for clip, target in zip(waveform, out, strict=True):
-                padded = np.pad(clip, (0, samples - len(clip)))
-                filtered(
-                    padded,
-                    self._window * self.gain,
-                    self._n_fft,
-                    self.hop_samples,
-                    self._bands,
-                    target,
-                    precision,
-                    prepare=self._prepare,
-                )
+        for clip, target in zip(waveform, out, strict=True):
+            padded = np.pad(clip, (0, samples - len(clip)))
+            spectrum = self._spectra[precision]
+            filtered(padded, spectrum, self.frame_samples, self.hop_samples, target, prepare=self._prepare)
         np.maximum(out, np.float32(self.floor), out=out)
         return np.log(out, out=out)
 
@@ -160,5 +151,5 @@ class KaldiFbank(FrontEnd):
         return mel_bank(self.sample_rate, self._n_fft, self.n_mels, self.fmin_hz, self.highest_hz, "kaldi", "none")
 
     @cached_property
-    def _bands(self) -> Bands:
-        return Bands.of(self._bank)
+    def _spectra(self) -> Spectra:
+        return Spectra(self._window * self.gain, self._n_fft, self._bank)

@@ -18,7 +18,7 @@ from sedkit.core.errors import SedkitError, UsageError
 from sedkit.core.timegrid import TimeGrid
 from sedkit.features.frontends import Framing, FrontEnd, register
 from sedkit.features.mel import mel_bank
-from sedkit.features.spectra import Bands, filtered, one_thread
+from sedkit.features.spectra import Spectra, filtered
 
 
 @register("logmel")
@@ -152,10 +152,9 @@ class LogMel(FrontEnd):
         samples = self._samples(waveform.shape[1])
         out = np.empty((len(waveform), self._n_frames(samples), self.n_mels), dtype=np.float32)
         magnitude = self.spectrum == "magnitude"
-        with one_thread():
-            for clip, target in zip(waveform, out, strict=True):
-                padded = self._padded(clip, samples)
-                filtered(padded, self._window, self.n_fft, self.hop_samples, self._bands, target, precision, magnitude)
+        for clip, target in zip(waveform, out, strict=True):
+            padded = self._padded(clip, samples)
+            filtered(padded, self._spectra[precision], self.n_fft, self.hop_samples, target, magnitude)
         return self._compress(out)
 
     def _samples(self, samples: int) -> int:
@@ -222,5 +221,5 @@ class LogMel(FrontEnd):
         )
 
     @cached_property
-    def _bands(self) -> Bands:
-        return Bands.of(self._bank)
+    def _spectra(self) -> Spectra:
+        return Spectra(self._window, self.n_fft, self._bank)

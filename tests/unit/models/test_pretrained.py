@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sedkit.core.errors import SedkitError, UsageError
 from sedkit.features.frontends import frontend_from
 from sedkit.features.frontends.logmel import LogMel
-from sedkit.features.spectra import Bands, filtered
+from sedkit.features.spectra import Spectra, filtered
 from sedkit.models.atst_frame import AtstFrame
 from sedkit.models.beats import Beats, BeatsTagger, buckets
 from sedkit.models.panns import Panns
@@ -38,7 +38,7 @@ def test_the_front_end_of_panns(shared: Path, name: str) -> None:
     check_picks(expected["logmel_picks"], logmel)
     # A filter for each bin of the spectrum shows the spectrum, whose values span ten decades.
     padded, power = frontend._padded(wave(32000, 3)[0], 96000), np.empty((301, 513), np.float32)
-    filtered(padded, frontend.framing.window, 1024, 320, Bands.of(np.eye(513)), power)
+    filtered(padded, Spectra(frontend.framing.window, 1024, np.eye(513))["double"], 1024, 320, power)
     spectrum = expected["power_spec"]
     assert [1, 1, *power.shape] == spectrum["shape"]
     np.testing.assert_allclose(power.ravel()[spectrum["flat_index"]], spectrum["value"], rtol=1e-4)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numba import njit
 
-from sedkit.models.vectors import WIDTH, Vector, lines
+from sedkit.core.vectors import WIDTH, Index, Memory, Sums, Vector, lines, vector_code, width_of
 
 
 def formula(a: Vector, b: Vector, c: Vector, *, more: Vector, low: Vector) -> tuple[Vector, ...]:
@@ -53,3 +53,33 @@ def test_what_is_not_a_number_is_not_below() -> None:
     out = np.zeros(2 * WIDTH, np.float32)
     computed(source, 0, WIDTH, out, 0, WIDTH, WIDTH, zeros, zeros)
     assert np.isnan(out).all()
+
+
+@vector_code
+def products(x: Memory, places: Memory, y: Memory, n: Index, out: Memory) -> None:
+    """Add up y[k] times the values of x at places, moved by k, and divide places into halves and rests."""
+    sums = Sums([out.zeros(), out.zeros()])
+    starts = [places.index(i) for i in range(out.width)]
+    with n.below() as k:
+        sums.add(0, x.gathered([start + k for start in starts], out) * y.repeated(k))
+    with n.below(2) as k:
+        sums.add(1, x.gathered([start // 2 + start % 3 + k for start in starts], out))
+    for i, total in enumerate(sums):
+        out.write((n - n) + i * out.width, total)
+
+
+@njit
+def summed(x, places, y, n, out):  # type: ignore[no-untyped-def] # compiled
+    products(x, places, y, n, out)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("source", [np.float32, np.float64])
+def test_sums_in_loops_over_what_is_gathered(kind: type, source: type) -> None:
+    rng, width = np.random.default_rng(0), width_of(np.dtype(kind).itemsize)
+    x, y, places = rng.standard_normal(80).astype(source), rng.standard_normal(7).astype(kind), rng.integers(0, 60, 8)
+    out = np.zeros((2, width), kind)
+    summed(x, places, y, 7, out.reshape(-1))
+    at = places[:width]
+    np.testing.assert_allclose(out[0], sum(x[at + k] * y[k] for k in range(7)), rtol=1e-5)
+    np.testing.assert_allclose(out[1], sum(x[at // 2 + at % 3 + k] for k in range(0, 7, 2)), rtol=1e-5, atol=1e-6)

@@ -1,0 +1,242 @@
+"""Vector code for numba's kernels, made by functions of Python that say what is computed.
+
+From a loop over lines that begin anywhere in an array, compilers make vector code only behind tests that no two of them
+overlap, which take as long as the work itself where lines are short. Here nothing is tested: what is read is read
+before what is said to be written after it. Numba keeps what it compiled by the file of the kernel alone: after a change
+here or in such a function remove its `__pycache__`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from sedkit.core.compiled import HONEST
+
+#: float32 that are computed at a time, and twice as many as float64: what processors with AVX2 hold, half of what
+#: those with AVX-512 do.
+WIDTH = 8
+_FLOAT, _DOUBLE, _NARROW, _INDEX = ir.FloatType(), ir.DoubleType(), ir.IntType(16), ir.IntType(64)
+_FLAGS = sorted(HONEST)
+
+
+def width_of(itemsize: int) -> int:
+    """Return how many values of so many bytes are computed at a time.
+
+    >>> width_of(4), width_of(8)
+    (8, 4)
+    """
+    return WIDTH * 4 // itemsize
+
+
+class Vector:
+    """Values that are computed at a time, while code is made: arithmetic on it adds to the code."""
+
+    def __init__(self, builder: Any, value: Any) -> None:
+        self.builder, self.value = builder, value
+
+    def __add__(self, other: Vector) -> Vector:
+        return Vector(self.builder, self.builder.fadd(self.value, other.value, flags=_FLAGS))
+
+    def __sub__(self, other: Vector) -> Vector:
+        return Vector(self.builder, self.builder.fsub(self.value, other.value, flags=_FLAGS))
+
+    def __mul__(self, other: Vector) -> Vector:
+        return Vector(self.builder, self.builder.fmul(self.value, other.value, flags=_FLAGS))
+
+    def __rmul__(self, factor: float) -> Vector:
+        kind = self.value.type
+        return self * Vector(self.builder, ir.Constant(kind, [float(factor)] * kind.count))
+
+    def at_least(self, low: Vector) -> Vector:
+        """Return the larger one of each two; what is not a number stays that."""
+        is_below = self.builder.fcmp_ordered("<", self.value, low.value)
+        return Vector(self.builder, self.builder.select(is_below, low.value, self.value))
+
+
+class Index:
+    """A whole number while code is made."""
+
+    def __init__(self, builder: Any, value: Any) -> None:
+        self.builder, self.value = builder, value
+
+    def _with(self, operation: str, other: Index | int) -> Index:
+        value = _INDEX(other) if isinstance(other, int) else other.value
+        return Index(self.builder, getattr(self.builder, operation)(self.value, value))
+
+    def __add__(self, other: Index | int) -> Index:
+        return self._with("add", other)
+
+    def __sub__(self, other: Index | int) -> Index:
+        return self._with("sub", other)
+
+    def __mul__(self, other: Index | int) -> Index:
+        return self._with("mul", other)
+
+    def __mod__(self, other: Index | int) -> Index:
+        return self._with("urem", other)
+
+    def __floordiv__(self, other: Index | int) -> Index:
+        return self._with("udiv", other)
+
+    def up_to(self, last: Index, step: Index | int = 1) -> Any:
+        """Return a context whose code runs for each number from this one to before `last`."""
+        return _loop(self, last, step)
+
+    def below(self, step: Index | int = 1) -> Any:
+        """Return a context whose code runs for each number from 0 to before this one."""
+        return _loop(Index(self.builder, _INDEX(0)), self, step)
+
+
+@contextmanager
+def _loop(first: Index, last: Index, step: Index | int) -> Iterator[Index]:
+    builder, by = first.builder, _INDEX(step) if isinstance(step, int) else step.value
+    with cgutils.for_range_slice(builder, first.value, last.value, by) as (at, _):
+        yield Index(builder, at)
+
+
+class Memory:
+    """A flat array while code is made, of float32, float64, int64, or of bfloat16 as the uint16 of its bits."""
+
+    def __init__(self, builder: Any, data: Any) -> None:
+        self.builder, self.data = builder, data
+        self.kind = data.type.pointee
+        #: Values that are computed at a time.
+        self.width = width_of(8 if self.kind == _DOUBLE else 4)
+        self._align = {_DOUBLE: 8, _FLOAT: 4, _NARROW: 2}.get(self.kind, 8)
+
+    def _place(self, at: Index | int) -> Any:
+        return self.builder.gep(self.data, [_INDEX(at) if isinstance(at, int) else at.value])
+
+    def index(self, at: Index | int) -> Index:
+        """Return the whole number there."""
+        return Index(self.builder, self.builder.load(self._place(at)))
+
+    def read(self, at: Index) -> Vector:
+        """Return values that lie one after another from there on."""
+        place = self.builder.bitcast(self._place(at), ir.VectorType(self.kind, self.width).as_pointer())
+        value = self.builder.load(place, align=self._align)
+        if self.kind == _NARROW:
+            bits = self.builder.zext(value, ir.VectorType(ir.IntType(32), self.width))
+            value = self.builder.bitcast(self.builder.shl(bits, self._each(16)), ir.VectorType(_FLOAT, self.width))
+        return Vector(self.builder, value)
+
+    def repeated(self, at: Index) -> Vector:
+        """Return the value there, as often as values are computed at a time."""
+        return self.gathered([at], self)
+
+    def gathered(self, places: Sequence[Index], like: Memory) -> Vector:
+        """Return the values at places, as precise as what `like` holds; a single one is repeated."""
+        vector: Any = ir.Constant(ir.VectorType(self.kind, like.width), ir.Undefined)
+        for i, at in enumerate(places):
+            vector = self.builder.insert_element(vector, self.builder.load(self._place(at)), ir.IntType(32)(i))
+        if len(places) == 1:
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), like.width), [0] * like.width)
+            vector = self.builder.shuffle_vector(vector, vector, mask)
+        if self.kind != like.kind:
+            change = self.builder.fpext if like.kind == _DOUBLE else self.builder.fptrunc
+            vector = change(vector, ir.VectorType(like.kind, like.width))
+        return Vector(self.builder, vector)
+
+    def write(self, at: Index, vector: Vector) -> None:
+        """Write values from there on, bfloat16 to nearest, ties to even."""
+        value = vector.value
+        if self.kind == _NARROW:
+            bits = self.builder.bitcast(value, ir.VectorType(ir.IntType(32), self.width))
+            is_odd = self.builder.and_(self.builder.lshr(bits, self._each(16)), self._each(1))
+            nearest = self.builder.add(bits, self.builder.add(is_odd, self._each(0x7FFF)))
+            value = self.builder.trunc(self.builder.lshr(nearest, self._each(16)), ir.VectorType(_NARROW, self.width))
+        place = self.builder.bitcast(self._place(at), value.type.as_pointer())
+        self.builder.store(value, place, align=self._align)
+
+    def zeros(self) -> Vector:
+        """Return zeros, as many and as precise as what is read."""
+        kind = _FLOAT if self.kind == _NARROW else self.kind
+        return Vector(self.builder, ir.Constant(ir.VectorType(kind, self.width), [0.0] * self.width))
+
+    def _each(self, value: int) -> Any:
+        return ir.Constant(ir.VectorType(ir.IntType(32), self.width), [value] * self.width)
+
+
+class Sums:
+    """Vectors that code in a loop adds to."""
+
+    def __init__(self, first: Sequence[Vector]) -> None:
+        self.builder = first[0].builder
+        self._places = [cgutils.alloca_once_value(self.builder, vector.value) for vector in first]
+
+    def add(self, i: int, vector: Vector) -> None:
+        """Add to one of them."""
+        total = self.builder.fadd(self.builder.load(self._places[i]), vector.value, flags=_FLAGS)
+        self.builder.store(total, self._places[i])
+
+    def __iter__(self) -> Iterator[Vector]:
+        return (Vector(self.builder, self.builder.load(place)) for place in self._places)
+
+
+def vector_code(code: Callable[..., None]) -> Any:
+    """Return a function for compiled code whose code a function of Python makes.
+
+    Where it is called with arrays, whole numbers and tuples of these, `code` gets a `Memory` for each array, an `Index`
+    for each number and a list for each tuple.
+    """
+
+    def operand(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+        if isinstance(kind, types.BaseTuple):
+            members: Any = kind
+            values = cgutils.unpack_tuple(builder, value)
+            return [operand(context, builder, *one) for one in zip(members, values, strict=True)]
+        if isinstance(kind, types.Array):
+            return Memory(builder, context.make_array(kind)(context, builder, value).data)
+        return Index(builder, value)
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        code(*[operand(context, builder, *one) for one in zip(signature.args, values, strict=True)])
+        return context.get_dummy_value()
+
+    def apply(typing: Any, *kinds: Any) -> Any:
+        return types.void(*[types.int64 if isinstance(kind, types.Integer) else kind for kind in kinds]), generate
+
+    # Numba looks at the names of parameters.
+    names = ["typing", *inspect.signature(code).parameters]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    apply.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # functions have one
+    return intrinsic(apply)
+
+
+def lines(formula: Callable[..., tuple[Vector, ...]]) -> Any:
+    """Return a function for compiled code that computes a formula for each place of lines, of `WIDTH` values or more.
+
+    It is called with `source, begin, apart, out, to, steps, n` and a tuple: an array of n for each parameter of the
+    formula that goes by its name alone. Argument i of the formula is the line of n values that begins at `begin + i *
+    apart` of the flat array `source`, outcome i goes to the one that begins at `to + i * steps` of `out`. Both arrays
+    hold float32, or bfloat16 as the uint16 of its bits. Lines of outcomes must not overlap those that are read.
+    """
+    parameters = inspect.signature(formula).parameters
+    names = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
+    n_lines = len(parameters) - len(names)
+
+    def code(
+        source: Memory, begin: Index, apart: Index, out: Memory, to: Index, steps: Index, n: Index, more: list[Memory]
+    ) -> None:
+        def compute(k: Index) -> None:
+            values = [source.read(begin + apart * i + k) for i in range(n_lines)]
+            by_name = {name: data.read(k) for name, data in zip(names, more, strict=True)}
+            for i, outcome in enumerate(formula(*values, **by_name)):
+                out.write(to + steps * i + k, outcome)
+
+        rest = n % WIDTH
+        with (n - rest).below(WIDTH) as k:
+            compute(k)
+        # The last ones go over some once more, rather than beyond the end.
+        with rest.builder.if_then(rest.builder.icmp_signed("!=", rest.value, _INDEX(0)), likely=False):
+            compute(n - WIDTH)
+
+    return vector_code(code)
