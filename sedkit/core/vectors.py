@@ -16,6 +16,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from sedkit.core.compiled import HONEST
@@ -194,6 +195,8 @@ def vector_code(code: Callable[..., None]) -> Any:
             values = cgutils.unpack_tuple(builder, value)
             return [operand(context, builder, *one) for one in zip(members, values, strict=True)]
         if isinstance(kind, types.Array):
+            if kind.layout != "C":
+                raise TypingError(f"vector code of {code.__name__} reads {kind}, expected values one after another")
             return Memory(builder, context.make_array(kind)(context, builder, value).data)
         return Index(builder, value)
 

@@ -178,11 +178,13 @@ def filtered(
     # Imported here: a call that only compares hashes should not pay for numba.
     from sedkit.features.transforms import sum_spectra
 
-    length = len(spectrum.window)
+    length, seen = len(spectrum.window), (len(out) - 1) * hop_samples + frame_samples
+    if len(padded) < seen:
+        raise SedkitError(f"{len(padded)} samples for {len(out)} frames, expected at least {seen}")
     if prepare is None:
         # Of a window with an odd number of samples the last weight is 0, but there is something to read.
-        seen = padded if len(padded) >= (len(out) - 1) * hop_samples + length else np.append(padded, padded[:1])
-        sum_spectra(seen, hop_samples, *spectrum, magnitude, out)
+        enough = padded if len(padded) > seen or length == frame_samples else np.append(padded, padded[:1])
+        sum_spectra(enough, hop_samples, *spectrum, magnitude, out)
         return
     frames = np.zeros((_BLOCK_FRAMES, length), dtype=spectrum.window.dtype)
     for first in range(0, len(out), _BLOCK_FRAMES):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numba import njit
+from numba.core.errors import TypingError
 
 from sedkit.core.vectors import WIDTH, Index, Memory, Sums, Vector, lines, vector_code, width_of
 
@@ -83,3 +84,9 @@ def test_sums_in_loops_over_what_is_gathered(kind: type, source: type) -> None:
     at = places[:width]
     np.testing.assert_allclose(out[0], sum(x[at + k] * y[k] for k in range(7)), rtol=1e-5)
     np.testing.assert_allclose(out[1], sum(x[at // 2 + at % 3 + k] for k in range(0, 7, 2)), rtol=1e-5, atol=1e-6)
+
+
+def test_what_does_not_lie_together_is_refused() -> None:
+    out = np.zeros(16, np.float32)
+    with pytest.raises(TypingError, match="products reads.*expected values one after another"):
+        summed(np.zeros(32, np.float32)[::2], np.zeros(8, np.int64), out[:7], 7, out)

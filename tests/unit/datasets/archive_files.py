@@ -20,7 +20,8 @@ def zip_of(files):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, data in files.items():
-            archive.writestr(name, data)
+            # Without the time of the call: in every process of a test run the same bytes.
+            archive.writestr(zipfile.ZipInfo(name), data)
     return out.getvalue()
 
 

@@ -71,3 +71,9 @@ def test_silence_beside_sound_is_silent_and_a_frame_the_same_wherever_it_lies() 
 def test_another_precision_is_refused() -> None:
     with pytest.raises(SedkitError, match="half.*double, single"):
         Spectra(np.ones(4), 4, bank_of(4))["half"]
+
+
+def test_less_than_the_frames_see_is_refused() -> None:
+    spectrum, out = Spectra(np.ones(4), 4, bank_of(4))["double"], np.empty((3, FILTERS), np.float32)
+    with pytest.raises(SedkitError, match="9 samples for 3 frames, expected at least 10"):
+        filtered(np.zeros(9, np.float32), spectrum, 4, 3, out)
