@@ -109,7 +109,7 @@ class LogMel(FrontEnd):
         unit = self.log.removesuffix("_clip")
         return f"{unit}_{'amplitude' if (unit, self.spectrum) == ('db', 'magnitude') else self.spectrum}"
 
-    @property
+    @cached_property
     def padding(self) -> float:
         return float(self._compress(np.zeros(1, dtype=np.float32))[0])
 
