@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sedkit.core.compiled import kernel
-from sedkit.core.vectors import Index, Memory, Sums, Vector, vector_code
+from sedkit.core.vectors import WIDTH, Index, Memory, Sums, Vector, vector_code
 from sedkit.features.spectra import SUMS
 
 #: A complex number of each frame.
@@ -142,7 +142,7 @@ def sum_spectra(
 ) -> None:
     """Fill in (frames, filters) for frames that begin at each `hop` of the samples; see `spectra.Spectrum`."""
     frames, filters = out.shape
-    width, bins, points, largest = 32 // window.itemsize, len(places) // 2, 1, 1
+    width, bins, points, largest = WIDTH * 4 // window.itemsize, len(places) // 2, 1, 1
     for factor in factors:
         points *= factor
         largest = max(largest, factor)
