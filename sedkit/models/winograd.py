@@ -34,8 +34,8 @@ from sedkit.models.tiles import KERNELS, POINTS, multiplied, packed, tiles_of, t
 _ROWS = 112
 #: Such blocks that are worth a thread's own sums of kernels' gradients.
 _TOGETHER = 4
-#: Fewest channels, pairs of channels, tiles of a map, and times fewer multiplications that are worth the transforms.
-_CHANNELS, _PAIRS, _FEWEST, _GAIN = 32, 32 * 64, 4, 2.0
+#: Fewest channels, tiles of a map, and times fewer multiplications that are worth the transforms.
+_CHANNELS, _FEWEST, _GAIN = 32, 4, 2.0
 #: The same beside bfloat16, in which a convolution is twice as fast: fewest channels and, where kernels are transformed
 #: at each step, fewest products (tiles by pairs of channels) and times fewer multiplications.
 _MORE_CHANNELS, _PRODUCTS, _MORE_GAIN = 64, 2**23, 4.0
@@ -165,7 +165,6 @@ class Conv2d(nn.Conv2d):
             and self.groups == 1
             and self.padding_mode == "zeros"
             and min(self.in_channels, self.out_channels) >= _CHANNELS
-            and self.in_channels * self.out_channels >= _PAIRS
         )
 
     def by_tiles(self, x: Tensor) -> bool:
