@@ -21,8 +21,7 @@ from numba.extending import intrinsic
 
 from sedkit.core.compiled import HONEST
 
-#: float32 that are computed at a time, and twice as many as float64: what processors with AVX2 hold, half of what
-#: those with AVX-512 do.
+#: float32 that are computed at a time, twice as many as float64: what a register of AVX2 holds, half of one of AVX-512.
 WIDTH = 8
 _FLOAT, _DOUBLE, _NARROW, _INDEX = ir.FloatType(), ir.DoubleType(), ir.IntType(16), ir.IntType(64)
 _FLAGS = sorted(HONEST)
@@ -111,6 +110,7 @@ class Memory:
         self.kind = data.type.pointee
         #: Values that are computed at a time.
         self.width = width_of(8 if self.kind == _DOUBLE else 4)
+        self._bits = ir.VectorType(ir.IntType(32), self.width)
         self._align = {_DOUBLE: 8, _FLOAT: 4, _NARROW: 2}.get(self.kind, 8)
 
     def _place(self, at: Index | int) -> Any:
@@ -125,7 +125,7 @@ class Memory:
         place = self.builder.bitcast(self._place(at), ir.VectorType(self.kind, self.width).as_pointer())
         value = self.builder.load(place, align=self._align)
         if self.kind == _NARROW:
-            bits = self.builder.zext(value, ir.VectorType(ir.IntType(32), self.width))
+            bits = self.builder.zext(value, self._bits)
             value = self.builder.bitcast(self.builder.shl(bits, self._each(16)), ir.VectorType(_FLOAT, self.width))
         return Vector(self.builder, value)
 
@@ -139,8 +139,7 @@ class Memory:
         for i, at in enumerate(places):
             vector = self.builder.insert_element(vector, self.builder.load(self._place(at)), ir.IntType(32)(i))
         if len(places) == 1:
-            mask = ir.Constant(ir.VectorType(ir.IntType(32), like.width), [0] * like.width)
-            vector = self.builder.shuffle_vector(vector, vector, mask)
+            vector = self.builder.shuffle_vector(vector, vector, ir.Constant(like._bits, [0] * like.width))
         if self.kind != like.kind:
             change = self.builder.fpext if like.kind == _DOUBLE else self.builder.fptrunc
             vector = change(vector, ir.VectorType(like.kind, like.width))
@@ -150,7 +149,7 @@ class Memory:
         """Write values from there on, bfloat16 to nearest, ties to even."""
         value = vector.value
         if self.kind == _NARROW:
-            bits = self.builder.bitcast(value, ir.VectorType(ir.IntType(32), self.width))
+            bits = self.builder.bitcast(value, self._bits)
             is_odd = self.builder.and_(self.builder.lshr(bits, self._each(16)), self._each(1))
             nearest = self.builder.add(bits, self.builder.add(is_odd, self._each(0x7FFF)))
             value = self.builder.trunc(self.builder.lshr(nearest, self._each(16)), ir.VectorType(_NARROW, self.width))
@@ -163,7 +162,7 @@ class Memory:
         return Vector(self.builder, ir.Constant(ir.VectorType(kind, self.width), [0.0] * self.width))
 
     def _each(self, value: int) -> Any:
-        return ir.Constant(ir.VectorType(ir.IntType(32), self.width), [value] * self.width)
+        return ir.Constant(self._bits, [value] * self.width)
 
 
 class Sums:
