@@ -34,8 +34,10 @@ def convolutions(form: Form) -> dict[str, float]:
     import torch
     from torch.nn.functional import conv2d
 
-    from sedkit.models.tiles import POINTS, multiplied, packed, tiles_of
-    from sedkit.models.winograd import rows_of
+    from sedkit.models.compiled import in_threads
+    from sedkit.models.products import multiply, rows_for
+    from sedkit.models.tiles import POINTS, tiles_of
+    from sedkit.models.winograd import transformed
 
     shape = QUICK_SHAPE if form.quick else SHAPE
     x, weight = torch.randn(shape), torch.randn(shape[1], shape[1], 3, 3)
@@ -44,13 +46,17 @@ def convolutions(form: Form) -> dict[str, float]:
         last = [v.to(dtype=dtype, memory_format=torch.channels_last) for v in (x, weight)]
         sides[str(dtype)[6:]] = (last[0], last[1])
     with torch.inference_mode():
-        ways: dict[str, Callable[[], torch.Tensor]] = {k: partial(conv2d, *v, padding=1) for k, v in sides.items()}
-        tiles = tiles_of(shape[0], *shape[2:])
-        rows = rows_of(tiles)
-        values, kernels = torch.randn(rows, POINTS, shape[1]), packed(torch.randn(POINTS, shape[1], shape[1]), rows)
+        ways: dict[str, Callable[[], object]] = {k: partial(conv2d, *v, padding=1) for k, v in sides.items()}
+        channels, threads, rows = shape[1], torch.get_num_threads(), 96
+        tiles, kernels = tiles_of(shape[0], *shape[2:]), transformed(weight).numpy()
+        shares = [
+            (rows, rows_for(POINTS, rows, channels), kernels, rows_for(POINTS, rows, channels), channels)
+            for _ in range(threads)
+        ]
 
-        def products() -> torch.Tensor:
-            return [multiplied(values, kernels, shape[1]) for _ in range(tiles // rows)][-1]
+        def products() -> None:
+            for _ in range(-(-tiles // (rows * threads))):
+                in_threads(multiply, shares)
 
         seconds, _ = in_turn(form, ways | {"tiles": products})
     work = 2 * x.numel() * weight[0].numel() / 1e9

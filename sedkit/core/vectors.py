@@ -105,13 +105,17 @@ def _loop(first: Index, last: Index, step: Index | int) -> Iterator[Index]:
 class Memory:
     """A flat array while code is made, of float32, float64, int64, or of bfloat16 as the uint16 of its bits."""
 
-    def __init__(self, builder: Any, data: Any) -> None:
+    def __init__(self, builder: Any, data: Any, width: int | None = None) -> None:
         self.builder, self.data = builder, data
         self.kind = data.type.pointee
         #: Values that are computed at a time.
-        self.width = width_of(8 if self.kind == _DOUBLE else 4)
+        self.width = width or width_of(8 if self.kind == _DOUBLE else 4)
         self._bits = ir.VectorType(ir.IntType(32), self.width)
         self._align = {_DOUBLE: 8, _FLOAT: 4, _NARROW: 2}.get(self.kind, 8)
+
+    def by(self, width: int) -> Memory:
+        """Return the same memory, of which so many values are computed at a time."""
+        return Memory(self.builder, self.data, width)
 
     def _place(self, at: Index | int) -> Any:
         return self.builder.gep(self.data, [_INDEX(at) if isinstance(at, int) else at.value])
@@ -213,32 +217,49 @@ def vector_code(code: Callable[..., None]) -> Any:
     return intrinsic(apply)
 
 
-def lines(formula: Callable[..., tuple[Vector, ...]]) -> Any:
-    """Return a function for compiled code that computes a formula for each place of lines, of `WIDTH` values or more.
+#: Rows of lines.
+Grid = list[list[Vector]]
 
-    It is called with `source, begin, apart, out, to, steps, n` and a tuple: an array of n for each parameter of the
-    formula that goes by its name alone. Argument i of the formula is the line of n values that begins at `begin + i *
-    apart` of the flat array `source`, outcome i goes to the one that begins at `to + i * steps` of `out`. Both arrays
-    hold float32, or bfloat16 as the uint16 of its bits. Lines of outcomes must not overlap those that are read.
+
+def grids(down: int, across: int) -> Callable[[Callable[..., Grid]], Any]:
+    """Make of a formula of a grid of values a function for compiled code that computes it for each place of lines.
+
+    The function is called with `source, at, apart, out, to, steps, n` and a tuple: an array of n for each parameter of
+    the formula that goes by its name alone. The formula's first argument is a grid: its value (i, j), of `down` x
+    `across`, comes of the line of n values, `WIDTH` or more, that begins at `at + i * apart[0] + j * apart[1]` of the
+    flat array `source`; value (i, j) of its outcome goes to the line that begins at `to + i * steps[0] + j * steps[1]`
+    of `out`. Both arrays hold float32, or bfloat16 as the uint16 of its bits. Lines of outcomes must not overlap those
+    that are read.
     """
-    parameters = inspect.signature(formula).parameters
-    names = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
-    n_lines = len(parameters) - len(names)
 
-    def code(
-        source: Memory, begin: Index, apart: Index, out: Memory, to: Index, steps: Index, n: Index, more: list[Memory]
-    ) -> None:
-        def compute(k: Index) -> None:
-            values = [source.read(begin + apart * i + k) for i in range(n_lines)]
-            by_name = {name: data.read(k) for name, data in zip(names, more, strict=True)}
-            for i, outcome in enumerate(formula(*values, **by_name)):
-                out.write(to + steps * i + k, outcome)
+    def make(formula: Callable[..., Grid]) -> Any:
+        parameters = inspect.signature(formula).parameters
+        names = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
 
-        rest = n % WIDTH
-        with (n - rest).below(WIDTH) as k:
-            compute(k)
-        # The last ones go over some once more, rather than beyond the end.
-        with rest.builder.if_then(rest.builder.icmp_signed("!=", rest.value, _INDEX(0)), likely=False):
-            compute(n - WIDTH)
+        def code(
+            source: Memory,
+            at: Index,
+            apart: list[Index],
+            out: Memory,
+            to: Index,
+            steps: list[Index],
+            n: Index,
+            more: list[Memory],
+        ) -> None:
+            def compute(k: Index) -> None:
+                grid = [[source.read(at + apart[0] * i + apart[1] * j + k) for j in range(across)] for i in range(down)]
+                by_name = {name: data.read(k) for name, data in zip(names, more, strict=True)}
+                for i, row in enumerate(formula(grid, **by_name)):
+                    for j, outcome in enumerate(row):
+                        out.write(to + steps[0] * i + steps[1] * j + k, outcome)
 
-    return vector_code(code)
+            rest = n % WIDTH
+            with (n - rest).below(WIDTH) as k:
+                compute(k)
+            # The last ones go over some once more, rather than beyond the end.
+            with rest.builder.if_then(rest.builder.icmp_signed("!=", rest.value, _INDEX(0)), likely=False):
+                compute(n - WIDTH)
+
+        return vector_code(code)
+
+    return make

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
-from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -205,28 +204,21 @@ class Lines:
 
 @cache
 def _workers(n: int, process: int) -> ThreadPoolExecutor:
-    """Return threads of this process, as none outlives a fork, in each of which torch works alone."""
-    together = Barrier(n + 1)
-
-    def begin() -> None:
-        torch.set_num_threads(1)
-        together.wait()
-
-    workers = ThreadPoolExecutor(n, thread_name_prefix="layers", initializer=begin)
-    for _ in range(n):
-        workers.submit(int)
-    together.wait()
-    # What a thread asks for is the default of those that begin later, too.
-    torch.set_num_threads(n)
-    return workers
+    """Return threads of this process, as none outlives a fork."""
+    return ThreadPoolExecutor(n, thread_name_prefix="layers")
 
 
 def in_threads(work: Callable[..., Any], shares: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Call `work`, which lets go of the interpreter, with each share's arguments at once; return what it returns."""
-    if len(shares) == 1:
-        return [work(*shares[0])]
-    workers = _workers(torch.get_num_threads(), os.getpid())
-    return [share.result() for share in [workers.submit(work, *share) for share in shares]]
+    """Call `work`, which is compiled and lets go of the interpreter, with each share's arguments at once.
+
+    The first share is this thread's. Returns what the calls return.
+    """
+    first, *others = shares
+    if not others:
+        return [work(*first)]
+    workers = _workers(torch.get_num_threads() - 1, os.getpid())
+    shared = [workers.submit(work, *share) for share in others]
+    return [work(*first), *(share.result() for share in shared)]
 
 
 def over_lines(work: Callable[..., Any], n_lines: int, size: int, *others: Any, block: int = 1) -> list[Any]:
@@ -255,9 +247,7 @@ def operator(schema: str) -> Callable[[Callable[..., Any]], Any]:
 
     def define(work: Callable[..., Any]) -> Any:
         name = _OPERATORS.define(schema)
-        # With tensors that oneDNN laid out, too.
-        for memory in ("CPU", "MkldnnCPU"):
-            _OPERATORS.impl(name, work, memory)
+        _OPERATORS.impl(name, work, "CPU")
         return getattr(torch.ops.sedkit, name)
 
     return define

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
+from sedkit.core.compiled import kernel
 from sedkit.models.compiled import (
     Floats,
     Values,
@@ -28,12 +29,18 @@ from sedkit.models.compiled import (
     with_gradient,
 )
 from sedkit.models.precision import cpu_info
-from sedkit.models.tiles import KERNELS, POINTS, multiplied, packed, tiles_of, transform_maps, transform_products
+from sedkit.models.products import PANEL, STRIP, STRIP_OF_SUMS, add_products, multiply, rows_for
+from sedkit.models.tiles import (
+    POINTS,
+    tiles_of,
+    transform_kernels,
+    transform_maps,
+    transform_products,
+    transform_sums,
+)
 
-#: Most tiles that are transformed, multiplied and transformed back at a time: what is between stays in caches.
-_ROWS = 112
-#: Such blocks that are worth a thread's own sums of kernels' gradients.
-_TOGETHER = 4
+#: Fewest tiles that are transformed, multiplied and transformed back at a time, where there are as many.
+_ROWS = 24
 #: Fewest channels, tiles of a map, and times fewer multiplications that are worth the transforms.
 _CHANNELS, _FEWEST, _GAIN = 32, 4, 2.0
 #: The same beside bfloat16, in which a convolution is twice as fast: fewest channels and, where kernels are transformed
@@ -41,62 +48,80 @@ _CHANNELS, _FEWEST, _GAIN = 32, 4, 2.0
 _MORE_CHANNELS, _PRODUCTS, _MORE_GAIN = 64, 2**23, 4.0
 
 
-def transformed(weight: Tensor, rows: int) -> Tensor:
-    """Return G g G' of kernels (n_out, n_in, 3, 3), laid out for so many tiles at a time."""
+def transformed(weight: Tensor) -> Tensor:
+    """Return G g G' of kernels (n_out, n_in, 3, 3) as `multiply` takes them: (48, panels, n_in, PANEL)."""
     n_out, n_in = weight.shape[:2]
-    taps = weight.permute(2, 3, 0, 1).reshape(9, -1)
-    return packed((KERNELS @ taps).view(POINTS, n_out, n_in), rows)
+    panels = -(-n_out // PANEL)
+    taps, kernels = torch.zeros(3, 3, n_in, panels * PANEL), torch.empty(POINTS, panels, n_in, PANEL)
+    taps[..., :n_out] = weight.permute(2, 3, 1, 0)
+    over_lines(transform_kernels, n_in, POINTS * panels * PANEL, taps.view(9, n_in, -1).numpy(), kernels.numpy())
+    return kernels
 
 
-def rows_of(tiles: int) -> int:
-    """Return how many tiles go through at a time, so that all threads have as much to do."""
-    threads = torch.get_num_threads()
-    return -(-tiles // (threads * -(-tiles // (threads * _ROWS))))
+def _rows_of(tiles: int, n_in: int, n_out: int) -> int:
+    """Return how many tiles go through at a time, so that all threads have as much to do.
+
+    What is between stays in caches: their values and products are about as many as the kernels, which each block reads.
+    """
+    threads, most = torch.get_num_threads(), max(_ROWS, n_in * n_out // (n_in + n_out))
+    each = -(-tiles // (threads * -(-tiles // (threads * most))))
+    return -(-each // STRIP) * STRIP
 
 
+@kernel()
 def _convolve(
-    first: int, behind: int, rows: int, maps: Values, kernels: Tensor, y: Values, bias: Floats, low: Floats
+    first: int,
+    behind: int,
+    rows: int,
+    maps: Values,
+    kernels: Floats,
+    y: Values,
+    bias: Floats,
+    low: Floats,
+    height: int,
+    width: int,
 ) -> None:
-    """Convolve a range of blocks of tiles."""
-    n_in, n_out, size = maps.shape[-1], y.shape[-1], maps.shape[1:3]
-    tiles = tiles_of(len(maps), *size)
-    # The last block may have rows of no tile: kernels laid out for others would be laid out again.
-    values = torch.zeros(rows, POINTS, n_in)
+    """Convolve a range of blocks of tiles of maps of height x width."""
+    tiles = tiles_of(len(maps), height, width)
+    n_out = y.shape[3]
+    values, products = rows_for(POINTS, rows, maps.shape[3]), rows_for(POINTS, rows, n_out)
     for begin in range(first * rows, min(behind * rows, tiles), rows):
         n = min(rows, tiles - begin)
-        transform_maps(0, n, begin, maps, values.numpy(), False)
-        products = multiplied(values, kernels, n_out)
-        transform_products(0, n, begin, products.numpy(), bias, low, size, y)
+        transform_maps(n, begin, maps, values, False)
+        multiply(n, values, kernels, products, n_out)
+        transform_products(n, begin, products, bias, low, height, width, y)
 
 
-@operator("winograd(Tensor x, Tensor kernels, Tensor? bias, int rows, int n_out, bool relu, bool pooled) -> Tensor")
-def convolved(
-    x: Tensor, kernels: Tensor, bias: Tensor | None, rows: int, n_out: int, relu: bool, pooled: bool
-) -> Tensor:
+@operator("winograd(Tensor x, Tensor kernels, Tensor? bias, int n_out, bool relu, bool pooled) -> Tensor")
+def convolved(x: Tensor, kernels: Tensor, bias: Tensor | None, n_out: int, relu: bool, pooled: bool) -> Tensor:
     """Convolve maps, zeros around them; add a bias; take ReLU and means of 2x2 if asked to.
 
-    Shapes: x (batch, n_in, height, width), channels last, kernels as `transformed` gives them for `rows`, bias (n_out,)
-    -> (batch, n_out, height, width), or half the height and width.
+    Shapes: x (batch, n_in, height, width), channels last, kernels as `transformed` gives them, bias (n_out,) -> (batch,
+    n_out, height, width), or half the height and width.
     """
     batch, n_in, height, width = x.shape
     shape = (batch, n_out, height // 2, width // 2) if pooled else (batch, n_out, height, width)
     y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
     more = torch.zeros(n_out) if bias is None else bias
-    figures = (rows, as_lines(x), kernels, as_lines(y), more.numpy(), np.full(n_out, lowest(relu)))
-    over_lines(_convolve, -(-tiles_of(batch, height, width) // rows), rows * POINTS * (n_in + n_out), *figures)
+    tiles = tiles_of(batch, height, width)
+    rows = _rows_of(tiles, n_in, n_out)
+    figures = (rows, as_lines(x), kernels.numpy(), as_lines(y), more.numpy(), np.full(n_out, lowest(relu)))
+    over_lines(_convolve, -(-tiles // rows), rows * POINTS * (n_in + n_out), *figures, height, width)
     return y
 
 
-def _sum_of_products(first: int, behind: int, maps: Values, grads: Values) -> Tensor:
+@kernel()
+def _sum_of_products(first: int, behind: int, rows: int, maps: Values, grads: Values) -> Floats:
     """Return the products of transformed values and gradients of outcomes, added up over a range of blocks of tiles."""
-    n_in, n_out, tiles = maps.shape[-1], grads.shape[-1], tiles_of(*maps.shape[:3])
-    values, outer = torch.empty(_ROWS, POINTS, n_in), torch.empty(_ROWS, POINTS, n_out)
-    sums = torch.zeros(POINTS, n_in, n_out)
-    for begin in range(first * _ROWS, min(behind * _ROWS, tiles), _ROWS):
-        n = min(_ROWS, tiles - begin)
-        transform_maps(0, n, begin, maps, values.numpy(), False)
-        transform_maps(0, n, begin, grads, outer.numpy(), True)
-        sums.baddbmm_(values[:n].permute(1, 2, 0), outer[:n].transpose(0, 1))
+    (batch, height, width, n_in), n_out = maps.shape, grads.shape[3]
+    tiles = tiles_of(batch, height, width)
+    values, outer = rows_for(POINTS, rows, n_in), rows_for(POINTS, rows, n_out)
+    sums = rows_for(POINTS, n_out + STRIP_OF_SUMS - 1, n_in)
+    for begin in range(first * rows, min(behind * rows, tiles), rows):
+        n = min(rows, tiles - begin)
+        transform_maps(n, begin, maps, values, False)
+        transform_maps(n, begin, grads, outer, True)
+        add_products(n, outer, values, sums, n_out, n_in)
     return sums
 
 
@@ -105,14 +130,20 @@ def _of_weights(x: Tensor, grad: Tensor) -> Tensor:
     """Return the gradient of the kernels, (n_out, n_in, 3, 3), of that of the outcomes of x."""
     batch, n_in, height, width = x.shape
     n_out = grad.shape[1]
-    blocks, values = -(-tiles_of(batch, height, width) // _ROWS), _ROWS * POINTS * (n_in + n_out)
-    sums = sum(over_lines(_sum_of_products, blocks, values, as_lines(x), as_lines(grad), block=_TOGETHER))
-    taps = KERNELS.T @ sums.view(POINTS, -1)
-    return taps.view(3, 3, n_in, n_out).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+    tiles = tiles_of(batch, height, width)
+    rows = _rows_of(tiles, n_in, n_out)
+    values = rows * POINTS * (n_in + n_out)
+    maps, grads = as_lines(x), as_lines(grad)
+    sums, *others = over_lines(_sum_of_products, -(-tiles // rows), values, rows, maps, grads)
+    for more in others:
+        torch.from_numpy(sums).add_(torch.from_numpy(more))
+    taps = torch.empty(n_out, 3, 3, n_in)
+    over_lines(transform_sums, n_out, POINTS * n_in, sums, taps.view(n_out, 9, n_in).numpy())
+    return taps.permute(0, 3, 1, 2)
 
 
 @register_flop_formula(convolved)
-def _operations(x: tuple[int, ...], kernels: Any, bias: Any, rows: Any, n_out: int, *_: Any, **__: Any) -> int:
+def _operations(x: tuple[int, ...], kernels: Any, bias: Any, n_out: int, *_: Any, **__: Any) -> int:
     """Return the floating point operations of the convolution itself, for shapes."""
     return 18 * x[0] * x[1] * x[2] * x[3] * n_out
 
@@ -124,8 +155,7 @@ def _operations_of_weights(x: tuple[int, ...], grad: tuple[int, ...], *_: Any, *
 
 def _ahead(x: Tensor, weight: Tensor) -> Tensor:
     """Convolve maps (batch, n_in, height, width) with kernels (n_out, n_in, 3, 3), zeros around them."""
-    rows = rows_of(tiles_of(len(x), *x.shape[2:]))
-    y: Tensor = convolved(x, transformed(weight, rows), None, rows, len(weight), False, False)
+    y: Tensor = convolved(x, transformed(weight), None, len(weight), False, False)
     return y
 
 
@@ -155,7 +185,7 @@ class Conv2d(nn.Conv2d):
 
     #: Whether the weights stay as they are, so that their kernels are kept from their first use on.
     is_final: bool = False
-    _kept: tuple[Tensor, int] | None = None
+    _kept: Tensor | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -187,15 +217,13 @@ class Conv2d(nn.Conv2d):
             and _is_quicker_than_bfloat16()
         )
 
-    def _kernels(self, tiles: int) -> tuple[Tensor, int]:
-        """Return kernels for so many tiles, and how many of them are to be taken at a time."""
-        rows = rows_of(tiles)
+    def _kernels(self) -> Tensor:
+        """Return the transformed kernels."""
         if not self.is_final:
-            return transformed(self.weight, rows), rows
-        # Many tiles, a few at a time, are slow; once laid out for many, kernels serve few as well.
-        if self._kept is None or 2 * self._kept[1] < rows:
+            return transformed(self.weight)
+        if self._kept is None:
             with torch.inference_mode(False):
-                self._kept = transformed(self.weight.detach(), rows), rows
+                self._kept = transformed(self.weight.detach())
         return self._kept
 
     def __getstate__(self) -> dict[str, Any]:
@@ -219,6 +247,5 @@ class Conv2d(nn.Conv2d):
                 y = y if self.bias is None else y.add_(self.bias[:, None, None])
                 return averaged(F.relu_(y) if relu else y, pooling)
             halved = pooling == (2, 2)
-            kernels, rows = self._kernels(tiles_of(len(x), *x.shape[2:]))
-            y = convolved(x, kernels, self.bias, rows, self.out_channels, relu, halved)
+            y = convolved(x, self._kernels(), self.bias, self.out_channels, relu, halved)
             return y if halved else averaged(y, pooling)

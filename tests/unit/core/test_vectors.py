@@ -8,19 +8,18 @@ import torch
 from numba import njit
 from numba.core.errors import TypingError
 
-from sedkit.core.vectors import WIDTH, Index, Memory, Sums, Vector, lines, vector_code, width_of
+from sedkit.core.vectors import WIDTH, Grid, Index, Memory, Sums, Vector, grids, vector_code, width_of
 
 
-def formula(a: Vector, b: Vector, c: Vector, *, more: Vector, low: Vector) -> tuple[Vector, ...]:
-    return (0.5 * (a - b) + more).at_least(low), c - 3 * a
-
-
-apply = lines(formula)
+@grids(1, 3)
+def formula(grid: Grid, *, more: Vector, low: Vector) -> Grid:
+    ((a, b, c),) = grid
+    return [[(0.5 * (a - b) + more).at_least(low)], [c - 3 * a]]
 
 
 @njit
 def computed(source, begin, apart, out, to, steps, n, more, low):  # type: ignore[no-untyped-def] # compiled
-    apply(source, begin, apart, out, to, steps, n, (more, low))
+    formula(source, begin, (0, apart), out, to, (steps, 0), n, (more, low))
 
 
 @pytest.mark.parametrize("n", [WIDTH, WIDTH + 1, 2 * WIDTH - 1, 5 * WIDTH])
@@ -34,6 +33,24 @@ def test_each_place_has_the_formula_and_no_other_is_written(n: int) -> None:
     expected[11 : 11 + n] = np.maximum((a - b) / 2 + more, low)
     expected[71 : 71 + n] = c - 3 * a
     np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
+
+
+@grids(2, 3)
+def turned(grid: Grid) -> Grid:
+    return [[2 * value for value in column] for column in zip(*grid, strict=True)]
+
+
+@njit
+def turn(source, out):  # type: ignore[no-untyped-def] # compiled
+    turned(source, 0, (40, 10), out, 0, (30, 9), 9, ())
+
+
+def test_lines_of_a_grid_lie_in_rows_and_columns() -> None:
+    source, out = np.random.default_rng(0).standard_normal(80).astype(np.float32), np.zeros(90, np.float32)
+    turn(source, out)
+    grid = np.stack([[source[40 * i + 10 * j :][:9] for j in range(3)] for i in range(2)])
+    outcomes = np.stack([[out[30 * i + 9 * j :][:9] for j in range(2)] for i in range(3)])
+    np.testing.assert_array_equal(outcomes, 2 * grid.swapaxes(0, 1))
 
 
 def test_bfloat16_is_read_and_written_to_nearest_ties_to_even() -> None:

@@ -29,19 +29,17 @@ def maps(*shape: int) -> Tensor:
     return torch.randn(shape).to(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("library", ["oneDNN", "another"])
 @pytest.mark.parametrize("threads", [1, 2])
-# Whole tiles, tiles cut on both sides, channels beside the stretches that are transformed together, several blocks.
+# Whole tiles, tiles cut on both sides, channels beside those that are computed together, several blocks.
 @pytest.mark.parametrize(
     ("n_in", "n_out", "shape"),
     [(64, 64, (2, 12, 16)), (33, 70, (3, 13, 17)), (130, 32, (1, 9, 7)), (32, 32, (3, 90, 70))],
 )
 def test_outcomes_and_gradients_are_torchs(
-    n_in: int, n_out: int, shape: tuple[int, ...], threads: int, library: str, monkeypatch: pytest.MonkeyPatch
+    n_in: int, n_out: int, shape: tuple[int, ...], threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiled, "_WORTH_A_THREAD", 1)
     torch.set_num_threads(threads)
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: library == "oneDNN")
     ours = layer(n_in, n_out)
     exact = nn.Conv2d(n_in, n_out, 3, padding=1).double()
     exact.load_state_dict(ours.state_dict())
@@ -66,7 +64,7 @@ def test_a_kernel_of_one_tap_shifts_the_maps() -> None:
         y = conv(x)
     # Row h of the outcome is row h - 1, column w column w + 1; beyond the edges there are zeros.
     torch.testing.assert_close(y[0, 5, 1:, :-1], x[0, 3, :-1, 1:])
-    assert float(y[0, 5, 0].abs().max()) < 1e-5 and float(y[0, 5, :, -1].abs().max()) < 1e-5
+    assert float(y[0, 5, 0].abs().max()) < 2e-5 and float(y[0, 5, :, -1].abs().max()) < 2e-5
     assert float(y[0, 6].abs().max()) == 0
 
 
@@ -166,21 +164,12 @@ def test_means_are_those_of_the_outcomes(size: tuple[int, int], pooling: tuple[i
 
 
 @pytest.mark.parametrize("tiles", [1, 39, 64, 65, 159, 321])
-def test_kernels_serve_maps_of_any_size_once_laid_out(tiles: int) -> None:
+def test_kernels_serve_maps_of_any_size_once_transformed(tiles: int) -> None:
     conv = final(layer(32, 96))
     for n in (80, tiles):
         x = maps(n, 32, 8, 8)
         expected = functional.conv2d(x.double(), conv.weight.double(), conv.bias.double(), padding=1)
         torch.testing.assert_close(conv(x).double(), expected, rtol=0, atol=2e-5)
-
-
-def test_kernels_that_served_few_tiles_are_laid_out_for_many() -> None:
-    conv, rows = final(layer(32, 64)), []
-    for n in (1, 200, 2):
-        conv(maps(n, 32, 12, 8))
-        assert conv._kept is not None
-        rows.append(conv._kept[1])
-    assert rows[0] <= 4 and rows[1] == rows[2] > 50
 
 
 @pytest.fixture
@@ -291,5 +280,4 @@ def test_operations_are_counted_as_the_convolutions() -> None:
             conv(x).sum().backward()
         counts.append(counter.get_total_flops())
     assert counts[1] == 3 * 2 * 9 * 32 * 64 * 2 * 8 * 12
-    # And twice the kernels' transform.
-    assert counts[0] == counts[1] + 2 * 2 * 48 * 9 * 32 * 64
+    assert counts[0] == counts[1]
