@@ -86,6 +86,11 @@ class Index:
     def __floordiv__(self, other: Index | int) -> Index:
         return self._with("udiv", other)
 
+    def at_most(self, last: Index) -> Index:
+        """Return the smaller one of two."""
+        is_below = self.builder.icmp_signed("<", self.value, last.value)
+        return Index(self.builder, self.builder.select(is_below, self.value, last.value))
+
     def up_to(self, last: Index, step: Index | int = 1) -> Any:
         """Return a context whose code runs for each number from this one to before `last`."""
         return _loop(self, last, step)
@@ -253,12 +258,9 @@ def grids(down: int, across: int) -> Callable[[Callable[..., Grid]], Any]:
                     for j, outcome in enumerate(row):
                         out.write(to + steps[0] * i + steps[1] * j + k, outcome)
 
-            rest = n % WIDTH
-            with (n - rest).below(WIDTH) as k:
-                compute(k)
             # The last ones go over some once more, rather than beyond the end.
-            with rest.builder.if_then(rest.builder.icmp_signed("!=", rest.value, _INDEX(0)), likely=False):
-                compute(n - WIDTH)
+            with n.below(WIDTH) as k:
+                compute(k.at_most(n - WIDTH))
 
         return vector_code(code)
 

@@ -41,6 +41,8 @@ from sedkit.models.tiles import (
 
 #: Fewest tiles that are transformed, multiplied and transformed back at a time, where there are as many.
 _ROWS = 24
+#: Tiles that are worth a thread's own sums of kernels' gradients.
+_TOGETHER = 64
 #: Fewest channels, tiles of a map, and times fewer multiplications that are worth the transforms.
 _CHANNELS, _FEWEST, _GAIN = 32, 4, 2.0
 #: The same beside bfloat16, in which a convolution is twice as fast: fewest channels and, where kernels are transformed
@@ -134,7 +136,8 @@ def _of_weights(x: Tensor, grad: Tensor) -> Tensor:
     rows = _rows_of(tiles, n_in, n_out)
     values = rows * POINTS * (n_in + n_out)
     maps, grads = as_lines(x), as_lines(grad)
-    sums, *others = over_lines(_sum_of_products, -(-tiles // rows), values, rows, maps, grads)
+    together = -(-_TOGETHER // rows)
+    sums, *others = over_lines(_sum_of_products, -(-tiles // rows), values, rows, maps, grads, block=together)
     for more in others:
         torch.from_numpy(sums).add_(torch.from_numpy(more))
     taps = torch.empty(n_out, 3, 3, n_in)
