@@ -54,7 +54,7 @@ def test_published_systems(repository: Path, system: str) -> None:
 def test_quick_is_a_fixed_number_of_steps_of_a_small_network(repository: Path, system: str) -> None:
     path = repository / f"recipes/dcase2019_task4/conf/{system}.yaml"
     raw, quick = read_config(path), read_config(path, budget="quick")
-    assert (quick["training"]["steps"], quick["training"]["batch_size"]) == (400, 8)
+    assert (quick["training"]["steps"], quick["training"]["batch_size"]) == (200, 8)
     assert quick["schedule"] == raw["schedule"], "the decays of the published schedule"
     assert quick["model"]["base_channels"] == (24 if system == "cnn13_weak" else 32)
 
