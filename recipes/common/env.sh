@@ -105,10 +105,12 @@ build_environment() {
     say "installing the packages of setup.cfg${extras:+ with the extras $extras}, pinned by constraints.txt, into .venv (a few minutes the first time)"
     # setuptools first: with the pinned one at hand, packages that only come as sources build with it too.
     pip_install setuptools
-    # Compiled by all cores afterwards, of which pip would use one, without the packages' tests, a quarter of it; what
-    # cannot be compiled nobody imports.
+    # Python compiles what is imported, a third of it, at its first import. Where it is told not to keep that, all is
+    # compiled here, by all cores, of which pip would use one, but for the packages' tests; what cannot be compiled
+    # nobody imports.
     pip_install --no-compile --no-build-isolation --editable ".${extras:+[$extras]}"
-    "$venv/bin/python" -m compileall -qq -j 0 -x /tests/ "$venv"/lib/python*/site-packages || true
+    [[ -z ${PYTHONDONTWRITEBYTECODE-} ]] ||
+        "$venv/bin/python" -m compileall -qq -j 0 -x /tests/ "$venv"/lib/python*/site-packages || true
     printf 'python %s\npins %s\nextras %s\n' "$(python_version "$venv/bin/python")" "$(pins | sha256)" "$extras" >"$venv/.sedkit-new"
     rm -f -- "$venv/.sedkit-unfinished"
     mv -- "$venv/.sedkit-new" "$venv/.sedkit-complete"
