@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 #: What compilers may do to be fast where numbers that are not finite have to show in the outcome.
 HONEST = {"contract", "reassoc", "arcp", "nsz"}
 #: How loops over values are compiled. A division by zero is infinite: to raise an error it would have to be looked for.
 kernel = partial(njit, cache=True, nogil=True, fastmath=HONEST, error_model="numpy")
+#: The same of functions that are compiled with those that call them, which is quicker than by themselves.
+inner = partial(register_jitable, fastmath=HONEST, error_model="numpy")
 #: Rows that are sorted by insertion.
 _RUN = 64
 

@@ -251,16 +251,24 @@ def grids(down: int, across: int) -> Callable[[Callable[..., Grid]], Any]:
             n: Index,
             more: list[Memory],
         ) -> None:
-            def compute(k: Index) -> None:
-                grid = [[source.read(at + apart[0] * i + apart[1] * j + k) for j in range(across)] for i in range(down)]
-                by_name = {name: data.read(k) for name, data in zip(names, more, strict=True)}
-                for i, row in enumerate(formula(grid, **by_name)):
-                    for j, outcome in enumerate(row):
-                        out.write(to + steps[0] * i + steps[1] * j + k, outcome)
+            def steps_of(first: Index, apart: list[Index], down: int, across: int) -> Iterator[list[Index]]:
+                """Yield the places of each row, one from another: compilers take long over products."""
+                for _ in range(down):
+                    row = [first]
+                    for _ in range(across - 1):
+                        row.append(row[-1] + apart[1])
+                    yield row
+                    first = first + apart[0]
 
             # The last ones go over some once more, rather than beyond the end.
             with n.below(WIDTH) as k:
-                compute(k.at_most(n - WIDTH))
+                k = k.at_most(n - WIDTH)
+                grid = [[source.read(place) for place in row] for row in steps_of(at + k, apart, down, across)]
+                outcomes = formula(grid, **{name: data.read(k) for name, data in zip(names, more, strict=True)})
+                places = steps_of(to + k, steps, len(outcomes), len(outcomes[0]))
+                for row, of_row in zip(outcomes, places, strict=True):
+                    for outcome, place in zip(row, of_row, strict=True):
+                        out.write(place, outcome)
 
         return vector_code(code)
 

@@ -22,7 +22,7 @@ from numba.extending import overload
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sedkit.core.compiled import HONEST, kernel
+from sedkit.core.compiled import HONEST, inner
 
 Floats = NDArray[np.float32]
 #: Values as they lie in memory: float32, or bfloat16 as the uint16 of its bits, which numba does not know otherwise.
@@ -100,7 +100,7 @@ def sigmoid(x: Any) -> Any:
     return half + half * tanh(half * x)
 
 
-@kernel()
+@inner()
 def draw(first: Any, line: Floats, left_out: Any, seeds: Any) -> None:
     """Fill in 1 for what stays and 0 for what is left out: places whose 32 random bits are below a limit.
 
@@ -115,7 +115,7 @@ def draw(first: Any, line: Floats, left_out: Any, seeds: Any) -> None:
         line[k] = _F(1) if _U(x ^ _U(x >> _U(15))) >= left_out else _F(0)
 
 
-@kernel()
+@inner()
 def pooled(line: Floats, out: Values, columns: int, factor: Any) -> None:
     """Fill in a pooled row: `factor` times the sum of `columns` neighbours each; out (width, channels).
 
@@ -133,7 +133,7 @@ def pooled(line: Floats, out: Values, columns: int, factor: Any) -> None:
             row[k] = stored(total[k] * factor, row[k])
 
 
-@kernel()
+@inner()
 def spread(grad: Values, h: int, begin: int, outer: Floats, rows: int, columns: int) -> None:
     """Fill in the gradient of a stretch of row h, from value `begin` on, of that of maps pooled by rows x columns.
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
-from numba.extending import register_jitable
 
-from sedkit.core.compiled import kernel
+from sedkit.core.compiled import inner, kernel
 from sedkit.core.vectors import Index, Memory, Sums, vector_code
 from sedkit.models.compiled import Floats
 
@@ -60,7 +59,7 @@ def _products(rows: int, adds: bool) -> Any:
 _fill, _add = _products(STRIP, False), _products(STRIP_OF_SUMS, True)
 
 
-@register_jitable
+@inner()
 def stride_of(channels: int) -> int:
     """Return how far rows of so many channels lie apart: with room for whole registers, and not by half a kilobyte.
 

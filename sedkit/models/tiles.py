@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba.extending import register_jitable
 
-from sedkit.core.compiled import kernel
+from sedkit.core.compiled import inner, kernel
 from sedkit.core.vectors import Grid, Vector, grids
 from sedkit.models.compiled import Floats, Values
 from sedkit.models.products import stride_of
@@ -154,13 +153,13 @@ def _taps(sums: Grid) -> Grid:
     return _both(sums, _taps_across, _taps_down)
 
 
-@register_jitable
+@inner()
 def tiles_of(batch: int, height: int, width: int) -> int:
     """Return how many tiles maps have."""
     return batch * -(-height // ROWS) * -(-width // COLUMNS)
 
 
-@kernel()
+@inner()
 def _copy(maps: Values, b: int, h: int, w: int, tile: Values, down: int, across: int) -> None:
     """Fill in the tile at (h, w), (down, across, channels), with 0 beyond the edges of the maps."""
     _, height, width, channels = maps.shape
@@ -175,7 +174,7 @@ def _copy(maps: Values, b: int, h: int, w: int, tile: Values, down: int, across:
                 out[:] = 0
 
 
-@kernel()
+@inner()
 def transform_maps(n: int, begin: int, maps: Values, into: Floats, of_gradients: bool) -> None:
     """Fill in B' d B, or A d A' where d are gradients of outcomes, of n tiles from `begin` on, as in `rows_for`.
 
@@ -200,7 +199,7 @@ def transform_maps(n: int, begin: int, maps: Values, into: Floats, of_gradients:
             _values(source, at, apart, out, i * stride, steps, channels, ())
 
 
-@kernel()
+@inner()
 def transform_products(
     n: int, begin: int, products: Floats, bias: Floats, low: Floats, height: int, width: int, y: Values
 ) -> None:
