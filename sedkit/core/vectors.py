@@ -222,8 +222,18 @@ def vector_code(code: Callable[..., None]) -> Any:
     return intrinsic(apply)
 
 
-#: Rows of lines.
+#: Rows of values.
 Grid = list[list[Vector]]
+
+
+def _places(first: Index, apart: list[Index], down: int, across: int) -> Iterator[list[Index]]:
+    """Yield rows of places, each made of the one before: compilers take long over products of numbers."""
+    for _ in range(down):
+        row = [first]
+        for _ in range(across - 1):
+            row.append(row[-1] + apart[1])
+        yield row
+        first = first + apart[0]
 
 
 def grids(down: int, across: int) -> Callable[[Callable[..., Grid]], Any]:
@@ -251,21 +261,12 @@ def grids(down: int, across: int) -> Callable[[Callable[..., Grid]], Any]:
             n: Index,
             more: list[Memory],
         ) -> None:
-            def steps_of(first: Index, apart: list[Index], down: int, across: int) -> Iterator[list[Index]]:
-                """Yield the places of each row, one from another: compilers take long over products."""
-                for _ in range(down):
-                    row = [first]
-                    for _ in range(across - 1):
-                        row.append(row[-1] + apart[1])
-                    yield row
-                    first = first + apart[0]
-
             # The last ones go over some once more, rather than beyond the end.
             with n.below(WIDTH) as k:
                 k = k.at_most(n - WIDTH)
-                grid = [[source.read(place) for place in row] for row in steps_of(at + k, apart, down, across)]
+                grid = [[source.read(place) for place in row] for row in _places(at + k, apart, down, across)]
                 outcomes = formula(grid, **{name: data.read(k) for name, data in zip(names, more, strict=True)})
-                places = steps_of(to + k, steps, len(outcomes), len(outcomes[0]))
+                places = _places(to + k, steps, len(outcomes), len(outcomes[0]))
                 for row, of_row in zip(outcomes, places, strict=True):
                     for outcome, place in zip(row, of_row, strict=True):
                         out.write(place, outcome)

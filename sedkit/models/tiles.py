@@ -127,16 +127,20 @@ def _gradients(tile: Grid) -> Grid:
     return _both(tile, _gradients_across, _gradients_down)
 
 
-@grids(_DOWN, _ACROSS)
-def _outcomes(tile: Grid, *, bias: Vector, low: Vector) -> Grid:
+def _all_outcomes(tile: Grid, bias: Vector, low: Vector) -> Grid:
     """Return max(low, A' m A + bias)."""
     return [[(value + bias).at_least(low) for value in row] for row in _both(tile, _outcomes_across, _outcomes_down)]
 
 
 @grids(_DOWN, _ACROSS)
+def _outcomes(tile: Grid, *, bias: Vector, low: Vector) -> Grid:
+    return _all_outcomes(tile, bias, low)
+
+
+@grids(_DOWN, _ACROSS)
 def _pooled(tile: Grid, *, bias: Vector, low: Vector) -> Grid:
-    """Return the means of these outcomes, two by two."""
-    rows = [[(value + bias).at_least(low) for value in row] for row in _both(tile, _outcomes_across, _outcomes_down)]
+    """Return the means of outcomes, two by two."""
+    rows = _all_outcomes(tile, bias, low)
     sums = [[a + b for a, b in zip(*pair, strict=True)] for pair in zip(rows[::2], rows[1::2], strict=True)]
     return [[0.25 * (a + b) for a, b in zip(row[::2], row[1::2], strict=True)] for row in sums]
 
