@@ -2,8 +2,7 @@
 
 From a loop over lines that begin anywhere in an array, compilers make vector code only behind tests that no two of them
 overlap, which take as long as the work itself where lines are short. Here nothing is tested: what is read is read
-before what is said to be written after it. Numba keeps what it compiled by the file of the kernel alone: after a change
-here or in such a function remove its `__pycache__`.
+before what is said to be written after it.
 """
 
 from __future__ import annotations

@@ -17,10 +17,9 @@ from itertools import repeat
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from sedkit.core.compiled import doubled
+from sedkit.core.compiled import compiled, doubled
 from sedkit.dataio.events import Events
 from sedkit.evaluation.counts import Grouped, grouped, per_clip_and_class
 from sedkit.evaluation.inputs import occurring
@@ -148,7 +147,7 @@ def count_detections(ground: Ground, detections: Grouped, parameters: Intersecti
     return PointCounts(ground, n_points, cell, kind, clip, np.ones(len(rows)))
 
 
-@njit(cache=True)
+@compiled()
 def _add(sums: Any, lost: Any, at: int, value: float) -> None:
     # Compensated summation, as pandas' grouped sum does it: a sum may lie exactly on a threshold.
     y = value - lost[at]
@@ -157,7 +156,7 @@ def _add(sums: Any, lost: Any, at: int, value: float) -> None:
     sums[at] = t
 
 
-@njit(cache=True)
+@compiled()
 def _count_detections(references: Any, duration: Any, detections: Any, n_classes: int, limits: Any) -> Any:
     """Return a row (cell, kind, clip) for each count."""
     (g_first, g_label, g_on, g_off), (d_first, d_label, d_on, d_off) = references, detections

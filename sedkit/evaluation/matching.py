@@ -14,13 +14,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from sedkit.core.compiled import compiled
 
 _GONE = -2
 _ROOT = -1
 
 
-@njit(cache=True)
+@compiled()
 def _within(r: int, e: int, references: Any, estimates: Any, collar_s: float, fraction: float) -> bool:
     _, _, r_on, r_off = references
     _, _, e_on, e_off = estimates
@@ -30,7 +31,7 @@ def _within(r: int, e: int, references: Any, estimates: Any, collar_s: float, fr
     return abs(r_off[r] - e_off[e]) <= max(collar_s, fraction * (r_off[r] - r_on[r]))
 
 
-@njit(cache=True)
+@compiled()
 def _maximum_matching(hit: Any, left_order: Any, partner: Any) -> None:
     """Fill `partner` (references,) with the estimate matched to each reference, -1 where none.
 
@@ -132,7 +133,7 @@ def _maximum_matching(hit: Any, left_order: Any, partner: Any) -> None:
                     depth += 1
 
 
-@njit(cache=True)
+@compiled()
 def match_clips(
     references: Any, estimates: Any, collar_s: float, fraction: float, true_positives: Any, substitutions: Any
 ) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from sedkit.core.compiled import sort_rows
+from sedkit.core.compiled import compiled, sort_rows
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 
@@ -35,7 +34,7 @@ def checked_order(table: Events, refuse: bool = True) -> NDArray[np.int64]:
     return np.asarray(order, dtype=np.int64)
 
 
-@njit(cache=True)
+@compiled()
 def _checked_order(clip: Any, label: Any, onset: Any, offset: Any, refuse: bool) -> Any:
     n = len(clip)
     order = np.arange(n)
@@ -78,7 +77,7 @@ def merge_overlaps(table: Events) -> tuple[Events, int]:
     return Events(**{**merged.__dict__, "offset_s": offsets[rows]}), table.n_events - len(rows)
 
 
-@njit(cache=True)
+@compiled()
 def _merged(group: Any, onset: Any, offset: Any) -> Any:
     keep = np.ones(len(group), np.bool_)
     out = offset.copy()

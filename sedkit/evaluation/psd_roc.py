@@ -31,10 +31,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from sedkit.core.compiled import sort_rows
+from sedkit.core.compiled import compiled, sort_rows
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.events import Events
 from sedkit.evaluation.coverage import Ground, PointCounts, count_detections, join_points, prepare
@@ -114,7 +113,7 @@ def areas_of(
     return float(area_less_noise(x, cls, y, len(labels), parameters.alpha_st, end, _NONE, _NONE)), areas
 
 
-@njit(cache=True)
+@compiled()
 def steps_of(tpr: Any, efpr: Any, occurs: Any, max_efpr: float) -> Any:
     """Return operating points as steps (x, class, y) of the classes that count, and the number of these."""
     n_points, n_classes = tpr.shape
@@ -133,7 +132,7 @@ def steps_of(tpr: Any, efpr: Any, occurs: Any, max_efpr: float) -> Any:
     return x[:n], cls[:n], y[:n], n_occurring
 
 
-@njit(cache=True)
+@compiled()
 def area_less_noise(
     x: Any, cls: Any, y: Any, n_classes: int, alpha_st: float, max_efpr: float, grid: Any, noise: Any
 ) -> float:
@@ -178,7 +177,7 @@ def area_less_noise(
     return total / max_efpr
 
 
-@njit(cache=True)
+@compiled()
 def mean_and_variance(values: Any) -> Any:
     """Return mean and population variance of a (n,) array."""
     mean = 0.0
@@ -241,7 +240,7 @@ def _grid(counts: _Counts, points: PointCounts, parameters: PsdsParameters) -> N
     return np.unique(np.concatenate([even, np.quantile(rises, np.linspace(0, 1, 100)) if rises.size else even]))
 
 
-@njit(cache=True)
+@compiled()
 def _add_weighted(cell: Any, clip: Any, value: Any, weights: Any, total: Any) -> None:
     # Rows of resamples are contiguous: each count is one vector operation over all of them.
     for i in range(len(cell)):
@@ -250,7 +249,7 @@ def _add_weighted(cell: Any, clip: Any, value: Any, weights: Any, total: Any) ->
             row[j] += w[j] * v
 
 
-@njit(cache=True)
+@compiled()
 def _rates(counts: Any, r: int, terms: Any, tpr: Any, efpr: Any, occurs: Any) -> bool:
     """Fill in rates (points, classes) and the classes that occur in resample `r`; False where there is no event."""
     counted, n_reference, reference_s, seconds = counts
@@ -280,7 +279,7 @@ def _rates(counts: Any, r: int, terms: Any, tpr: Any, efpr: Any, occurs: Any) ->
     return True
 
 
-@njit(cache=True)
+@compiled()
 def _psds(counts: Any, n_points: int, terms: Any, grid: Any, noise: Any) -> Any:
     """Return PSDS of every resample, with `noise` (rates of `grid`) taken from the variance between classes."""
     _, _, alpha_st, max_efpr = terms
@@ -294,7 +293,7 @@ def _psds(counts: Any, n_points: int, terms: Any, grid: Any, noise: Any) -> Any:
     return out
 
 
-@njit(cache=True)
+@compiled()
 def _variances(counts: Any, n_points: int, terms: Any, grid: Any) -> Any:
     """Return the variance between the classes' curves at each rate of `grid`, averaged over resamples."""
     n, k = counts[1].shape

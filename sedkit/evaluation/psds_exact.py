@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from sedkit.core.compiled import doubled
+from sedkit.core.compiled import compiled, doubled
 from sedkit.core.errors import SedkitError
 from sedkit.dataio.scores import Scores
 from sedkit.evaluation.counts import grouped
@@ -67,17 +66,17 @@ def sweep(ground: Ground, scores: Scores, parameters: IntersectionParameters) ->
     return Sweep(ground, *_sweep(grouped(ground.events), ground.duration_s, frames, parameters.limits))
 
 
-@njit(cache=True)
+@compiled()
 def _micro(seconds: float) -> float:
     return np.rint(seconds * 1e6)
 
 
-@njit(cache=True)
+@compiled()
 def _common(a0: float, a1: float, b0: float, b1: float) -> float:
     return max(min(a1, b1) - max(a0, b0), 0.0)
 
 
-@njit(cache=True)
+@compiled()
 def _sweep(references: Any, duration: Any, frames: Any, limits: Any) -> Any:
     g_first, g_label, g_on, g_off = references
     framewise, of_clip, column, n_frames, edges, e_first = frames

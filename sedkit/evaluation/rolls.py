@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from sedkit.core.compiled import compiled
 
 
-@njit(cache=True)
+@compiled()
 def _fill(roll: Any, n_segments: int, label: Any, onset: Any, offset: Any, segment_s: float) -> None:
     # The roll is longer than this table's `n_segments`: a negative time counts from their end, as an array slice does.
     for i in range(len(label)):
@@ -22,7 +23,7 @@ def _fill(roll: Any, n_segments: int, label: Any, onset: Any, offset: Any, segme
             roll[k, label[i]] = 1
 
 
-@njit(cache=True)
+@compiled()
 def _length(offset: Any, segment_s: float) -> int:
     """Return how many segments a table's events of a clip reach over."""
     last = 0.0
@@ -31,7 +32,7 @@ def _length(offset: Any, segment_s: float) -> int:
     return int(np.ceil(last / segment_s))
 
 
-@njit(cache=True)
+@compiled()
 def count_rolls(
     references: Any, estimates: Any, segment_s: float, n_ref: Any, n_est: Any, n_tp: Any, errors: Any
 ) -> None:

@@ -20,8 +20,6 @@ from sedkit.features.frontends import PRECISIONS
 
 # Frames that are changed at a time: they stay in the second-level cache.
 _BLOCK_FRAMES = 128
-#: Powers of a filter are added up in so many sums side by side.
-SUMS = 4
 
 
 class Points(NamedTuple):
@@ -110,6 +108,9 @@ class Spectrum(NamedTuple):
         bank : (n_fft // 2 + 1, filters).
         real : float64 or float32, what is computed with.
         """
+        # Imported here: a call that only compares hashes should not pay for numba.
+        from sedkit.features.transforms import SUMS
+
         apart = 1 + n_fft % 2
         points = Points.of(n_fft * apart // 2)
         used = np.flatnonzero(bank.any(axis=1))
@@ -175,7 +176,6 @@ def filtered(
     magnitude : sum magnitudes instead of powers.
     prepare : changes a block of frames (n, frame samples) in place before the window.
     """
-    # Imported here: a call that only compares hashes should not pay for numba.
     from sedkit.features.transforms import sum_spectra
 
     length, seen = len(spectrum.window), (len(out) - 1) * hop_samples + frame_samples

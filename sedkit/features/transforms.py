@@ -12,8 +12,9 @@ import numpy as np
 
 from sedkit.core.compiled import kernel
 from sedkit.core.vectors import WIDTH, Index, Memory, Sums, Vector, vector_code
-from sedkit.features.spectra import SUMS
 
+#: Powers of a filter are added up in so many sums side by side.
+SUMS = 4
 #: A complex number of each frame.
 _Complex = tuple[Vector, Vector]
 

@@ -1,7 +1,6 @@
 """What the compiled layers share: values of either precision, functions of them, pooling, threads, gradients.
 
 Maps of a network lie channels last: a line is all values of one row, (width x channels,), that lie one after another.
-Numba keeps what it compiled by the file of the kernel alone: after a change here remove its `__pycache__`.
 """
 
 from __future__ import annotations

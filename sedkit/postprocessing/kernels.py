@@ -8,10 +8,11 @@ minus infinity behind a clip's last valid frame. Thresholds are of that type too
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from sedkit.core.compiled import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _order(a: float, b: float) -> tuple[float, float]:
     """Return the smaller and the larger; as selections, which the compiler turns into vector instructions."""
     return (a if a < b else b), (b if a < b else a)
@@ -21,7 +22,7 @@ def _order(a: float, b: float) -> tuple[float, float]:
 # are dropped and the next value comes in, until three are left.
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _median3(a: float, b: float, c: float) -> float:
     a, b = _order(a, b)
     b, c = _order(b, c)
@@ -29,7 +30,7 @@ def _median3(a: float, b: float, c: float) -> float:
     return b
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _inner2of4(a: float, b: float, c: float, d: float) -> tuple[float, float]:
     a, b = _order(a, b)
     c, d = _order(c, d)
@@ -38,7 +39,7 @@ def _inner2of4(a: float, b: float, c: float, d: float) -> tuple[float, float]:
     return b, c
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _inner3of5(a: float, b: float, c: float, d: float, e: float) -> tuple[float, float, float]:
     a, b = _order(a, b)
     c, d = _order(c, d)
@@ -49,7 +50,7 @@ def _inner3of5(a: float, b: float, c: float, d: float, e: float) -> tuple[float,
     return b, c, e
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _inner4of6(a: float, b: float, c: float, d: float, e: float, f: float) -> tuple[float, float, float, float]:
     a, b = _order(a, b)
     c, d = _order(c, d)
@@ -61,7 +62,7 @@ def _inner4of6(a: float, b: float, c: float, d: float, e: float, f: float) -> tu
     return b, c, d, e
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _median_row(p: np.ndarray, half: int, n: int, out: np.ndarray) -> None:
     """Median filter of a padded row `p` (n + 2 * half,) into `out` (n,)."""
     if half == 1:
@@ -118,7 +119,7 @@ def _median_row(p: np.ndarray, half: int, n: int, out: np.ndarray) -> None:
             out[t] = window[half]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def median_planes(framewise: np.ndarray, n_frames: np.ndarray, half: np.ndarray) -> np.ndarray:
     """Run a median filter along time over each clip's valid frames.
 
@@ -163,7 +164,7 @@ def median_planes(framewise: np.ndarray, n_frames: np.ndarray, half: np.ndarray)
     return planes
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _levels(
     planes: np.ndarray, n_frames: np.ndarray, gate: np.ndarray, thresholds: np.ndarray, levels: np.ndarray
 ) -> np.ndarray:
@@ -204,7 +205,7 @@ def _levels(
     return opened
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _emit(levels: np.ndarray, at: np.ndarray, intervals: np.ndarray) -> None:
     """Write every run at the place `at` (points,) that its threshold's block has come to; see `runs_above`."""
     n_clips, n_classes, length = levels.shape
@@ -264,7 +265,7 @@ def runs_above(
     return bounds, intervals
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def look_up(intervals: np.ndarray, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return onsets and offsets, (n,) float64, of intervals (n, 4): clip, class, first and last column of `times_s`."""
     onset_s, offset_s = np.empty(len(intervals)), np.empty(len(intervals))

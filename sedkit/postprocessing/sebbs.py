@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from sedkit.core.compiled import doubled
+from sedkit.core.compiled import compiled, doubled
 from sedkit.postprocessing import grids
 from sedkit.postprocessing.rules import Postprocessing
 
@@ -73,7 +72,7 @@ def find_boxes(scores: Scores, rules: Postprocessing, gate: np.ndarray | None = 
     return Boxes(clip.astype(np.int64), label.astype(np.int64), onset_s, offset_s, confidence)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _area_until(at: np.ndarray, shift: float, edges: np.ndarray, area: np.ndarray) -> np.ndarray:
     """Return the area under the scores up to each `at` + `shift` (ascending), given the area up to each edge."""
     out = np.empty(len(at))
@@ -88,7 +87,7 @@ def _area_until(at: np.ndarray, shift: float, edges: np.ndarray, area: np.ndarra
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _breakpoints(edges: np.ndarray, half: float) -> np.ndarray:
     """Return the breakpoints of Delta within the clip, seconds, ascending."""
     n = len(edges)
@@ -110,7 +109,7 @@ def _breakpoints(edges: np.ndarray, half: float) -> np.ndarray:
     return at[:k]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _step_filter(at: np.ndarray, half: float, edges: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return Delta of step length 2 * `half` at breakpoints."""
     area = np.zeros(len(edges))
@@ -123,7 +122,7 @@ def _step_filter(at: np.ndarray, half: float, edges: np.ndarray, scores: np.ndar
     return delta
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _changes(delta: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the positions of alternating local maxima and minima of `delta`, and how many pairs there are."""
     n = len(delta)
@@ -151,7 +150,7 @@ def _changes(delta: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     return maxima, minima, k
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _segment(edges: np.ndarray, scores: np.ndarray, begin: float, end: float) -> tuple[float, float, float]:
     """Return integral, minimum and maximum of the scores over [begin, end]; of the frame at hand where it is empty."""
     n = len(scores)
@@ -170,7 +169,7 @@ def _segment(edges: np.ndarray, scores: np.ndarray, begin: float, end: float) ->
     return area, low, high
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _boxes(
     at: np.ndarray, delta: np.ndarray, edges: np.ndarray, scores: np.ndarray, merge_abs: float, merge_rel: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -204,7 +203,7 @@ def _boxes(
     return onset[:k], offset[:k], confidence
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _all_boxes(
     framewise: np.ndarray,
     times: np.ndarray,

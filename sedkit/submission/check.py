@@ -20,7 +20,8 @@ from sedkit.submission.meta.read import MOST_BYTES, Meta, parse_meta
 from sedkit.submission.outputs.of_system import OutputCheck, SystemOutput
 from sedkit.submission.outputs.raw import read_within
 from sedkit.submission.package import Limits, Package, UnsafePackage
-from sedkit.submission.stated import Confirmed, Reference, check_results
+from sedkit.submission.stated import check_results
+from sedkit.submission.stated_figures import Confirmed, Reference
 from sedkit.submission.technical_report import check_report
 from sedkit.submission.year import check_year
 

@@ -25,7 +25,7 @@ from sedkit.submission.formats import Format, PointFolder
 from sedkit.submission.formats._format import MAESTRO_CLASSES
 from sedkit.submission.meta.read import Meta
 from sedkit.submission.outputs.score_tables import ClipScores, RunScores
-from sedkit.submission.stated import Confirmed, Reference, figures_of, is_close, note, note_durations
+from sedkit.submission.stated_figures import Confirmed, Reference, figures_of, is_close, note, note_durations
 
 #: Clips times windows times classes that are scored at once.
 _MOST_VALUES = 150_000_000
