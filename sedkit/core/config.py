@@ -41,6 +41,9 @@ TRAINED = (
 #: Every section and plain key that a configuration may hold.
 SECTIONS = ("recipe", "system", "networks", "run", "mix", *TRAINED, "decoding", "submission", "budgets", "passes")
 
+#: What sections say, by class and words.
+_PARSED: dict[tuple[type, str], Any] = {}
+
 
 def read_config(
     path: str | os.PathLike[str],
@@ -207,11 +210,19 @@ def typed(raw: dict[str, Any] | None, cls: type[T], where: str) -> T:
         An unknown key (with "did you mean"), a missing one, a value of another type, or a value that the
         dataclass itself refuses.
     """
-    from jsonargparse import ArgumentError
-
     raw = {} if raw is None else raw
     if not isinstance(raw, dict):
         raise UsageError(f"{where}: got {raw!r}, expected a mapping")
+    # Parsing takes five milliseconds, and a call asks for the same sections again and again.
+    asked = cls, repr(raw)
+    if asked not in _PARSED:
+        _PARSED[asked] = _parse(raw, cls, where)
+    return copy.deepcopy(_PARSED[asked])
+
+
+def _parse(raw: dict[str, Any], cls: type[T], where: str) -> T:
+    from jsonargparse import ArgumentError
+
     names = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
     for key in raw:
         if key not in names:

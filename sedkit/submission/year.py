@@ -33,8 +33,11 @@ def check_year(
     """
     if not systems:
         return True
-    likeness = {other.name: _likeness(package, systems, described, other) for other in every_format()}
-    mine = _likeness(package, systems, described, form)
+    formats = every_format()
+    known = set().union(*map(_telling, formats))
+    present = {path for path in known if any(meta.get(path) is not None for meta in described)}
+    likeness = {other.name: _likeness(package, systems, present, other) for other in formats}
+    mine = _likeness(package, systems, present, form)
     most = max(map(_total, likeness.values()))
     if most - _total(mine) < _MARGIN:
         return True
@@ -54,16 +57,12 @@ def _total(shares: dict[str, float]) -> float:
     return sum(shares.values()) + shares[_OUTPUTS]
 
 
-def _likeness(
-    package: Package, systems: Sequence[SystemFolder], described: Sequence[Meta], form: Format
-) -> dict[str, float]:
-    """Return which shares of a package's systems, of its classes and of its fields a format explains."""
+def _likeness(package: Package, systems: Sequence[SystemFolder], present: set[str], form: Format) -> dict[str, float]:
+    """Return which shares of a package's systems, classes and `present` fields a format explains."""
 
     def share(fits: Callable[[SystemFolder], bool]) -> float:
         return sum(map(fits, systems)) / len(systems)
 
-    known = set().union(*map(_telling, every_format()))
-    present = {path for path in known if any(meta.get(path) is not None for meta in described)}
     return {
         _LABELS: share(lambda system: form.label_pattern.fullmatch(system.label) is not None),
         _OUTPUTS: share(lambda system: bool(system.outputs(form))),

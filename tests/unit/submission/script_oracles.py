@@ -62,7 +62,9 @@ def _look_2024(files: Files) -> None:
 
 
 def _load(data: bytes) -> Any:
-    return yaml.safe_load("\n".join(line.split("#")[0].rstrip() for line in data.decode().split("\n")))
+    text = "\n".join(line.split("#")[0].rstrip() for line in data.decode().split("\n"))
+    # As `safe_load`, which the scripts call, in a tenth of its time.
+    return yaml.load(text, Loader=yaml.CSafeLoader)
 
 
 def _look_names(meta: Any, examples: tuple[str, ...]) -> None:

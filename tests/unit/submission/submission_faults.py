@@ -97,7 +97,7 @@ def in_meta(path: str, value: Any = ..., change: Callable[[Any], Any] | None = N
 
     def fault(files: Files, rng: random.Random) -> None:
         name = only(files, ".meta.yaml")
-        meta = yaml.safe_load(files[name])
+        meta = yaml.load(files[name], Loader=yaml.CSafeLoader)
         *way, last = path.split("/")
         place = meta
         for key in way:
@@ -109,7 +109,7 @@ def in_meta(path: str, value: Any = ..., change: Callable[[Any], Any] | None = N
             del place[key]
         else:
             place[key] = value
-        files[name] = yaml.safe_dump(meta, sort_keys=False).encode()
+        files[name] = yaml.dump(meta, Dumper=yaml.CSafeDumper, sort_keys=False).encode()
 
     return fault
 
