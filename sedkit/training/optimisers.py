@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -44,6 +45,18 @@ def build_optimiser(
     """
     optimiser: torch.optim.Optimizer = _OPTIMISERS.build(GroupSettings.split(section)[1], parameters)
     return optimiser
+
+
+def _uncompiled(kind: type[torch.optim.Optimizer]) -> Any:
+    """Return an optimiser's class whose methods do not keep PyTorch's compiler off, which loads it for a second."""
+    kept_off = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in kept_off}
+    return type(kind.__name__, (kind,), methods | {"step": torch.no_grad()(inspect.unwrap(kind.step))})
+
+
+_Adam, _AdamW, _SGD, _RMSprop = map(
+    _uncompiled, (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.RMSprop)
+)
 
 
 #: What the options that are numbers have to be.
@@ -90,7 +103,7 @@ class AdamWOptions(AdamOptions):
     amsgrad: bool = False
 
 
-def _adam(kind: type[torch.optim.Adam], parameters: Any, options: AdamOptions) -> torch.optim.Optimizer:
+def _adam(kind: Any, parameters: Any, options: AdamOptions) -> Any:
     return kind(
         parameters,
         lr=options.learning_rate,
@@ -102,8 +115,8 @@ def _adam(kind: type[torch.optim.Adam], parameters: Any, options: AdamOptions) -
     )
 
 
-register("adam", AdamOptions)(partial(_adam, torch.optim.Adam))
-register("adamw", AdamWOptions)(partial(_adam, torch.optim.AdamW))
+register("adam", AdamOptions)(partial(_adam, _Adam))
+register("adamw", AdamWOptions)(partial(_adam, _AdamW))
 
 
 @dataclass(frozen=True)
@@ -122,9 +135,9 @@ class SgdOptions(_Checked):
 
 
 @register("sgd", SgdOptions)
-def _sgd(parameters: Any, options: SgdOptions) -> torch.optim.Optimizer:
+def _sgd(parameters: Any, options: SgdOptions) -> Any:
     plain = asdict(options)
-    return torch.optim.SGD(parameters, lr=plain.pop("learning_rate"), fused=True, **plain)
+    return _SGD(parameters, lr=plain.pop("learning_rate"), fused=True, **plain)
 
 
 @dataclass(frozen=True)
@@ -147,5 +160,5 @@ class RmspropOptions(_Checked):
 
 
 @register("rmsprop", RmspropOptions)
-def _rmsprop(parameters: Any, options: RmspropOptions) -> torch.optim.Optimizer:
-    return torch.optim.RMSprop(parameters, lr=options.learning_rate, alpha=options.decay, eps=options.epsilon)
+def _rmsprop(parameters: Any, options: RmspropOptions) -> Any:
+    return _RMSprop(parameters, lr=options.learning_rate, alpha=options.decay, eps=options.epsilon)

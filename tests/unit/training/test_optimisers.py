@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,24 @@ def after_steps(optimiser: torch.optim.Optimizer, values: Parameters, steps: int
         sum(((value - step).square() * (step % 3)).sum() for value in values).backward()
         optimiser.step()
     return [value.detach() for value in values]
+
+
+def test_optimisers_do_not_load_the_compiler_of_torch() -> None:
+    script = """
+import sys, torch
+from sedkit.training.optimisers import build_optimiser
+for name in ("adam", "adamw", "sgd", "rmsprop"):
+    value = torch.nn.Parameter(torch.ones(3))
+    optimiser = build_optimiser({"name": name}, [value])
+    for _ in range(2):
+        optimiser.zero_grad()
+        value.square().sum().backward()
+        optimiser.step()
+        optimiser.load_state_dict(optimiser.state_dict())
+    print(bool((value < 1).all()), "torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["True False"] * 4
 
 
 @pytest.mark.parametrize(
