@@ -66,13 +66,10 @@ def _folder(module: str, chosen: str) -> Path:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in sources:
-            continue
-        sources[name] = inspect.getsource(sys.modules[name])
-        if _HOLDS_COMPILED_CODE.search(sources[name]):
-            waiting += _IMPORTED.findall(sources[name])
-        else:
-            sources[name] = ""
+        text = "" if name in sources else inspect.getsource(sys.modules[name])
+        if _HOLDS_COMPILED_CODE.search(text):
+            sources[name] = text
+            waiting += _IMPORTED.findall(text)
     digest = hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()[:16]
     beside = Path(inspect.getfile(sys.modules[module])).parent / "__pycache__"
     folder = Path(chosen or beside) / f"{module}-{digest}"
