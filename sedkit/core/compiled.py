@@ -21,7 +21,7 @@ from numba.extending import register_jitable
 HONEST = {"contract", "reassoc", "arcp", "nsz"}
 #: Rows that are sorted by insertion.
 _RUN = 64
-_HOLDS_COMPILED_CODE = re.compile(r"^from (?:numba|sedkit\.core\.(?:compiled|vectors))\b", re.MULTILINE)
+_HOLDS_COMPILED_CODE = re.compile(r"^(?:from|import) (?:numba|sedkit\.core\.(?:compiled|vectors))\b", re.MULTILINE)
 _IMPORTED = re.compile(r"^from (sedkit\.[\w.]+) import", re.MULTILINE)
 #: Made of the environment when numba is imported.
 _numba: Any = config

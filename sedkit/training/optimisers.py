@@ -47,8 +47,8 @@ def build_optimiser(
     return optimiser
 
 
-def _uncompiled(kind: type[torch.optim.Optimizer]) -> Any:
-    """Return an optimiser's class whose methods do not keep PyTorch's compiler off, which loads it for a second."""
+def _uncompiled(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """Return an optimiser's class whose methods do not keep PyTorch's compiler off, which loads it."""
     kept_off = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in kept_off}
     return type(kind.__name__, (kind,), methods | {"step": torch.no_grad()(inspect.unwrap(kind.step))})
@@ -103,7 +103,7 @@ class AdamWOptions(AdamOptions):
     amsgrad: bool = False
 
 
-def _adam(kind: Any, parameters: Any, options: AdamOptions) -> Any:
+def _adam(kind: Callable[..., torch.optim.Optimizer], parameters: Any, options: AdamOptions) -> torch.optim.Optimizer:
     return kind(
         parameters,
         lr=options.learning_rate,
@@ -135,7 +135,7 @@ class SgdOptions(_Checked):
 
 
 @register("sgd", SgdOptions)
-def _sgd(parameters: Any, options: SgdOptions) -> Any:
+def _sgd(parameters: Any, options: SgdOptions) -> torch.optim.Optimizer:
     plain = asdict(options)
     return _SGD(parameters, lr=plain.pop("learning_rate"), fused=True, **plain)
 
@@ -160,5 +160,5 @@ class RmspropOptions(_Checked):
 
 
 @register("rmsprop", RmspropOptions)
-def _rmsprop(parameters: Any, options: RmspropOptions) -> Any:
+def _rmsprop(parameters: Any, options: RmspropOptions) -> torch.optim.Optimizer:
     return _RMSprop(parameters, lr=options.learning_rate, alpha=options.decay, eps=options.epsilon)
